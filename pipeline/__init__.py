@@ -1,0 +1,1 @@
+"""The job: command line, options, graph and engines."""

@@ -1,0 +1,222 @@
+"""The command line: commands, flags, refusals. Imports nothing that takes long."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from pipeline import settings
+from pipeline.settings import EmbedSettings, UsageError
+from transforms.dataset.profiles import PROFILES
+
+_PROGRAM = "beam-audio-embeddings"
+_DESCRIPTION = """\
+Turns a corpus of audio into a dataset: TFRecord SequenceExamples in the layout of the AudioSet
+and YouTube-8M feature releases, one row for every 0.96 s of sound, computed by a TF-Hub
+audio-embedding model."""
+_STATUS = """\
+exit status: 0 the dataset is there; 1 the job broke, nothing is published; 2 wrong use;
+3 the dataset is complete, but more clips failed than --max_failed_ratio allows;
+130 interrupted, nothing is published."""
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28, width=96)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, and does not guess at abbreviations."""
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=_Formatter, **kwargs)  # type: ignore[arg-type]
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command and returns its exit status."""
+    parser, own_flags = _parser()
+    try:
+        parsed, rest = parser.parse_known_args(arguments)
+        if parsed.command is None:
+            parser.print_help()
+            return 0
+        _quiet(parsed.verbose)
+        if parsed.command == "embed":
+            wanted = EmbedSettings.from_arguments(parsed)
+            from pipeline import embed
+
+            return embed.run(wanted, rest, own_flags)
+        if rest:
+            raise UsageError(f"{rest[0]} is unknown to {parsed.command}")
+        if parsed.command == "export-model":
+            from pipeline import export_model
+
+            return export_model.run(parsed.output, parsed.checkpoint, parsed.untrained, parsed.seed)
+        from pipeline import demo
+
+        return demo.run(parsed.output, parsed.model)
+    except UsageError as error:
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _quiet(verbose: bool) -> None:
+    """Keeps the libraries' own log from the user, in this process and those it starts."""
+    if verbose:
+        logging.basicConfig(level=logging.INFO)
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.basicConfig(level=logging.ERROR)
+    # Its errors reach the user through the exception, without the threads' tracebacks.
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    logging.getLogger("root").setLevel(logging.CRITICAL)
+
+
+def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
+    """Returns the parser and the flags of `embed`."""
+    parser = _Parser(prog=_PROGRAM, description=_DESCRIPTION, epilog=_STATUS)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    embed = commands.add_parser(
+        "embed",
+        help="a corpus into a dataset",
+        description=_DESCRIPTION,
+        usage=f"{_PROGRAM} embed --input PATH ... --output DIR [options] [Beam options]",
+        epilog=(
+            "Beam options are passed on, as --direct_num_workers=4 (threads) or"
+            " --direct_running_mode=multi_processing.\n\n" + _STATUS
+        ),
+    )
+    _add_embed_flags(embed)
+    own_flags = [flag for action in embed._actions for flag in action.option_strings]
+    export = commands.add_parser(
+        "export-model",
+        help="VGGish as a SavedModel with the hub's signature",
+        description="Writes VGGish as a TF2 SavedModel: a waveform, float32 [num_samples], mono,"
+        " 16 kHz, of any length, gives float32 [num_rows, 128].",
+    )
+    export.add_argument(
+        "--output", required=True, metavar="DIR", help="new folder of the SavedModel"
+    )
+    weights = export.add_mutually_exclusive_group(required=True)
+    weights.add_argument(
+        "--checkpoint", metavar="FILE", help="the released TF1 checkpoint, vggish_model.ckpt"
+    )
+    weights.add_argument(
+        "--untrained",
+        action="store_true",
+        help="random weights, for trials; every later run of the model says so",
+    )
+    export.add_argument(
+        "--seed", type=_natural, default=0, help="of the random weights, 0 or more (default: 0)"
+    )
+    demo = commands.add_parser(
+        "demo",
+        help="a small corpus made and embedded, to see it work",
+        description="Synthesises a corpus with one broken file, embeds it, and shows how to read"
+        " the records. Where the model's hub cannot be reached it uses untrained weights.",
+    )
+    demo.add_argument(
+        "--output", default="demo-output", metavar="DIR", help="folder (default: demo-output)"
+    )
+    demo.add_argument(
+        "--model", default=settings.DEFAULT_MODEL, help="as for embed (default: %(default)s)"
+    )
+    for command in (embed, export, demo):
+        command.add_argument(
+            "--verbose", action="store_true", help="show the log of Beam and TensorFlow as well"
+        )
+    return parser, own_flags
+
+
+def _add_embed_flags(embed: argparse.ArgumentParser) -> None:
+    data = embed.add_argument_group("what goes in and out")
+    data.add_argument(
+        "--input",
+        required=True,
+        nargs="+",
+        action="extend",
+        metavar="PATH",
+        help="files, folders (searched for the suffixes of audio and video files) and globs"
+        " (** for any depth), on any file system that Beam knows. A record's id is the path"
+        " below the folder or the glob's fixed part",
+    )
+    data.add_argument(
+        "--output",
+        required=True,
+        metavar="DIR",
+        help="folder of the dataset; made if absent, refused if it holds anything",
+    )
+    data.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace a dataset in DIR, once the new one is complete; other files stay",
+    )
+    rows = embed.add_argument_group("rows")
+    rows.add_argument(
+        "--model",
+        default=settings.DEFAULT_MODEL,
+        help="hub URL, SavedModel folder, or archive of one, .tar.gz .tgz .zip"
+        " (default: %(default)s)",
+    )
+    rows.add_argument(
+        "--profile",
+        choices=sorted(PROFILES),
+        default="audioset",
+        help="audioset (default): video_id, start_time_seconds, end_time_seconds, labels, list"
+        " audio_embedding of 128 bytes a row, a row every 0.96 s; youtube8m: id, labels, list"
+        " audio, a row every 1.00 s, at most 300; raw: keys of audioset, rows of floats as the"
+        " model gave them",
+    )
+    rows.add_argument(
+        "--pca",
+        default=settings.RELEASED_PCA_URL,
+        metavar="FILE",
+        help="path or URL of vggish_pca_params.npz, for the 8-bit profiles audioset and youtube8m"
+        " (default: the released file, fetched once)",
+    )
+    rows.add_argument(
+        "--short_clips",
+        choices=(settings.PAD, settings.SKIP),
+        default=settings.PAD,
+        help="clips too short for a row (under 0.975 s): fill up with silence to one row, or fail"
+        " as too_short (default: %(default)s)",
+    )
+    files = embed.add_argument_group("files and failures")
+    files.add_argument(
+        "--name",
+        default=settings.DEFAULT_NAME,
+        help="stem of the file names (default: %(default)s)",
+    )
+    files.add_argument(
+        "--num_shards",
+        type=_natural,
+        metavar="N",
+        help="files that the records are spread over (default: one for every 100 MB)",
+    )
+    files.add_argument(
+        "--max_failed_ratio",
+        type=_number,
+        default=0.0,
+        metavar="RATIO",
+        help="failed clips of all, 0 to 1, above which the exit status is 3 (default: 0)",
+    )
+
+
+def _natural(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} (allowed: a whole number, 0 or more)")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} (allowed: a number from 0 to 1)") from None

@@ -1,0 +1,92 @@
+"""What differs between engines: how a pipeline is made for one, and run."""
+
+import difflib
+import os
+from collections.abc import Callable, Sequence
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import (
+    DirectOptions,
+    PipelineOptions,
+    StandardOptions,
+)
+from apache_beam.portability.api import beam_provision_api_pb2
+from apache_beam.runners.portability.fn_api_runner import fn_runner
+from apache_beam.runners.portability.portable_runner import JobServiceHandle
+from apache_beam.runners.runner import PipelineState
+
+from pipeline.settings import UsageError
+
+LOCAL_RUNNER = "DirectRunner"
+_LOCAL_NAMES = (LOCAL_RUNNER, "direct", "FnApiRunner")
+
+
+class JobError(Exception):
+    """The engine ended the job without success."""
+
+
+def beam_options(flags: Sequence[str], own_flags: Sequence[str]) -> PipelineOptions:
+    """Parses Beam's flags.
+
+    Args:
+      flags: What our own parser left over.
+      own_flags: Ours, with the dashes, to suggest from.
+
+    Raises:
+      UsageError: A flag is unknown, or Beam refuses a value.
+    """
+    try:
+        options = PipelineOptions(list(flags))
+        known = options.get_all_options()
+        unknown = set(options.get_all_options(retain_unknown_options=True)) - set(known)
+    except SystemExit as error:
+        raise UsageError("Beam refuses the flags above") from error
+    if unknown:
+        candidates = [*own_flags, *(f"--{name}" for name in known)]
+        raise UsageError("; ".join(_unknown(f"--{name}", candidates) for name in sorted(unknown)))
+    for before, word in zip(["", *flags], flags, strict=False):
+        if not word.startswith("-") and (not before.startswith("-") or "=" in before):
+            raise UsageError(f"{word!r} belongs to no flag")
+    return options
+
+
+def run(options: PipelineOptions, build: Callable[[beam.Pipeline], None]) -> None:
+    """Builds the graph, runs it on the engine of the options, and waits for its end.
+
+    Raises:
+      JobError: The engine says that it failed.
+      Exception: What an engine in this process passes on from a worker.
+    """
+    runner_name = options.view_as(StandardOptions).runner
+    runner = _local_runner(options) if runner_name in (None, *_LOCAL_NAMES) else None
+    pipeline = beam.Pipeline(runner=runner, options=options)
+    build(pipeline)
+    result = pipeline.run()
+    state = result.wait_until_finish()
+    if state != PipelineState.DONE:
+        raise JobError(f"{runner_name} ended the job with the state {state}")
+
+
+def _local_runner(options: PipelineOptions) -> fn_runner.FnApiRunner:
+    """Returns Beam's in-process runner, with at least two threads.
+
+    `DirectRunner` itself tries to download another engine first. Two threads let decoding
+    overlap with the model, which uses all cores by itself.
+    """
+    chosen = options.get_all_options(drop_default=True)
+    direct = options.view_as(DirectOptions)
+    if "direct_num_workers" not in chosen:
+        direct.direct_num_workers = max(2, os.cpu_count() or 1)
+    if "direct_running_mode" not in chosen:
+        direct.direct_running_mode = "multi_threading"
+    encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
+    # Without this the options do not reach workers in processes of their own.
+    provision_info = fn_runner.ExtendedProvisionInfo(
+        beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
+    )
+    return fn_runner.FnApiRunner(provision_info=provision_info)
+
+
+def _unknown(flag: str, candidates: Sequence[str]) -> str:
+    nearest = difflib.get_close_matches(flag, candidates, n=1)
+    return f"{flag} is unknown" + (f"; did you mean {nearest[0]}?" if nearest else "")

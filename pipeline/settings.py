@@ -1,0 +1,94 @@
+"""What a run is asked to do, checked before anything is imported that takes seconds."""
+
+import argparse
+import dataclasses
+import os
+import re
+
+from transforms.dataset.profiles import PROFILES, Profile
+from transforms.dataset.shards import MAX_SHARDS
+from transforms.model import resolving
+from transforms.model.errors import ModelError
+from transforms.model.postprocessing import RELEASED_PCA_URL
+
+DEFAULT_MODEL = "https://tfhub.dev/google/vggish/1"
+DEFAULT_NAME = "audio"
+PAD = "pad"
+SKIP = "skip"
+
+
+class UsageError(Exception):
+    """The command cannot be run as it was given: the message names flag, value and way out."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EmbedSettings:
+    """The options of `embed`. Their meaning and defaults are in `pipeline.cli`.
+
+    Raises:
+      UsageError: A value is not allowed.
+    """
+
+    inputs: tuple[str, ...]
+    output: str
+    model: str = DEFAULT_MODEL
+    profile: Profile = PROFILES["audioset"]
+    pca: str = RELEASED_PCA_URL
+    short_clips: str = PAD
+    num_shards: int | None = None
+    name: str = DEFAULT_NAME
+    max_failed_ratio: float = 0.0
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if any(not path for path in (*self.inputs, self.output, self.model, self.pca)):
+            raise UsageError("--input, --output, --model and --pca cannot be empty")
+        if self.num_shards is not None and not 1 <= self.num_shards <= MAX_SHARDS:
+            raise UsageError(f"--num_shards={self.num_shards} (allowed: 1 to {MAX_SHARDS})")
+        if not 0 <= self.max_failed_ratio <= 1:
+            raise UsageError(f"--max_failed_ratio={self.max_failed_ratio:g} (allowed: 0 to 1)")
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", self.name):
+            raise UsageError(
+                f"--name={self.name!r} (allowed: letters, digits and _ . -, not beginning with a"
+                " dot or a dash)"
+            )
+        try:
+            resolving.check_model_name(self.model)
+        except ModelError as error:
+            raise UsageError(f"--model: {error}") from error
+        if (
+            self.profile.quantised
+            and not resolving.is_url(self.pca)
+            and not os.path.isfile(self.pca)
+        ):
+            raise UsageError(
+                f"--pca={self.pca!r} does not exist (allowed: path or URL of"
+                f" vggish_pca_params.npz, as from {RELEASED_PCA_URL}; --profile raw needs none)"
+            )
+
+    @classmethod
+    def from_arguments(cls, arguments: argparse.Namespace) -> "EmbedSettings":
+        """Returns the settings of parsed arguments, with paths that hold in every process."""
+        from transforms import storage
+
+        return cls(
+            inputs=tuple(dict.fromkeys(storage.absolute(path) for path in arguments.input if path)),
+            output=storage.absolute(arguments.output) if arguments.output else "",
+            model=_absolute_unless_url(arguments.model),
+            profile=PROFILES[arguments.profile],
+            pca=_absolute_unless_url(arguments.pca),
+            short_clips=arguments.short_clips,
+            num_shards=arguments.num_shards,
+            name=arguments.name,
+            max_failed_ratio=arguments.max_failed_ratio,
+            overwrite=arguments.overwrite,
+        )
+
+    @property
+    def staging(self) -> str:
+        """The folder of temporary files, inside the output so that a rename is enough."""
+        return f"{self.output.rstrip('/')}/.{self.name}.incomplete"
+
+
+def _absolute_unless_url(path: str) -> str:
+    return path if "://" in path or not path else os.path.abspath(path)

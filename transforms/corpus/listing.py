@@ -1,0 +1,133 @@
+"""From an `--input` to the recordings below it.
+
+An input is a file, a folder or a glob. A clip's id is its path relative to the input's root,
+with `/`: the folder itself, the part of a glob before its first special character, the folder
+that holds a single file.
+"""
+
+import dataclasses
+import os
+import posixpath
+import re
+from collections.abc import Iterable, Iterator
+
+from transforms.corpus.clips import Clip, Failure, printable
+
+# Audio and video containers by suffix, those included that cannot be decoded: a file that is
+# meant to be sound gets a record or a line in the failure table.
+AUDIO_SUFFIXES = frozenset(
+    ".3g2 .3ga .3gp .8svx .aac .ac3 .adts .aif .aifc .aiff .alac .amr .ape .asf .au .avi .awb .caf"
+    " .dts .eac3 .f4a .f4v .flac .flv .g722 .gsm .htk .m2ts .m4a .m4b .m4v .mka .mkv .mov .mp1 .mp2"
+    " .mp3 .mp4 .mpc .mpeg .mpg .mpga .mts .nist .oga .ogg .ogv .ogx .opus .paf .qt .ra .rf64 .rm"
+    " .sd2 .shn .snd .spx .sph .tta .voc .vob .w64 .wav .wave .weba .webm .wma .wmv .wv .wve .xi".split()
+)
+HIDDEN = "hidden"
+OTHER = "other"
+GLOB_CHARACTERS = re.compile(r"[*?\[]")
+
+
+_Identity = tuple[int, int]  # device and inode
+
+
+@dataclasses.dataclass(frozen=True)
+class LeftOut:
+    """A file of a folder that is no recording.
+
+    Attributes:
+      why: `HIDDEN` (it or a folder above it begins with a dot) or `OTHER` (its suffix).
+    """
+
+    why: str
+
+
+def is_glob(path: str) -> bool:
+    """Tells whether a path has characters that mean something in a glob."""
+    return GLOB_CHARACTERS.search(path) is not None
+
+
+def quote_glob(path: str) -> str:
+    """Returns the glob that matches exactly this path."""
+    return GLOB_CHARACTERS.sub(lambda character: f"[{character[0]}]", path)
+
+
+def glob_root(pattern: str) -> str:
+    """Returns the folder of a glob: all before the segment with its first special character."""
+    match = GLOB_CHARACTERS.search(pattern)
+    before = pattern[: match.start()] if match else pattern
+    return before[: before.rfind("/") + 1]
+
+
+def list_folder(folder: str) -> Iterator[Clip | Failure | LeftOut]:
+    """Walks a folder of this machine, links to folders included.
+
+    Args:
+      folder: Must exist.
+
+    Yields:
+      Clips; failures for what cannot be looked into, for links that lead
+      back to a folder above them, and for folders named like recordings (these are walked
+      all the same); and what is left out.
+    """
+    # A stack, not recursion: a tree may be deeper than Python's own stack.
+    pending: list[tuple[str, str, frozenset[_Identity]]] = [(folder, "", frozenset())]
+    while pending:
+        path, prefix, above = pending.pop()
+        try:
+            status = os.stat(path)
+            with os.scandir(path) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            yield _unreadable(prefix.rstrip("/") or ".", path, error.strerror or str(error))
+            continue
+        identity = (status.st_dev, status.st_ino)
+        if identity in above:
+            yield _unreadable(prefix.rstrip("/"), path, "a link to a folder that it is in")
+            continue
+        for entry in entries:
+            name = prefix + entry.name
+            if entry.name.startswith("."):
+                yield LeftOut(HIDDEN)
+            elif not _is_folder(entry):
+                yield _sorted_out(name, entry.path)
+            else:
+                if is_named_like_audio(entry.name):
+                    yield _unreadable(name, entry.path, "a folder that is named like a recording")
+                pending.append((entry.path, name + "/", above | {identity}))
+
+
+def list_paths(root: str, paths: Iterable[str], explicit: bool) -> Iterator[Clip | LeftOut]:
+    """Sorts out what a storage or a glob gave.
+
+    Args:
+      root: What the ids are relative to; ends with the separator.
+      paths: Files below the root.
+      explicit: The user named these files, by path or glob: suffixes and dots do not matter.
+    """
+    for path in sorted(paths):
+        name = path.removeprefix(root).replace(os.sep, "/").lstrip("/")
+        if explicit:
+            yield Clip(printable(name), path)
+        elif any(part.startswith(".") for part in name.split("/")):
+            yield LeftOut(HIDDEN)
+        else:
+            yield _sorted_out(name, path)
+
+
+def _sorted_out(name: str, path: str) -> Clip | LeftOut:
+    return Clip(printable(name), path) if is_named_like_audio(name) else LeftOut(OTHER)
+
+
+def is_named_like_audio(name: str) -> bool:
+    """Tells whether a file's suffix is one of audio or video."""
+    return posixpath.splitext(name)[1].lower() in AUDIO_SUFFIXES
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads nowhere or to itself: opening it will say what is wrong
+        return False
+
+
+def _unreadable(name: str, path: str, why: str) -> Failure:
+    return Failure(printable(name), path, "list", "unreadable", why)

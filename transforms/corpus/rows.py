@@ -1,0 +1,74 @@
+"""A clip's rows on their way from sound to record."""
+
+import dataclasses
+from collections.abc import Iterable
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PatchRun:
+    """Consecutive patches of a clip.
+
+    Attributes:
+      clip_id: Whose they are.
+      first_row: Index of the first patch's row in the clip.
+      patches: float32 `[num_rows, patch_samples]`.
+    """
+
+    clip_id: str
+    first_row: int
+    patches: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RowRun:
+    """Consecutive rows of a clip.
+
+    Attributes:
+      first_row: Index of the first one in the clip.
+      rows: float32 or uint8 `[num_rows, embedding_size]`.
+    """
+
+    first_row: int
+    rows: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Decoded:
+    """What decoding a clip to its end found: what its record must hold.
+
+    Attributes:
+      num_rows: Due in the record; at least 1.
+      num_samples: Of the clip at 16 kHz, padding not counted.
+      seconds: Length of the clip by its own sample rate.
+      padded: The clip was shorter than one patch and was filled up with zeros.
+      num_rows_left_out: Rows behind the profile's last one.
+    """
+
+    num_rows: int
+    num_samples: int
+    seconds: float
+    padded: bool = False
+    num_rows_left_out: int = 0
+
+
+def join_rows(runs: Iterable[RowRun], num_rows: int) -> np.ndarray | None:
+    """Puts a clip's rows in order.
+
+    Args:
+      runs: In any order. A run that comes twice, as after a retry, counts once.
+      num_rows: How many there must be.
+
+    Returns:
+      `[num_rows, embedding_size]`, or None where a row is missing.
+    """
+    by_start = {run.first_row: run for run in runs}
+    joined: list[np.ndarray] = []
+    due = 0
+    for start, run in sorted(by_start.items()):
+        if start != due:
+            return None
+        joined.append(run.rows)
+        due += len(run.rows)
+    return np.concatenate(joined) if joined and due == num_rows else None

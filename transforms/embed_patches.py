@@ -1,0 +1,133 @@
+"""EmbedPatches: from patches to rows, through RunInference."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+from apache_beam import pvalue
+from apache_beam.ml.inference.base import ModelHandler, RunInference
+from apache_beam.transforms.window import GlobalWindows
+
+from transforms.corpus.rows import PatchRun, RowRun
+from transforms.model import loading
+from transforms.model.batching import Packer, PatchBatch
+from transforms.model.loading import EmbeddingModel, ModelFacts, ModelInputError
+from transforms.model.postprocessing import Pca
+
+REFUSALS = "refusals"
+MODELS = "models"
+
+
+@dataclasses.dataclass
+class EmbedPatches(beam.PTransform):  # type: ignore[misc]
+    """Packs patches of many clips into full batches, embeds them, and hands back rows by clip.
+
+    Input: `PatchRun`s. Outputs: `rows` (`(clip id, RowRun)`), `refusals` (`(clip id, message)`:
+    clips that the model has no finite row for) and `models` (`ModelFacts`, one a batch: what was
+    really loaded).
+
+    Attributes:
+      model: Hub URL, SavedModel folder, or archive.
+      pca: Makes 8-bit rows; None keeps floats.
+    """
+
+    model: str
+    pca: Pca | None = None
+
+    def expand(self, patches: pvalue.PCollection[PatchRun]) -> pvalue.DoOutputsTuple:
+        return (
+            patches
+            | beam.ParDo(_PackFn())
+            | RunInference(HubModelHandler(self.model))
+            | beam.ParDo(_UnpackFn(self.pca)).with_outputs(REFUSALS, MODELS, main="rows")
+        )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _EmbeddedBatch:
+    """What became of a batch: rows or a refusal for each of its spans, and the model's facts."""
+
+    spans: list[tuple[str, RowRun | str]]
+    facts: ModelFacts
+
+
+class HubModelHandler(ModelHandler[PatchBatch, _EmbeddedBatch, EmbeddingModel]):  # type: ignore[misc]
+    """Runs a TF-Hub audio-embedding model on batches that are already full.
+
+    One model a process, shared by its threads: RunInference's own handle.
+    """
+
+    def __init__(self, model: str) -> None:
+        super().__init__()
+        self._model_name = model
+
+    def load_model(self) -> EmbeddingModel:
+        """Brings the model here, loads it and checks its contract; raises `ModelError`."""
+        return loading.load(self._model_name)
+
+    def run_inference(
+        self,
+        batch: Sequence[PatchBatch],
+        model: EmbeddingModel,
+        inference_args: dict[str, Any] | None = None,
+    ) -> list[_EmbeddedBatch]:
+        """Returns one `_EmbeddedBatch` for each batch of patches."""
+        return [_embed(model, each) for each in batch]
+
+    def batch_elements_kwargs(self) -> dict[str, int]:
+        """Tells RunInference to leave the batches as they are."""
+        return {"min_batch_size": 1, "max_batch_size": 1}
+
+    def get_num_bytes(self, batch: Sequence[PatchBatch]) -> int:
+        """Returns the size of the patches; Beam's own way would pickle them."""
+        return sum(each.patches.nbytes for each in batch)
+
+
+def _embed(model: EmbeddingModel, batch: PatchBatch) -> _EmbeddedBatch:
+    try:
+        rows: np.ndarray | None = model.embed(batch.patches)
+    except ModelInputError:
+        rows = None  # one clip spoils the batch: find out which, clip by clip
+    spans: list[tuple[str, RowRun | str]] = []
+    start = 0
+    for clip_id, first_row, num_rows in batch.spans:
+        span = slice(start, start + num_rows)
+        start += num_rows
+        result: RowRun | str
+        try:
+            own_rows = model.embed(batch.patches[span]) if rows is None else rows[span]
+            finite = bool(np.isfinite(own_rows).all())
+            result = RowRun(first_row, own_rows) if finite else "the model gave NaN or infinity"
+        except ModelInputError as error:
+            result = f"the model refuses the audio: {error}"
+        spans.append((clip_id, result))
+    return _EmbeddedBatch(spans, model.facts)
+
+
+class _PackFn(beam.DoFn):  # type: ignore[misc]
+    def start_bundle(self) -> None:
+        self._packer = Packer()
+
+    def process(self, run: PatchRun) -> Iterator[PatchBatch]:
+        yield from self._packer.add(run)
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for batch in self._packer.flush():
+            yield GlobalWindows.windowed_value(batch)
+
+
+class _UnpackFn(beam.DoFn):  # type: ignore[misc]
+    def __init__(self, pca: Pca | None) -> None:
+        self._pca = pca
+
+    def process(self, embedded: _EmbeddedBatch) -> Iterator[Any]:
+        yield pvalue.TaggedOutput(MODELS, embedded.facts)
+        for clip_id, result in embedded.spans:
+            if isinstance(result, str):
+                yield pvalue.TaggedOutput(REFUSALS, (clip_id, result))
+            elif self._pca is None:
+                yield clip_id, result
+            else:
+                yield clip_id, RowRun(result.first_row, self._pca.quantise(result.rows))

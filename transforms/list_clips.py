@@ -1,0 +1,42 @@
+"""ListClips: from inputs to clips."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam import pvalue
+
+from transforms import storage
+from transforms.corpus.clips import Clip, Failure
+
+FAILURES = "failures"
+LEFT_OUT = "left_out"
+
+
+@dataclasses.dataclass
+class ListClips(beam.PTransform):  # type: ignore[misc]
+    """Lists files, folders and globs in the workers.
+
+    Input: absolute paths. Outputs: `clips` (`Clip`), `failures` (`Failure`: what could not be
+    looked into) and `left_out` (why, a string a file).
+    """
+
+    def expand(self, inputs: pvalue.PCollection[str]) -> pvalue.DoOutputsTuple:
+        return (
+            inputs
+            # An input to a worker: without it the runner fuses them all into one.
+            | beam.Reshuffle()
+            | beam.ParDo(_ListFn()).with_outputs(FAILURES, LEFT_OUT, main="clips")
+        )
+
+
+class _ListFn(beam.DoFn):  # type: ignore[misc]
+    def process(self, path: str) -> Iterator[Any]:
+        for found in storage.list_input(path):
+            if isinstance(found, Clip):
+                yield found
+            elif isinstance(found, Failure):
+                yield pvalue.TaggedOutput(FAILURES, found)
+            else:
+                yield pvalue.TaggedOutput(LEFT_OUT, found.why)

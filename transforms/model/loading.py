@@ -1,0 +1,226 @@
+"""Loading an audio-embedding model, and proving that its rows are what this program needs.
+
+Conventions: a waveform is mono, 16 kHz, float32 in [-1, 1]; a patch is the `PATCH_SAMPLES`
+samples that one row of the embedding depends on; consecutive rows of the model are
+`MODEL_HOP_SAMPLES` apart.
+"""
+
+import dataclasses
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from transforms.model import resolving
+from transforms.model.errors import ModelError
+
+# Row i of google/vggish/1 depends on the samples [15360 i, 15360 i + 15600) and on no other:
+# 96 hops of 10 ms, and the rest of the last 25 ms STFT window.
+PATCH_SAMPLES = 15_600
+MODEL_HOP_SAMPLES = 15_360
+# What float32 arithmetic in another order may change, relative to the largest value of a row.
+ROW_TOLERANCE = 1e-4
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class ModelFacts:
+    """What identifies a loaded model.
+
+    Attributes:
+      fingerprint: sha256 of the SavedModel's files.
+      embedding_size: Values in a row.
+      untrained_seed: The seed of a model with random weights; -1 for a trained one.
+    """
+
+    fingerprint: str
+    embedding_size: int
+    untrained_seed: int = -1
+
+
+class ModelInputError(Exception):
+    """The model refuses this very audio; the message is the model's own."""
+
+
+class EmbeddingModel:
+    """A loaded model that has kept the contract on probe waveforms. Threads may share it."""
+
+    def __init__(self, batched_call: Callable[[Any], Any], facts: ModelFacts) -> None:
+        self._batched_call = batched_call
+        self.facts = facts
+        # TensorFlow spreads one call over all cores. A second call at the same time was slower
+        # in sum (0.89 on two cores) and doubles the memory, so calls wait for each other.
+        self._lock = threading.Lock()
+
+    def embed(self, patches: np.ndarray) -> np.ndarray:
+        """Returns the rows of patches that need not belong together.
+
+        Args:
+          patches: float32 `[num_rows, 15600]`.
+
+        Returns:
+          float32 `[num_rows, embedding_size]`.
+
+        Raises:
+          ModelInputError: The model refuses one of the patches.
+        """
+        import tensorflow as tf
+
+        if not len(patches):  # neither vectorized_map nor the hub's model takes an empty batch
+            return np.empty((0, self.facts.embedding_size), np.float32)
+        with self._lock:
+            try:
+                return np.asarray(self._batched_call(patches))
+            except tf.errors.InvalidArgumentError as error:
+                raise ModelInputError(_first_line(error)) from error
+
+
+def load(model: str) -> EmbeddingModel:
+    """Loads a model and checks its contract.
+
+    Args:
+      model: What `resolving.resolve` takes.
+
+    Raises:
+      ModelError: It cannot be brought here or loaded, or it is not an audio-embedding model
+        whose rows are the patches' rows. The message says what it returned instead.
+    """
+    folder = resolving.resolve(model)
+
+    import tensorflow as tf
+    import tensorflow_hub as hub
+
+    try:
+        loaded = hub.load(str(folder))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise ModelError(f"{model} is not a SavedModel that loads: {_first_line(error)}") from error
+    if not callable(loaded):
+        signatures = sorted(getattr(loaded, "signatures", {}))
+        raise _refusal(model, f"it cannot be called (its signatures: {signatures or 'none'})")
+
+    embedding_size = _check_single_calls(model, loaded)
+
+    def row_of_patch(patch: Any) -> Any:
+        return tf.ensure_shape(loaded(patch), [1, embedding_size])[0]
+
+    batched_call = tf.function(
+        lambda patches: tf.vectorized_map(row_of_patch, patches),
+        input_signature=[tf.TensorSpec([None, PATCH_SAMPLES], tf.float32)],
+        autograph=False,
+    )
+    seed = getattr(loaded, "untrained_seed", None)
+    facts = ModelFacts(
+        resolving.fingerprint(folder), embedding_size, -1 if seed is None else int(seed)
+    )
+    checked = EmbeddingModel(batched_call, facts)
+    _check_batches(model, loaded, checked)
+    return checked
+
+
+def _probe(num_rows: int) -> np.ndarray:
+    """Returns a waveform of `num_rows` rows that differ: tones in noise, always the same."""
+    num_samples = MODEL_HOP_SAMPLES * (num_rows - 1) + PATCH_SAMPLES
+    noise = np.random.default_rng(16_000).uniform(-0.1, 0.1, num_samples)
+    sweep = 0.4 * np.sin(2e-6 * np.arange(num_samples) ** 2)
+    return (noise + sweep).astype(np.float32)
+
+
+def _check_single_calls(model: str, loaded: Any) -> int:
+    """Checks shapes around a boundary and that rows are local; returns the embedding's size."""
+    embedding_size = None
+    for num_samples, num_rows in ((15_600, 1), (30_959, 1), (30_960, 2)):
+        rows = _call(model, loaded, _probe(2)[:num_samples])
+        embedding_size = embedding_size or rows.shape[1]
+        if rows.shape != (num_rows, embedding_size):
+            raise _refusal(
+                model,
+                f"{num_samples} samples gave {list(rows.shape)} where"
+                f" [{num_rows}, {embedding_size}] is due",
+            )
+    if not embedding_size:
+        raise _refusal(model, "its rows are empty")
+    return int(embedding_size)
+
+
+def _check_batches(model: str, loaded: Any, checked: EmbeddingModel) -> None:
+    """Checks that a batch of patches gives the rows of one call on the whole waveform."""
+    import tensorflow as tf
+
+    waveform = _probe(3)
+    whole = _call(model, loaded, waveform)
+    patches = np.stack(
+        [
+            waveform[start : start + PATCH_SAMPLES]
+            for start in range(0, 3 * MODEL_HOP_SAMPLES, MODEL_HOP_SAMPLES)
+        ]
+    )
+    try:
+        batch = checked.embed(patches)
+    except (ModelInputError, ValueError, tf.errors.OpError) as error:
+        raise _refusal(model, f"a batch of patches fails: {_first_line(error)}") from error
+    singles = np.concatenate([_call(model, loaded, patch) for patch in patches])
+    scale = float(np.abs(whole).max()) or 1.0
+    for other, name in ((singles, "single patches"), (batch, "a batch of patches")):
+        if whole.shape != other.shape:
+            raise _refusal(
+                model, f"{name} gave {list(other.shape)}, the whole waveform {list(whole.shape)}"
+            )
+        difference = float(np.abs(whole - other).max()) / scale
+        if not difference <= ROW_TOLERANCE:
+            raise _refusal(
+                model,
+                f"the rows of {name} differ from those of the whole waveform by {difference:.2g}"
+                f" of the largest value (allowed: {ROW_TOLERANCE:.0e})",
+            )
+
+
+def _call(model: str, loaded: Any, waveform: np.ndarray) -> np.ndarray:
+    """Calls the model as its card says; returns float32 `[num_rows, embedding_size]`."""
+    import tensorflow as tf
+
+    try:
+        returned = loaded(tf.constant(waveform))
+    except (ValueError, TypeError, tf.errors.OpError) as error:
+        raise _refusal(
+            model, f"a waveform of {len(waveform)} samples fails: {_first_line(error)}"
+        ) from error
+    if not tf.is_tensor(returned) or returned.dtype != tf.float32 or returned.shape.rank != 2:
+        raise _refusal(
+            model, f"a waveform of {len(waveform)} samples gave {_description(returned)}"
+        )
+    rows = np.asarray(returned)
+    if not np.isfinite(rows).all():
+        raise _refusal(model, f"a waveform of {len(waveform)} samples gave NaN or infinity")
+    return rows
+
+
+def _refusal(model: str, why: str) -> ModelError:
+    return ModelError(
+        f"{model} is not an audio-embedding model as this program needs it: {why}. Wanted: a"
+        " model called with a waveform, float32 [num_samples], mono, 16 kHz, that returns one"
+        f" float32 tensor [num_rows, size], with a row for every {MODEL_HOP_SAMPLES} samples"
+        f" that {PATCH_SAMPLES} samples determine, as google/vggish/1 does"
+    )
+
+
+def _description(returned: Any) -> str:
+    """Returns what a model gave in words: types and shapes, not values."""
+    import tensorflow as tf
+
+    if tf.is_tensor(returned):
+        return f"{returned.dtype.name} {returned.shape.as_list()}"
+    if isinstance(returned, dict):
+        inside = ", ".join(f"{name}: {_description(value)}" for name, value in returned.items())
+        return f"a dict of outputs ({inside})"
+    if isinstance(returned, (list, tuple)):
+        return f"a {type(returned).__name__} of ({', '.join(map(_description, returned))})"
+    return f"a {type(returned).__name__}"
+
+
+def _first_line(error: BaseException) -> str:
+    """Returns what is worth reading of TensorFlow's pages of error text."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [
+        line for line in lines if not line.startswith(("Graph execution", "Detected at", "<stack"))
+    ]
+    return (telling or lines or [type(error).__name__])[0]

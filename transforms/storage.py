@@ -1,0 +1,175 @@
+"""Files on whatever Beam's FileSystems knows, and what Beam leaves to be put right.
+
+Paths of this machine go through the operating system: Beam's own local listing drops links that
+lead nowhere, and none of its globs can be quoted.
+"""
+
+import contextlib
+import glob
+import os
+import shutil
+import stat
+import uuid
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from transforms.corpus import listing
+from transforms.corpus.clips import Clip, Failure
+
+
+def is_local(path: str) -> bool:
+    """Tells whether a path is on this machine."""
+    return "://" not in path
+
+
+def absolute(path: str) -> str:
+    """Returns a path that means the same in every process; `file://` is taken off."""
+    path = path.removeprefix("file://")
+    return os.path.abspath(path) if is_local(path) else path
+
+
+def list_input(path: str) -> Iterator[Clip | Failure | listing.LeftOut]:
+    """Lists what an input holds: a file, a folder, or else a glob.
+
+    Args:
+      path: Absolute.
+
+    Raises:
+      OSError: The storage does not answer or refuses. An input that is not there gives nothing.
+    """
+    if is_local(path):
+        if os.path.isdir(path):
+            yield from listing.list_folder(path)
+            return
+        if os.path.lexists(path):
+            yield from listing.list_paths(os.path.dirname(path), [path], explicit=True)
+            return
+        found = [
+            each
+            for each in glob.iglob(path, recursive=True)
+            if not os.path.isdir(each) or listing.is_named_like_audio(each)
+        ]
+        yield from listing.list_paths(listing.glob_root(path), found, explicit=True)
+        return
+    if FileSystems.exists(path) and not path.endswith("/"):
+        yield from listing.list_paths(path[: path.rfind("/") + 1], [path], explicit=True)
+        return
+    root = path.rstrip("/") + "/"
+    in_folder = _match(listing.quote_glob(root) + "**")
+    if in_folder or not listing.is_glob(path):
+        yield from listing.list_paths(root, in_folder, explicit=False)
+        return
+    # Beam's `**/` wants a folder in its place, everybody else's may stand for none.
+    matched = {*_match(path), *_match(path.replace("**/", ""))}
+    yield from listing.list_paths(listing.glob_root(path), matched, explicit=True)
+
+
+def _match(pattern: str) -> list[str]:
+    (result,) = FileSystems.match([pattern])
+    return [metadata.path for metadata in result.metadata_list]
+
+
+def open_to_read(path: str) -> BinaryIO:
+    """Opens a file as it is, never decompressed by its suffix.
+
+    Raises:
+      OSError: It cannot be read, or it is no file (a device or a pipe might never end).
+    """
+    if not is_local(path):
+        return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)  # type: ignore[no-any-return]
+    if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
+        raise OSError(f"{path} is a device, a socket or a pipe")
+    return open(path, "rb")
+
+
+def make_folder(path: str) -> None:
+    """Makes a folder and those above it, where the storage has folders."""
+    if is_local(path):
+        os.makedirs(path, exist_ok=True)
+
+
+def list_names(folder: str) -> list[str]:
+    """Returns the names in a folder, sorted; on an object storage those of its objects.
+
+    A folder that is not there is empty.
+    """
+    if is_local(folder):
+        return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    root = folder.rstrip("/") + "/"
+    return sorted(path.removeprefix(root) for path in _match(listing.quote_glob(root) + "**"))
+
+
+@contextlib.contextmanager
+def created(path: str) -> Iterator[BinaryIO]:
+    """Opens a new file for writing, as it is; its folder must be there."""
+    if is_local(path):
+        # Beam would make the folder again, also one that an interrupted run has just removed.
+        with open(path, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+    else:
+        with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+            yield file
+
+
+def write_at_once(path: str, data: bytes) -> None:
+    """Writes a file under a temporary name and renames it, so that it is whole or not there."""
+    temporary = temporary_name(path)
+    with created(temporary) as file:
+        file.write(data)
+    rename([temporary], [path])
+
+
+def temporary_name(path: str) -> str:
+    """Returns a name beside `path` that no other attempt uses."""
+    return f"{path}.{uuid.uuid4().hex}.tmp"
+
+
+def rename(sources: list[str], targets: list[str]) -> None:
+    """Renames files; what is in the way is replaced.
+
+    A source that is gone while its target is there was renamed by an attempt before this one.
+    """
+    pairs = [
+        (source, target)
+        for source, target in zip(sources, targets, strict=True)
+        if FileSystems.exists(source) or not FileSystems.exists(target)
+    ]
+    if not pairs:
+        return
+    if is_local(pairs[0][0]):
+        for source, target in pairs:
+            os.replace(source, target)
+    else:
+        FileSystems.rename([source for source, _ in pairs], [target for _, target in pairs])
+
+
+def size(path: str) -> int:
+    """Returns a file's size in bytes."""
+    if is_local(path):
+        return os.path.getsize(path)
+    (result,) = FileSystems.match([path])
+    return int(result.metadata_list[0].size_in_bytes)
+
+
+def delete_files(paths: list[str]) -> None:
+    """Deletes files; those that are not there are no error."""
+    there = [path for path in paths if FileSystems.exists(path)]
+    for path in filter(is_local, there):
+        os.remove(path)
+    remote = [path for path in there if not is_local(path)]
+    if remote:
+        # Beam matches before it deletes: a path with glob characters has to be quoted.
+        FileSystems.delete([listing.quote_glob(path) for path in remote])
+
+
+def delete_folder(path: str) -> None:
+    """Deletes a folder and what is in it; one that is not there is no error."""
+    if is_local(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        delete_files([f"{path.rstrip('/')}/{name}" for name in list_names(path)])

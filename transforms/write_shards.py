@@ -1,0 +1,69 @@
+"""WriteShards: from records to files under temporary names."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+
+import apache_beam as beam
+from apache_beam import pvalue
+
+from transforms import storage
+from transforms.dataset.shards import Record, Shard, shard_of, write_shard
+
+
+@dataclasses.dataclass
+class WriteShards(beam.PTransform):  # type: ignore[misc]
+    """Writes every shard, the empty ones too, so that the set of names is whole.
+
+    Input: `Record`s. Output: `Shard`s. Each attempt writes to a name of its own, and only what a
+    successful attempt gave back is published later: a retry leaves no second file.
+
+    Attributes:
+      folder: Where to; it must be there.
+      num_shards: A singleton side input.
+    """
+
+    folder: str
+    num_shards: pvalue.AsSingleton
+
+    def expand(self, records: pvalue.PCollection[Record]) -> pvalue.PCollection[Shard]:
+        by_shard = records | "AssignShard" >> beam.Map(
+            _assigned, num_shards=self.num_shards
+        ).with_output_types(tuple[int, Record | None])
+        every_shard = (
+            records.pipeline
+            | "Once" >> beam.Create([None])
+            | "EveryShard"
+            >> beam.FlatMap(_empty_shards, num_shards=self.num_shards).with_output_types(
+                tuple[int, Record | None]
+            )
+        )
+        return (
+            (by_shard, every_shard)
+            | beam.Flatten()
+            | beam.GroupByKey()
+            | beam.ParDo(_WriteShardFn(self.folder))
+        )
+
+
+class _WriteShardFn(beam.DoFn):  # type: ignore[misc]
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def process(self, element: tuple[int, Iterable[Record | None]]) -> Iterator[Shard]:
+        index, records = element
+        path = storage.temporary_name(f"{self._folder}/{index:05d}")
+        with storage.created(path) as file:
+            sums, crc32c = write_shard(file, (each for each in records if each is not None))
+        size = storage.size(path)
+        if size != sums.num_bytes:
+            raise OSError(f"{path} has {size} bytes after {sums.num_bytes} were written to it")
+        yield Shard(index, path, sums, crc32c)
+
+
+def _assigned(record: Record, num_shards: int) -> tuple[int, Record | None]:
+    return shard_of(record.clip_id, num_shards), record
+
+
+def _empty_shards(_: None, num_shards: int) -> Iterator[tuple[int, Record | None]]:
+    for index in range(num_shards):
+        yield index, None
