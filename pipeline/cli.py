@@ -1,6 +1,7 @@
 """The command line: commands, flags, refusals. Imports nothing that takes long."""
 
 import argparse
+import difflib
 import logging
 import os
 import sys
@@ -40,7 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit status."""
     parser, own_flags = _parser()
     try:
-        parsed, rest = parser.parse_known_args(arguments)
+        try:
+            parsed, rest = parser.parse_known_args(arguments)
+        except UsageError as error:
+            # A flag that is missing may only be misspelt.
+            words = sys.argv[1:] if arguments is None else arguments
+            raise UsageError("; ".join([*_misspelt(words, own_flags), str(error)])) from error
         if parsed.command is None:
             parser.print_help()
             return 0
@@ -49,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             wanted = EmbedSettings.from_arguments(parsed)
             from pipeline import embed
 
-            return embed.run(wanted, rest, own_flags)
+            return embed.run(wanted, rest, own_flags, parsed.verbose)
         if rest:
             raise UsageError(f"{rest[0]} is unknown to {parsed.command}")
         if parsed.command == "export-model":
@@ -65,6 +71,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def _misspelt(words: Sequence[str], own_flags: Sequence[str]) -> list[str]:
+    """Returns a hint for each flag that is nearly one of ours."""
+    hints = []
+    for flag in (word.split("=")[0] for word in words if word.startswith("--")):
+        nearest = difflib.get_close_matches(flag, own_flags, n=1, cutoff=0.75)
+        if nearest and nearest[0] != flag:
+            hints.append(f"{flag} is unknown; did you mean {nearest[0]}?")
+    return hints
 
 
 def _quiet(verbose: bool) -> None:
@@ -176,7 +192,7 @@ def _add_embed_flags(embed: argparse.ArgumentParser) -> None:
     )
     rows.add_argument(
         "--pca",
-        default=settings.RELEASED_PCA_URL,
+        default=EmbedSettings.pca,
         metavar="FILE",
         help="path or URL of vggish_pca_params.npz, for the 8-bit profiles audioset and youtube8m"
         " (default: the released file, fetched once)",

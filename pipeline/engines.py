@@ -1,5 +1,6 @@
 """What differs between engines: how a pipeline is made for one, and run."""
 
+import contextlib
 import difflib
 import os
 from collections.abc import Callable, Sequence
@@ -50,8 +51,15 @@ def beam_options(flags: Sequence[str], own_flags: Sequence[str]) -> PipelineOpti
     return options
 
 
-def run(options: PipelineOptions, build: Callable[[beam.Pipeline], None]) -> None:
+def run(
+    options: PipelineOptions, build: Callable[[beam.Pipeline], None], verbose: bool = False
+) -> None:
     """Builds the graph, runs it on the engine of the options, and waits for its end.
+
+    Args:
+      options: Name the engine.
+      build: Adds the job to a pipeline.
+      verbose: Let through what workers in this process print.
 
     Raises:
       JobError: The engine says that it failed.
@@ -61,8 +69,12 @@ def run(options: PipelineOptions, build: Callable[[beam.Pipeline], None]) -> Non
     runner = _local_runner(options) if runner_name in (None, *_LOCAL_NAMES) else None
     pipeline = beam.Pipeline(runner=runner, options=options)
     build(pipeline)
-    result = pipeline.run()
-    state = result.wait_until_finish()
+    with contextlib.ExitStack() as stack:
+        if runner and not verbose:
+            # A failing worker prints the traceback that its exception carries as well.
+            nowhere = stack.enter_context(open(os.devnull, "w"))
+            stack.enter_context(contextlib.redirect_stderr(nowhere))
+        state = pipeline.run().wait_until_finish()
     if state != PipelineState.DONE:
         raise JobError(f"{runner_name} ended the job with the state {state}")
 

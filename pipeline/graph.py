@@ -114,7 +114,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
 
 
 @dataclasses.dataclass
-class ChooseNumShards(beam.PTransform):  # type: ignore[misc]
+class ChooseNumShards(beam.PTransform):
     """Gives one number: the one that was asked for, or one that fits the amount of data.
 
     Input: `Record`s.

@@ -84,11 +84,6 @@ class EmbedSettings:
             overwrite=arguments.overwrite,
         )
 
-    @property
-    def staging(self) -> str:
-        """The folder of temporary files, inside the output so that a rename is enough."""
-        return f"{self.output.rstrip('/')}/.{self.name}.incomplete"
-
 
 def _absolute_unless_url(path: str) -> str:
     return path if "://" in path or not path else os.path.abspath(path)

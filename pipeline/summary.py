@@ -27,7 +27,9 @@ _EXPECTED = (
     "OSError",
     "PermissionError",
 )
-_ERROR_LINE = re.compile(r"^(?:\w+\.)*(?P<type>\w*(?:Error|Exception)): (?P<text>.*)$")
+_ERROR_LINE = re.compile(
+    r"^(?:RuntimeError: )?(?:\w+\.)*(?P<type>\w*(?:Error|Exception)): (?P<text>.*)$"
+)
 _STEP = re.compile(r"(?P<text>.*?)(?: \[while running '(?P<step>[^']*)'\])?", re.DOTALL)
 
 
@@ -41,9 +43,11 @@ def summary(info: dict[str, Any], folder: str, seconds: float) -> str:
     """
     counts = info["counts"]
     model = info["model"]
+    num_bytes = sum(shard["bytes"] for shard in info["shards"])
     lines = [
         f"clips     {counts['clips']}",
-        f"records   {counts['records']}  ({counts['rows']} rows, {counts['hours']:.3f} h of audio"
+        f"records   {counts['records']}  ({counts['rows']} rows"
+        f", {counts['hours']:.3f} h of audio"
         f"{_also(counts['padded_clips'], 'clips padded to one row')}"
         f"{_also(counts['rows_left_out'], 'rows beyond the profile left out')})",
         f"failures  {counts['failures']}{_by_reason(info['failures'])}",
@@ -51,7 +55,7 @@ def summary(info: dict[str, Any], folder: str, seconds: float) -> str:
         f"{_by_reason(info['left_out'])}",
         f"speed     {counts['rows'] / seconds:.1f} rows/s over {seconds:.1f} s, start-up included",
         f"dataset   {printable(folder)}/{info['name']}-*.tfrecord"
-        f"  ({len(info['shards'])} shards, {sum(shard['bytes'] for shard in info['shards'])} bytes)",
+        f"  ({len(info['shards'])} shards, {num_bytes} bytes)",
         f"failed    {printable(folder)}/{failure_table_name(info['name'])}",
         f"about it  {printable(folder)}/dataset.json",
     ]

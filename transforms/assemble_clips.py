@@ -18,7 +18,7 @@ TALLIES = "tallies"
 
 
 @dataclasses.dataclass
-class AssembleClips(beam.PTransform):  # type: ignore[misc]
+class AssembleClips(beam.PTransform):
     """Joins each clip with its rows, and proves that none is missing.
 
     Input: a dict of `clips` (`Clip`), `verdicts` (`(clip id, Decoded or Failure)`), `rows`
@@ -37,7 +37,7 @@ class AssembleClips(beam.PTransform):  # type: ignore[misc]
         )
 
 
-class _AssembleFn(beam.DoFn):  # type: ignore[misc]
+class _AssembleFn(beam.DoFn):
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
 

@@ -17,7 +17,7 @@ VERDICTS = "verdicts"
 
 
 @dataclasses.dataclass
-class DecodePatches(beam.PTransform):  # type: ignore[misc]
+class DecodePatches(beam.PTransform):
     """Opens, decodes, mixes, resamples and cuts.
 
     Input: `Clip`s. Outputs: `patches` (`PatchRun`s, to be consumed where they are: never through
@@ -31,7 +31,7 @@ class DecodePatches(beam.PTransform):  # type: ignore[misc]
         return clips | beam.ParDo(_DecodeFn(self.cutting)).with_outputs(VERDICTS, main="patches")
 
 
-class _DecodeFn(beam.DoFn):  # type: ignore[misc]
+class _DecodeFn(beam.DoFn):
     def __init__(self, cutting: Cutting) -> None:
         self._cutting = cutting
 

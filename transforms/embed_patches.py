@@ -21,7 +21,7 @@ MODELS = "models"
 
 
 @dataclasses.dataclass
-class EmbedPatches(beam.PTransform):  # type: ignore[misc]
+class EmbedPatches(beam.PTransform):
     """Packs patches of many clips into full batches, embeds them, and hands back rows by clip.
 
     Input: `PatchRun`s. Outputs: `rows` (`(clip id, RowRun)`), `refusals` (`(clip id, message)`:
@@ -53,7 +53,7 @@ class _EmbeddedBatch:
     facts: ModelFacts
 
 
-class HubModelHandler(ModelHandler[PatchBatch, _EmbeddedBatch, EmbeddingModel]):  # type: ignore[misc]
+class HubModelHandler(ModelHandler[PatchBatch, _EmbeddedBatch, EmbeddingModel]):
     """Runs a TF-Hub audio-embedding model on batches that are already full.
 
     One model a process, shared by its threads: RunInference's own handle.
@@ -106,7 +106,7 @@ def _embed(model: EmbeddingModel, batch: PatchBatch) -> _EmbeddedBatch:
     return _EmbeddedBatch(spans, model.facts)
 
 
-class _PackFn(beam.DoFn):  # type: ignore[misc]
+class _PackFn(beam.DoFn):
     def start_bundle(self) -> None:
         self._packer = Packer()
 
@@ -118,7 +118,7 @@ class _PackFn(beam.DoFn):  # type: ignore[misc]
             yield GlobalWindows.windowed_value(batch)
 
 
-class _UnpackFn(beam.DoFn):  # type: ignore[misc]
+class _UnpackFn(beam.DoFn):
     def __init__(self, pca: Pca | None) -> None:
         self._pca = pca
 

@@ -15,7 +15,7 @@ LEFT_OUT = "left_out"
 
 
 @dataclasses.dataclass
-class ListClips(beam.PTransform):  # type: ignore[misc]
+class ListClips(beam.PTransform):
     """Lists files, folders and globs in the workers.
 
     Input: absolute paths. Outputs: `clips` (`Clip`), `failures` (`Failure`: what could not be
@@ -31,7 +31,7 @@ class ListClips(beam.PTransform):  # type: ignore[misc]
         )
 
 
-class _ListFn(beam.DoFn):  # type: ignore[misc]
+class _ListFn(beam.DoFn):
     def process(self, path: str) -> Iterator[Any]:
         for found in storage.list_input(path):
             if isinstance(found, Clip):

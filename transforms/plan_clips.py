@@ -13,7 +13,7 @@ FAILURES = "failures"
 
 
 @dataclasses.dataclass
-class PlanClips(beam.PTransform):  # type: ignore[misc]
+class PlanClips(beam.PTransform):
     """Finds clips that share an id.
 
     Input: `Clip`s. Outputs: `clips` (one an id) and `failures` (the other ones).
@@ -31,7 +31,7 @@ class PlanClips(beam.PTransform):  # type: ignore[misc]
         )
 
 
-class _ResolveFn(beam.DoFn):  # type: ignore[misc]
+class _ResolveFn(beam.DoFn):
     def process(self, element: tuple[str, Iterable[Clip]]) -> Iterator[Any]:
         clip, failures = resolve_duplicates(element[1])
         yield clip

@@ -15,7 +15,7 @@ from transforms.model.loading import ModelFacts
 
 
 @dataclasses.dataclass
-class PublishDataset(beam.PTransform):  # type: ignore[misc]
+class PublishDataset(beam.PTransform):
     """Turns what was written under temporary names into a dataset, or into nothing.
 
     Input: the pipeline. Output: the text of `dataset.json`.
@@ -58,7 +58,7 @@ class PublishDataset(beam.PTransform):  # type: ignore[misc]
         )
 
 
-class _PublishFn(beam.DoFn):  # type: ignore[misc]
+class _PublishFn(beam.DoFn):
     def __init__(self, origin: Origin, folder: str, staging: str) -> None:
         self._origin = origin
         self._folder = folder
@@ -94,15 +94,13 @@ class _PublishFn(beam.DoFn):  # type: ignore[misc]
         storage.delete_folder(self._staging)
         yield info.decode()
 
-    def _old_files(self) -> set[str]:
-        """Returns the files of a dataset, complete or not, that this one takes the place of."""
-        there = storage.list_names(self._folder)
-        pattern = shards.shard_pattern(self._origin.name)
-        old = {file for file in there if pattern.fullmatch(file)}
-        if provenance.FILE_NAME in there:
-            with storage.open_to_read(self._path(provenance.FILE_NAME)) as file:
-                old |= set(provenance.own_files(file.read()))
-        return old & set(there)
+    def _old_files(self) -> list[str]:
+        """Returns the files of the dataset that this one takes the place of."""
+        path = self._path(provenance.FILE_NAME)
+        if not storage.exists(path):
+            return []
+        with storage.open_to_read(path) as file:
+            return provenance.own_files(file.read())
 
     def _path(self, file: str) -> str:
         return f"{self._folder.rstrip('/')}/{file}"

@@ -79,10 +79,17 @@ def open_to_read(path: str) -> BinaryIO:
       OSError: It cannot be read, or it is no file (a device or a pipe might never end).
     """
     if not is_local(path):
-        return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)  # type: ignore[no-any-return]
+        return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
     if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
         raise OSError(f"{path} is a device, a socket or a pipe")
     return open(path, "rb")
+
+
+def exists(path: str) -> bool:
+    """Tells whether a file is there; on this machine a folder as well."""
+    if is_local(path):
+        return os.path.exists(path)
+    return bool(FileSystems.exists(path)) or bool(list_names(path))
 
 
 def make_folder(path: str) -> None:
@@ -107,10 +114,15 @@ def created(path: str) -> Iterator[BinaryIO]:
     """Opens a new file for writing, as it is; its folder must be there."""
     if is_local(path):
         # Beam would make the folder again, also one that an interrupted run has just removed.
-        with open(path, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with open(path, "xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            if error.filename is None:  # a full disk is reported without saying of which file
+                error.filename = path
+            raise
     else:
         with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
             yield file

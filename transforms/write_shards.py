@@ -11,7 +11,7 @@ from transforms.dataset.shards import Record, Shard, shard_of, write_shard
 
 
 @dataclasses.dataclass
-class WriteShards(beam.PTransform):  # type: ignore[misc]
+class WriteShards(beam.PTransform):
     """Writes every shard, the empty ones too, so that the set of names is whole.
 
     Input: `Record`s. Output: `Shard`s. Each attempt writes to a name of its own, and only what a
@@ -45,7 +45,7 @@ class WriteShards(beam.PTransform):  # type: ignore[misc]
         )
 
 
-class _WriteShardFn(beam.DoFn):  # type: ignore[misc]
+class _WriteShardFn(beam.DoFn):
     def __init__(self, folder: str) -> None:
         self._folder = folder
 

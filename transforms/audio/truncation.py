@@ -14,7 +14,7 @@ import soundfile
 
 # Lines of libsndfile's log on chunks of samples that are longer than the file.
 _SHORT_CHUNK = re.compile(
-    r"^\s*(?P<chunk>data|SSND|Data Size|riff)\s*:\s*(?P<declared>\d+) \(should be (?P<actual>\d+)\)",
+    r"^\s*(data|SSND|Data Size|riff)\s*:\s*(?P<declared>\d+) \(should be (?P<actual>\d+)\)",
     re.MULTILINE,
 )
 _SHORT_RF64 = re.compile(

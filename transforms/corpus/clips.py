@@ -60,7 +60,7 @@ class Failure:
 
 
 def printable(name: str) -> str:
-    """Returns a file name as valid Unicode: bytes that are not UTF-8 become `\\xNN`."""
+    r"""Returns a file name as valid Unicode: bytes that are not UTF-8 become `\\xNN`."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 

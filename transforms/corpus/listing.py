@@ -15,12 +15,14 @@ from transforms.corpus.clips import Clip, Failure, printable
 
 # Audio and video containers by suffix, those included that cannot be decoded: a file that is
 # meant to be sound gets a record or a line in the failure table.
-AUDIO_SUFFIXES = frozenset(
-    ".3g2 .3ga .3gp .8svx .aac .ac3 .adts .aif .aifc .aiff .alac .amr .ape .asf .au .avi .awb .caf"
-    " .dts .eac3 .f4a .f4v .flac .flv .g722 .gsm .htk .m2ts .m4a .m4b .m4v .mka .mkv .mov .mp1 .mp2"
-    " .mp3 .mp4 .mpc .mpeg .mpg .mpga .mts .nist .oga .ogg .ogv .ogx .opus .paf .qt .ra .rf64 .rm"
-    " .sd2 .shn .snd .spx .sph .tta .voc .vob .w64 .wav .wave .weba .webm .wma .wmv .wv .wve .xi".split()
-)
+_AUDIO_SUFFIXES = """
+.3g2 .3ga .3gp .8svx .aac .ac3 .adts .aif .aifc .aiff .alac .amr .ape .asf .au .avi .awb
+.caf .dts .eac3 .f4a .f4v .flac .flv .g722 .gsm .htk .m2ts .m4a .m4b .m4v .mka .mkv .mov
+.mp1 .mp2 .mp3 .mp4 .mpc .mpeg .mpg .mpga .mts .nist .oga .ogg .ogv .ogx .opus .paf .qt .ra
+.rf64 .rm .sd2 .shn .snd .spx .sph .tta .voc .vob .w64 .wav .wave .weba .webm .wma .wmv .wv
+.wve .xi
+"""
+AUDIO_SUFFIXES = frozenset(_AUDIO_SUFFIXES.split())
 HIDDEN = "hidden"
 OTHER = "other"
 GLOB_CHARACTERS = re.compile(r"[*?\[]")

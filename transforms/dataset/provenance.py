@@ -10,7 +10,7 @@ from typing import Any
 from transforms.dataset import schema
 from transforms.dataset.failure_table import failure_table_name
 from transforms.dataset.profiles import Profile
-from transforms.dataset.shards import RecordSums, Shard
+from transforms.dataset.shards import RecordSums, Shard, shard_pattern
 
 FILE_NAME = "dataset.json"
 FORMAT = "beam-audio-embeddings"
@@ -174,6 +174,12 @@ def dataset_info(
         info["rows"]["quantiser"] = "floor((clip(pca, -2, 2) + 2) * 255 / 4)"  # type: ignore[index]
         info["rows"]["dequantise"] = "q * 4 / 255 + 4 / 512 - 2"  # type: ignore[index]
     return (json.dumps(info, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def is_dataset_file(file: str, name: str) -> bool:
+    """Tells whether a file is named like one of the dataset with the stem `name`."""
+    others = (failure_table_name(name), schema.FILE_NAME, FILE_NAME)
+    return file in others or shard_pattern(name).fullmatch(file) is not None
 
 
 def own_files(info: bytes) -> list[str]:

@@ -186,7 +186,7 @@ def build(
             variables = {name: self.weights[name.replace("/", "_")] for name in weights}
             return _network(variables, log_mel_patches(waveform))
 
-    return VGGish()  # type: ignore[no-any-return]
+    return VGGish()
 
 
 def export(directory: str | os.PathLike[str], model: Any) -> None:

@@ -1,0 +1,131 @@
+"""The folder of the dataset, from the launcher's side: nothing that is not ours is lost there."""
+
+import os
+
+from pipeline.settings import UsageError
+from transforms import storage
+from transforms.corpus.clips import printable
+from transforms.dataset import provenance
+
+
+class OutputFolder:
+    """The output of a run.
+
+    Attributes:
+      path: Absolute.
+      staging: The folder of temporary files inside it, so that a rename is enough to publish.
+        While there is no dataset.json, its presence tells that files with our names are what an
+        interrupted run has left.
+    """
+
+    def __init__(self, path: str, name: str, overwrite: bool) -> None:
+        self.path = path.rstrip("/") or "/"
+        self.staging = f"{self.path}/.{name}.incomplete"
+        self._name = name
+        self._overwrite = overwrite
+        self._is_new = False
+
+    def check(self) -> None:
+        """Refuses a folder that holds anything, unless it may be overwritten.
+
+        Raises:
+          UsageError: Says what is there and what to do.
+        """
+        label = f"--output={printable(self.path)}"
+        try:
+            local = storage.is_local(self.path)
+            if local and os.path.lexists(self.path) and not os.path.isdir(self.path):
+                raise UsageError(f"{label} is not a folder; name another")
+            there = self._names()
+            remains = set(self._remains(there))
+            there = [name for name in there if name not in remains]
+            if provenance.FILE_NAME in there and not self._overwrite:
+                raise UsageError(
+                    f"{label} holds a dataset already; name another folder, or replace it with"
+                    " --overwrite"
+                )
+            if there and not self._overwrite:
+                raise UsageError(
+                    f"{label} is not empty ({_some(there)}); name another folder, or write there"
+                    " all the same with --overwrite, which leaves other files alone"
+                )
+            replaceable = self._described(there)
+        except OSError as error:
+            raise UsageError(f"{label} cannot be listed: {error}") from error
+        foreign = [
+            name
+            for name in there
+            if provenance.is_dataset_file(name, self._name) and name not in replaceable
+        ]
+        if foreign:
+            raise UsageError(
+                f"{label} holds files that the dataset would replace, and no {provenance.FILE_NAME}"
+                f" says that they are ours ({_some(foreign)}); name another folder or --name"
+            )
+
+    def prepare(self) -> None:
+        """Makes the folders, removes what an interrupted run has left, and proves that both work.
+
+        Raises:
+          UsageError: It cannot be written.
+        """
+        try:
+            self._is_new = storage.is_local(self.path) and not os.path.isdir(self.path)
+            self._delete(self._remains(self._names()))
+            storage.delete_folder(self.staging)
+            storage.make_folder(self.staging)
+            probe = storage.temporary_name(f"{self.staging}/probe")
+            with storage.created(probe) as file:
+                file.write(b"probe")
+            storage.delete_files([probe])
+        except OSError as error:
+            raise UsageError(
+                f"--output={printable(self.path)} cannot be written: {error}"
+            ) from error
+
+    def discard(self) -> None:
+        """Removes all that a run without a dataset has left; a complete dataset stays."""
+        try:
+            names = self._names()
+            if provenance.FILE_NAME not in names:
+                self._delete(
+                    [name for name in names if provenance.is_dataset_file(name, self._name)]
+                )
+            storage.delete_folder(self.staging)
+            if self._is_new and not os.listdir(self.path):
+                os.rmdir(self.path)
+        except OSError:
+            pass  # what remains is told from a dataset by the lack of dataset.json
+
+    def _names(self) -> list[str]:
+        """Returns what is in the folder besides the staging folder."""
+        staging = os.path.basename(self.staging)
+        names = storage.list_names(self.path)
+        return [name for name in names if name.split("/", 1)[0] != staging]
+
+    def _remains(self, names: list[str]) -> list[str]:
+        """Returns those of the names that an interrupted run has left."""
+        if provenance.FILE_NAME in names or not storage.exists(self.staging):
+            return []
+        return [name for name in names if provenance.is_dataset_file(name, self._name)]
+
+    def _described(self, names: list[str]) -> list[str]:
+        """Returns the files that the dataset.json there calls its own."""
+        if provenance.FILE_NAME not in names:
+            return []
+        with storage.open_to_read(f"{self.path}/{provenance.FILE_NAME}") as file:
+            try:
+                return provenance.own_files(file.read())
+            except ValueError as error:
+                raise UsageError(
+                    f"--output={printable(self.path)}: {error}; nothing there is overwritten, name"
+                    " another folder"
+                ) from error
+
+    def _delete(self, names: list[str]) -> None:
+        storage.delete_files([f"{self.path}/{name}" for name in names])
+
+
+def _some(names: list[str]) -> str:
+    some = ", ".join(map(printable, names[:3])) + (", …" if len(names) > 3 else "")
+    return f"{len(names)} {'entry' if len(names) == 1 else 'entries'}: {some}"

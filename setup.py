@@ -1,0 +1,31 @@
+"""The distribution: what Beam sends to workers, and what `pip install` gives."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+
+def requirements() -> list[str]:
+    """Returns the lines of requirements.txt without their reasons."""
+    lines = (HERE / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return [line.split("#")[0].strip() for line in lines if line.split("#")[0].strip()]
+
+
+setup(
+    name="beam-audio-embeddings",
+    version="0.1.0",
+    description="Turns audio corpora into AudioSet-style TFRecord datasets with Apache Beam.",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.14",
+    packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*"]),
+    install_requires=requirements(),
+    extras_require={
+        "test": ["hypothesis>=6.100,<7", "pytest>=8,<10"],
+        "lint": ["import-linter>=2,<3", "mypy>=1.11,<3", "ruff>=0.6,<1"],
+    },
+    entry_points={"console_scripts": ["beam-audio-embeddings = pipeline.cli:main"]},
+)
