@@ -64,6 +64,8 @@ def summary(info: dict[str, Any], folder: str, seconds: float) -> str:
             f"NOTE: the model {printable(model['uri'])} is UNTRAINED (random weights, seed"
             f" {model['untrained_seed']}): these rows mean nothing"
         )
+    if model["in_batches"] is False:
+        lines.append("NOTE: TensorFlow cannot batch this model's operations: patches go one by one")
     return "\n".join(lines)
 
 

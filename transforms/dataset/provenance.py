@@ -105,7 +105,7 @@ def dataset_info(
     Args:
       origin: The settings.
       models: What the workers loaded, each once: none where no clip came as far as the model.
-        Objects with `fingerprint`, `embedding_size`, `untrained_seed`.
+        Objects with `fingerprint`, `embedding_size`, `untrained_seed` and `in_batches`.
       tallies: Counts by name; those of failures begin with `failures/`.
       shards: Final names and what they hold.
 
@@ -139,6 +139,7 @@ def dataset_info(
             "fingerprint": model.fingerprint if model else None,
             "embedding_size": model.embedding_size if model else None,
             "trained": model.untrained_seed < 0 if model else None,
+            "in_batches": model.in_batches if model else None,
         },
         "audio": {
             "sample_rate_hz": _SAMPLE_RATE_HZ,

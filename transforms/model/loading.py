@@ -31,11 +31,13 @@ class ModelFacts:
       fingerprint: sha256 of the SavedModel's files.
       embedding_size: Values in a row.
       untrained_seed: The seed of a model with random weights; -1 for a trained one.
+      in_batches: Patches go through its operations together; else one by one, which is slow.
     """
 
     fingerprint: str
     embedding_size: int
     untrained_seed: int = -1
+    in_batches: bool = True
 
 
 class ModelInputError(Exception):
@@ -100,21 +102,45 @@ def load(model: str) -> EmbeddingModel:
 
     embedding_size = _check_single_calls(model, loaded)
 
-    def row_of_patch(patch: Any) -> Any:
-        return tf.ensure_shape(loaded(patch), [1, embedding_size])[0]
-
-    batched_call = tf.function(
-        lambda patches: tf.vectorized_map(row_of_patch, patches),
-        input_signature=[tf.TensorSpec([None, PATCH_SAMPLES], tf.float32)],
-        autograph=False,
-    )
+    batched_call, in_batches = _batched(loaded, embedding_size)
     seed = getattr(loaded, "untrained_seed", None)
     facts = ModelFacts(
-        resolving.fingerprint(folder), embedding_size, -1 if seed is None else int(seed)
+        resolving.fingerprint(folder),
+        embedding_size,
+        -1 if seed is None else int(seed),
+        in_batches,
     )
     checked = EmbeddingModel(batched_call, facts)
     _check_batches(model, loaded, checked)
     return checked
+
+
+def _batched(loaded: Any, embedding_size: int) -> tuple[Callable[[Any], Any], bool]:
+    """Turns a call on one waveform into one on patches `[num_rows, 15600]`.
+
+    Returns:
+      The call, and whether the model's operations work on whole batches.
+    """
+    import tensorflow as tf
+
+    def row_of_patch(patch: Any) -> Any:
+        return tf.ensure_shape(loaded(patch), [1, embedding_size])[0]
+
+    def compiled(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        signature = [tf.TensorSpec([None, PATCH_SAMPLES], tf.float32)]
+        function = tf.function(call, input_signature=signature, autograph=False)
+        function.get_concrete_function()
+        return function
+
+    try:
+        return compiled(lambda patches: tf.vectorized_map(row_of_patch, patches)), True
+    except Exception:
+        # TensorFlow cannot vectorise some operations, such as assertions on the input, and says
+        # so by whatever its converter stumbles over. The contract is checked either way.
+        row = tf.TensorSpec([embedding_size], tf.float32)
+        return compiled(
+            lambda patches: tf.map_fn(row_of_patch, patches, fn_output_signature=row)
+        ), False
 
 
 def _probe(num_rows: int) -> np.ndarray:

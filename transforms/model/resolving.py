@@ -97,13 +97,21 @@ def fingerprint(saved_model: Path) -> str:
 
 def _fetch(url: str) -> Path:
     """Fetches a model through tensorflow_hub, which caches it in $TFHUB_CACHE_DIR."""
+    import tensorflow as tf
     import tensorflow_hub as hub
 
     previous = socket.getdefaulttimeout()
     socket.setdefaulttimeout(FETCH_TIMEOUT_SECONDS)
     try:
         folder = Path(hub.resolve(url))
-    except (OSError, EOFError, ValueError, http.client.HTTPException, tarfile.TarError) as error:
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        http.client.HTTPException,
+        tarfile.TarError,
+        tf.errors.OpError,
+    ) as error:
         raise ModelError(
             f"cannot fetch {url}: {error}. Download it where the network allows, and name the"
             " archive or its folder with --model"

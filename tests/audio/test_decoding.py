@@ -1,0 +1,358 @@
+"""Decoding: every format to mono float32, and every bad file to one of the reasons."""
+
+import contextlib
+import io
+import os
+import random
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pytest
+import soundfile
+
+from transforms.audio import decoding
+from transforms.audio.errors import AudioError
+from transforms.corpus.clips import REASONS
+
+# libsndfile's names of format and subtype, sample rate, and how far samples are off on average.
+FORMATS = {
+    "wav_u8": ("WAV", "PCM_U8", 22_050, 2**-7),
+    "wav_16": ("WAV", "PCM_16", 44_100, 2**-15),
+    "wav_24": ("WAV", "PCM_24", 48_000, 2**-23),
+    "wav_float": ("WAV", "FLOAT", 16_000, 0),
+    "wav_adpcm": ("WAV", "IMA_ADPCM", 8_000, 0.01),
+    "rf64": ("RF64", "PCM_16", 44_100, 2**-15),
+    "w64": ("W64", "PCM_16", 44_100, 2**-15),
+    "aiff": ("AIFF", "PCM_16", 44_100, 2**-15),
+    "au": ("AU", "PCM_16", 44_100, 2**-15),
+    "caf": ("CAF", "PCM_16", 44_100, 2**-15),
+    "caf_alac": ("CAF", "ALAC_16", 44_100, 2**-15),
+    "flac": ("FLAC", "PCM_16", 44_100, 2**-15),
+    "ogg_vorbis": ("OGG", "VORBIS", 44_100, 0.02),
+    "ogg_opus": ("OGG", "OPUS", 48_000, 0.02),
+    "mp3": ("MP3", "MPEG_LAYER_III", 44_100, 0.02),
+}
+every_format = pytest.mark.parametrize("name", FORMATS)
+
+
+def tone(num_frames: int, sample_rate_hz: int = 44_100, num_channels: int = 1) -> np.ndarray:
+    """Returns a sine of 440 Hz, in each channel half as loud as in the one before."""
+    sine = 0.5 * np.sin(2 * np.pi * 440 * np.arange(num_frames) / sample_rate_hz)
+    return (sine[:, None] * 0.5 ** np.arange(num_channels)).astype(np.float32)
+
+
+def encoded(
+    samples: np.ndarray, file_format: str = "WAV", subtype: str = "FLOAT", rate_hz: int = 44_100
+) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate_hz, format=file_format, subtype=subtype)
+    return file.getvalue()
+
+
+def encoded_as(name: str, num_frames: int, num_channels: int = 1) -> bytes:
+    file_format, subtype, rate_hz, _ = FORMATS[name]
+    return encoded(tone(num_frames, rate_hz, num_channels), file_format, subtype, rate_hz)
+
+
+def decoded(file: BinaryIO) -> tuple[int, np.ndarray]:
+    with decoding.open_recording(file) as recording:
+        blocks = list(recording.blocks())
+        assert recording.num_frames == sum(map(len, blocks))
+        assert {block.dtype for block in blocks} == {np.dtype(np.float32)}
+        assert {block.ndim for block in blocks} == {1}
+        return recording.sample_rate_hz, np.concatenate(blocks)
+
+
+def failure(data: bytes) -> AudioError:
+    with pytest.raises(AudioError) as caught:
+        decoded(io.BytesIO(data))
+    assert caught.value.reason in REASONS
+    return caught.value
+
+
+class Remote(io.RawIOBase):
+    """A file without a descriptor, in front of bytes, as from an object storage."""
+
+    def __init__(self, data: bytes, broken_at: int | None = None) -> None:
+        self._file = io.BytesIO(data)
+        self._broken_at = broken_at
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readinto(self, buffer: bytearray) -> int:
+        if self._broken_at is not None and self._file.tell() >= self._broken_at:
+            raise OSError("the connection is lost")
+        return self._file.readinto(buffer)
+
+
+@every_format
+def test_every_format_gives_its_rate_and_all_its_frames(name: str) -> None:
+    _, subtype, rate_hz, error = FORMATS[name]
+    num_frames = 30_000
+    got_rate_hz, samples = decoded(io.BytesIO(encoded_as(name, num_frames)))
+    assert got_rate_hz == rate_hz
+    if subtype == "IMA_ADPCM":  # comes in whole blocks of its own
+        assert num_frames <= len(samples) < num_frames + 4_096
+        samples = samples[:num_frames]
+    assert len(samples) == num_frames
+    assert np.abs(samples - tone(num_frames, rate_hz)[:, 0]).mean() <= error
+
+
+@every_format
+def test_a_file_gives_the_same_samples_by_descriptor_and_without(name: str, tmp_path: Path) -> None:
+    data = encoded_as(name, 20_000)
+    path = tmp_path / "name without suffix"
+    path.write_bytes(data)
+    expected = decoded(io.BytesIO(data))[1].tolist()
+    assert decoded(io.BufferedReader(Remote(data)))[1].tolist() == expected
+    with path.open("rb") as file:
+        assert decoded(file)[1].tolist() == expected
+    with path.open("rb", buffering=0) as file:
+        assert decoded(file)[1].tolist() == expected
+
+
+@every_format
+@pytest.mark.parametrize("num_channels", [1, 2])
+def test_blocks_are_together_what_one_read_gives(
+    name: str, num_channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = encoded_as(name, 30_000, num_channels)
+    expected, _ = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
+    monkeypatch.setattr(decoding, "BLOCK_VALUES", 4_096)
+    with decoding.open_recording(io.BytesIO(data)) as recording:
+        blocks = list(recording.blocks())
+    assert all(len(block) * num_channels <= 4_096 for block in blocks)
+    got = np.concatenate(blocks)
+    np.testing.assert_allclose(got, expected.mean(axis=1), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("num_last", [1, 50, 100])
+def test_a_short_last_block_of_opus_is_as_good_as_the_others(
+    num_last: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    num_frames = 50_000
+    monkeypatch.setattr(decoding, "BLOCK_VALUES", num_frames - num_last)
+    _, samples = decoded(io.BytesIO(encoded_as("ogg_opus", num_frames)))
+    expected = tone(num_frames, 48_000)[:, 0]
+    np.testing.assert_allclose(samples[-num_last:], expected[-num_last:], rtol=0, atol=0.1)
+
+
+@pytest.mark.parametrize("num_channels", [2, 3, 6])
+def test_channels_are_mixed_by_their_mean(num_channels: int) -> None:
+    channels = np.random.default_rng(3).uniform(-1, 1, (5_000, num_channels)).astype(np.float32)
+    _, samples = decoded(io.BytesIO(encoded(channels)))
+    expected = sum(channels[:, index].astype(float) for index in range(num_channels)) / num_channels
+    np.testing.assert_allclose(samples, expected, rtol=0, atol=1e-6)
+
+
+def test_channels_that_cancel_out_are_silence() -> None:
+    left = tone(1_000)
+    _, samples = decoded(io.BytesIO(encoded(np.hstack([left, -left]))))
+    assert not samples.any()
+
+
+def test_the_callers_file_stays_open_and_may_stand_anywhere(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(encoded(tone(1_000)))
+    with path.open("rb") as file:
+        file.seek(777)
+        first = decoded(file)[1]
+        second = decoded(file)[1]
+        file.seek(0)
+        assert file.read(4) == b"RIFF"
+    assert first.tolist() == second.tolist() == tone(1_000)[:, 0].tolist()
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
+@pytest.mark.parametrize(
+    "data",
+    [encoded(tone(1_000)), encoded(tone(1_000))[:3_000], b"no sound" * 100, b""],
+    ids=["whole", "cut", "text", "empty"],
+)
+def test_no_descriptor_stays_open(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(data)
+    with path.open("rb") as file:
+        before = sorted(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            with contextlib.suppress(AudioError):
+                decoded(file)
+        assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        *(
+            encoded(tone(0), file_format, "PCM_16")
+            for file_format in ("WAV", "AIFF", "AU", "CAF", "W64", "RF64")
+        ),
+        encoded(tone(0), "OGG", "VORBIS"),
+    ],
+    ids=["no bytes", "wav", "aiff", "au", "caf", "w64", "rf64", "ogg"],
+)
+def test_a_file_without_a_sample_is_empty(data: bytes) -> None:
+    assert failure(data).reason == "empty"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"a",
+        b"index,mid,display_name\n" * 100,
+        b"\x00\x00\x00\x20ftypM4A " + bytes(1_000),
+        b"RIFF\x24\x00\x00\x00AVI " + bytes(1_000),
+        bytes(10_000),
+    ],
+    ids=["one byte", "text", "m4a", "avi", "zeros"],
+)
+def test_what_libsndfile_does_not_know_is_an_unsupported_format(
+    data: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "renamed.wav"
+    path.write_bytes(data)
+    assert failure(data).reason == "unsupported_format"
+    with path.open("rb") as file, pytest.raises(AudioError) as caught:
+        decoded(file)
+    assert caught.value.reason == "unsupported_format"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("num_channels", [1, 2])
+@pytest.mark.parametrize("block_values", [2**20, 1_000])
+def test_nan_and_infinity_are_named_with_their_position(
+    value: float, num_channels: int, block_values: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "BLOCK_VALUES", block_values)
+    samples = tone(20_000, 16_000, num_channels)
+    samples[12_000, -1] = value
+    error = failure(encoded(samples, rate_hz=16_000))
+    assert error.reason == "non_finite"
+    assert "0.750 s" in str(error)
+
+
+@pytest.mark.parametrize("value", [-16, -1.5, 1.5, 16])
+def test_a_sample_somewhat_over_full_scale_passes_unchanged(value: float) -> None:
+    samples = tone(1_000)
+    samples[500] = value
+    assert decoded(io.BytesIO(encoded(samples)))[1].tolist() == samples[:, 0].tolist()
+
+
+@pytest.mark.parametrize("value", [-32_768, -16.001, 16.001, 32_767])
+def test_integers_stored_as_floats_are_over_full_scale(value: float) -> None:
+    samples = tone(1_000)
+    samples[500] = value
+    error = failure(encoded(samples))
+    assert error.reason == "over_full_scale"
+    assert f"{abs(value):g}" in str(error)
+
+
+def patched(offset: int, layout: str, value: int) -> bytes:
+    """Returns a 16-bit mono WAV with another value in its header."""
+    data = bytearray(encoded(tone(3_000), subtype="PCM_16"))
+    struct.pack_into(layout, data, offset, value)
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "reason"),
+    [
+        (0, "decode_error"),
+        (1, "unsupported_format"),
+        (999, "unsupported_format"),
+        (768_001, "unsupported_format"),
+        (2**31 - 1, "unsupported_format"),
+        (2**31, "decode_error"),
+        (4_000_000_000, "decode_error"),
+    ],
+)
+def test_a_sample_rate_that_no_recorder_has_fails(rate_hz: int, reason: str) -> None:
+    assert failure(patched(24, "<I", rate_hz)).reason == reason
+
+
+@pytest.mark.parametrize("rate_hz", [1_000, 768_000])
+def test_the_lowest_and_the_highest_sample_rate_pass(rate_hz: int) -> None:
+    assert decoded(io.BytesIO(patched(24, "<I", rate_hz)))[0] == rate_hz
+
+
+@pytest.mark.parametrize("num_channels", [0, 1_025, 65_535])
+def test_a_number_of_channels_that_cannot_be_fails(num_channels: int) -> None:
+    assert failure(patched(22, "<H", num_channels)).reason == "decode_error"
+
+
+def test_hundreds_of_channels_are_mixed_like_two() -> None:
+    data = patched(22, "<H", 500)
+    values = np.frombuffer(data[44:], "<i2") / 32_768
+    _, samples = decoded(io.BytesIO(data))
+    np.testing.assert_allclose(samples, values.reshape(6, 500).mean(axis=1), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("num_bytes", [5, 12, 20, 36, 40])
+def test_half_a_header_fails(num_bytes: int) -> None:
+    assert failure(encoded(tone(100), subtype="PCM_16")[:num_bytes]).reason in (
+        "decode_error",
+        "unsupported_format",
+    )
+
+
+def damaged(data: bytes, rng: random.Random) -> bytes:
+    """Overwrites, cuts out or cuts off bytes, more often in the header than behind it."""
+    copy = bytearray(data)
+    for _ in range(rng.choice([1, 2, 8])):
+        position = rng.randrange(min(len(copy), rng.choice([64, 256, len(data)])))
+        kind = rng.random()
+        if kind < 0.7:
+            copy[position] = rng.choice([0, 0x7F, 0x80, 0xFF, rng.randrange(256)])
+        elif kind < 0.9:
+            del copy[position : position + rng.randrange(1, 50)]
+        else:
+            del copy[position + 1 :]
+    return bytes(copy)
+
+
+# soundfile says on the error stream when damage makes libsndfile seek before the file's start.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@every_format
+def test_damage_gives_samples_or_a_reason_and_nothing_else(name: str, tmp_path: Path) -> None:
+    rng = random.Random(name)
+    data = encoded_as(name, 3_000, 2)
+    path = tmp_path / name
+    reasons = set()
+    for _ in range(150):
+        copy = damaged(data, rng)
+        path.write_bytes(copy)
+        with path.open("rb") as file:
+            for opened in (file, io.BytesIO(copy)):
+                try:
+                    _, samples = decoded(opened)
+                    assert np.isfinite(samples).all()
+                except AudioError as error:
+                    reasons.add(error.reason)
+    assert reasons
+    assert reasons <= set(REASONS)
+
+
+# The exception that is raised in soundfile's callback.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("share", [0, 0.5])
+@pytest.mark.parametrize(
+    "name", ["wav_16", "wav_float", "aiff", "caf_alac", "flac", "ogg_vorbis", "ogg_opus", "mp3"]
+)
+def test_a_storage_that_fails_is_not_taken_for_the_end_of_the_file(name: str, share: float) -> None:
+    data = encoded_as(name, 100_000)
+    with pytest.raises((OSError, AudioError)) as caught:
+        decoded(io.BufferedReader(Remote(data, broken_at=int(share * len(data)))))
+    assert isinstance(caught.value, OSError) or caught.value.reason == "unreadable"

@@ -1,0 +1,80 @@
+"""Resampling in blocks: what one call on the whole recording gives."""
+
+import numpy as np
+import pytest
+import soxr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transforms.audio.resampling import resample
+
+RATES_HZ = [1_000, 8_000, 11_025, 15_999, 16_001, 22_050, 32_000, 44_100, 48_000, 96_000, 768_000]
+
+
+def noise(num_samples: int) -> np.ndarray:
+    return np.random.default_rng(7).uniform(-1, 1, num_samples).astype(np.float32)
+
+
+def resampled(blocks: list[np.ndarray], sample_rate_hz: int) -> np.ndarray:
+    parts = [np.empty(0, np.float32), *resample(blocks, sample_rate_hz)]
+    assert {part.dtype for part in parts} == {np.dtype(np.float32)}
+    return np.concatenate(parts)
+
+
+def middle(samples: np.ndarray) -> np.ndarray:
+    """Leaves out the ends, where the filter meets the silence before and after."""
+    return samples[1_000:-1_000]
+
+
+@given(
+    sample_rate_hz=st.sampled_from(RATES_HZ),
+    num_samples=st.integers(0, 10_000),
+    data=st.data(),
+)
+def test_blocks_cut_anywhere_give_what_one_call_gives(
+    sample_rate_hz: int, num_samples: int, data: st.DataObject
+) -> None:
+    samples = noise(num_samples)
+    cuts = sorted(data.draw(st.lists(st.integers(0, num_samples), max_size=20)))
+    got = resampled(np.split(samples, cuts), sample_rate_hz)
+    expected = soxr.resample(samples, sample_rate_hz, 16_000, quality="HQ")
+    assert len(got) == len(expected)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("sample_rate_hz", RATES_HZ)
+def test_the_length_in_seconds_stays(sample_rate_hz: int) -> None:
+    num_samples = sample_rate_hz // 3
+    blocks = np.split(noise(num_samples), 5 * [num_samples // 2])
+    assert abs(len(resampled(blocks, sample_rate_hz)) - num_samples * 16_000 / sample_rate_hz) <= 1
+
+
+def test_blocks_at_16_khz_pass_unchanged() -> None:
+    blocks = np.split(noise(1_000), [0, 1, 500])
+    passed = list(resample(blocks, 16_000))
+    assert all(got is given for got, given in zip(passed, blocks, strict=True))
+
+
+@pytest.mark.parametrize("sample_rate_hz", [16_000, 44_100])
+def test_nothing_gives_nothing(sample_rate_hz: int) -> None:
+    assert len(resampled([], sample_rate_hz)) == 0
+
+
+@pytest.mark.parametrize("sample_rate_hz", [8_000, 11_025, 22_050, 44_100, 48_000, 96_000])
+def test_a_sine_stays_the_same_sine_at_the_same_time(sample_rate_hz: int) -> None:
+    sine = np.sin(2 * np.pi * 1_000 * np.arange(sample_rate_hz) / sample_rate_hz).astype("f4")
+    got = resampled(np.split(sine, [1_234]), sample_rate_hz)
+    expected = np.sin(2 * np.pi * 1_000 * np.arange(len(got)) / 16_000)
+    np.testing.assert_allclose(middle(got), middle(expected), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("sample_rate_hz", [22_050, 44_100, 48_000])
+def test_a_sine_above_8_khz_does_not_come_back_as_another(sample_rate_hz: int) -> None:
+    sine = np.sin(2 * np.pi * 9_000 * np.arange(sample_rate_hz) / sample_rate_hz).astype("f4")
+    assert np.abs(middle(resampled([sine], sample_rate_hz))).max() < 1e-4
+
+
+def test_a_channel_of_an_interleaved_block_is_resampled_like_its_copy() -> None:
+    stereo = noise(20_000).reshape(-1, 2)
+    got = resampled([stereo[:, 0]], 44_100)
+    assert got.tolist() == resampled([stereo[:, 0].copy()], 44_100).tolist()

@@ -1,0 +1,160 @@
+"""Loading a model, and refusing one whose rows would be silently wrong."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.stand_in import stand_in_rows
+from transforms.model import loading
+from transforms.model.errors import ModelError
+
+# A model for the tests: what it makes of the patches [num_rows, 15600] of its waveform.
+Body = Callable[[Any], Any]
+
+
+def test_the_stand_in_loads_and_its_batches_are_its_rows(stand_in_model: str) -> None:
+    model = loading.load(stand_in_model)
+    assert model.facts.embedding_size == 128
+    assert model.facts.untrained_seed == -1
+    patches = np.random.default_rng(0).normal(size=(5, 15_600)).astype(np.float32)
+    expected = np.concatenate([stand_in_rows(patch) for patch in patches])
+    np.testing.assert_array_equal(model.embed(patches), expected)
+
+
+def test_an_empty_batch_gives_no_rows(stand_in_model: str) -> None:
+    assert loading.load(stand_in_model).embed(np.empty((0, 15_600), np.float32)).shape == (0, 128)
+
+
+def test_rows_of_the_real_network_equal_one_call_on_the_whole_waveform(
+    tf: Any, vggish_model: str
+) -> None:
+    model = loading.load(vggish_model)
+    assert model.facts.untrained_seed == 0
+    waveform = np.random.default_rng(0).normal(0, 0.1, 20 * 15_360 + 240).astype(np.float32)
+    patches = np.lib.stride_tricks.sliding_window_view(waveform, 15_600)[::15_360]
+    whole = tf.saved_model.load(vggish_model)(waveform).numpy()
+    assert whole.shape == (20, 128)
+    for rows in (model.embed(patches), model.embed(patches[::-1])[::-1]):
+        np.testing.assert_allclose(rows, whole, atol=1e-5 * np.abs(whole).max())
+
+
+def test_equal_models_have_equal_fingerprints_and_others_do_not(
+    save: Callable[[Body], str], stand_in_model: str
+) -> None:
+    facts = [
+        loading.load(path).facts
+        for path in (stand_in_model, stand_in_model, save(lambda p: p[:, :2]))
+    ]
+    assert facts[0] == facts[1]
+    assert facts[0].fingerprint != facts[2].fingerprint
+    assert facts[2].embedding_size == 2
+
+
+def test_yamnet_is_refused_with_what_it_returned(shared: Path) -> None:
+    with pytest.raises(
+        ModelError,
+        match=r"yamnet.*15600 samples gave a dict of outputs.*output_1: float32 \[1, 1024\]",
+    ):
+        loading.load(str(shared / "models/yamnet"))
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (lambda tf, p: {"rows": p[:, :4]}, r"gave a dict of outputs \(rows: float32 \[1, 4\]\)"),
+        (lambda tf, p: [p[:, :4], p], r"of \(float32 \[1, 4\], float32 \[1, 15600\]\)"),
+        (lambda tf, p: tf.cast(p[:, :4], tf.float64), r"gave float64 \[1, 4\]"),
+        (lambda tf, p: p[:, :4, None], r"gave float32 \[1, 4, 1\]"),
+        (lambda tf, p: p[:, :0], "rows are empty"),
+        (lambda tf, p: p[:, :4] / 0.0, "NaN or infinity"),
+        (
+            lambda tf, p: p[:, :4] - tf.reduce_mean(p[:, :4], axis=0),
+            "differ from those of the whole",
+        ),
+        (lambda tf, p: p[:, :4] + tf.random.normal([]), "differ from those of the whole"),
+        (
+            lambda tf, p: tf.concat([p, p], axis=0)[:, :4],
+            r"15600 samples gave \[2, 4\] where \[1, 4\]",
+        ),
+        (lambda tf, p: tf.cumsum(p[:, :4]), "differ from those of the whole"),
+    ],
+)
+def test_a_model_that_breaks_the_contract_is_refused_with_the_reason(
+    tf: Any, save: Callable[[Body], str], body: Callable[[Any, Any], Any], why: str
+) -> None:
+    with pytest.raises(ModelError, match=why):
+        loading.load(save(lambda patches: body(tf, patches)))
+
+
+@pytest.mark.parametrize("hop_samples", [7_680, 15_600, 16_000])
+def test_a_model_of_another_hop_is_refused(tf: Any, tmp_path: Path, hop_samples: int) -> None:
+    class OtherHop(tf.Module):  # type: ignore[misc]
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+        def __call__(self, waveform: Any) -> Any:
+            return tf.signal.frame(waveform, 15_600, hop_samples)[:, :4]
+
+    tf.saved_model.save(OtherHop(), str(tmp_path / "model"))
+    with pytest.raises(ModelError, match="samples gave"):
+        loading.load(str(tmp_path / "model"))
+
+
+def test_a_model_that_pads_the_end_is_refused(tf: Any, tmp_path: Path) -> None:
+    class Padding(tf.Module):  # type: ignore[misc]
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+        def __call__(self, waveform: Any) -> Any:
+            waveform = tf.pad(waveform, [[0, 15_359]])
+            return tf.signal.frame(waveform, 15_600, 15_360)[:, :4]
+
+    tf.saved_model.save(Padding(), str(tmp_path / "model"))
+    with pytest.raises(ModelError, match=r"30959 samples gave \[2, 4\] where \[1, 4\] is due"):
+        loading.load(str(tmp_path / "model"))
+
+
+def test_a_model_that_cannot_be_called_is_refused_with_its_signatures(
+    tf: Any, tmp_path: Path
+) -> None:
+    module = tf.Module()
+    module.serve = tf.function(lambda x: x, input_signature=[tf.TensorSpec([None], tf.float32)])
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures={"serve": module.serve})
+    with pytest.raises(ModelError, match=r"cannot be called \(its signatures: \['serve'\]\)"):
+        loading.load(str(tmp_path / "model"))
+
+
+def test_a_damaged_saved_model_is_refused(stand_in_model: str, tmp_path: Path) -> None:
+    (tmp_path / "saved_model.pb").write_bytes(b"\xff\xff\xff\xff not a graph")
+    with pytest.raises(ModelError, match="is not a SavedModel that loads"):
+        loading.load(str(tmp_path))
+
+
+def test_audio_that_the_model_itself_refuses_is_told_from_a_bug(
+    tf: Any, save: Callable[[Body], str]
+) -> None:
+    def body(patches: Any) -> Any:
+        with tf.control_dependencies([tf.debugging.assert_less(tf.abs(patches), 2.0, "too loud")]):
+            return tf.identity(patches[:, :4])
+
+    model = loading.load(save(body))
+    assert not model.facts.in_batches
+    loud = np.full((2, 15_600), 3.0, np.float32)
+    with pytest.raises(loading.ModelInputError, match="too loud"):
+        model.embed(loud)
+    np.testing.assert_array_equal(model.embed(loud / 3), np.ones((2, 4), np.float32))
+
+
+@pytest.fixture
+def save(tf: Any, tmp_path: Path) -> Callable[[Body], str]:
+    """Saves a model with the framing of VGGish and a body of its own."""
+
+    def save_body(body: Body) -> str:
+        class Model(tf.Module):  # type: ignore[misc]
+            @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+            def __call__(self, waveform: Any) -> Any:
+                return body(tf.signal.frame(waveform, 15_600, 15_360))
+
+        tf.saved_model.save(Model(), str(tmp_path / "model"))
+        return str(tmp_path / "model")
+
+    return save_body
