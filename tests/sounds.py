@@ -1,0 +1,19 @@
+"""Synthetic sound."""
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+
+def noise(num_samples: int, seed: int = 0, scale: float = 0.1) -> np.ndarray:
+    """Returns float32 `[num_samples]` that 16 bits hold exactly."""
+    samples = np.random.default_rng(seed).normal(0, scale, num_samples)
+    return (np.clip(np.round(samples * 2**15), -(2**15), 2**15 - 1) / 2**15).astype(np.float32)
+
+
+def write_wav(path: Path, samples: np.ndarray, sample_rate_hz: int = 16_000) -> np.ndarray:
+    """Writes 16-bit WAV, and returns the samples."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, sample_rate_hz, subtype="PCM_16", format="WAV")
+    return samples
