@@ -10,6 +10,7 @@ import os
 import shutil
 import stat
 import uuid
+import warnings
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -58,13 +59,19 @@ def list_input(path: str) -> Iterator[Clip | Failure | listing.LeftOut]:
         yield from listing.list_paths(path[: path.rfind("/") + 1], [path], explicit=True)
         return
     root = path.rstrip("/") + "/"
-    in_folder = _match(listing.quote_glob(root) + "**")
+    in_folder = _below(root)
     if in_folder or not listing.is_glob(path):
         yield from listing.list_paths(root, in_folder, explicit=False)
         return
     # Beam's `**/` wants a folder in its place, everybody else's may stand for none.
     matched = {*_match(path), *_match(path.replace("**/", ""))}
     yield from listing.list_paths(listing.glob_root(path), matched, explicit=True)
+
+
+def _below(root: str) -> list[str]:
+    """Returns the objects whose path begins with `root`."""
+    pattern = listing.GLOB_CHARACTERS.sub("?", root) + "**"
+    return [path for path in _match(pattern) if path.startswith(root)]
 
 
 def _match(pattern: str) -> list[str]:
@@ -106,7 +113,7 @@ def list_names(folder: str) -> list[str]:
     if is_local(folder):
         return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
     root = folder.rstrip("/") + "/"
-    return sorted(path.removeprefix(root) for path in _match(listing.quote_glob(root) + "**"))
+    return sorted(path.removeprefix(root) for path in _below(root))
 
 
 @contextlib.contextmanager
@@ -175,8 +182,11 @@ def delete_files(paths: list[str]) -> None:
         os.remove(path)
     remote = [path for path in there if not is_local(path)]
     if remote:
-        # Beam matches before it deletes: a path with glob characters has to be quoted.
-        FileSystems.delete([listing.quote_glob(path) for path in remote])
+        with warnings.catch_warnings():
+            # Beam matches before it deletes, so glob characters have to be quoted, and then makes
+            # a regular expression of which Python warns.
+            warnings.simplefilter("ignore", FutureWarning)
+            FileSystems.delete([listing.quote_glob(path) for path in remote])
 
 
 def delete_folder(path: str) -> None:

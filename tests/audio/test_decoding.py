@@ -73,7 +73,7 @@ def failure(data: bytes) -> AudioError:
 
 
 class Remote(io.RawIOBase):
-    """A file without a descriptor, in front of bytes, as from an object storage."""
+    """A file without a descriptor, as from an object storage; it may fail once."""
 
     def __init__(self, data: bytes, broken_at: int | None = None) -> None:
         self._file = io.BytesIO(data)
@@ -93,6 +93,7 @@ class Remote(io.RawIOBase):
 
     def readinto(self, buffer: bytearray) -> int:
         if self._broken_at is not None and self._file.tell() >= self._broken_at:
+            self._broken_at = None
             raise OSError("the connection is lost")
         return self._file.readinto(buffer)
 
@@ -319,7 +320,9 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
         elif kind < 0.9:
             del copy[position : position + rng.randrange(1, 50)]
         else:
-            del copy[position + 1 :]
+            del copy[position:]
+        if not copy:
+            break
     return bytes(copy)
 
 
@@ -331,14 +334,14 @@ def test_damage_gives_samples_or_a_reason_and_nothing_else(name: str, tmp_path: 
     data = encoded_as(name, 3_000, 2)
     path = tmp_path / name
     reasons = set()
-    for _ in range(150):
+    for _ in range(300):
         copy = damaged(data, rng)
         path.write_bytes(copy)
         with path.open("rb") as file:
             for opened in (file, io.BytesIO(copy)):
                 try:
                     _, samples = decoded(opened)
-                    assert np.isfinite(samples).all()
+                    assert np.abs(samples).max() <= 16  # which NaN is not
                 except AudioError as error:
                     reasons.add(error.reason)
     assert reasons

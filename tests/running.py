@@ -1,0 +1,34 @@
+"""Running a transform on a few elements."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+
+def outputs(transform: beam.PTransform, elements: Iterable[Any], *tags: str) -> list[list[Any]]:
+    """Returns what a transform gives for elements that stay in one bundle: a list for each tag.
+
+    Works in this process only, where the lists can be filled by reference.
+    """
+    found: list[list[Any]] = [[] for _ in tags]
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        given = pipeline | beam.Create(list(elements), reshuffle=False) | transform
+        for tag, into in zip(tags, found, strict=True):
+            output = given[tag] if isinstance(given, beam.pvalue.DoOutputsTuple) else given
+            token = _register(into)
+            _ = output | f"Keep {tag}" >> beam.Map(_append, token)
+    return found
+
+
+_LISTS: dict[int, list[Any]] = {}
+
+
+def _register(into: list[Any]) -> int:
+    _LISTS[id(into)] = into
+    return id(into)
+
+
+def _append(element: Any, token: int) -> None:
+    _LISTS[token].append(element)

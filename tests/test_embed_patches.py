@@ -1,0 +1,98 @@
+"""EmbedPatches."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.running import outputs
+from tests.sounds import noise
+from tests.stand_in import stand_in_rows
+from transforms.corpus.rows import PatchRun
+from transforms.embed_patches import MODELS, REFUSALS, EmbedPatches, HubModelHandler
+from transforms.model.batching import PatchBatch
+from transforms.model.postprocessing import load_pca
+
+
+def _runs(num_clips: int, num_rows: int) -> list[PatchRun]:
+    return [
+        PatchRun(f"clip{index}", 2, noise(num_rows * 15_600, seed=index).reshape(num_rows, 15_600))
+        for index in range(num_clips)
+    ]
+
+
+def _rows(found: list[Any]) -> dict[str, dict[int, np.ndarray]]:
+    rows: dict[str, dict[int, np.ndarray]] = {}
+    for clip_id, run in found:
+        for offset, row in enumerate(run.rows):
+            rows.setdefault(clip_id, {})[run.first_row + offset] = row
+    return rows
+
+
+def test_rows_of_packed_clips_go_back_to_their_clips(stand_in_model: str) -> None:
+    runs = _runs(num_clips=40, num_rows=7)
+    found, refusals, models = outputs(EmbedPatches(stand_in_model), runs, "rows", REFUSALS, MODELS)
+    assert refusals == []
+    # 280 rows: two full batches and the rest.
+    assert len(models) == 3
+    assert len(set(models)) == 1
+    rows = _rows(found)
+    assert len(rows) == 40
+    for run in runs:
+        for offset, patch in enumerate(run.patches):
+            np.testing.assert_array_equal(
+                rows[run.clip_id][run.first_row + offset], stand_in_rows(patch)[0]
+            )
+
+
+def test_rows_are_quantised_before_they_are_shuffled(stand_in_model: str, pca_file: str) -> None:
+    pca = load_pca(pca_file)
+    (run,) = _runs(num_clips=1, num_rows=3)
+    found, _ = outputs(EmbedPatches(stand_in_model, pca), [run], "rows", REFUSALS)
+    ((_, rows),) = found
+    assert rows.rows.dtype == np.uint8
+    expected = pca.quantise(np.concatenate([stand_in_rows(patch) for patch in run.patches]))
+    np.testing.assert_array_equal(rows.rows, expected)
+
+
+def test_a_clip_that_the_model_refuses_does_not_cost_its_batch(tf: Any, tmp_path: Path) -> None:
+    class Picky(tf.Module):  # type: ignore[misc]
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+        def __call__(self, waveform: Any) -> Any:
+            with tf.control_dependencies(
+                [tf.debugging.assert_less(tf.abs(waveform), 2.0, "too loud")]
+            ):
+                rows = tf.signal.frame(waveform, 15_600, 15_360)[:, :4]
+            return tf.where(rows == 1.5, np.nan, rows)
+
+    tf.saved_model.save(Picky(), str(tmp_path / "model"))
+    runs = _runs(num_clips=3, num_rows=2)
+    loud = PatchRun("loud", 0, np.full((2, 15_600), 3.0, np.float32))
+    unlucky = PatchRun("unlucky", 0, np.full((1, 15_600), 1.5, np.float32))
+    found, refusals = outputs(
+        EmbedPatches(str(tmp_path / "model")),
+        [runs[0], loud, runs[1], unlucky, runs[2]],
+        "rows",
+        REFUSALS,
+    )
+    messages = dict(refusals)
+    assert sorted(messages) == ["loud", "unlucky"]
+    assert "too loud" in messages["loud"]
+    assert "NaN" in messages["unlucky"]
+    rows = _rows(found)
+    for run in runs:
+        np.testing.assert_array_equal(rows[run.clip_id][2], run.patches[0, :4])
+        np.testing.assert_array_equal(rows[run.clip_id][3], run.patches[1, :4])
+
+
+def test_the_handler_gives_one_result_a_batch_and_weighs_it_without_pickling(
+    stand_in_model: str,
+) -> None:
+    handler = HubModelHandler(stand_in_model)
+    model = handler.load_model()
+    patches = noise(2 * 15_600).reshape(2, 15_600)
+    batch = PatchBatch(patches, (("a", 0, 1), ("b", 5, 1)))
+    assert handler.run_inference([], model) == []
+    (result,) = handler.run_inference([batch], model)
+    assert [(clip, run.first_row) for clip, run in result.spans] == [("a", 0), ("b", 5)]
+    assert handler.get_num_bytes([batch, batch]) == 4 * 15_600 * 4

@@ -1,0 +1,25 @@
+"""ListClips."""
+
+from pathlib import Path
+
+from tests.running import outputs
+from transforms.corpus.clips import Clip
+from transforms.list_clips import FAILURES, LEFT_OUT, ListClips
+
+
+def test_every_input_is_listed_with_ids_below_its_root(tmp_path: Path) -> None:
+    for name in ("x/a.wav", "x/b/c.mp3", "x/.d.wav", "x/notes.txt", "y/e.ogg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "x/b/loop").symlink_to(tmp_path / "x")
+    clips, failures, left_out = outputs(
+        ListClips(), [f"{tmp_path}/x", f"{tmp_path}/y/*"], "clips", FAILURES, LEFT_OUT
+    )
+    assert sorted(clips) == [
+        Clip("a.wav", f"{tmp_path}/x/a.wav"),
+        Clip("b/c.mp3", f"{tmp_path}/x/b/c.mp3"),
+        Clip("e.ogg", f"{tmp_path}/y/e.ogg"),
+    ]
+    (failure,) = failures
+    assert (failure.id, failure.step, failure.reason) == ("b/loop", "list", "unreadable")
+    assert sorted(left_out) == ["hidden", "other"]

@@ -1,0 +1,66 @@
+"""WriteShards."""
+
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import google_crc32c
+import pytest
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from tests.running import outputs
+from transforms import storage
+from transforms.dataset.shards import Record, Shard, shard_of
+from transforms.write_shards import WriteShards
+
+RECORDS = [Record(f"clip {index}", f"data {index}".encode() * index) for index in range(50)]
+
+
+class _ToShards(beam.PTransform):
+    def __init__(self, folder: str, num_shards: int) -> None:
+        self._folder = folder
+        self._num_shards = num_shards
+
+    def expand(self, records: Any) -> Any:
+        num_shards = records.pipeline | "N" >> beam.Create([self._num_shards])
+        return records | WriteShards(self._folder, beam.pvalue.AsSingleton(num_shards))
+
+
+@pytest.mark.parametrize("num_shards", [1, 7, 200])
+def test_shards_hold_their_records_in_the_order_of_the_ids(
+    tf: Any, tmp_path: Path, num_shards: int
+) -> None:
+    (shards,) = outputs(_ToShards(str(tmp_path), num_shards), RECORDS, "shards")
+    assert sorted(shard.index for shard in shards) == list(range(num_shards))
+    for shard in shards:
+        due = sorted(
+            (each for each in RECORDS if shard_of(each.clip_id, num_shards) == shard.index),
+            key=lambda each: each.clip_id,
+        )
+        data = [each.numpy() for each in tf.data.TFRecordDataset(shard.path)]
+        assert data == [each.data for each in due]
+        content = Path(shard.path).read_bytes()
+        assert shard.sums.num_records == len(due)
+        assert shard.sums.num_bytes == len(content)
+        assert shard.crc32c == google_crc32c.value(content)
+
+
+def test_a_retried_bundle_gives_back_one_file_of_the_two_that_it_wrote(tmp_path: Path) -> None:
+    found: list[Shard] = []
+    for _ in range(2):
+        (shards,) = outputs(_ToShards(str(tmp_path), 1), RECORDS, "shards")
+        found += shards
+    assert len({shard.path for shard in found}) == 2
+    assert found[0].sums == found[1].sums
+    assert found[0].crc32c == found[1].crc32c
+
+
+def test_a_file_that_is_shorter_than_what_was_written_ends_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "size", lambda path: 3)
+    with (
+        pytest.raises(Exception, match="has 3 bytes after"),
+        beam.Pipeline(runner=FnApiRunner()) as pipeline,
+    ):
+        _ = pipeline | beam.Create(RECORDS) | _ToShards(str(tmp_path), 1)
