@@ -171,8 +171,7 @@ def size(path: str) -> int:
     """Returns a file's size in bytes."""
     if is_local(path):
         return os.path.getsize(path)
-    (result,) = FileSystems.match([path])
-    return int(result.metadata_list[0].size_in_bytes)
+    return int(FileSystems.get_filesystem(path).size(path))
 
 
 def delete_files(paths: list[str]) -> None:
