@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import (
-    DirectOptions,
     PipelineOptions,
     StandardOptions,
 )
@@ -20,6 +19,11 @@ from pipeline.settings import UsageError
 
 LOCAL_RUNNER = "DirectRunner"
 _LOCAL_NAMES = (LOCAL_RUNNER, "direct", "FnApiRunner")
+# At least two threads, so that decoding overlaps with the model, which uses all cores by itself.
+_LOCAL_DEFAULTS = (
+    f"--direct_num_workers={max(2, os.cpu_count() or 1)}",
+    "--direct_running_mode=multi_threading",
+)
 
 
 class JobError(Exception):
@@ -37,7 +41,7 @@ def beam_options(flags: Sequence[str], own_flags: Sequence[str]) -> PipelineOpti
       UsageError: A flag is unknown, or Beam refuses a value.
     """
     try:
-        options = PipelineOptions(list(flags))
+        options = PipelineOptions([*_LOCAL_DEFAULTS, *flags])
         known = options.get_all_options()
         unknown = set(options.get_all_options(retain_unknown_options=True)) - set(known)
     except SystemExit as error:
@@ -80,17 +84,7 @@ def run(
 
 
 def _local_runner(options: PipelineOptions) -> fn_runner.FnApiRunner:
-    """Returns Beam's in-process runner, with at least two threads.
-
-    `DirectRunner` itself tries to download another engine first. Two threads let decoding
-    overlap with the model, which uses all cores by itself.
-    """
-    chosen = options.get_all_options(drop_default=True)
-    direct = options.view_as(DirectOptions)
-    if "direct_num_workers" not in chosen:
-        direct.direct_num_workers = max(2, os.cpu_count() or 1)
-    if "direct_running_mode" not in chosen:
-        direct.direct_running_mode = "multi_threading"
+    """Returns Beam's in-process runner; `DirectRunner` itself tries to download another first."""
     encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
     # Without this the options do not reach workers in processes of their own.
     provision_info = fn_runner.ExtendedProvisionInfo(

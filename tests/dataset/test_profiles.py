@@ -1,0 +1,58 @@
+"""Profiles: the keys that readers of the public releases look for."""
+
+import dataclasses
+
+import pytest
+
+from transforms.dataset.profiles import PROFILES, Profile
+
+
+def test_profiles_are_found_by_their_own_names() -> None:
+    assert {name: profile.name for name, profile in PROFILES.items()} == {
+        "audioset": "audioset",
+        "youtube8m": "youtube8m",
+        "raw": "raw",
+    }
+
+
+def test_audioset_is_as_released() -> None:
+    profile = PROFILES["audioset"]
+    assert profile.id_key == "video_id"
+    assert profile.start_key == "start_time_seconds"
+    assert profile.end_key == "end_time_seconds"
+    assert profile.labels_key == "labels"
+    assert profile.rows_key == "audio_embedding"
+    assert profile.hop_samples == 0.96 * 16_000
+    assert profile.max_rows is None
+    assert profile.quantised
+
+
+def test_youtube8m_is_as_released() -> None:
+    profile = PROFILES["youtube8m"]
+    assert profile.id_key == "id"
+    assert profile.start_key is None
+    assert profile.end_key is None
+    assert profile.labels_key == "labels"
+    assert profile.rows_key == "audio"
+    assert profile.hop_samples == 1.00 * 16_000
+    assert profile.max_rows == 300
+    assert profile.quantised
+
+
+def test_raw_is_audioset_in_floats() -> None:
+    raw, audioset = (dataclasses.asdict(PROFILES[name]) for name in ("raw", "audioset"))
+    differing = {key for key in raw if raw[key] != audioset[key]}
+    assert differing == {"name", "quantised"}
+    assert not PROFILES["raw"].quantised
+
+
+@pytest.mark.parametrize("profile", PROFILES.values())
+def test_start_and_end_are_both_there_or_both_not(profile: Profile) -> None:
+    assert (profile.start_key is None) == (profile.end_key is None)
+
+
+@pytest.mark.parametrize("profile", PROFILES.values())
+def test_no_two_features_share_a_key(profile: Profile) -> None:
+    keys = [profile.id_key, profile.start_key, profile.end_key, profile.labels_key]
+    used = [key for key in [*keys, profile.rows_key] if key is not None]
+    assert len(used) == len(set(used))

@@ -1,0 +1,56 @@
+"""The TFRecord container, byte by byte."""
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transforms.dataset.tfrecord import OVERHEAD_BYTES, framed
+
+
+def crc32c(data: bytes) -> int:
+    """Computes CRC-32C bit by bit (RFC 3720, B.4)."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def masked(crc: int) -> int:
+    return ((crc >> 15 | crc << 17 & 0xFFFFFFFF) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def test_the_reference_here_is_crc_32c() -> None:
+    assert crc32c(b"123456789") == 0xE3069283
+
+
+# Written by tf.io.TFRecordWriter of TensorFlow 2.21.
+@pytest.mark.parametrize(
+    ("data", "written"),
+    [
+        (b"", "0000000000000000 29039807 d8ea82a2"),
+        (b"123456789", "0900000000000000 37f97139 313233343536373839 e5b08ac7"),
+    ],
+)
+def test_a_record_is_what_tensorflow_writes(data: bytes, written: str) -> None:
+    assert framed(data) == bytes.fromhex(written)
+
+
+@given(data=st.binary(max_size=300))
+def test_a_record_is_length_and_data_each_with_its_masked_crc(data: bytes) -> None:
+    length = struct.pack("<Q", len(data))
+    expected = (
+        length
+        + struct.pack("<I", masked(crc32c(length)))
+        + data
+        + struct.pack("<I", masked(crc32c(data)))
+    )
+    assert framed(data) == expected
+
+
+@pytest.mark.parametrize("num_bytes", [0, 1, 255, 256, 65_536])
+def test_the_overhead_does_not_depend_on_the_length(num_bytes: int) -> None:
+    assert len(framed(bytes(num_bytes))) == num_bytes + OVERHEAD_BYTES

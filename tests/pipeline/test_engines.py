@@ -1,0 +1,32 @@
+"""Engines."""
+
+import os
+
+import pytest
+from apache_beam.options.pipeline_options import DirectOptions
+
+from pipeline import engines
+from pipeline.settings import UsageError
+
+
+def test_the_default_engine_is_the_one_in_this_process_with_two_threads_or_more() -> None:
+    options = engines.beam_options([], [])
+    direct = options.view_as(DirectOptions)
+    assert type(engines._local_runner(options)).__name__ == "FnApiRunner"
+    assert direct.direct_num_workers == max(2, os.cpu_count() or 1)
+    assert direct.direct_running_mode == "multi_threading"
+
+
+def test_threads_and_mode_that_the_user_names_stay() -> None:
+    options = engines.beam_options(
+        ["--direct_num_workers", "1", "--direct_running_mode=multi_processing"], []
+    )
+    direct = options.view_as(DirectOptions)
+    assert (direct.direct_num_workers, direct.direct_running_mode) == (1, "multi_processing")
+
+
+def test_a_misspelt_flag_is_refused_with_the_nearest_of_ours_and_of_beams() -> None:
+    with pytest.raises(UsageError, match=r"--ouput is unknown; did you mean --output\?"):
+        engines.beam_options(["--ouput=x"], ["--output"])
+    with pytest.raises(UsageError, match=r"--runer is unknown; did you mean --runner\?"):
+        engines.beam_options(["--runer=x"], ["--output"])

@@ -1,0 +1,104 @@
+"""What the user is told."""
+
+import errno
+from typing import Any
+
+import pytest
+
+from pipeline import summary
+from transforms.dataset.provenance import IncompleteError
+from transforms.model.errors import ModelError
+
+
+def _info(**changes: Any) -> dict[str, Any]:
+    return {
+        "name": "audio",
+        "counts": {
+            "clips": 10,
+            "records": 8,
+            "failures": 2,
+            "rows": 80,
+            "hours": 0.025,
+            "padded_clips": 0,
+            "rows_left_out": 0,
+        },
+        "failures": {"empty": 2},
+        "left_out": {},
+        "model": {"uri": "/m", "trained": True, "in_batches": True},
+        "shards": [{"bytes": 100}],
+        **changes,
+    }
+
+
+def test_the_summary_has_counts_reasons_hours_speed_and_places() -> None:
+    text = summary.summary(_info(), "/out", 4.0)
+    for part in (
+        "clips     10",
+        "records   8  (80 rows, 0.025 h of audio)",
+        "failures  2  (2 empty)",
+        "20.0 rows/s over 4.0 s",
+        "/out/audio-*.tfrecord  (1 shards, 100 bytes)",
+        "/out/audio-failures.jsonl",
+    ):
+        assert part in text
+    assert "UNTRAINED" not in text
+
+
+def test_an_untrained_model_is_named_as_such() -> None:
+    model = {"uri": "/m", "trained": False, "untrained_seed": 3, "in_batches": False}
+    text = summary.summary(_info(model=model), "/out", 1.0)
+    assert "the model /m is UNTRAINED (random weights, seed 3)" in text
+    assert "patches go one by one" in text
+
+
+@pytest.mark.parametrize(("ratio", "status"), [(0.0, 3), (0.19, 3), (0.2, 0), (1.0, 0)])
+def test_the_status_says_whether_too_many_clips_failed(ratio: float, status: int) -> None:
+    assert summary.exit_status(_info(), ratio) == status
+
+
+def test_a_corpus_without_clips_is_no_failure() -> None:
+    counts = {"clips": 0, "failures": 0}
+    assert summary.exit_status({"counts": counts}, 0.0) == 0
+
+
+def _raised(error: BaseException) -> BaseException:
+    try:
+        raise error
+    except BaseException as raised:
+        return raised
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ModelError("no model"), "no model"),
+        (IncompleteError("3 clips were lost"), "3 clips were lost"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/out/x"),
+            "[Errno 28] No space left on device: '/out/x'",
+        ),
+        # As engines pass them on: the text of a traceback, and the step.
+        (
+            RuntimeError(
+                "Traceback (most recent call last):\n  File …\n"
+                "transforms.model.errors.ModelError: no model [while running 'Embed/Run']\n"
+            ),
+            "no model (in the step Embed/Run)",
+        ),
+        (
+            RuntimeError("OSError: [Errno 27] File too large [while running 'Write']"),
+            "[Errno 27] File too large (in the step Write)",
+        ),
+    ],
+)
+def test_an_error_of_the_outside_world_is_told_in_its_own_words(
+    error: BaseException, text: str
+) -> None:
+    assert summary.explanation(_raised(error)) == text
+
+
+def test_a_bug_is_given_whole() -> None:
+    text = summary.explanation(_raised(ZeroDivisionError("division by zero")))
+    assert text.startswith("this is a bug")
+    assert "Traceback" in text
+    assert text.endswith("ZeroDivisionError: division by zero")

@@ -1,0 +1,88 @@
+"""The distribution: what Beam would send to workers, and whether it stands alone."""
+
+import shutil
+import site
+import subprocess
+import sys
+import tarfile
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source distribution, built as Beam builds it, from a copy of the checkout."""
+    folder = tmp_path_factory.mktemp("checkout") / "project"
+    shutil.copytree(
+        ROOT,
+        folder,
+        ignore=shutil.ignore_patterns(".*", "*.egg-info", "build", "demo-output", "__pycache__"),
+    )
+    subprocess.run(
+        [sys.executable, "setup.py", "--quiet", "sdist", "--dist-dir", str(folder / "dist")],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    (built,) = (folder / "dist").glob("*.tar.gz")
+    return built
+
+
+def test_the_archive_holds_the_two_packages_and_no_more(archive: Path) -> None:
+    with tarfile.open(archive) as tar:
+        names = [Path(*Path(member.name).parts[1:]) for member in tar if member.isfile()]
+    modules = {name.as_posix() for name in names if name.suffix == ".py" and len(name.parts) > 1}
+    expected = {
+        path.relative_to(ROOT).as_posix()
+        for package in ("pipeline", "transforms")
+        for path in (ROOT / package).rglob("*.py")
+    }
+    assert modules == expected
+    others = {name.as_posix() for name in names if "egg-info" not in name.parts[0]} - modules
+    assert others == {
+        *("LICENSE", "MANIFEST.in", "PKG-INFO", "README.md", "pyproject.toml"),
+        *("requirements.txt", "setup.cfg", "setup.py"),
+    }
+
+
+def test_the_archive_installs_alone_and_every_module_imports(archive: Path, tmp_path: Path) -> None:
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv/bin/python"
+    (packages,) = (tmp_path / "venv/lib").glob("python*/site-packages")
+    # The dependencies are those of this environment; the package itself must not come from it.
+    (packages / "dependencies.pth").write_text("\n".join(site.getsitepackages()))
+    subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", archive],
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
+    script = f"""
+import pathlib, pkgutil, pipeline, transforms
+for package in (pipeline, transforms):
+    assert pathlib.Path(package.__file__).is_relative_to({str(packages)!r}), package.__file__
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if not module.name.endswith("__main__"):
+            __import__(module.name)
+import sys
+assert "tensorflow" not in sys.modules, "importing a module must not take seconds"
+"""
+    subprocess.run([python, "-c", script], cwd=tmp_path, check=True, timeout=120)
+    program = tmp_path / "venv/bin/beam-audio-embeddings"
+    shown = subprocess.run([program, "--help"], capture_output=True, text=True, check=True)
+    assert "export-model" in shown.stdout
+
+
+def test_every_requirement_has_a_range_and_a_reason() -> None:
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    wanted = [line for line in lines if line and not line.startswith("#")]
+    assert wanted
+    for line in wanted:
+        requirement, _, reason = line.partition("#")
+        assert "<" in requirement, line
+        assert reason.strip(), line
