@@ -13,7 +13,7 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
-from apache_beam.runners.runner import PipelineState
+from apache_beam.runners.runner import PipelineState, create_runner
 
 from pipeline.settings import UsageError
 
@@ -46,6 +46,12 @@ def beam_options(flags: Sequence[str], own_flags: Sequence[str]) -> PipelineOpti
         unknown = set(options.get_all_options(retain_unknown_options=True)) - set(known)
     except SystemExit as error:
         raise UsageError("Beam refuses the flags above") from error
+    runner_name = options.view_as(StandardOptions).runner
+    if runner_name not in (None, *_LOCAL_NAMES):
+        try:
+            create_runner(runner_name)
+        except (ValueError, ImportError, AttributeError) as error:
+            raise UsageError(f"--runner={runner_name}: {error}") from error
     if unknown:
         candidates = [*own_flags, *(f"--{name}" for name in known)]
         raise UsageError("; ".join(_unknown(f"--{name}", candidates) for name in sorted(unknown)))

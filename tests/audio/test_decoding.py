@@ -140,14 +140,14 @@ def test_blocks_are_together_what_one_read_gives(
 
 
 @pytest.mark.parametrize("num_last", [1, 50, 100])
-def test_a_short_last_block_of_opus_is_as_good_as_the_others(
+def test_a_short_last_block_of_opus_is_what_one_read_gives(
     num_last: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    num_frames = 50_000
-    monkeypatch.setattr(decoding, "BLOCK_VALUES", num_frames - num_last)
-    _, samples = decoded(io.BytesIO(encoded_as("ogg_opus", num_frames)))
-    expected = tone(num_frames, 48_000)[:, 0]
-    np.testing.assert_allclose(samples[-num_last:], expected[-num_last:], rtol=0, atol=0.1)
+    data = encoded_as("ogg_opus", 50_000)
+    expected, _ = soundfile.read(io.BytesIO(data), dtype="float32")
+    monkeypatch.setattr(decoding, "BLOCK_VALUES", 50_000 - num_last)
+    _, samples = decoded(io.BytesIO(data))
+    np.testing.assert_allclose(samples, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("num_channels", [2, 3, 6])
@@ -351,9 +351,7 @@ def test_damage_gives_samples_or_a_reason_and_nothing_else(name: str, tmp_path: 
 # The exception that is raised in soundfile's callback.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("share", [0, 0.5])
-@pytest.mark.parametrize(
-    "name", ["wav_16", "wav_float", "aiff", "caf_alac", "flac", "ogg_vorbis", "ogg_opus", "mp3"]
-)
+@pytest.mark.parametrize("name", ["wav_float", "aiff", "flac", "ogg_vorbis", "mp3"])
 def test_a_storage_that_fails_is_not_taken_for_the_end_of_the_file(name: str, share: float) -> None:
     data = encoded_as(name, 100_000)
     with pytest.raises((OSError, AudioError)) as caught:

@@ -143,7 +143,10 @@ def test_relative_paths_are_made_absolute_and_inputs_given_twice_count_once(
     monkeypatch.chdir(tmp_path)
     parser, _ = cli._parser()
     parsed = parser.parse_args(
-        "embed --input in ./in --input b.wav --output out --model=model --profile=raw".split()
+        [
+            *("embed", "--input", "in", "./in", "--input=b.wav"),
+            *("--output=out", "--model=model", "--profile=raw"),
+        ]
     )
     settings = EmbedSettings.from_arguments(parsed)
     assert settings.inputs == (f"{tmp_path}/in", f"{tmp_path}/b.wav")

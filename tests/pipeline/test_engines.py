@@ -25,6 +25,11 @@ def test_threads_and_mode_that_the_user_names_stay() -> None:
     assert (direct.direct_num_workers, direct.direct_running_mode) == (1, "multi_processing")
 
 
+def test_a_runner_that_beam_does_not_know_is_refused() -> None:
+    with pytest.raises(UsageError, match="--runner=Nope"):
+        engines.beam_options(["--runner=Nope"], [])
+
+
 def test_a_misspelt_flag_is_refused_with_the_nearest_of_ours_and_of_beams() -> None:
     with pytest.raises(UsageError, match=r"--ouput is unknown; did you mean --output\?"):
         engines.beam_options(["--ouput=x"], ["--output"])
