@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -16,6 +17,7 @@ import soundfile
 
 from pipeline.cli import main
 from tests import reading
+from tests.memory_filesystem import MemoryFileSystem
 from tests.sounds import noise, write_wav
 from tests.stand_in import stand_in_rows
 
@@ -436,6 +438,83 @@ def _keep(batch: Any, prefix: str) -> None:
 
     with pa.ipc.new_file(f"{prefix}-{uuid.uuid4().hex}", batch.schema) as writer:
         writer.write_batch(batch)
+
+
+def test_the_same_shards_from_and_to_an_object_storage(
+    stand_in_model: str, tmp_path: Path, pca_file: str
+) -> None:
+    objects = MemoryFileSystem.objects
+    objects.clear()
+    for index, name in enumerate(("a.wav", "b/c [1].wav", "b/short.wav")):
+        write_wav(tmp_path / "in" / name, noise([50_000, 160_000, 5][index], seed=index))
+        objects[f"mem://bucket/in/{name}"] = (tmp_path / "in" / name).read_bytes()
+    (tmp_path / "in/cut.wav").write_bytes(objects["mem://bucket/in/a.wav"][:60_000])
+    objects["mem://bucket/in/cut.wav"] = objects["mem://bucket/in/a.wav"][:60_000]
+    arguments = [f"--model={stand_in_model}", f"--pca={pca_file}", "--num_shards=2"]
+    assert embed(tmp_path / "out", *arguments, "--input", tmp_path / "in") == 3
+    assert main(["embed", "--output=mem://bucket/out", *arguments, "--input=mem://bucket/in"]) == 3
+    local = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.tfrecord")}
+    prefix = "mem://bucket/out/"
+    remote = {
+        path.removeprefix(prefix): data for path, data in objects.items() if path.startswith(prefix)
+    }
+    assert len(local) == 2
+    assert {name: data for name, data in remote.items() if name.endswith(".tfrecord")} == local
+    others = {"audio-failures.jsonl", "dataset.json", "schema.pbtxt"}
+    assert set(remote) - set(local) == others, "and nothing temporary"
+    assert main(["embed", "--output=mem://bucket/out", *arguments, "--input=mem://bucket/in"]) == 2
+    objects.clear()
+
+
+def _reading_lines(printed: str) -> str:
+    """Returns the lines by which the demo says that a record is read."""
+    return printed.split("Read one record:")[1].strip()
+
+
+def test_the_demo_without_a_hub_says_so_shows_its_failure_and_how_to_read(tmp_path: Path) -> None:
+    arguments = ("demo", f"--output={tmp_path / 'demo it'}", "--model=http://127.0.0.1:9/vggish")
+    for _ in range(2):  # the second time over the first
+        finished = run_program(*arguments, env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)})
+        assert finished.returncode == 0, finished.stderr
+        assert "cannot be reached" in finished.stdout
+        assert "*UNTRAINED* WEIGHTS AND PROFILE raw" in finished.stdout
+    dataset = tmp_path / "demo it/dataset"
+    assert reading.failures(dataset) == {"broken.flac": "decode_error"}
+    assert '"reason": "decode_error"' in finished.stdout
+    found = reading.float_rows(dataset)
+    assert len(found) == 8
+    assert reading.info(dataset)["counts"]["padded_clips"] == 1
+    shown = subprocess.run(
+        ["bash", "-c", _reading_lines(finished.stdout)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert any(shown.stdout.startswith(clip_id) for clip_id in found)
+
+
+def test_the_demo_with_a_model_and_the_pca_shows_the_profile_audioset(
+    stand_in_model: str, shared: Path, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache/beam-audio-embeddings"
+    cache.mkdir(parents=True)
+    shutil.copy(shared / "data/vggish/vggish_pca_params.npz", cache)
+    finished = run_program(
+        *("demo", f"--output={tmp_path / 'demo'}", f"--model={stand_in_model}"),
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert "UNTRAINED" not in finished.stdout
+    assert reading.info(tmp_path / "demo/dataset")["profile"] == "audioset"
+    shown = subprocess.run(
+        ["bash", "-c", _reading_lines(finished.stdout)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert "dtype=uint8" in shown.stdout
 
 
 def test_a_model_that_is_not_one_ends_the_job_with_the_reason(

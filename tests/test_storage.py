@@ -111,6 +111,20 @@ def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
         storage.open_to_read(f"{tmp_path}/absent")
 
 
+@pytest.mark.parametrize("limit", [3, 6, 100])
+def test_remote_objects_read_the_same_whole_and_in_parts(
+    objects: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(storage, "_WHOLE_BYTES", limit)
+    objects["mem://bucket/object"] = b"object"
+    with storage.open_to_read("mem://bucket/object") as file:
+        assert file.seek(0, os.SEEK_END) == 6
+        file.seek(1)
+        assert file.read() == b"bject"
+    with pytest.raises(FileNotFoundError):
+        storage.open_to_read("mem://bucket/absent")
+
+
 def test_a_compressed_suffix_is_not_decompressed(tmp_path: Path) -> None:
     (tmp_path / "a.wav.gz").write_bytes(b"RIFF, not gzip")
     with storage.open_to_read(f"{tmp_path}/a.wav.gz") as file:

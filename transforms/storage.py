@@ -6,6 +6,7 @@ lead nowhere, and none of its globs can be quoted.
 
 import contextlib
 import glob
+import io
 import os
 import shutil
 import stat
@@ -19,6 +20,9 @@ from apache_beam.io.filesystems import FileSystems
 
 from transforms.corpus import listing
 from transforms.corpus.clips import Clip, Failure
+
+# A remote object up to this size is read at once: decoders seek, and each seek is a request.
+_WHOLE_BYTES = 64 * 2**20
 
 
 def is_local(path: str) -> bool:
@@ -86,10 +90,16 @@ def open_to_read(path: str) -> BinaryIO:
       OSError: It cannot be read, or it is no file (a device or a pipe might never end).
     """
     if not is_local(path):
-        return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+        with _open_remote(path) as file:
+            data = file.read(_WHOLE_BYTES + 1)
+        return io.BytesIO(data) if len(data) <= _WHOLE_BYTES else _open_remote(path)
     if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
         raise OSError(f"{path} is a device, a socket or a pipe")
     return open(path, "rb")
+
+
+def _open_remote(path: str) -> BinaryIO:
+    return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
 
 
 def exists(path: str) -> bool:
