@@ -89,10 +89,8 @@ def _quiet(verbose: bool) -> None:
         logging.basicConfig(level=logging.INFO)
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.basicConfig(level=logging.ERROR)
-    # Its errors reach the user through the exception, without the threads' tracebacks.
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    logging.getLogger("root").setLevel(logging.CRITICAL)
+    # Errors reach the user through exceptions, without the tracebacks of Beam's threads.
+    logging.basicConfig(level=logging.CRITICAL)
 
 
 def _parser() -> tuple[argparse.ArgumentParser, list[str]]:

@@ -114,12 +114,13 @@ def _job(settings: EmbedSettings, folder: OutputFolder, pca: Pca | None) -> grap
 
 def _check_input(path: str) -> None:
     """Refuses an input that matches nothing. Stops at the first match: a corpus may be huge."""
-    left_out = 0
     try:
-        for found in storage.list_input(path):
-            if isinstance(found, Clip | Failure):
-                return
-            left_out += 1
+        for limit in (1_000, None):
+            left_out = 0
+            for found in storage.list_input(path, limit):
+                if isinstance(found, Clip | Failure):
+                    return
+                left_out += 1
     except OSError as error:
         raise UsageError(f"--input={printable(path)}: cannot be listed: {error}") from error
     if left_out:

@@ -34,7 +34,8 @@ def _listed(path: str) -> tuple[list[str], list[str]]:
     found = list(storage.list_input(path))
     clips = [each for each in found if isinstance(each, Clip)]
     assert all(each.uri.endswith(each.id) for each in clips)
-    return [each.id for each in clips], [each.why for each in found if isinstance(each, LeftOut)]
+    left_out = [each.why for each in found if isinstance(each, LeftOut)]
+    return sorted(each.id for each in clips), sorted(left_out)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from transforms.corpus.rows import PatchRun, RowRun
 from transforms.model import loading
 from transforms.model.batching import Packer, PatchBatch
 from transforms.model.loading import EmbeddingModel, ModelFacts, ModelInputError
-from transforms.model.postprocessing import Pca
+from transforms.model.postprocessing import EMBEDDING_SIZE, Pca
 
 REFUSALS = "refusals"
 MODELS = "models"
@@ -40,7 +40,7 @@ class EmbedPatches(beam.PTransform):
         return (
             patches
             | beam.ParDo(_PackFn())
-            | RunInference(HubModelHandler(self.model))
+            | RunInference(HubModelHandler(self.model, EMBEDDING_SIZE if self.pca else None))
             | beam.ParDo(_UnpackFn(self.pca)).with_outputs(REFUSALS, MODELS, main="rows")
         )
 
@@ -59,13 +59,14 @@ class HubModelHandler(ModelHandler[PatchBatch, _EmbeddedBatch, EmbeddingModel]):
     One model a process, shared by its threads: RunInference's own handle.
     """
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, wanted_size: int | None = None) -> None:
         super().__init__()
         self._model_name = model
+        self._wanted_size = wanted_size
 
     def load_model(self) -> EmbeddingModel:
         """Brings the model here, loads it and checks its contract; raises `ModelError`."""
-        return loading.load(self._model_name)
+        return loading.load(self._model_name, self._wanted_size)
 
     def run_inference(
         self,

@@ -36,11 +36,12 @@ def absolute(path: str) -> str:
     return os.path.abspath(path) if is_local(path) else path
 
 
-def list_input(path: str) -> Iterator[Clip | Failure | listing.LeftOut]:
+def list_input(path: str, limit: int | None = None) -> Iterator[Clip | Failure | listing.LeftOut]:
     """Lists what an input holds: a file, a folder, or else a glob.
 
     Args:
       path: Absolute.
+      limit: A storage need not look for more than so many.
 
     Raises:
       OSError: The storage does not answer or refuses. An input that is not there gives nothing.
@@ -52,34 +53,34 @@ def list_input(path: str) -> Iterator[Clip | Failure | listing.LeftOut]:
         if os.path.lexists(path):
             yield from listing.list_paths(os.path.dirname(path), [path], explicit=True)
             return
-        found = [
+        found = (
             each
             for each in glob.iglob(path, recursive=True)
             if not os.path.isdir(each) or listing.is_named_like_audio(each)
-        ]
+        )
         yield from listing.list_paths(listing.glob_root(path), found, explicit=True)
         return
     if FileSystems.exists(path) and not path.endswith("/"):
         yield from listing.list_paths(path[: path.rfind("/") + 1], [path], explicit=True)
         return
     root = path.rstrip("/") + "/"
-    in_folder = _below(root)
+    in_folder = _below(root, limit)
     if in_folder or not listing.is_glob(path):
         yield from listing.list_paths(root, in_folder, explicit=False)
         return
     # Beam's `**/` wants a folder in its place, everybody else's may stand for none.
-    matched = {*_match(path), *_match(path.replace("**/", ""))}
+    matched = {*_match(path, limit), *_match(path.replace("**/", ""), limit)}
     yield from listing.list_paths(listing.glob_root(path), matched, explicit=True)
 
 
-def _below(root: str) -> list[str]:
+def _below(root: str, limit: int | None = None) -> list[str]:
     """Returns the objects whose path begins with `root`."""
     pattern = listing.GLOB_CHARACTERS.sub("?", root) + "**"
-    return [path for path in _match(pattern) if path.startswith(root)]
+    return [path for path in _match(pattern, limit) if path.startswith(root)]
 
 
-def _match(pattern: str) -> list[str]:
-    (result,) = FileSystems.match([pattern])
+def _match(pattern: str, limit: int | None = None) -> list[str]:
+    (result,) = FileSystems.match([pattern], [limit])
     return [metadata.path for metadata in result.metadata_list]
 
 

@@ -53,6 +53,17 @@ def test_equal_models_have_equal_fingerprints_and_others_do_not(
     assert facts[2].embedding_size == 2
 
 
+def test_a_model_of_another_width_is_refused_where_rows_become_8_bits(
+    save: Callable[[Body], str],
+) -> None:
+    path = save(lambda patches: patches[:, :4])
+    assert loading.load(path, 4).facts.embedding_size == 4
+    with pytest.raises(
+        ModelError, match=r"rows of 4 values, and the PCA .* takes 128; --profile raw"
+    ):
+        loading.load(path, 128)
+
+
 def test_yamnet_is_refused_with_what_it_returned(shared: Path) -> None:
     with pytest.raises(
         ModelError,

@@ -66,7 +66,7 @@ def list_folder(folder: str) -> Iterator[Clip | Failure | LeftOut]:
       folder: Must exist.
 
     Yields:
-      Clips; failures for what cannot be looked into, for links that lead
+      In no order: clips; failures for what cannot be looked into, for links that lead
       back to a folder above them, and for folders named like recordings (these are walked
       all the same); and what is left out.
     """
@@ -76,25 +76,25 @@ def list_folder(folder: str) -> Iterator[Clip | Failure | LeftOut]:
         path, prefix, above = pending.pop()
         try:
             status = os.stat(path)
-            with os.scandir(path) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
+            identity = (status.st_dev, status.st_ino)
+            if identity in above:
+                yield _unreadable(prefix.rstrip("/"), path, "a link to a folder that it is in")
+                continue
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    name = prefix + entry.name
+                    if entry.name.startswith("."):
+                        yield LeftOut(HIDDEN)
+                        continue
+                    if not _is_folder(entry):
+                        yield _sorted_out(name, entry.path)
+                        continue
+                    if is_named_like_audio(entry.name):
+                        why = "a folder that is named like a recording"
+                        yield _unreadable(name, entry.path, why)
+                    pending.append((entry.path, name + "/", above | {identity}))
         except OSError as error:
             yield _unreadable(prefix.rstrip("/") or ".", path, error.strerror or str(error))
-            continue
-        identity = (status.st_dev, status.st_ino)
-        if identity in above:
-            yield _unreadable(prefix.rstrip("/"), path, "a link to a folder that it is in")
-            continue
-        for entry in entries:
-            name = prefix + entry.name
-            if entry.name.startswith("."):
-                yield LeftOut(HIDDEN)
-            elif not _is_folder(entry):
-                yield _sorted_out(name, entry.path)
-            else:
-                if is_named_like_audio(entry.name):
-                    yield _unreadable(name, entry.path, "a folder that is named like a recording")
-                pending.append((entry.path, name + "/", above | {identity}))
 
 
 def list_paths(root: str, paths: Iterable[str], explicit: bool) -> Iterator[Clip | LeftOut]:
@@ -105,7 +105,7 @@ def list_paths(root: str, paths: Iterable[str], explicit: bool) -> Iterator[Clip
       paths: Files below the root.
       explicit: The user named these files, by path or glob: suffixes and dots do not matter.
     """
-    for path in sorted(paths):
+    for path in paths:
         name = path.removeprefix(root).replace(os.sep, "/").lstrip("/")
         if explicit:
             yield Clip(printable(name), path)

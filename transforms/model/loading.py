@@ -77,11 +77,12 @@ class EmbeddingModel:
                 raise ModelInputError(_first_line(error)) from error
 
 
-def load(model: str) -> EmbeddingModel:
+def load(model: str, wanted_size: int | None = None) -> EmbeddingModel:
     """Loads a model and checks its contract.
 
     Args:
       model: What `resolving.resolve` takes.
+      wanted_size: Values that a row must have; None takes any.
 
     Raises:
       ModelError: It cannot be brought here or loaded, or it is not an audio-embedding model
@@ -102,6 +103,11 @@ def load(model: str) -> EmbeddingModel:
 
     embedding_size = _check_single_calls(model, loaded)
 
+    if wanted_size not in (None, embedding_size):
+        raise ModelError(
+            f"{model} gives rows of {embedding_size} values, and the PCA of the 8-bit profiles"
+            f" takes {wanted_size}; --profile raw writes rows as they are"
+        )
     batched_call, in_batches = _batched(loaded, embedding_size)
     seed = getattr(loaded, "untrained_seed", None)
     facts = ModelFacts(
