@@ -1,6 +1,7 @@
 """Files that end before their audio does: none passes for a shorter recording."""
 
 import io
+import re
 import struct
 
 import numpy as np
@@ -67,6 +68,21 @@ def test_a_cut_file_fails(name: str, share: float) -> None:
     data = encoded(name)
     assert len(decoded(data)) >= NUM_FRAMES
     assert_truncated(data[: int(share * len(data))])
+
+
+def test_a_damaged_stream_says_after_how_many_seconds() -> None:
+    data = encoded("flac")
+    with pytest.raises(AudioError) as caught:
+        decoded(data[: len(data) * 7 // 10])
+    found = re.search(r"fails after (\d+\.\d{3}) s", str(caught.value))
+    assert found is not None
+    assert 0.5 < float(found[1]) < 0.75
+
+
+def test_a_header_that_promises_more_samples_than_come_fails() -> None:
+    data = bytearray(encoded("flac"))
+    data[22:26] = struct.pack(">I", NUM_FRAMES + 1)
+    assert_truncated(bytes(data))
 
 
 @every_format

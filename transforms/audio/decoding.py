@@ -36,7 +36,7 @@ class Recording:
       num_frames: Frames delivered by `blocks` so far.
     """
 
-    def __init__(self, sound: soundfile.SoundFile, file: BinaryIO) -> None:
+    def __init__(self, sound: soundfile.SoundFile, file: "BinaryIO | _Remembering") -> None:
         self._sound = sound
         self._file = file
         self.sample_rate_hz: int = sound.samplerate
@@ -52,15 +52,16 @@ class Recording:
         block_frames = max(1, BLOCK_VALUES // self._sound.channels)
         while True:
             try:
-                # soundfile.blocks would go by the length in the header, and repeat stale memory
-                # where the data ends before it.
                 block = self._sound.read(block_frames, dtype="float32", always_2d=True)
             except soundfile.LibsndfileError as error:
-                self.num_frames = self._sound.tell()  # the block's good part counts too
+                self._raise_storage_error()
+                # The good part of the block counts too, where libsndfile knows it.
+                self.num_frames = max(self.num_frames, self._sound.tell())
                 text = error.error_string.removeprefix("Error : ").rstrip(".")
                 raise AudioError(
                     "decode_error", f"decoding fails after {self._seconds}: {text}"
                 ) from error
+            self._raise_storage_error()
             if not len(block):
                 break
             self._check_values(block)
@@ -71,6 +72,10 @@ class Recording:
             raise AudioError("decode_error", f"truncated after {self._seconds}: {missing}")
         if not self.num_frames:
             raise AudioError("empty", "the file is audio without a single sample")
+
+    def _raise_storage_error(self) -> None:
+        if isinstance(self._file, _Remembering):
+            self._file.raise_error()
 
     @property
     def _seconds(self) -> str:
@@ -104,11 +109,17 @@ def open_recording(file: BinaryIO) -> Iterator[Recording]:
     if not file.seek(0, os.SEEK_END):
         raise AudioError("empty", "the file has no bytes")
     file.seek(0)
+    source: BinaryIO | _Remembering = file
     try:
-        # libsndfile seeks from where the descriptor stands, and must not close what is not its own.
-        source = os.dup(file.fileno()) if _has_descriptor(file) else file
-        sound = soundfile.SoundFile(source, closefd=True)
+        if _has_descriptor(file):
+            # A descriptor of its own, because libsndfile closes it.
+            sound = _Stream(os.dup(file.fileno()), closefd=True)
+        else:
+            source = _Remembering(file)
+            sound = _Stream(source)
     except soundfile.LibsndfileError as error:
+        if isinstance(source, _Remembering):
+            source.raise_error()
         text = error.error_string.rstrip(".")
         if error.code == _UNRECOGNISED_FORMAT:
             raise AudioError("unsupported_format", f"libsndfile: {text}") from error
@@ -120,7 +131,59 @@ def open_recording(file: BinaryIO) -> Iterator[Recording]:
                 f"a sample rate of {sound.samplerate} Hz (allowed: {MIN_SAMPLE_RATE_HZ} to"
                 f" {MAX_SAMPLE_RATE_HZ})",
             )
-        yield Recording(sound, file)
+        yield Recording(sound, source)
+
+
+class _Stream(soundfile.SoundFile):  # type: ignore[misc]
+    """Reads on without ever seeking.
+
+    Where a file can seek, soundfile seeks after each read to where it is already, and reads no
+    further than the header's length. In MP3 and Opus that changes samples, and the length may be
+    a guess.
+    """
+
+    def seekable(self) -> bool:
+        """Says that it cannot seek, which keeps soundfile from doing so."""
+        return False
+
+
+class _Remembering:
+    """A file for libsndfile's callbacks, which would take an exception for the file's end."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._error: Exception | None = None
+
+    def raise_error(self) -> None:
+        """Raises what went wrong in a callback, if anything did."""
+        if self._error is not None:
+            raise self._error
+
+    def read(self, num_bytes: int = -1) -> bytes:
+        """Returns bytes, none after an error."""
+        try:
+            return self._file.read(num_bytes) if self._error is None else b""
+        except Exception as error:
+            self._error = error
+            return b""
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Goes to a position; one before the file's start, as of a damaged header, is its start."""
+        try:
+            return self._file.seek(offset, whence)
+        except ValueError:
+            return self._file.seek(0)
+        except Exception as error:
+            self._error = error
+            return 0
+
+    def tell(self) -> int:
+        """Returns the position."""
+        return self._file.tell()
+
+    def write(self, _: bytes) -> int:
+        """Is asked for by soundfile, and never called."""
+        raise AssertionError("recordings are only read")
 
 
 def _has_descriptor(file: BinaryIO) -> bool:

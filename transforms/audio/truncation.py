@@ -3,12 +3,13 @@
 libsndfile decodes what is there of a cut file and reports no error for most formats. What
 the file itself says of its length is held against what came: chunk sizes (WAV, AIFF, AU, CAF,
 W64, RF64), frame counts (FLAC, MP3 with a Xing or Info header), the end-of-stream mark of Ogg
-(RFC 3533), and the last frame of MP3 streams without a header.
+(RFC 3533), and the frames of MP3.
 """
 
 import os
 import re
-from typing import BinaryIO
+import struct
+from typing import Protocol
 
 import soundfile
 
@@ -24,13 +25,15 @@ _SHORT_RF64 = re.compile(
 _UNKNOWN_LENGTH = 0x7FFF_0000
 
 _OGG_PAGE = b"OggS"
-_OGG_END_OF_STREAM = 4
-_OGG_MAX_PAGE_BYTES = 27 + 255 + 255 * 255
+_OGG_HEADER_BYTES = 27  # and the lengths of up to 255 segments behind it
+_OGG_FIRST_PAGE = 2
+_OGG_LAST_PAGE = 4
 
 # From the first frame's start: header, checksum, side information and the mark itself.
 _MP3_HEADER_BYTES = 4 + 2 + 32 + 4
-# Encoders differ on whether the header's own frame counts and how the end is padded.
-_MP3_SLACK_FRAMES = 2 * 1_152
+# The decoder takes off what the encoder put in front and behind, and encoders differ on whether
+# the header's own frame counts.
+_MP3_SLACK_FRAMES = 4 * 1_152
 _MP3_BITRATES_KBPS = {
     "1": (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     "2": (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
@@ -42,7 +45,17 @@ _MP3_SAMPLE_RATES_HZ = {
 }
 
 
-def missing_end(sound: soundfile.SoundFile, num_frames: int, file: BinaryIO) -> str | None:
+class Readable(Protocol):
+    """What is asked of a file here."""
+
+    def read(self, num_bytes: int, /) -> bytes:
+        """Returns bytes."""
+
+    def seek(self, offset: int, whence: int = ..., /) -> int:
+        """Goes to a position and returns it."""
+
+
+def missing_end(sound: soundfile.SoundFile, num_frames: int, file: Readable) -> str | None:
     """Says what is missing at the end of a recording that was read to its end.
 
     Args:
@@ -59,8 +72,10 @@ def missing_end(sound: soundfile.SoundFile, num_frames: int, file: BinaryIO) -> 
             return f"its header promises {declared} bytes of samples and {actual} are there"
     if short := _SHORT_RF64.search(sound.extra_info):
         return f"its header promises {short[1]} frames"
-    if sound.format == "OGG" and not _ends_with_last_ogg_page(file):
-        return "the stream has no end mark"
+    if sound.format == "CAF" and (missing := _missing_of_caf(file)):
+        return f"its last chunk lacks {missing} bytes"
+    if sound.format == "OGG" and (why := _missing_end_of_ogg(file)):
+        return why
     if sound.format == "MP3":
         return _missing_end_of_mp3(sound, num_frames, file)
     # A FLAC of unknown length gives the largest number there is.
@@ -69,35 +84,63 @@ def missing_end(sound: soundfile.SoundFile, num_frames: int, file: BinaryIO) -> 
     return None
 
 
-def _missing_end_of_mp3(sound: soundfile.SoundFile, num_frames: int, file: BinaryIO) -> str | None:
-    """Goes by the header that encoders put into the first MPEG frame, or else by the last one."""
+def _missing_of_caf(file: Readable) -> int:
+    """Returns how many bytes the last chunk of a CAF file lacks."""
+    size = file.seek(0, os.SEEK_END)
+    position = 8
+    while position + 12 <= size:
+        file.seek(position)
+        (length,) = struct.unpack(">4xq", file.read(12))
+        if length < 0:  # a last chunk of unknown length
+            return 0
+        position += 12 + length
+    return max(0, position - size)
+
+
+def _missing_end_of_ogg(file: Readable) -> str | None:
+    """Says whether an Ogg file ends too early, or goes on where libsndfile stops."""
+    size = file.seek(0, os.SEEK_END)
+    position = 0
+    flags = 0
+    begun = False
+    while position < size:
+        file.seek(position)
+        header = file.read(_OGG_HEADER_BYTES + 255)
+        if header[:4] != _OGG_PAGE:  # damage between pages, which decoders skip
+            found = header.find(_OGG_PAGE, 1)
+            position += found if found > 0 else max(1, len(header) - 3)
+            continue
+        if len(header) < _OGG_HEADER_BYTES:
+            return "its last page is cut"
+        flags = header[5]
+        if flags & _OGG_FIRST_PAGE and begun:
+            return "another stream is chained behind it, and only the first one can be read"
+        begun = begun or not flags & _OGG_FIRST_PAGE
+        num_segments = header[26]
+        segments = header[_OGG_HEADER_BYTES : _OGG_HEADER_BYTES + num_segments]
+        position += _OGG_HEADER_BYTES + num_segments + sum(segments)
+        if len(segments) < num_segments or position > size:
+            return "its last page is cut"
+    return None if flags & _OGG_LAST_PAGE else "the stream has no end mark"
+
+
+def _missing_end_of_mp3(sound: soundfile.SoundFile, num_frames: int, file: Readable) -> str | None:
+    """Goes by the header that encoders put into the first MPEG frame, and by the frames."""
     start = _first_mp3_frame(file)
     file.seek(start)
     header = file.read(_MP3_HEADER_BYTES)
+    num_due, missing = _walk_mp3(file, start)
     if b"Xing" in header or b"Info" in header:
-        if num_frames + _MP3_SLACK_FRAMES < sound.frames:
-            return f"its header promises {sound.frames / sound.samplerate:.3f} s"
-        return None
-    # Without it, libsndfile's length is a guess from the bit rate of the first frame.
-    missing = _missing_of_last_mp3_frame(file, start)
-    return f"the last MPEG frame lacks {missing} bytes" if missing else None
+        num_due = max(num_due, sound.frames)
+    if missing:
+        return f"the last MPEG frame lacks {missing} bytes"
+    if num_frames + _MP3_SLACK_FRAMES < num_due:
+        # Without a header, libsndfile guesses the length from the first frame, and stops there.
+        return f"it holds {num_due / sound.samplerate:.3f} s by its header or its frames"
+    return None
 
 
-def _ends_with_last_ogg_page(file: BinaryIO) -> bool:
-    """Tells whether the last Ogg page is whole and marked as the end of its stream."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - 2 * _OGG_MAX_PAGE_BYTES))
-    tail = file.read(2 * _OGG_MAX_PAGE_BYTES)
-    start = tail.rfind(_OGG_PAGE)
-    header = tail[start : start + 27]
-    if start < 0 or len(header) < 27:
-        return False
-    segments = tail[start + 27 : start + 27 + header[26]]
-    whole = len(segments) == header[26] and len(tail) >= start + 27 + header[26] + sum(segments)
-    return whole and bool(header[5] & _OGG_END_OF_STREAM)
-
-
-def _first_mp3_frame(file: BinaryIO) -> int:
+def _first_mp3_frame(file: Readable) -> int:
     """Returns where the MPEG stream starts: behind an ID3v2 tag, if there is one."""
     file.seek(0)
     tag = file.read(10)
@@ -107,30 +150,36 @@ def _first_mp3_frame(file: BinaryIO) -> int:
     return 10 + (tag[6] << 21 | tag[7] << 14 | tag[8] << 7 | tag[9])
 
 
-def _missing_of_last_mp3_frame(file: BinaryIO, start: int) -> int:
-    """Returns how many bytes the last frame of an MPEG stream lacks: 0 for a whole one.
+def _walk_mp3(file: Readable, start: int) -> tuple[int, int]:
+    """Walks an MPEG stream from frame header to frame header.
 
-    Walks from frame header to frame header. Where no frame follows the last (a tag, padding or
-    damage) the stream is taken for whole: the decoder has had its say on those.
+    Where no frame follows (a tag, padding or damage) the walk ends, and takes the stream for
+    whole: the decoder has had its say on those.
+
+    Returns:
+      Audio frames (samples of one channel) on the way, and bytes that the last one lacks.
     """
     size = file.seek(0, os.SEEK_END)
     position = start
+    num_frames = 0
     while position + 4 <= size:
         file.seek(position)
-        length = _mp3_frame_bytes(file.read(4))
-        if not length:
-            return 0
-        position += length
-    return max(0, position - size)
+        num_samples, num_bytes = _mp3_frame(file.read(4))
+        if not num_bytes:
+            return num_frames, 0
+        num_frames += num_samples
+        position += num_bytes
+    return num_frames, max(0, position - size)
 
 
-def _mp3_frame_bytes(header: bytes) -> int:
-    """Returns the length of the layer III frame that starts with these four bytes, or 0."""
+def _mp3_frame(header: bytes) -> tuple[int, int]:
+    """Returns samples and bytes of the layer III frame that starts so, or zeros."""
     version, layer = header[1] >> 3 & 3, header[1] >> 1 & 3
     bitrate, rate, padding = header[2] >> 4, header[2] >> 2 & 3, header[2] >> 1 & 1
     synchronised = header[0] == 0xFF and header[1] >> 5 == 7
     if not synchronised or version == 1 or layer != 1 or bitrate in (0, 15) or rate == 3:
-        return 0
+        return 0, 0
     bits_per_second = 1_000 * _MP3_BITRATES_KBPS["1" if version == 3 else "2"][bitrate]
-    samples_per_frame = 1_152 if version == 3 else 576
-    return samples_per_frame // 8 * bits_per_second // _MP3_SAMPLE_RATES_HZ[version][rate] + padding
+    num_samples = 1_152 if version == 3 else 576
+    sample_rate_hz = _MP3_SAMPLE_RATES_HZ[version][rate]
+    return num_samples, num_samples // 8 * bits_per_second // sample_rate_hz + padding

@@ -86,6 +86,8 @@ def check_sums(
         )
     if sorted(shard.index for shard in shards) != list(range(num_shards)):
         raise IncompleteError(f"{len(shards)} shards were written where {num_shards} are due")
+    if not set(due) <= set(range(num_shards)):
+        raise IncompleteError(f"records are due in the shards {sorted(due)} of {num_shards}")
     for shard in shards:
         expected = due.get(shard.index, RecordSums())
         if shard.sums != expected:
