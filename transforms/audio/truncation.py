@@ -2,8 +2,8 @@
 
 libsndfile decodes what is there of a cut file and reports no error for most formats. What
 the file itself says of its length is held against what came: chunk sizes (WAV, AIFF, AU, CAF,
-W64, RF64), frame counts (FLAC, MP3 with a Xing or Info header), the end-of-stream mark of Ogg
-(RFC 3533), and the frames of MP3.
+W64, RF64), frame counts (FLAC, NIST SPHERE, MP3 with a Xing or Info header), the end-of-stream
+mark of Ogg (RFC 3533), and the frames of MP3.
 """
 
 import os
@@ -72,6 +72,8 @@ def missing_end(sound: soundfile.SoundFile, num_frames: int, file: Readable) -> 
             return f"its header promises {declared} bytes of samples and {actual} are there"
     if short := _SHORT_RF64.search(sound.extra_info):
         return f"its header promises {short[1]} frames"
+    if sound.format == "NIST" and (declared := _num_frames_of_nist(file)) > num_frames:
+        return f"its header promises {declared} frames"
     if sound.format == "CAF" and (missing := _missing_of_caf(file)):
         return f"its last chunk lacks {missing} bytes"
     if sound.format == "OGG" and (why := _missing_end_of_ogg(file)):
@@ -82,6 +84,13 @@ def missing_end(sound: soundfile.SoundFile, num_frames: int, file: Readable) -> 
     if num_frames < sound.frames < 2**62:
         return f"its header promises {sound.frames / sound.samplerate:.3f} s"
     return None
+
+
+def _num_frames_of_nist(file: Readable) -> int:
+    """Returns the length that the text header of a SPHERE file gives, or 0."""
+    file.seek(0)
+    found = re.search(rb"^sample_count -i (\d+)", file.read(1_024), re.MULTILINE)
+    return int(found[1]) if found else 0
 
 
 def _missing_of_caf(file: Readable) -> int:

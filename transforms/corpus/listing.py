@@ -23,6 +23,8 @@ _AUDIO_SUFFIXES = """
 .wve .xi
 """
 AUDIO_SUFFIXES = frozenset(_AUDIO_SUFFIXES.split())
+# On the way to a file. A few folders that all link to each other would be a tree without end.
+MAX_LINKS = 4
 HIDDEN = "hidden"
 OTHER = "other"
 GLOB_CHARACTERS = re.compile(r"[*?\[]")
@@ -71,14 +73,18 @@ def list_folder(folder: str) -> Iterator[Clip | Failure | LeftOut]:
       all the same); and what is left out.
     """
     # A stack, not recursion: a tree may be deeper than Python's own stack.
-    pending: list[tuple[str, str, frozenset[_Identity]]] = [(folder, "", frozenset())]
+    pending: list[tuple[str, str, frozenset[_Identity], int]] = [(folder, "", frozenset(), 0)]
     while pending:
-        path, prefix, above = pending.pop()
+        path, prefix, above, num_links = pending.pop()
         try:
             status = os.stat(path)
             identity = (status.st_dev, status.st_ino)
             if identity in above:
                 yield _unreadable(prefix.rstrip("/"), path, "a link to a folder that it is in")
+                continue
+            if num_links > MAX_LINKS:
+                why = f"more than {MAX_LINKS} links to folders lead here"
+                yield _unreadable(prefix.rstrip("/"), path, why)
                 continue
             with os.scandir(path) as entries:
                 for entry in entries:
@@ -92,7 +98,8 @@ def list_folder(folder: str) -> Iterator[Clip | Failure | LeftOut]:
                     if is_named_like_audio(entry.name):
                         why = "a folder that is named like a recording"
                         yield _unreadable(name, entry.path, why)
-                    pending.append((entry.path, name + "/", above | {identity}))
+                    below = num_links + entry.is_symlink()
+                    pending.append((entry.path, name + "/", above | {identity}, below))
         except OSError as error:
             yield _unreadable(prefix.rstrip("/") or ".", path, error.strerror or str(error))
 

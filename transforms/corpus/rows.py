@@ -57,18 +57,20 @@ def join_rows(runs: Iterable[RowRun], num_rows: int) -> np.ndarray | None:
     """Puts a clip's rows in order.
 
     Args:
-      runs: In any order. A run that comes twice, as after a retry, counts once.
+      runs: In any order. Rows that come twice, as after a retry, count once.
       num_rows: How many there must be.
 
     Returns:
-      `[num_rows, embedding_size]`, or None where a row is missing.
+      `[num_rows, embedding_size]`, or None where a row is missing or too many.
     """
-    by_start = {run.first_row: run for run in runs}
-    joined: list[np.ndarray] = []
-    due = 0
-    for start, run in sorted(by_start.items()):
-        if start != due:
+    joined: np.ndarray | None = None
+    is_there = np.zeros(num_rows, bool)
+    for run in runs:
+        end = run.first_row + len(run.rows)
+        if run.first_row < 0 or end > num_rows:
             return None
-        joined.append(run.rows)
-        due += len(run.rows)
-    return np.concatenate(joined) if joined and due == num_rows else None
+        if joined is None:
+            joined = np.empty((num_rows, *run.rows.shape[1:]), run.rows.dtype)
+        joined[run.first_row : end] = run.rows
+        is_there[run.first_row : end] = True
+    return joined if is_there.all() else None

@@ -42,6 +42,23 @@ def test_runs_in_any_order_and_some_twice_give_the_rows(
     assert joined.tolist() == rows.tolist()
 
 
+@given(data=st.data(), num_rows=st.integers(1, 30))
+def test_runs_of_a_retry_that_are_cut_elsewhere_count_once(
+    data: st.DataObject, num_rows: int
+) -> None:
+    rows = whole(num_rows)
+    cuts = st.lists(st.integers(1, num_rows), max_size=6, unique=True)
+    runs = []
+    for _ in range(2):
+        edges = sorted({0, num_rows, *data.draw(cuts)})
+        runs += [
+            RowRun(start, rows[start:end]) for start, end in zip(edges, edges[1:], strict=False)
+        ]
+    joined = join_rows(data.draw(st.permutations(runs)), num_rows)
+    assert joined is not None
+    assert joined.tolist() == rows.tolist()
+
+
 @given(lengths=lengths_of_runs, data=st.data())
 def test_a_missing_run_gives_nothing(lengths: list[int], data: st.DataObject) -> None:
     runs = split(whole(sum(lengths)), lengths)
@@ -55,7 +72,8 @@ def test_a_missing_run_gives_nothing(lengths: list[int], data: st.DataObject) ->
 def test_another_number_of_rows_than_is_due_gives_nothing(
     lengths: list[int], wrong_by: int
 ) -> None:
-    assert join_rows(split(whole(sum(lengths)), lengths), sum(lengths) + wrong_by) is None
+    num_rows = max(0, sum(lengths) + wrong_by)
+    assert join_rows(split(whole(sum(lengths)), lengths), num_rows) is None
 
 
 @pytest.mark.parametrize("num_rows", [0, 1, 5])
@@ -65,8 +83,8 @@ def test_no_run_gives_nothing(num_rows: int) -> None:
 
 @pytest.mark.parametrize(
     ("starts", "num_rows"),
-    [([0, 1], 4), ([0, 1], 3), ([0, 3], 4), ([0, 3], 5), ([1, 3], 4), ([2], 2)],
-    ids=["overlap", "overlap", "gap", "gap", "no beginning", "no beginning"],
+    [([0, 1], 4), ([0, 3], 4), ([0, 3], 5), ([1, 3], 4), ([2], 2), ([-1], 2)],
+    ids=["no end", "gap", "gap", "no beginning", "no beginning", "before the beginning"],
 )
 def test_runs_that_do_not_follow_each_other_give_nothing(starts: list[int], num_rows: int) -> None:
     assert join_rows([RowRun(start, whole(2)) for start in starts], num_rows) is None

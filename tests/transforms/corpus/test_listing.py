@@ -149,6 +149,24 @@ def test_a_link_back_to_a_folder_above_is_a_failure_and_ends(tmp_path: Path, tar
     assert found.failures["b/loop"].reason == "unreadable"
 
 
+def test_many_folders_that_all_link_to_each_other_end_soon(tmp_path: Path) -> None:
+    names = [f"folder{index}" for index in range(8)]
+    for name in names:
+        make_files(tmp_path, f"{name}/a.wav")
+        for other in names:
+            (tmp_path / name / f"to {other}").symlink_to(f"../{other}")
+    found = list(list_folder(str(tmp_path)))
+    clips = [each.id for each in found if isinstance(each, Clip)]
+    # 8 folders, and from each on at most 4 links to others that were not yet on the way.
+    assert len(clips) == 8 * (1 + 7 + 7 * 6 + 7 * 6 * 5 + 7 * 6 * 5 * 4)
+    assert max(clip.count("/") for clip in clips) == 5
+    messages = {each.message for each in found if isinstance(each, Failure)}
+    assert messages == {
+        "a link to a folder that it is in",
+        "more than 4 links to folders lead here",
+    }
+
+
 def test_folders_that_link_to_each_other_end(tmp_path: Path) -> None:
     make_files(tmp_path, "a/a.wav", "b/b.wav")
     (tmp_path / "a" / "to b").symlink_to("../b")

@@ -326,8 +326,6 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
     return bytes(copy)
 
 
-# soundfile says on the error stream when damage makes libsndfile seek before the file's start.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @every_format
 def test_damage_gives_samples_or_a_reason_and_nothing_else(name: str, tmp_path: Path) -> None:
     rng = random.Random(name)
@@ -348,8 +346,6 @@ def test_damage_gives_samples_or_a_reason_and_nothing_else(name: str, tmp_path: 
     assert reasons <= set(REASONS)
 
 
-# The exception that is raised in soundfile's callback.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("share", [0, 0.5])
 @pytest.mark.parametrize("name", ["wav_float", "aiff", "flac", "ogg_vorbis", "mp3"])
 def test_a_storage_that_fails_is_not_taken_for_the_end_of_the_file(name: str, share: float) -> None:

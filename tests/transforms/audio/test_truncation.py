@@ -20,6 +20,7 @@ FORMATS = {
     "w64": ("W64", "PCM_16", 44_100),
     "aiff": ("AIFF", "PCM_16", 44_100),
     "au": ("AU", "PCM_16", 44_100),
+    "nist": ("NIST", "PCM_16", 16_000),
     "caf": ("CAF", "PCM_16", 44_100),
     "caf_alac": ("CAF", "ALAC_16", 44_100),
     "flac": ("FLAC", "PCM_16", 44_100),
