@@ -1,5 +1,7 @@
 """Joining a clip's rows: complete and in order, or not at all."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -51,9 +53,7 @@ def test_runs_of_a_retry_that_are_cut_elsewhere_count_once(
     runs = []
     for _ in range(2):
         edges = sorted({0, num_rows, *data.draw(cuts)})
-        runs += [
-            RowRun(start, rows[start:end]) for start, end in zip(edges, edges[1:], strict=False)
-        ]
+        runs += [RowRun(start, rows[start:end]) for start, end in itertools.pairwise(edges)]
     joined = join_rows(data.draw(st.permutations(runs)), num_rows)
     assert joined is not None
     assert joined.tolist() == rows.tolist()
