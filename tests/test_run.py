@@ -636,9 +636,9 @@ import resource, sys
 from pipeline.cli import main
 from transforms.model import loading
 loads, sizes, load, embed = [], [], loading.load, loading.EmbeddingModel.embed
-def counted_load(model):
-    loaded = load(model)
-    loads.append(model)
+def counted_load(*arguments):
+    loaded = load(*arguments)
+    loads.append(arguments)
     return loaded
 def counted_embed(self, patches):
     if loads:  # not the probes of the contract
