@@ -2,6 +2,7 @@
 
 import dataclasses
 import operator
+import os
 from collections.abc import Iterable
 
 import apache_beam as beam
@@ -64,7 +65,7 @@ class Job:
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Adds the job to a pipeline."""
-    listed = pipeline | "Inputs" >> beam.Create(job.inputs) | ListClips()
+    listed = pipeline | "Inputs" >> beam.Create(list(map(os.fsencode, job.inputs))) | ListClips()
     planned = listed.clips | PlanClips()
     decoded = planned.clips | DecodePatches(job.cutting)
     embedded = decoded.patches | EmbedPatches(job.model, job.pca)

@@ -15,5 +15,6 @@ def noise(num_samples: int, seed: int = 0, scale: float = 0.1) -> np.ndarray:
 def write_wav(path: Path, samples: np.ndarray, sample_rate_hz: int = 16_000) -> np.ndarray:
     """Writes 16-bit WAV, and returns the samples."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, samples, sample_rate_hz, subtype="PCM_16", format="WAV")
+    with path.open("wb") as file:  # soundfile itself takes no path that is not UTF-8
+        soundfile.write(file, samples, sample_rate_hz, subtype="PCM_16", format="WAV")
     return samples

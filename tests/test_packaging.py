@@ -86,3 +86,33 @@ def test_every_requirement_has_a_range_and_a_reason() -> None:
         requirement, _, reason = line.partition("#")
         assert "<" in requirement, line
         assert reason.strip(), line
+
+
+@pytest.mark.parametrize(
+    ("stub", "why"),
+    [
+        ("exit 1", "needs Python 3.10 to 3.13 as python3"),
+        ('case "$2" in *version_info*) exit 0 ;; esac; exit 1', "has no venv module: install it"),
+    ],
+    ids=["wrong version", "no venv module"],
+)
+def test_a_python_that_will_not_do_is_refused_in_one_line(
+    tmp_path: Path, stub: str, why: str
+) -> None:
+    for name in ("run_local.sh", "setup.py", "requirements.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{stub}\n")
+    python.chmod(0o755)
+    refused = subprocess.run(
+        [tmp_path / "run_local.sh", "--help"],
+        env={"PATH": "/usr/bin:/bin", "PYTHON": str(python)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert refused.returncode == 2
+    assert why in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert not (tmp_path / ".venv").exists()

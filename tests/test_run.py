@@ -284,6 +284,16 @@ def test_a_corpus_where_every_clip_fails_is_a_complete_dataset_without_records(
     assert reading.info(output)["model"]["fingerprint"] is None
 
 
+def test_paths_that_are_not_utf_8(stand_in_model: str, tmp_path: Path) -> None:
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    write_wav(Path(odd, "in/a.wav"), noise(16_000))
+    output = Path(odd, "out")
+    assert embed(output, "--profile=raw", f"--model={stand_in_model}", "--input", f"{odd}/in") == 0
+    assert (output / "dataset.json").exists()
+    assert (output / "audio-00000-of-00001.tfrecord").stat().st_size > 512
+    assert reading.info(output)["inputs"] == [f"{tmp_path}/caf\\xe9/in"]
+
+
 def test_globs_and_files_whose_names_have_glob_characters(
     stand_in_model: str, tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """ListClips: from inputs to clips."""
 
 import dataclasses
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,11 +19,12 @@ LEFT_OUT = "left_out"
 class ListClips(beam.PTransform):
     """Lists files, folders and globs in the workers.
 
-    Input: absolute paths. Outputs: `clips` (`Clip`), `failures` (`Failure`: what could not be
+    Input: absolute paths as bytes, `os.fsencode`d, because Beam's coder for text refuses those that
+    are not UTF-8. Outputs: `clips` (`Clip`), `failures` (`Failure`: what could not be
     looked into) and `left_out` (why, a string a file).
     """
 
-    def expand(self, inputs: pvalue.PCollection[str]) -> pvalue.DoOutputsTuple:
+    def expand(self, inputs: pvalue.PCollection[bytes]) -> pvalue.DoOutputsTuple:
         return (
             inputs
             # An input to a worker: without it the runner fuses them all into one.
@@ -32,8 +34,8 @@ class ListClips(beam.PTransform):
 
 
 class _ListFn(beam.DoFn):
-    def process(self, path: str) -> Iterator[Any]:
-        for found in storage.list_input(path):
+    def process(self, path: bytes) -> Iterator[Any]:
+        for found in storage.list_input(os.fsdecode(path)):
             if isinstance(found, Clip):
                 yield found
             elif isinstance(found, Failure):

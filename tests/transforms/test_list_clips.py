@@ -1,5 +1,6 @@
 """ListClips."""
 
+import os
 from pathlib import Path
 
 from tests.running import outputs
@@ -13,7 +14,9 @@ def test_every_input_is_listed_with_ids_below_its_root(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     (tmp_path / "x/b/loop").symlink_to(tmp_path / "x")
     clips, failures, left_out = outputs(
-        ListClips(), [f"{tmp_path}/x", f"{tmp_path}/y/*"], "clips", FAILURES, LEFT_OUT
+        ListClips(),
+        [os.fsencode(tmp_path / "x"), os.fsencode(tmp_path / "y/*")],
+        *("clips", FAILURES, LEFT_OUT),
     )
     assert sorted(clips) == [
         Clip("a.wav", f"{tmp_path}/x/a.wav"),
