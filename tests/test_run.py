@@ -476,9 +476,16 @@ def test_the_same_shards_from_and_to_an_object_storage(
     objects.clear()
 
 
-def _reading_lines(printed: str) -> str:
-    """Returns the lines by which the demo says that a record is read."""
-    return printed.split("Read one record:")[1].strip()
+def _read_as_told(printed: str) -> str:
+    """Runs the lines by which the demo says that a record is read; returns what they print."""
+    shown = subprocess.run(
+        ["bash", "-c", printed.split("Read one record:")[1].strip()],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return shown.stdout
 
 
 def test_the_demo_without_a_hub_says_so_shows_its_failure_and_how_to_read(tmp_path: Path) -> None:
@@ -494,14 +501,8 @@ def test_the_demo_without_a_hub_says_so_shows_its_failure_and_how_to_read(tmp_pa
     found = reading.float_rows(dataset)
     assert len(found) == 8
     assert reading.info(dataset)["counts"]["padded_clips"] == 1
-    shown = subprocess.run(
-        ["bash", "-c", _reading_lines(finished.stdout)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    assert any(shown.stdout.startswith(clip_id) for clip_id in found)
+    shown = _read_as_told(finished.stdout)
+    assert any(shown.startswith(clip_id) for clip_id in found)
 
 
 def test_the_demo_with_a_model_and_the_pca_shows_the_profile_audioset(
@@ -517,14 +518,7 @@ def test_the_demo_with_a_model_and_the_pca_shows_the_profile_audioset(
     assert finished.returncode == 0, finished.stderr
     assert "UNTRAINED" not in finished.stdout
     assert reading.info(tmp_path / "demo/dataset")["profile"] == "audioset"
-    shown = subprocess.run(
-        ["bash", "-c", _reading_lines(finished.stdout)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    assert "dtype=uint8" in shown.stdout
+    assert "dtype=uint8" in _read_as_told(finished.stdout)
 
 
 def test_a_model_that_is_not_one_ends_the_job_with_the_reason(
