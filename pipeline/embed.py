@@ -6,14 +6,13 @@ import sys
 import time
 from collections.abc import Sequence
 
-import soundfile
 import soxr
 
 from pipeline import engines, graph, summary
 from pipeline.output_folder import OutputFolder
 from pipeline.settings import PAD, EmbedSettings, UsageError
 from transforms import storage
-from transforms.audio import resampling
+from transforms.audio import decoding, resampling
 from transforms.audio.clip_patches import Cutting
 from transforms.corpus import listing
 from transforms.corpus.clips import Clip, Failure, printable
@@ -92,7 +91,7 @@ def _job(settings: EmbedSettings, folder: OutputFolder, pca: Pca | None) -> grap
         short_clips=settings.short_clips,
         pca=(printable(settings.pca), pca.sha256) if pca else None,
         resampler=f"soxr {soxr.__libsoxr_version__} {resampling.QUALITY}",
-        decoder=f"libsndfile {soundfile.__libsndfile_version__}",
+        decoder=decoding.VERSIONS,
     )
     return graph.Job(
         inputs=settings.inputs,

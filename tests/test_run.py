@@ -327,14 +327,18 @@ def test_all_real_recordings_in_one_run(vggish_model: str, shared: Path, tmp_pat
     assert status == 3
     assert reading.failures(output) == {
         "empty.wav": "empty",
-        "prompt.g722": "unsupported_format",
         "prompt.gsm": "unsupported_format",
-        "video_with_sound.mp4": "unsupported_format",
     }
     found = {
         record.context.feature["video_id"].bytes_list.value[0].decode(): record
         for record in reading.records(output)
     }
+    for name, num_seconds in (
+        ("video_with_sound.mp4", 800_768 / 44_100),
+        ("prompt.g722", 90_470 / 16_000),
+    ):
+        seconds = found[name].context.feature["end_time_seconds"].float_list.value[0]
+        assert seconds == pytest.approx(num_seconds)
     recordings = {path.name for path in (shared / "data/audio").iterdir()}
     assert set(found) == recordings - set(reading.failures(output))
     seconds = found["sample.mp3"].context.feature["end_time_seconds"].float_list.value[0]

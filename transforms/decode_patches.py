@@ -1,6 +1,7 @@
 """DecodePatches: from clips to patches."""
 
 import dataclasses
+import posixpath
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,7 +39,9 @@ class _DecodeFn(beam.DoFn):
     def process(self, clip: Clip) -> Iterator[Any]:
         try:
             with storage.open_to_read(clip.uri) as file:
-                clip_patches = ClipPatches(file, self._cutting)
+                clip_patches = ClipPatches(
+                    file, self._cutting, posixpath.splitext(clip.uri)[1].lower()
+                )
                 first_row = 0
                 for patches in clip_patches:
                     yield PatchRun(clip.id, first_row, patches)

@@ -31,8 +31,9 @@ class Cutting:
 class ClipPatches:
     """The patches of one recording. `decoded` holds once they were read to the end."""
 
-    def __init__(self, file: BinaryIO, cutting: Cutting) -> None:
+    def __init__(self, file: BinaryIO, cutting: Cutting, suffix: str = "") -> None:
         self._file = file
+        self._suffix = suffix
         self._cutting = cutting
         self._num_samples = 0
         self._beginning: list[np.ndarray] = []
@@ -47,7 +48,7 @@ class ClipPatches:
         cutting = self._cutting
         limit = cutting.max_rows
         num_rows = num_left_out = 0
-        with decoding.open_recording(self._file) as recording:
+        with decoding.open_recording(self._file, self._suffix) as recording:
             blocks = resampling.resample(recording.blocks(), recording.sample_rate_hz)
             for patches in framing.cut_patches(
                 self._counted(blocks), cutting.patch_samples, cutting.hop_samples

@@ -4,6 +4,9 @@ libsndfile decodes what is there of a cut file and reports no error for most for
 the file itself says of its length is held against what came: chunk sizes (WAV, AIFF, AU, CAF,
 W64, RF64), frame counts (FLAC, NIST SPHERE, MP3 with a Xing or Info header), the end-of-stream
 mark of Ogg (RFC 3533), and the frames of MP3.
+
+libsndfile reads from the same descriptor. Every look into the file begins with a seek to its end,
+which makes Python forget what it has buffered and where it believes to be.
 """
 
 import os
@@ -76,7 +79,7 @@ def missing_end(sound: soundfile.SoundFile, num_frames: int, file: Readable) -> 
         return f"its header promises {declared} frames"
     if sound.format == "CAF" and (missing := _missing_of_caf(file)):
         return f"its last chunk lacks {missing} bytes"
-    if sound.format == "OGG" and (why := _missing_end_of_ogg(file)):
+    if sound.format == "OGG" and (why := _walk_ogg(file)[1]):
         return why
     if sound.format == "MP3":
         return _missing_end_of_mp3(sound, num_frames, file)
@@ -86,8 +89,27 @@ def missing_end(sound: soundfile.SoundFile, num_frames: int, file: Readable) -> 
     return None
 
 
+def is_read_in_part(sound: soundfile.SoundFile, file: Readable) -> bool:
+    """Tells whether libsndfile would stop before the end of a whole recording, without a word.
+
+    It reads the first of chained Ogg streams, and guesses the length of an MP3 without a header
+    from the bit rate of its first frame. The file is left at its start.
+    """
+    in_part = False
+    if sound.format == "OGG":
+        chained, missing = _walk_ogg(file)
+        in_part = chained and not missing
+    elif sound.format == "MP3":
+        has_header, num_frames, missing_bytes = _walk_mp3(file)
+        guess_is_short = sound.frames + _MP3_SLACK_FRAMES < num_frames
+        in_part = guess_is_short and not has_header and not missing_bytes
+    file.seek(0)
+    return in_part
+
+
 def _num_frames_of_nist(file: Readable) -> int:
     """Returns the length that the text header of a SPHERE file gives, or 0."""
+    file.seek(0, os.SEEK_END)
     file.seek(0)
     found = re.search(rb"^sample_count -i (\d+)", file.read(1_024), re.MULTILINE)
     return int(found[1]) if found else 0
@@ -106,12 +128,16 @@ def _missing_of_caf(file: Readable) -> int:
     return max(0, position - size)
 
 
-def _missing_end_of_ogg(file: Readable) -> str | None:
-    """Says whether an Ogg file ends too early, or goes on where libsndfile stops."""
+def _walk_ogg(file: Readable) -> tuple[bool, str | None]:
+    """Walks an Ogg file from page to page.
+
+    Returns:
+      Whether streams are chained, one behind the other; and what is missing at the end.
+    """
     size = file.seek(0, os.SEEK_END)
     position = 0
     flags = 0
-    begun = False
+    begun = chained = False
     while position < size:
         file.seek(position)
         header = file.read(_OGG_HEADER_BYTES + 255)
@@ -120,31 +146,27 @@ def _missing_end_of_ogg(file: Readable) -> str | None:
             position += found if found > 0 else max(1, len(header) - 3)
             continue
         if len(header) < _OGG_HEADER_BYTES:
-            return "its last page is cut"
+            return chained, "its last page is cut"
         flags = header[5]
-        if flags & _OGG_FIRST_PAGE and begun:
-            return "another stream is chained behind it, and only the first one can be read"
-        begun = begun or not flags & _OGG_FIRST_PAGE
+        is_first = bool(flags & _OGG_FIRST_PAGE)
+        chained = chained or (is_first and begun)
+        begun = begun or not is_first
         num_segments = header[26]
         segments = header[_OGG_HEADER_BYTES : _OGG_HEADER_BYTES + num_segments]
         position += _OGG_HEADER_BYTES + num_segments + sum(segments)
         if len(segments) < num_segments or position > size:
-            return "its last page is cut"
-    return None if flags & _OGG_LAST_PAGE else "the stream has no end mark"
+            return chained, "its last page is cut"
+    return chained, None if flags & _OGG_LAST_PAGE else "the stream has no end mark"
 
 
 def _missing_end_of_mp3(sound: soundfile.SoundFile, num_frames: int, file: Readable) -> str | None:
     """Goes by the header that encoders put into the first MPEG frame, and by the frames."""
-    start = _first_mp3_frame(file)
-    file.seek(start)
-    header = file.read(_MP3_HEADER_BYTES)
-    num_due, missing = _walk_mp3(file, start)
-    if b"Xing" in header or b"Info" in header:
+    has_header, num_due, missing = _walk_mp3(file)
+    if has_header:
         num_due = max(num_due, sound.frames)
     if missing:
         return f"the last MPEG frame lacks {missing} bytes"
     if num_frames + _MP3_SLACK_FRAMES < num_due:
-        # Without a header, libsndfile guesses the length from the first frame, and stops there.
         return f"it holds {num_due / sound.samplerate:.3f} s by its header or its frames"
     return None
 
@@ -159,26 +181,31 @@ def _first_mp3_frame(file: Readable) -> int:
     return 10 + (tag[6] << 21 | tag[7] << 14 | tag[8] << 7 | tag[9])
 
 
-def _walk_mp3(file: Readable, start: int) -> tuple[int, int]:
+def _walk_mp3(file: Readable) -> tuple[bool, int, int]:
     """Walks an MPEG stream from frame header to frame header.
 
     Where no frame follows (a tag, padding or damage) the walk ends, and takes the stream for
     whole: the decoder has had its say on those.
 
     Returns:
-      Audio frames (samples of one channel) on the way, and bytes that the last one lacks.
+      Whether the first frame is a header with the length; audio frames (samples of one channel)
+      on the way; and bytes that the last MPEG frame lacks.
     """
     size = file.seek(0, os.SEEK_END)
+    start = _first_mp3_frame(file)
+    file.seek(start)
+    first = file.read(_MP3_HEADER_BYTES)
+    has_header = b"Xing" in first or b"Info" in first
     position = start
     num_frames = 0
     while position + 4 <= size:
         file.seek(position)
         num_samples, num_bytes = _mp3_frame(file.read(4))
         if not num_bytes:
-            return num_frames, 0
+            return has_header, num_frames, 0
         num_frames += num_samples
         position += num_bytes
-    return num_frames, max(0, position - size)
+    return has_header, num_frames, max(0, position - size)
 
 
 def _mp3_frame(header: bytes) -> tuple[int, int]:

@@ -1,0 +1,159 @@
+"""Decoding through FFmpeg, in PyAV's wheel: AAC, WMA, AMR and the sound of videos."""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import av
+import av.error
+import numpy as np
+from av.container import InputContainer
+
+from transforms.audio.errors import AudioError
+
+VERSION = (
+    f"PyAV {av.__version__} (libavcodec {'.'.join(map(str, av.library_versions['libavcodec']))})"
+)
+# Formats that are told by the suffix alone, by FFmpeg's name: they have no header.
+HEADERLESS = {".g722": "g722"}
+# Containers by FFmpeg's names, and no other: playlists (hls, concat, dash) would open further files
+# and addresses, and some of FFmpeg's formats take any text or bytes for their own.
+_CONTAINERS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,g722,matroska,mov,mp3,mpc,mpc8,mpeg,"
+    "mpegts,ogg,oma,rm,shn,tak,tta,wav,wv"
+)
+# Beginnings of files that FFmpeg must be able to open: a failure is damage, not another format.
+_KNOWN_BEGINNINGS = (
+    (4, b"ftyp"),
+    (0, b"\x1aE\xdf\xa3"),
+    (0, b"0&\xb2u\x8ef\xcf\x11"),
+    (0, b"#!AMR"),
+)
+# Where the length in the header is the audio's own, and how far it may be off: priming, padding
+# and time stamps in milliseconds.
+_LENGTH_SLACK_SECONDS = 0.25
+_LENGTH_OF_STREAM = "mov,mp4,m4a,3gp,3g2,mj2"
+_LENGTH_OF_CONTAINER = ("matroska,webm", "asf", "flv")
+# Full scale of FFmpeg's sample formats, planar or not, and what stands for silence.
+_SAMPLE_FORMATS = {
+    "u8": (2.0**7, 2.0**7),
+    "s16": (2.0**15, 0.0),
+    "s32": (2.0**31, 0.0),
+    "s64": (2.0**63, 0.0),
+    "flt": (1.0, 0.0),
+    "dbl": (1.0, 0.0),
+}
+
+
+class FfmpegDecoder:
+    """An open recording: the first audio stream of a file.
+
+    Attributes:
+      sample_rate_hz: Of the recording.
+      num_frames: Frames decoded so far.
+    """
+
+    def __init__(self, file: BinaryIO, suffix: str, otherwise: str) -> None:
+        """Opens a recording.
+
+        Args:
+          file: Seekable and binary, at its start.
+          suffix: Of the file's name, with the dot.
+          otherwise: What another decoder said, for the message.
+
+        Raises:
+          AudioError: `unsupported_format` or `decode_error`.
+          OSError: The storage fails.
+        """
+        beginning = file.read(16)
+        file.seek(0)
+        try:
+            self._container: InputContainer = av.open(
+                file,
+                "r",
+                format=HEADERLESS.get(suffix),
+                metadata_errors="ignore",
+                options={"format_whitelist": _CONTAINERS, "protocol_whitelist": ""},
+            )
+        except av.error.FFmpegError as error:
+            if any(beginning[at:].startswith(mark) for at, mark in _KNOWN_BEGINNINGS):
+                message = f"FFmpeg cannot open it: {error.strerror}"
+                raise AudioError("decode_error", message) from error
+            message = f"{otherwise}; FFmpeg: {error.strerror}"
+            raise AudioError("unsupported_format", message) from error
+        streams = self._container.streams.audio
+        if not streams:
+            self.close()
+            raise AudioError("unsupported_format", "the file has no audio stream")
+        self._stream = streams[0]
+        codec = self._stream.codec_context
+        if codec is None:
+            self.close()
+            raise AudioError("unsupported_format", "FFmpeg has no decoder for its audio stream")
+        self.sample_rate_hz = int(codec.sample_rate)
+        self.num_frames = 0
+
+    def blocks(self, num_values: int) -> Iterator[np.ndarray]:
+        """Yields float32 `[num_frames, num_channels]` of about `num_values` values each.
+
+        Raises:
+          AudioError: `decode_error`: it is damaged, or ends before its audio does.
+          OSError: The storage fails.
+        """
+        pending: list[np.ndarray] = []
+        num_pending = 0
+        for samples in self._frames():
+            if pending and (num_pending >= num_values or samples.shape[1] != pending[0].shape[1]):
+                yield np.concatenate(pending)
+                pending, num_pending = [], 0
+            pending.append(samples)
+            num_pending += samples.size
+        if pending:
+            yield np.concatenate(pending)
+        due = self._seconds_due()
+        if self.num_frames / self.sample_rate_hz < due - _LENGTH_SLACK_SECONDS:
+            raise AudioError("decode_error", f"truncated: its header promises {due:.3f} s")
+
+    def close(self) -> None:
+        """Closes the decoder, not the file."""
+        self._container.close()
+
+    def _frames(self) -> Iterator[np.ndarray]:
+        try:
+            for frame in self._container.decode(self._stream):
+                if frame.sample_rate != self.sample_rate_hz:
+                    raise AudioError(
+                        "decode_error",
+                        f"the sample rate changes from {self.sample_rate_hz} Hz to"
+                        f" {frame.sample_rate} Hz",
+                    )
+                samples = _float_samples(frame)
+                self.num_frames += len(samples)
+                yield samples
+        except av.error.FFmpegError as error:
+            raise AudioError("decode_error", f"FFmpeg: {error.strerror}") from error
+
+    def _seconds_due(self) -> float:
+        """Returns the length in seconds by the header, or 0 where it is not the audio's own."""
+        container = self._container.format.name
+        stream = self._stream
+        if container == _LENGTH_OF_STREAM and stream.duration and stream.time_base:
+            return float(stream.duration * stream.time_base)
+        alone = len(self._container.streams) == 1
+        if container in _LENGTH_OF_CONTAINER and alone and self._container.duration:
+            return float(self._container.duration / av.time_base)
+        return 0.0
+
+
+def _float_samples(frame: av.AudioFrame) -> np.ndarray:
+    """Returns a frame as float32 `[num_frames, num_channels]`."""
+    name = frame.format.name
+    if name.removesuffix("p") not in _SAMPLE_FORMATS:
+        raise AudioError("unsupported_format", f"samples in FFmpeg's format {name}")
+    full_scale, silence = _SAMPLE_FORMATS[name.removesuffix("p")]
+    values = frame.to_ndarray()
+    planar = frame.format.is_planar
+    values = values.T if planar else values.reshape(-1, frame.layout.nb_channels)
+    if full_scale == 1.0:
+        return values.astype(np.float32)
+    # In float64, where 32-bit integers are exact.
+    return ((values.astype(np.float64) - silence) / full_scale).astype(np.float32)
