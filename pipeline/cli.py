@@ -6,6 +6,8 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
 
 from pipeline import settings
 from pipeline.settings import EmbedSettings, UsageError
@@ -202,6 +204,20 @@ def _add_embed_flags(embed: argparse.ArgumentParser) -> None:
         help="clips too short for a row (under 0.975 s): fill up with silence to one row, or fail"
         " as too_short (default: %(default)s)",
     )
+    rows.add_argument(
+        "--hop_seconds",
+        type=_decimal,
+        metavar="S",
+        help="from one row's start to the next one's, in seconds; a whole number of samples at"
+        " 16 kHz (default: the profile's, 0.96 or 1.00)",
+    )
+    rows.add_argument(
+        "--max_rows",
+        type=_natural,
+        metavar="N",
+        help="rows of a clip, behind which the rest is left out (default: the profile's, 300 for"
+        " youtube8m and none for the others)",
+    )
     files = embed.add_argument_group("files and failures")
     files.add_argument(
         "--name",
@@ -227,6 +243,16 @@ def _natural(text: str) -> int:
     if not text.isascii() or not text.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r} (allowed: a whole number, 0 or more)")
     return int(text)
+
+
+def _decimal(text: str) -> Fraction:
+    try:
+        number = Decimal(text)
+    except ArithmeticError:
+        number = Decimal("NaN")
+    if not number.is_finite() or not -12 <= number.adjusted() <= 12:
+        raise argparse.ArgumentTypeError(f"{text!r} (allowed: a number of seconds)")
+    return Fraction(number)  # exact: 0.1 is a tenth, and not the nearest binary fraction
 
 
 def _number(text: str) -> float:

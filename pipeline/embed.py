@@ -82,9 +82,10 @@ def _broke(error: BaseException) -> int:
 
 
 def _job(settings: EmbedSettings, folder: OutputFolder, pca: Pca | None) -> graph.Job:
+    layout = settings.layout
     origin = Origin(
         name=settings.name,
-        profile=settings.profile,
+        profile=layout,
         inputs=tuple(map(printable, settings.inputs)),
         model=printable(settings.model),
         patch_samples=PATCH_SAMPLES,
@@ -98,11 +99,11 @@ def _job(settings: EmbedSettings, folder: OutputFolder, pca: Pca | None) -> grap
         folder=folder.path,
         staging=folder.staging,
         model=settings.model,
-        profile=settings.profile,
+        profile=layout,
         cutting=Cutting(
             patch_samples=PATCH_SAMPLES,
-            hop_samples=settings.profile.hop_samples,
-            max_rows=settings.profile.max_rows,
+            hop_samples=layout.hop_samples,
+            max_rows=layout.max_rows,
             pad_short_clips=settings.short_clips == PAD,
         ),
         pca=pca,

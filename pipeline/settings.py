@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import os
 import re
+from fractions import Fraction
 
 from transforms.dataset.profiles import PROFILES, Profile
 from transforms.dataset.shards import MAX_SHARDS
@@ -13,6 +14,8 @@ from transforms.model.postprocessing import RELEASED_PCA_URL
 
 DEFAULT_MODEL = "https://tfhub.dev/google/vggish/1"
 DEFAULT_NAME = "audio"
+SAMPLE_RATE_HZ = 16_000
+MAX_HOP_SECONDS = 3_600
 PAD = "pad"
 SKIP = "skip"
 
@@ -39,8 +42,19 @@ class EmbedSettings:
     name: str = DEFAULT_NAME
     max_failed_ratio: float = 0.0
     overwrite: bool = False
+    hop_seconds: Fraction | None = None
+    max_rows: int | None = None
 
     def __post_init__(self) -> None:
+        if self.hop_seconds is not None:
+            num_samples = self.hop_seconds * SAMPLE_RATE_HZ
+            if num_samples.denominator != 1 or not 0 < self.hop_seconds <= MAX_HOP_SECONDS:
+                raise UsageError(
+                    f"--hop_seconds={float(self.hop_seconds):g}, {float(num_samples):g} samples at"
+                    f" 16 kHz (allowed: a whole number of samples, up to {MAX_HOP_SECONDS} s)"
+                )
+        if self.max_rows is not None and self.max_rows < 1:
+            raise UsageError(f"--max_rows={self.max_rows} (allowed: 1 or more)")
         if any(not path for path in (*self.inputs, self.output, self.model, self.pca)):
             raise UsageError("--input, --output, --model and --pca cannot be empty")
         if self.num_shards is not None and not 1 <= self.num_shards <= MAX_SHARDS:
@@ -66,6 +80,15 @@ class EmbedSettings:
                 f" vggish_pca_params.npz, as from {RELEASED_PCA_URL}; --profile raw needs none)"
             )
 
+    @property
+    def layout(self) -> Profile:
+        """The profile, with the hop and the bound on rows that were asked for."""
+        hop_samples = self.profile.hop_samples
+        if self.hop_seconds is not None:
+            hop_samples = int(self.hop_seconds * SAMPLE_RATE_HZ)
+        max_rows = self.profile.max_rows if self.max_rows is None else self.max_rows
+        return dataclasses.replace(self.profile, hop_samples=hop_samples, max_rows=max_rows)
+
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> "EmbedSettings":
         """Returns the settings of parsed arguments, with paths that hold in every process."""
@@ -82,6 +105,8 @@ class EmbedSettings:
             name=arguments.name,
             max_failed_ratio=arguments.max_failed_ratio,
             overwrite=arguments.overwrite,
+            hop_seconds=arguments.hop_seconds,
+            max_rows=arguments.max_rows,
         )
 
 

@@ -154,6 +154,23 @@ def test_rows_of_every_profile_hold_what_their_samples_determine(
     assert dropped == 5
 
 
+@pytest.mark.parametrize(
+    ("hop", "hop_samples"), [("0.1", 1_600), ("0.96", 15_360), ("2.5", 40_000)]
+)
+def test_rows_begin_at_every_hop_that_is_asked_for(
+    stand_in_model: str, tmp_path: Path, hop: str, hop_samples: int
+) -> None:
+    waveform = write_wav(tmp_path / "clip.wav", noise(200_000))
+    arguments = ["--profile=raw", f"--model={stand_in_model}", f"--input={tmp_path / 'clip.wav'}"]
+    assert embed(tmp_path / "all", *arguments, f"--hop_seconds={hop}") == 0
+    expected = stand_in_rows(waveform, hop_samples)
+    np.testing.assert_array_equal(reading.float_rows(tmp_path / "all")["clip.wav"], expected)
+    assert reading.info(tmp_path / "all")["audio"]["hop_samples"] == hop_samples
+    assert embed(tmp_path / "two", *arguments, f"--hop_seconds={hop}", "--max_rows=2") == 0
+    np.testing.assert_array_equal(reading.float_rows(tmp_path / "two")["clip.wav"], expected[:2])
+    assert reading.info(tmp_path / "two")["counts"]["rows_left_out"] == len(expected) - 2
+
+
 @pytest.fixture
 def hostile_corpus(tmp_path: Path) -> tuple[Path, dict[str, str], list[str]]:
     """A folder of all that goes wrong; with the reasons due by id, and the ids that are good."""
