@@ -1,7 +1,6 @@
 """The whole job on one page."""
 
 import dataclasses
-import operator
 import os
 from collections.abc import Iterable
 
@@ -94,15 +93,18 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         failures | "CountFailures" >> beam.Map(_failure_tally),
         listed[list_clips.LEFT_OUT] | "CountLeftOut" >> beam.Map(_left_out_tally),
     ) | "Tallies" >> beam.Flatten()
-    num_shards = assembled.records | ChooseNumShards(job.num_shards)
+    # Taken off the records at once: behind the number of shards, a side input, they would be kept
+    # a second time.
+    sums = assembled.records | "Sums" >> beam.Map(_sums)
+    num_shards = sums | ChooseNumShards(job.num_shards)
     _ = pipeline | PublishDataset(
         origin=job.origin,
         folder=job.folder,
         staging=job.staging,
         written=assembled.records | WriteShards(job.staging, pvalue.AsSingleton(num_shards)),
         due=(
-            assembled.records
-            | "SumsDue" >> beam.Map(_sums_by_shard, num_shards=pvalue.AsSingleton(num_shards))
+            sums
+            | "SumsDue" >> beam.Map(_by_shard, num_shards=pvalue.AsSingleton(num_shards))
             | "SumDue" >> beam.CombinePerKey(_sum_records)
         ),
         failures=failures,
@@ -118,18 +120,17 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
 class ChooseNumShards(beam.PTransform):
     """Gives one number: the one that was asked for, or one that fits the amount of data.
 
-    Input: `Record`s.
+    Input: `(clip id, RecordSums)`.
     """
 
     num_shards: int | None
 
-    def expand(self, records: pvalue.PCollection[Record]) -> pvalue.PCollection[int]:
+    def expand(self, sums: pvalue.PCollection[tuple[str, RecordSums]]) -> pvalue.PCollection[int]:
         if self.num_shards is not None:
-            return records.pipeline | beam.Create([self.num_shards])
+            return sums.pipeline | beam.Create([self.num_shards])
         return (
-            records
-            | "Sums" >> beam.Map(record_sums)
-            | "NumBytes" >> beam.Map(operator.attrgetter("num_bytes"))
+            sums
+            | "NumBytes" >> beam.Map(lambda each: each[1].num_bytes)
             | beam.CombineGlobally(sum)
             | beam.Map(num_shards_for)
         )
@@ -147,8 +148,12 @@ def _left_out_tally(why: str) -> tuple[str, int]:
     return f"left_out/{why}", 1
 
 
-def _sums_by_shard(record: Record, num_shards: int) -> tuple[int, RecordSums]:
-    return shard_of(record.clip_id, num_shards), record_sums(record)
+def _sums(record: Record) -> tuple[str, RecordSums]:
+    return record.clip_id, record_sums(record)
+
+
+def _by_shard(sums: tuple[str, RecordSums], num_shards: int) -> tuple[int, RecordSums]:
+    return shard_of(sums[0], num_shards), sums[1]
 
 
 def _sum_records(sums: Iterable[RecordSums]) -> RecordSums:
