@@ -32,7 +32,7 @@ _KNOWN_BEGINNINGS = (
 # and time stamps in milliseconds.
 _LENGTH_SLACK_SECONDS = 0.25
 _LENGTH_OF_STREAM = "mov,mp4,m4a,3gp,3g2,mj2"
-_LENGTH_OF_CONTAINER = ("matroska,webm", "asf", "flv")
+_LENGTH_OF_CONTAINER = ("matroska,webm", "flv")
 # Full scale of FFmpeg's sample formats, planar or not, and what stands for silence.
 _SAMPLE_FORMATS = {
     "u8": (2.0**7, 2.0**7),
