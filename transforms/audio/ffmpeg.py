@@ -67,13 +67,7 @@ class FfmpegDecoder:
         beginning = file.read(16)
         file.seek(0)
         try:
-            self._container: InputContainer = av.open(
-                file,
-                "r",
-                format=HEADERLESS.get(suffix),
-                metadata_errors="ignore",
-                options={"format_whitelist": _CONTAINERS, "protocol_whitelist": ""},
-            )
+            self._container = _opened(file, suffix)
         except av.error.FFmpegError as error:
             if any(beginning[at:].startswith(mark) for at, mark in _KNOWN_BEGINNINGS):
                 message = f"FFmpeg cannot open it: {error.strerror}"
@@ -142,6 +136,18 @@ class FfmpegDecoder:
         if container in _LENGTH_OF_CONTAINER and alone and self._container.duration:
             return float(self._container.duration / av.time_base)
         return 0.0
+
+
+def _opened(file: BinaryIO, suffix: str) -> InputContainer:
+    options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": ""}
+    try:
+        return av.open(file, "r", metadata_errors="ignore", options=options)
+    except av.error.FFmpegError:
+        if suffix not in HEADERLESS:
+            raise
+    file.seek(0)
+    by_name = HEADERLESS[suffix]
+    return av.open(file, "r", format=by_name, metadata_errors="ignore", options=options)
 
 
 def _float_samples(frame: av.AudioFrame) -> np.ndarray:

@@ -39,28 +39,28 @@ class LibsndfileDecoder:
           UnknownFormatError: Of libsndfile's formats it is none.
           AudioError: `decode_error`.
         """
-        self._file: BinaryIO | _Remembering = file
+        self._remembering = _Remembering(file)
         descriptor = _descriptor(file)
         try:
             if descriptor is not None:
                 # A descriptor of its own, because libsndfile closes it.
                 self._sound = _Stream(os.dup(descriptor), closefd=True)
             else:
-                self._file = _Remembering(file)
-                self._sound = _Stream(self._file)
+                self._sound = _Stream(self._remembering)
         except soundfile.LibsndfileError as error:
-            self._raise_storage_error()
+            self._remembering.raise_error()
             text = error.error_string.rstrip(".")
             if error.code in (_UNRECOGNISED_FORMAT, _UNSUPPORTED_ENCODING):
                 raise UnknownFormatError(f"libsndfile: {text}") from error
             raise AudioError("decode_error", f"libsndfile cannot open it: {text}") from error
         # The look through the file must not move the place where libsndfile is.
-        place = self._file.tell() if descriptor is None else os.lseek(descriptor, 0, os.SEEK_CUR)
-        if truncation.is_read_in_part(self._sound, self._file):
+        place = file.tell() if descriptor is None else os.lseek(descriptor, 0, os.SEEK_CUR)
+        self._account = truncation.account(self._sound, file)
+        if self._account.is_read_in_part:
             self.close()
             raise UnknownFormatError("libsndfile would read it in part")
         if descriptor is None:
-            self._file.seek(place)
+            file.seek(place)
         else:
             os.lseek(descriptor, place, os.SEEK_SET)
         self.sample_rate_hz: int = self._sound.samplerate
@@ -77,27 +77,23 @@ class LibsndfileDecoder:
             try:
                 block = self._sound.read(block_frames, dtype="float32", always_2d=True)
             except soundfile.LibsndfileError as error:
-                self._raise_storage_error()
+                self._remembering.raise_error()
                 # The good part of the block counts too, where libsndfile knows it.
                 self.num_frames = max(self.num_frames, self._sound.tell())
                 text = error.error_string.removeprefix("Error : ").rstrip(".")
                 raise AudioError("decode_error", text) from error
-            self._raise_storage_error()
+            self._remembering.raise_error()
             if not len(block):
                 break
             self.num_frames += len(block)
             yield block
-        missing = truncation.missing_end(self._sound, self.num_frames, self._file)
+        missing = self._account.missing_end(self.num_frames, self.sample_rate_hz)
         if missing:
             raise AudioError("decode_error", f"truncated: {missing}")
 
     def close(self) -> None:
         """Closes the decoder, not the file."""
         self._sound.close()
-
-    def _raise_storage_error(self) -> None:
-        if isinstance(self._file, _Remembering):
-            self._file.raise_error()
 
 
 class _Stream(soundfile.SoundFile):  # type: ignore[misc]
@@ -146,10 +142,6 @@ class _Remembering:
     def tell(self) -> int:
         """Returns the position."""
         return self._file.tell()
-
-    def write(self, _: bytes) -> int:
-        """Is asked for by soundfile, and never called."""
-        raise AssertionError("recordings are only read")
 
 
 def _descriptor(file: BinaryIO) -> int | None:

@@ -4,15 +4,13 @@ libsndfile decodes what is there of a cut file and reports no error for most for
 the file itself says of its length is held against what came: chunk sizes (WAV, AIFF, AU, CAF,
 W64, RF64), frame counts (FLAC, NIST SPHERE, MP3 with a Xing or Info header), the end-of-stream
 mark of Ogg (RFC 3533), and the frames of MP3.
-
-libsndfile reads from the same descriptor. Every look into the file begins with a seek to its end,
-which makes Python forget what it has buffered and where it believes to be.
 """
 
+import dataclasses
 import os
 import re
 import struct
-from typing import Protocol
+from typing import BinaryIO
 
 import soundfile
 
@@ -48,93 +46,97 @@ _MP3_SAMPLE_RATES_HZ = {
 }
 
 
-class Readable(Protocol):
-    """What is asked of a file here."""
+@dataclasses.dataclass(frozen=True)
+class Account:
+    """What a recording says of its own length.
 
-    def read(self, num_bytes: int, /) -> bytes:
-        """Returns bytes."""
+    Attributes:
+      missing: What is missing at its end, in words; None where nothing is known to be.
+      num_frames: That it holds; 0 where it does not say.
+      slack_frames: By how much that may be off.
+      is_read_in_part: libsndfile would stop before the end of a whole recording, without a word:
+        it reads the first of chained Ogg streams, and guesses the length of an MP3 without a
+        header from the bit rate of its first frame.
+    """
 
-    def seek(self, offset: int, whence: int = ..., /) -> int:
-        """Goes to a position and returns it."""
+    missing: str | None = None
+    num_frames: int = 0
+    slack_frames: int = 0
+    is_read_in_part: bool = False
+
+    def missing_end(self, num_frames: int, sample_rate_hz: int) -> str | None:
+        """Says what is missing of a recording of which `num_frames` came, or None."""
+        if self.missing is None and num_frames + self.slack_frames < self.num_frames:
+            return f"its header promises {self.num_frames / sample_rate_hz:.3f} s"
+        return self.missing
 
 
-def missing_end(sound: soundfile.SoundFile, num_frames: int, file: Readable) -> str | None:
-    """Says what is missing at the end of a recording that was read to its end.
+def account(sound: soundfile.SoundFile, file: BinaryIO) -> Account:
+    """Looks through an open recording, once.
 
     Args:
-      sound: The decoder, at the end.
-      num_frames: What it delivered.
-      file: The same recording's bytes, seekable.
+      sound: The decoder, before it has decoded anything.
+      file: The same recording's bytes, seekable. Where the decoder reads from the same descriptor,
+        its place there is lost.
 
-    Returns:
-      The reason in words, or None where nothing is known to be missing.
+    Raises:
+      OSError: The storage fails.
     """
+    # Also makes Python forget what it has buffered, and where it believes the descriptor to be.
+    size = file.seek(0, os.SEEK_END)
+    # A FLAC of unknown length gives the largest number there is.
+    num_frames = sound.frames if sound.frames < 2**62 else 0
     if short := _SHORT_CHUNK.search(sound.extra_info):
         declared, actual = int(short["declared"]), int(short["actual"])
         if actual < declared < _UNKNOWN_LENGTH:
-            return f"its header promises {declared} bytes of samples and {actual} are there"
+            return Account(
+                f"its header promises {declared} bytes of samples and {actual} are there"
+            )
     if short := _SHORT_RF64.search(sound.extra_info):
-        return f"its header promises {short[1]} frames"
-    if sound.format == "NIST" and (declared := _num_frames_of_nist(file)) > num_frames:
-        return f"its header promises {declared} frames"
-    if sound.format == "CAF" and (missing := _missing_of_caf(file)):
-        return f"its last chunk lacks {missing} bytes"
-    if sound.format == "OGG" and (why := _walk_ogg(file)[1]):
-        return why
-    if sound.format == "MP3":
-        return _missing_end_of_mp3(sound, num_frames, file)
-    # A FLAC of unknown length gives the largest number there is.
-    if num_frames < sound.frames < 2**62:
-        return f"its header promises {sound.frames / sound.samplerate:.3f} s"
-    return None
-
-
-def is_read_in_part(sound: soundfile.SoundFile, file: Readable) -> bool:
-    """Tells whether libsndfile would stop before the end of a whole recording, without a word.
-
-    It reads the first of chained Ogg streams, and guesses the length of an MP3 without a header
-    from the bit rate of its first frame. The file is left at its start.
-    """
-    in_part = False
+        return Account(f"its header promises {short[1]} frames")
+    if sound.format == "NIST":
+        return Account(num_frames=_num_frames_of_nist(file))
+    if sound.format == "CAF" and (missing := _missing_of_caf(file, size)):
+        return Account(f"its last chunk lacks {missing} bytes")
     if sound.format == "OGG":
-        chained, missing = _walk_ogg(file)
-        in_part = chained and not missing
-    elif sound.format == "MP3":
-        has_header, num_frames, missing_bytes = _walk_mp3(file)
-        guess_is_short = sound.frames + _MP3_SLACK_FRAMES < num_frames
-        in_part = guess_is_short and not has_header and not missing_bytes
-    file.seek(0)
-    return in_part
+        is_chained, cut = _walk_ogg(file, size)
+        return Account(cut, num_frames, is_read_in_part=is_chained and not cut)
+    if sound.format == "MP3":
+        has_header, num_walked, missing = _walk_mp3(file, size)
+        if missing:
+            return Account(f"the last MPEG frame lacks {missing} bytes")
+        guess_is_short = not has_header and num_frames + _MP3_SLACK_FRAMES < num_walked
+        num_due = max(num_walked, num_frames) if has_header else num_walked
+        return Account(None, num_due, _MP3_SLACK_FRAMES, guess_is_short)
+    return Account(num_frames=num_frames)
 
 
-def _num_frames_of_nist(file: Readable) -> int:
+def _num_frames_of_nist(file: BinaryIO) -> int:
     """Returns the length that the text header of a SPHERE file gives, or 0."""
-    file.seek(0, os.SEEK_END)
     file.seek(0)
     found = re.search(rb"^sample_count -i (\d+)", file.read(1_024), re.MULTILINE)
     return int(found[1]) if found else 0
 
 
-def _missing_of_caf(file: Readable) -> int:
+def _missing_of_caf(file: BinaryIO, size: int) -> int:
     """Returns how many bytes the last chunk of a CAF file lacks."""
-    size = file.seek(0, os.SEEK_END)
     position = 8
     while position + 12 <= size:
         file.seek(position)
-        (length,) = struct.unpack(">4xq", file.read(12))
-        if length < 0:  # a last chunk of unknown length
+        header = file.read(12)
+        length = struct.unpack(">4xq", header)[0] if len(header) == 12 else -1
+        if length < 0:  # a last chunk of unknown length, or a file that has become shorter
             return 0
         position += 12 + length
     return max(0, position - size)
 
 
-def _walk_ogg(file: Readable) -> tuple[bool, str | None]:
+def _walk_ogg(file: BinaryIO, size: int) -> tuple[bool, str | None]:
     """Walks an Ogg file from page to page.
 
     Returns:
       Whether streams are chained, one behind the other; and what is missing at the end.
     """
-    size = file.seek(0, os.SEEK_END)
     position = 0
     flags = 0
     begun = chained = False
@@ -159,19 +161,7 @@ def _walk_ogg(file: Readable) -> tuple[bool, str | None]:
     return chained, None if flags & _OGG_LAST_PAGE else "the stream has no end mark"
 
 
-def _missing_end_of_mp3(sound: soundfile.SoundFile, num_frames: int, file: Readable) -> str | None:
-    """Goes by the header that encoders put into the first MPEG frame, and by the frames."""
-    has_header, num_due, missing = _walk_mp3(file)
-    if has_header:
-        num_due = max(num_due, sound.frames)
-    if missing:
-        return f"the last MPEG frame lacks {missing} bytes"
-    if num_frames + _MP3_SLACK_FRAMES < num_due:
-        return f"it holds {num_due / sound.samplerate:.3f} s by its header or its frames"
-    return None
-
-
-def _first_mp3_frame(file: Readable) -> int:
+def _first_mp3_frame(file: BinaryIO) -> int:
     """Returns where the MPEG stream starts: behind an ID3v2 tag, if there is one."""
     file.seek(0)
     tag = file.read(10)
@@ -181,7 +171,7 @@ def _first_mp3_frame(file: Readable) -> int:
     return 10 + (tag[6] << 21 | tag[7] << 14 | tag[8] << 7 | tag[9])
 
 
-def _walk_mp3(file: Readable) -> tuple[bool, int, int]:
+def _walk_mp3(file: BinaryIO, size: int) -> tuple[bool, int, int]:
     """Walks an MPEG stream from frame header to frame header.
 
     Where no frame follows (a tag, padding or damage) the walk ends, and takes the stream for
@@ -191,7 +181,6 @@ def _walk_mp3(file: Readable) -> tuple[bool, int, int]:
       Whether the first frame is a header with the length; audio frames (samples of one channel)
       on the way; and bytes that the last MPEG frame lacks.
     """
-    size = file.seek(0, os.SEEK_END)
     start = _first_mp3_frame(file)
     file.seek(start)
     first = file.read(_MP3_HEADER_BYTES)
@@ -210,6 +199,8 @@ def _walk_mp3(file: Readable) -> tuple[bool, int, int]:
 
 def _mp3_frame(header: bytes) -> tuple[int, int]:
     """Returns samples and bytes of the layer III frame that starts so, or zeros."""
+    if len(header) < 4:  # the file has become shorter meanwhile
+        return 0, 0
     version, layer = header[1] >> 3 & 3, header[1] >> 1 & 3
     bitrate, rate, padding = header[2] >> 4, header[2] >> 2 & 3, header[2] >> 1 & 1
     synchronised = header[0] == 0xFF and header[1] >> 5 == 7

@@ -21,6 +21,7 @@ FORMATS = {
     "flac.mka": ("matroska", "flac", 44_100, 2, 1e-4),
     "pcm.mka": ("matroska", "pcm_s32le", 8_000, 1, 1e-6),
     "wma": ("asf", "wmav2", 44_100, 2, 0.05),
+    "avi": ("avi", "mp2", 44_100, 2, 0.05),
     "aac": ("adts", "aac", 44_100, 2, 0.05),
     "amr": ("amr", "libopencore_amrnb", 8_000, 1, 0.3),
     "ac3": ("ac3", "ac3", 48_000, 2, 0.05),
@@ -137,6 +138,12 @@ def test_a_format_without_a_header_is_told_by_its_suffix_only() -> None:
     data = encoded("g722")
     assert reason(data) == "unsupported_format"
     assert decoded(data, "g722")[0] == 16_000
+
+
+def test_a_suffix_does_not_overrule_the_content() -> None:
+    rate_hz, samples = decoded(encoded("m4a"), "g722")
+    assert rate_hz == 44_100
+    assert samples.tolist() == decoded(encoded("m4a"))[1].tolist()
 
 
 @pytest.mark.parametrize(
