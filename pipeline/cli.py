@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 
-from pipeline import settings
+from pipeline import settings, summary
 from pipeline.settings import EmbedSettings, UsageError
 from transforms.dataset.profiles import PROFILES
 
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise UsageError("; ".join([*_misspelt(words, own_flags), str(error)])) from error
         if parsed.command is None:
             parser.print_help()
-            return 0
+            return summary.SUCCESS
         _quiet(parsed.verbose)
         if parsed.command == "embed":
             wanted = EmbedSettings.from_arguments(parsed)
@@ -69,10 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return demo.run(parsed.output, parsed.model)
     except UsageError as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return 2
+        return summary.WRONG_USE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return 130
+        return summary.INTERRUPTED
 
 
 def _misspelt(words: Sequence[str], own_flags: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from pipeline import embed, export_model
+from pipeline import embed, export_model, summary
 from pipeline.settings import EmbedSettings, UsageError
 from transforms.corpus.clips import printable
 from transforms.dataset.failure_table import failure_table_name
@@ -101,7 +101,7 @@ def run(output: str, model: str) -> int:
         ),
     )
     print(f"\nRead one record:\n\n{sys.executable} - <<'END'\n{reading}\nEND")
-    return 0
+    return summary.SUCCESS
 
 
 def _why_unreachable(model: str) -> str:

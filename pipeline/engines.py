@@ -17,8 +17,8 @@ from apache_beam.runners.runner import PipelineState, create_runner
 
 from pipeline.settings import UsageError
 
-LOCAL_RUNNER = "DirectRunner"
-_LOCAL_NAMES = (LOCAL_RUNNER, "direct", "FnApiRunner")
+# None where --runner is not given.
+_LOCAL_NAMES = (None, "DirectRunner", "direct", "FnApiRunner")
 # At least two threads, so that decoding overlaps with the model, which uses all cores by itself.
 _LOCAL_DEFAULTS = (
     f"--direct_num_workers={max(2, os.cpu_count() or 1)}",
@@ -47,7 +47,7 @@ def beam_options(flags: Sequence[str], own_flags: Sequence[str]) -> PipelineOpti
     except SystemExit as error:
         raise UsageError("Beam refuses the flags above") from error
     runner_name = options.view_as(StandardOptions).runner
-    if runner_name not in (None, *_LOCAL_NAMES):
+    if runner_name not in _LOCAL_NAMES:
         try:
             create_runner(runner_name)
         except (ValueError, ImportError, AttributeError) as error:
@@ -76,7 +76,7 @@ def run(
       Exception: What an engine in this process passes on from a worker.
     """
     runner_name = options.view_as(StandardOptions).runner
-    runner = _local_runner(options) if runner_name in (None, *_LOCAL_NAMES) else None
+    runner = _local_runner(options) if runner_name in _LOCAL_NAMES else None
     pipeline = beam.Pipeline(runner=runner, options=options)
     build(pipeline)
     with contextlib.ExitStack() as stack:

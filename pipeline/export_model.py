@@ -3,6 +3,7 @@
 import os
 import sys
 
+from pipeline import summary
 from pipeline.settings import UsageError
 from transforms.model import vggish
 from transforms.model.errors import ModelError
@@ -34,7 +35,7 @@ def run(output: str, checkpoint: str | None, untrained: bool, seed: int) -> int:
             vggish.export(output, vggish.build(vggish.read_checkpoint(checkpoint)))
     except (ModelError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return summary.JOB_BROKE
     kind = f"UNTRAINED, seed {seed}" if untrained else f"weights of {checkpoint}"
     print(f"{output}: VGGish ({kind}); use it with --model {output}")
-    return 0
+    return summary.SUCCESS

@@ -108,9 +108,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
             | "SumDue" >> beam.CombinePerKey(_sum_records)
         ),
         failures=failures,
-        tallies=tallies
-        | "NamedCounts" >> beam.Map(lambda tally: tally).with_output_types(tuple[str, int])
-        | "SumTallies" >> beam.CombinePerKey(sum),
+        tallies=tallies | "SumTallies" >> beam.CombinePerKey(sum),
         models=embedded[embed_patches.MODELS] | "Models" >> beam.Distinct(),
         num_shards=num_shards,
     )

@@ -6,6 +6,7 @@ import os
 import re
 from fractions import Fraction
 
+from transforms.audio.resampling import SAMPLE_RATE_HZ
 from transforms.dataset.profiles import PROFILES, Profile
 from transforms.dataset.shards import MAX_SHARDS
 from transforms.model import resolving
@@ -14,7 +15,6 @@ from transforms.model.postprocessing import RELEASED_PCA_URL
 
 DEFAULT_MODEL = "https://tfhub.dev/google/vggish/1"
 DEFAULT_NAME = "audio"
-SAMPLE_RATE_HZ = 16_000
 MAX_HOP_SECONDS = 3_600
 PAD = "pad"
 SKIP = "skip"
@@ -94,12 +94,15 @@ class EmbedSettings:
         """Returns the settings of parsed arguments, with paths that hold in every process."""
         from transforms import storage
 
+        def absolute(path: str) -> str:
+            return storage.absolute(path) if path else ""  # else it would be the current folder
+
         return cls(
-            inputs=tuple(dict.fromkeys(storage.absolute(path) for path in arguments.input if path)),
-            output=storage.absolute(arguments.output) if arguments.output else "",
-            model=_absolute_unless_url(arguments.model),
+            inputs=tuple(dict.fromkeys(map(absolute, arguments.input))),
+            output=absolute(arguments.output),
+            model=absolute(arguments.model),
             profile=PROFILES[arguments.profile],
-            pca=_absolute_unless_url(arguments.pca),
+            pca=absolute(arguments.pca),
             short_clips=arguments.short_clips,
             num_shards=arguments.num_shards,
             name=arguments.name,
@@ -108,7 +111,3 @@ class EmbedSettings:
             hop_seconds=arguments.hop_seconds,
             max_rows=arguments.max_rows,
         )
-
-
-def _absolute_unless_url(path: str) -> str:
-    return path if "://" in path or not path else os.path.abspath(path)

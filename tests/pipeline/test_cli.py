@@ -63,6 +63,7 @@ def _refusal(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
         (["--name="], "--name='' (allowed"),
         (["--model=/absent"], "--model: '/absent' does not exist; allowed: a hub URL"),
         (["--model="], "cannot be empty"),
+        (["--input="], "cannot be empty"),
         (["--profile=audioset", "--pca=/absent"], "--pca='/absent' does not exist (allowed: path"),
         (["stray"], "'stray' belongs to no flag"),
         (["--direct_num_workers", "2", "stray"], "'stray' belongs to no flag"),

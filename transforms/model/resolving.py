@@ -89,10 +89,14 @@ def fingerprint(saved_model: Path) -> str:
         if name == "fingerprint.pb":
             continue
         digest.update(f"{name}\0{path.stat().st_size}\0".encode())
-        with path.open("rb") as file:
-            while block := file.read(_READ_BYTES):
-                digest.update(block)
+        _update(digest, path)
     return digest.hexdigest()
+
+
+def _update(digest: "hashlib._Hash", path: Path) -> None:
+    with path.open("rb") as file:
+        while block := file.read(_READ_BYTES):
+            digest.update(block)
 
 
 def _fetch(url: str) -> Path:
@@ -125,9 +129,7 @@ def _unpack(archive: Path) -> Path:
     """Unpacks an archive into the cache, under its own sha256, and returns the SavedModel."""
     digest = hashlib.sha256()
     try:
-        with archive.open("rb") as file:
-            while block := file.read(_READ_BYTES):
-                digest.update(block)
+        _update(digest, archive)
         target = cache_directory() / "models" / digest.hexdigest()
         if not target.is_dir():
             target.parent.mkdir(parents=True, exist_ok=True)

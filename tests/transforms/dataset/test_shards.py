@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.checksums import crc32c
 from transforms.dataset.shards import (
     Record,
     RecordSums,
@@ -24,16 +25,6 @@ from transforms.dataset.tfrecord import framed
 records_of_a_shard = st.dictionaries(st.text(max_size=5), st.binary(max_size=20), max_size=8).map(
     lambda by_id: [Record(clip_id, data) for clip_id, data in by_id.items()]
 )
-
-
-def crc32c(data: bytes) -> int:
-    """Computes CRC-32C bit by bit (RFC 3720, B.4)."""
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
 
 
 # The first 8 bytes of `printf '%s' ID | sha256sum`, as a number.
