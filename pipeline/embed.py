@@ -9,13 +9,13 @@ from collections.abc import Sequence
 import soxr
 
 from pipeline import engines, graph, summary
+from pipeline.asked_for import corpus_of
 from pipeline.output_folder import OutputFolder
-from pipeline.settings import PAD, EmbedSettings, UsageError
+from pipeline.settings import PAD, EmbedSettings
 from transforms import storage
 from transforms.audio import decoding, resampling
-from transforms.audio.clip_patches import Cutting
-from transforms.corpus import listing
-from transforms.corpus.clips import Clip, Failure, printable
+from transforms.corpus.clips import printable
+from transforms.corpus.spans import Cutting
 from transforms.dataset import provenance
 from transforms.dataset.provenance import Origin
 from transforms.model.errors import ModelError
@@ -42,8 +42,7 @@ def run(
     """
     started = time.monotonic()
     options = engines.beam_options(beam_flags, own_flags)
-    for path in settings.inputs:
-        _check_input(path)
+    corpus = corpus_of(settings)
     folder = OutputFolder(settings.output, settings.name, settings.overwrite)
     folder.check()
     try:
@@ -52,7 +51,7 @@ def run(
         return _broke(error)
     folder.prepare()
     try:
-        job = _job(settings, folder, pca)
+        job = _job(settings, corpus, folder, pca)
         engines.run(options, lambda pipeline: graph.build(pipeline, job), verbose)
         with storage.open_to_read(f"{settings.output}/{provenance.FILE_NAME}") as file:
             info = json.load(file)
@@ -65,6 +64,12 @@ def run(
         folder.discard()
         return _broke(error)
     print(summary.summary(info, settings.output, time.monotonic() - started))
+    num_behind = info["failures"].get("out_of_range", 0)
+    if num_behind and settings.audioset_segments and not settings.segments_are_cut:
+        print(
+            f"NOTE: {num_behind} segments lie behind the end of their recording. Where the files"
+            " hold the segments only, say so with --segments_are_cut"
+        )
     status = summary.exit_status(info, settings.max_failed_ratio)
     if status == summary.TOO_MANY_FAILED:
         print(
@@ -81,21 +86,24 @@ def _broke(error: BaseException) -> int:
     return summary.JOB_BROKE
 
 
-def _job(settings: EmbedSettings, folder: OutputFolder, pca: Pca | None) -> graph.Job:
+def _job(
+    settings: EmbedSettings, corpus: graph.Corpus, folder: OutputFolder, pca: Pca | None
+) -> graph.Job:
     layout = settings.layout
     origin = Origin(
         name=settings.name,
         profile=layout,
-        inputs=tuple(map(printable, settings.inputs)),
+        corpus=_asked_for(settings),
         model=printable(settings.model),
         patch_samples=PATCH_SAMPLES,
         short_clips=settings.short_clips,
+        channel="mean" if settings.channel is None else f"number {settings.channel}",
         pca=(printable(settings.pca), pca.sha256) if pca else None,
         resampler=f"soxr {soxr.__libsoxr_version__} {resampling.QUALITY}",
         decoder=decoding.VERSIONS,
     )
     return graph.Job(
-        inputs=settings.inputs,
+        corpus=corpus,
         folder=folder.path,
         staging=folder.staging,
         model=settings.model,
@@ -105,6 +113,8 @@ def _job(settings: EmbedSettings, folder: OutputFolder, pca: Pca | None) -> grap
             hop_samples=layout.hop_samples,
             max_rows=layout.max_rows,
             pad_short_clips=settings.short_clips == PAD,
+            clip_seconds=settings.clip_seconds,
+            channel=settings.channel,
         ),
         pca=pca,
         num_shards=settings.num_shards,
@@ -112,21 +122,21 @@ def _job(settings: EmbedSettings, folder: OutputFolder, pca: Pca | None) -> grap
     )
 
 
-def _check_input(path: str) -> None:
-    """Refuses an input that matches nothing. Stops at the first match: a corpus may be huge."""
-    try:
-        for limit in (1_000, None):
-            left_out = 0
-            for found in storage.list_input(path, limit):
-                if isinstance(found, Clip | Failure):
-                    return
-                left_out += 1
-    except OSError as error:
-        raise UsageError(f"--input={printable(path)}: cannot be listed: {error}") from error
-    if left_out:
-        raise UsageError(
-            f"--input={printable(path)}: none of its {left_out} files is audio by its suffix"
-            f" ({' '.join(sorted(listing.AUDIO_SUFFIXES))}); name files or a glob to have them"
-            " read all the same"
-        )
-    raise UsageError(f"--input={printable(path)} matches nothing")
+def _asked_for(settings: EmbedSettings) -> tuple[tuple[str, object], ...]:
+    """Returns the options that say what the corpus is, for `dataset.json`: those that are given."""
+    shares = settings.split.shares if settings.split else ()
+    options: dict[str, object] = {
+        "inputs": list(map(printable, settings.inputs)),
+        "manifests": list(map(printable, settings.manifests)),
+        "audioset_segments": list(map(printable, settings.audioset_segments)),
+        "audio_root": settings.audio_root and printable(settings.audio_root),
+        "audio_name": settings.audio_name,
+        "segments_are_cut": settings.segments_are_cut,
+        "manifest_format": settings.manifest_format,
+        "keep_columns": list(settings.keep_columns),
+        "class_map": settings.class_map and printable(settings.class_map),
+        "unknown_labels": settings.unknown_labels if settings.class_map else None,
+        "split": {name: float(share) for name, share in shares},
+        "clip_seconds": settings.clip_seconds and float(settings.clip_seconds),
+    }
+    return tuple((name, value) for name, value in options.items() if value)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import apache_beam as beam
 from apache_beam import pvalue
@@ -11,28 +11,57 @@ from transforms import (
     assemble_clips,
     decode_patches,
     embed_patches,
+    find_segments,
     list_clips,
     plan_clips,
+    read_manifests,
 )
 from transforms.assemble_clips import AssembleClips
-from transforms.audio.clip_patches import Cutting
+from transforms.collect_labels import CollectLabels
 from transforms.corpus.clips import Failure
+from transforms.corpus.labels import ClassMap
+from transforms.corpus.manifests.manifest import ManifestOptions
+from transforms.corpus.spans import Cutting
+from transforms.corpus.splits import Splits
 from transforms.dataset.profiles import Profile
 from transforms.dataset.provenance import Origin
-from transforms.dataset.shards import (
-    Record,
-    RecordSums,
-    num_shards_for,
-    record_sums,
-    shard_of,
-)
+from transforms.dataset.shards import Record, RecordSums, num_shards_for, record_sums, shard_of
 from transforms.decode_patches import DecodePatches
 from transforms.embed_patches import EmbedPatches
+from transforms.find_segments import FindSegments
 from transforms.list_clips import ListClips
 from transforms.model.postprocessing import Pca
 from transforms.plan_clips import PlanClips
+from transforms.plan_spans import PlanSpans
 from transforms.publish_dataset import PublishDataset
+from transforms.read_manifests import ReadManifests
+from transforms.write_failures import WriteFailures
 from transforms.write_shards import WriteShards
+
+
+@dataclasses.dataclass(frozen=True)
+class Corpus:
+    """What is asked for.
+
+    Attributes:
+      inputs: Absolute paths of files, folders and globs.
+      manifests: Absolute paths and globs.
+      manifest_options: How manifests are read.
+      segments: Absolute paths and globs of AudioSet's files of segments.
+      find_segments: How their audio is found; None where there are none.
+      class_map: The one that was given.
+      drop_unknown_labels: Leave out labels that are not in it; else their clips fail.
+      splits: Shares of the recordings.
+    """
+
+    inputs: tuple[str, ...] = ()
+    manifests: tuple[str, ...] = ()
+    manifest_options: ManifestOptions = dataclasses.field(default_factory=ManifestOptions)
+    segments: tuple[str, ...] = ()
+    find_segments: FindSegments | None = None
+    class_map: ClassMap | None = None
+    drop_unknown_labels: bool = False
+    splits: Splits | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,18 +69,18 @@ class Job:
     """All that the graph needs; nothing of it comes from the environment of a worker.
 
     Attributes:
-      inputs: Absolute paths of files, folders and globs.
+      corpus: What is asked for.
       folder: Of the dataset, absolute; it is there.
       staging: Folder of temporary files; it is there.
       model: Hub URL, SavedModel folder, or archive.
       profile: Layout of the records.
       cutting: How clips become patches.
       pca: For 8-bit profiles.
-      num_shards: None chooses it from the amount of data.
+      num_shards: Of each split; None chooses it from the amount of data.
       origin: For `dataset.json`.
     """
 
-    inputs: tuple[str, ...]
+    corpus: Corpus
     folder: str
     staging: str
     model: str
@@ -64,94 +93,127 @@ class Job:
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Adds the job to a pipeline."""
-    listed = pipeline | "Inputs" >> beam.Create(list(map(os.fsencode, job.inputs))) | ListClips()
-    planned = listed.clips | PlanClips()
-    decoded = planned.clips | DecodePatches(job.cutting)
+    corpus = job.corpus
+    listed = pipeline | "Inputs" >> _paths(corpus.inputs) | ListClips()
+    read = (
+        pipeline | "Manifests" >> _paths(corpus.manifests) | ReadManifests(corpus.manifest_options)
+    )
+    clips = [listed.clips, read.clips]
+    failures = [listed[list_clips.FAILURES], read[read_manifests.FAILURES]]
+    if corpus.find_segments is not None:
+        found = pipeline | "Segments" >> _paths(corpus.segments) | corpus.find_segments
+        clips.append(found["clips"])
+        failures.append(found[find_segments.FAILURES])
+    planned = (
+        clips | "Clips" >> beam.Flatten() | PlanClips(corpus.class_map, corpus.drop_unknown_labels)
+    )
+    failures.append(planned[plan_clips.FAILURES])
+    readings = planned.clips | PlanSpans(job.cutting, corpus.splits)
+    decoded = readings | DecodePatches(job.cutting)
     embedded = decoded.patches | EmbedPatches(job.model, job.pca)
+    class_map = planned.clips | CollectLabels(corpus.class_map)
     assembled = {
-        "clips": planned.clips,
         "verdicts": decoded[decode_patches.VERDICTS],
         "rows": embedded.rows,
         "refusals": embedded[embed_patches.REFUSALS],
-    } | AssembleClips(job.profile)
+    } | AssembleClips(job.profile, pvalue.AsSingleton(class_map))
 
-    failures = (
-        listed[list_clips.FAILURES],
-        planned[plan_clips.FAILURES],
-        assembled[assemble_clips.FAILURES],
-    ) | "Failures" >> beam.Flatten()
-    # Everything that was asked for: counted here, where nothing can have been lost yet.
-    asked_for = (
-        planned.clips,
-        listed[list_clips.FAILURES],
-        planned[plan_clips.FAILURES],
-    ) | "AskedFor" >> beam.Flatten()
+    # Everything that was asked for: counted here, where nothing can have been lost yet. Clips that
+    # are cut off longer ones are not known before these are decoded.
+    is_cut = job.cutting.clip_seconds is not None
+    asked_for = [*failures, decoded[decode_patches.VERDICTS] if is_cut else planned.clips]
+    failed = [*failures, assembled[assemble_clips.FAILURES]] | "Failures" >> beam.Flatten()
     tallies = (
-        asked_for | "CountClips" >> _one("clips"),
-        assembled.records | "CountRecords" >> _one("records"),
+        asked_for | "AskedFor" >> beam.Flatten() | "CountClips" >> _one("clips"),
+        readings | "CountReadings" >> _one("readings"),
+        decoded[decode_patches.DONE] | "CountDone" >> _one("readings_done"),
+        planned[plan_clips.TALLIES],
         assembled[assemble_clips.TALLIES],
-        failures | "CountFailures" >> beam.Map(_failure_tally),
+        failed | "CountFailures" >> beam.Map(_failure_tally),
         listed[list_clips.LEFT_OUT] | "CountLeftOut" >> beam.Map(_left_out_tally),
     ) | "Tallies" >> beam.Flatten()
     # Taken off the records at once: behind the number of shards, a side input, they would be kept
     # a second time.
     sums = assembled.records | "Sums" >> beam.Map(_sums)
-    num_shards = sums | ChooseNumShards(job.num_shards)
+    num_shards = (sums, failed) | ChooseNumShards(job.num_shards, _split_names(corpus.splits))
     _ = pipeline | PublishDataset(
         origin=job.origin,
         folder=job.folder,
         staging=job.staging,
-        written=assembled.records | WriteShards(job.staging, pvalue.AsSingleton(num_shards)),
+        written=assembled.records | WriteShards(job.staging, pvalue.AsDict(num_shards)),
         due=(
             sums
-            | "SumsDue" >> beam.Map(_by_shard, num_shards=pvalue.AsSingleton(num_shards))
+            | "SumsDue" >> beam.Map(_by_shard, num_shards=pvalue.AsDict(num_shards))
             | "SumDue" >> beam.CombinePerKey(_sum_records)
         ),
-        failures=failures,
+        failures=failed | WriteFailures(job.staging),
         tallies=tallies | "SumTallies" >> beam.CombinePerKey(sum),
         models=embedded[embed_patches.MODELS] | "Models" >> beam.Distinct(),
+        manifests=read[read_manifests.FACTS],
+        class_map=class_map,
         num_shards=num_shards,
     )
 
 
 @dataclasses.dataclass
 class ChooseNumShards(beam.PTransform):
-    """Gives one number: the one that was asked for, or one that fits the amount of data.
+    """Gives `(split, number of shards)`: the one that was asked for, or one that fits the data.
 
-    Input: `(clip id, RecordSums)`.
+    Input: `(clip id, split, RecordSums)` of the records, and the `Failure`s: a split in which
+    everything has failed is a dataset too.
     """
 
     num_shards: int | None
+    splits: Sequence[str]
 
-    def expand(self, sums: pvalue.PCollection[tuple[str, RecordSums]]) -> pvalue.PCollection[int]:
-        if self.num_shards is not None:
-            return sums.pipeline | beam.Create([self.num_shards])
+    def expand(
+        self, inputs: tuple[pvalue.PCollection, pvalue.PCollection]
+    ) -> pvalue.PCollection[tuple[str, int]]:
+        sums, failures = inputs
         return (
-            sums
-            | "NumBytes" >> beam.Map(lambda each: each[1].num_bytes)
-            | beam.CombineGlobally(sum)
-            | beam.Map(num_shards_for)
+            (
+                sums.pipeline | beam.Create([(split, 0) for split in self.splits]),
+                sums | "NumBytes" >> beam.Map(lambda each: (each[1], each[2].num_bytes)),
+                failures | "NoBytes" >> beam.Map(lambda each: (each.split, 0)),
+            )
+            | beam.Flatten()
+            | beam.CombinePerKey(sum)
+            | beam.MapTuple(self._choose)
         )
+
+    def _choose(self, split: str, num_bytes: int) -> tuple[str, int]:
+        return split, self.num_shards or num_shards_for(num_bytes)
+
+
+def _paths(paths: Iterable[str]) -> beam.PTransform:
+    return beam.Create([*map(os.fsencode, paths)])
+
+
+def _split_names(splits: Splits | None) -> list[str]:
+    return [name for name, _ in splits.shares] if splits else [""]
 
 
 def _one(name: str) -> beam.PTransform:
-    return beam.Map(lambda _: (name, 1))
+    return beam.Map(lambda _: (("", name), 1)).with_output_types(tuple[tuple[str, str], int])
 
 
-def _failure_tally(failure: Failure) -> tuple[str, int]:
-    return f"failures/{failure.reason}", 1
+def _failure_tally(failure: Failure) -> tuple[tuple[str, str], int]:
+    return (failure.split, f"failures/{failure.reason}"), 1
 
 
-def _left_out_tally(why: str) -> tuple[str, int]:
-    return f"left_out/{why}", 1
+def _left_out_tally(why: str) -> tuple[tuple[str, str], int]:
+    return ("", f"left_out/{why}"), 1
 
 
-def _sums(record: Record) -> tuple[str, RecordSums]:
-    return record.clip_id, record_sums(record)
+def _sums(record: Record) -> tuple[str, str, RecordSums]:
+    return record.clip_id, record.split, record_sums(record)
 
 
-def _by_shard(sums: tuple[str, RecordSums], num_shards: int) -> tuple[int, RecordSums]:
-    return shard_of(sums[0], num_shards), sums[1]
+def _by_shard(
+    sums: tuple[str, str, RecordSums], num_shards: dict[str, int]
+) -> tuple[tuple[str, int], RecordSums]:
+    clip_id, split, own = sums
+    return (split, shard_of(clip_id, num_shards[split])), own
 
 
 def _sum_records(sums: Iterable[RecordSums]) -> RecordSums:

@@ -1,6 +1,7 @@
 """The folder of the dataset, from the launcher's side: nothing that is not ours is lost there."""
 
 import os
+import posixpath
 
 from pipeline.settings import UsageError
 from transforms import storage
@@ -88,9 +89,7 @@ class OutputFolder:
         try:
             names = self._names()
             if provenance.FILE_NAME not in names:
-                self._delete(
-                    [name for name in names if provenance.is_dataset_file(name, self._name)]
-                )
+                self._delete(self._named_like_ours(names))
             storage.delete_folder(self.staging)
             if self._is_new and not os.listdir(self.path):
                 os.rmdir(self.path)
@@ -107,7 +106,22 @@ class OutputFolder:
         """Returns those of the names that an interrupted run has left."""
         if provenance.FILE_NAME in names or not storage.exists(self.staging):
             return []
-        return [name for name in names if provenance.is_dataset_file(name, self._name)]
+        return self._named_like_ours(names)
+
+    def _named_like_ours(self, names: list[str]) -> list[str]:
+        """Returns the files that a run writes, but not those of a dataset in a folder inside."""
+        foreign = set()
+        for folder in {posixpath.dirname(name) for name in names} - {""}:
+            if f"{folder}/{provenance.FILE_NAME}" in names:
+                with storage.open_to_read(f"{self.path}/{folder}/{provenance.FILE_NAME}") as file:
+                    if not provenance.is_split(file.read(), folder):
+                        foreign.add(folder)
+        return [
+            name
+            for name in names
+            if provenance.is_dataset_file(name, self._name)
+            and posixpath.dirname(name) not in foreign
+        ]
 
     def _described(self, names: list[str]) -> list[str]:
         """Returns the files that the dataset.json there calls its own."""
@@ -123,7 +137,7 @@ class OutputFolder:
                 ) from error
 
     def _delete(self, names: list[str]) -> None:
-        storage.delete_files([f"{self.path}/{name}" for name in names])
+        storage.delete_names(self.path, names)
 
 
 def _some(names: list[str]) -> str:

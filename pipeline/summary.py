@@ -2,6 +2,7 @@
 
 import re
 import traceback
+from collections.abc import Sequence
 from typing import Any
 
 from transforms.corpus.clips import printable
@@ -43,22 +44,40 @@ def summary(info: dict[str, Any], folder: str, seconds: float) -> str:
     """
     counts = info["counts"]
     model = info["model"]
-    num_bytes = sum(shard["bytes"] for shard in info["shards"])
+    parts = info.get("splits", [{"folder": "", "shards": info.get("shards", [])}])
+    shards = [shard for part in parts for shard in part["shards"]]
+    num_bytes = sum(shard["bytes"] for shard in shards)
+    folders = [f"{printable(folder)}/{part['folder']}".rstrip("/") for part in parts]
     lines = [
         f"clips     {counts['clips']}",
         f"records   {counts['records']}  ({counts['rows']} rows"
         f", {counts['hours']:.3f} h of audio"
         f"{_also(counts['padded_clips'], 'clips padded to one row')}"
+        f"{_also(counts['clipped_clips'], 'clips ended by the end of their recording')}"
         f"{_also(counts['rows_left_out'], 'rows beyond the profile left out')})",
         f"failures  {counts['failures']}{_by_reason(info['failures'])}",
         f"left out  {sum(info['left_out'].values())} files of the folders"
         f"{_by_reason(info['left_out'])}",
         f"speed     {counts['rows'] / seconds:.1f} rows/s over {seconds:.1f} s, start-up included",
-        f"dataset   {printable(folder)}/{info['name']}-*.tfrecord"
-        f"  ({len(info['shards'])} shards, {num_bytes} bytes)",
-        f"failed    {printable(folder)}/{failure_table_name(info['name'])}",
+        *(
+            f"split     {part['folder']}: {part['counts']['records']} records,"
+            f" {part['counts']['failures']} failures"
+            for part in info.get("splits", ())
+        ),
+        f"dataset   {_either(folders)}/{info['name']}-*.tfrecord"
+        f"  ({len(shards)} shards, {num_bytes} bytes)",
+        f"failed    {_either(folders)}/{failure_table_name(info['name'])}",
         f"about it  {printable(folder)}/dataset.json",
     ]
+    lines += [
+        f"manifest  {each['uri']}: {each['num_rows']} rows of {each['format']}, {each['encoding']};"
+        f" read: {' '.join(each['columns'])}"
+        f"{_listed('not read:', each['other_columns'])}"
+        f"{_listed('labels separated by', each['label_separator'])}"
+        for each in info["manifests"]
+    ]
+    if counts["labels_dropped"]:
+        lines.append(f"NOTE: {counts['labels_dropped']} labels are not in the class map: left out")
     if model["trained"] is False:
         lines.append(
             f"NOTE: the model {printable(model['uri'])} is UNTRAINED (random weights, seed"
@@ -96,6 +115,18 @@ def explanation(error: BaseException) -> str:
 
 def _also(count: int, what: str) -> str:
     return f", {count} {what}" if count else ""
+
+
+def _listed(what: str, items: Sequence[str]) -> str:
+    return f"; {what} {' '.join(items)}" if items else ""
+
+
+def _either(folders: Sequence[str]) -> str:
+    """Returns one path, or a pattern of several as a shell writes it."""
+    if len(folders) == 1:
+        return folders[0]
+    above = folders[0].rpartition("/")[0]
+    return f"{above}/{{{','.join(folder.rpartition('/')[2] for folder in folders)}}}"
 
 
 def _by_reason(counts: dict[str, int]) -> str:

@@ -5,9 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
 from apache_beam import pvalue
 
-from transforms.corpus.clips import Clip, Failure
+from transforms.corpus.clips import Failure
+from transforms.corpus.labels import ClassMap
 from transforms.corpus.rows import Decoded, RowRun, join_rows
 from transforms.dataset.profiles import Profile
 from transforms.dataset.sequence_examples import sequence_example
@@ -21,19 +23,25 @@ TALLIES = "tallies"
 class AssembleClips(beam.PTransform):
     """Joins each clip with its rows, and proves that none is missing.
 
-    Input: a dict of `clips` (`Clip`), `verdicts` (`(clip id, Decoded or Failure)`), `rows`
-    (`(clip id, RowRun)`) and `refusals` (`(clip id, message)`). Outputs: `records` (`Record`) and
-    `failures` (`Failure`), together exactly one a clip, and `tallies` (`(name, count)`).
+    Input: a dict of `verdicts` (`(clip id, Decoded or Failure)`), `rows` (`(clip id, RowRun)`) and
+    `refusals` (`(clip id, message)`). Outputs: `records` (`Record`) and `failures` (`Failure`),
+    together exactly one a clip, and `tallies` (`((split, name), count)`).
+
+    Attributes:
+      profile: Layout of the records.
+      class_map: A singleton side input.
     """
 
     profile: Profile
+    class_map: pvalue.AsSingleton
 
     def expand(self, inputs: Mapping[str, pvalue.PCollection]) -> pvalue.DoOutputsTuple:
-        clips = inputs["clips"] | beam.Map(_keyed).with_output_types(tuple[str, Clip])
         return (
-            {**inputs, "clips": clips}
+            inputs
             | beam.CoGroupByKey()
-            | beam.ParDo(_AssembleFn(self.profile)).with_outputs(FAILURES, TALLIES, main="records")
+            | beam.ParDo(_AssembleFn(self.profile), class_map=self.class_map).with_outputs(
+                FAILURES, TALLIES, main="records"
+            )
         )
 
 
@@ -41,32 +49,50 @@ class _AssembleFn(beam.DoFn):
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
 
-    def process(self, element: tuple[str, Mapping[str, Iterable[Any]]]) -> Iterator[Any]:
-        _, found = element
-        (clip,) = (each for each in found["clips"] if isinstance(each, Clip))
-        verdicts = list(found["verdicts"])
-        failures = sorted(each for each in verdicts if isinstance(each, Failure))
-        failures += [
-            Failure(clip.id, clip.uri, "embed", "model_error", str(message))
-            for message in sorted(map(str, found["refusals"]))
-        ]
-        decoded = next((each for each in verdicts if isinstance(each, Decoded)), None)
-        if not failures and decoded is not None:
-            runs = (run for run in found["rows"] if isinstance(run, RowRun))
-            rows = join_rows(runs, decoded.num_rows)
-            if rows is not None:
-                data = sequence_example(self._profile, clip, decoded.seconds, rows)
-                yield Record(clip.id, data)
-                yield pvalue.TaggedOutput(TALLIES, ("rows", decoded.num_rows))
-                yield pvalue.TaggedOutput(TALLIES, ("samples", decoded.num_samples))
-                yield pvalue.TaggedOutput(TALLIES, ("padded_clips", int(decoded.padded)))
-                yield pvalue.TaggedOutput(TALLIES, ("rows_left_out", decoded.num_rows_left_out))
-                return
-        if not failures:
-            message = f"rows are missing: {decoded} was due" if decoded else "it was never decoded"
-            failures = [Failure(clip.id, clip.uri, "assemble", "incomplete", message)]
-        yield pvalue.TaggedOutput(FAILURES, failures[0])
+    def process(
+        self, element: tuple[str, Mapping[str, Iterable[Any]]], class_map: ClassMap
+    ) -> Iterator[Any]:
+        clip_id, found = element
+        outcome = _outcome(clip_id, found)
+        if isinstance(outcome, Failure):
+            yield pvalue.TaggedOutput(FAILURES, outcome)
+            return
+        decoded, rows = outcome
+        clip = decoded.clip
+        labels = class_map.indices(clip.labels)
+        data = sequence_example(self._profile, decoded, labels, rows)
+        yield Record(clip.id, data, clip.split)
+        for name, count in (
+            ("records", 1),
+            ("rows", decoded.num_rows),
+            ("samples", decoded.num_samples),
+            ("padded_clips", int(decoded.padded)),
+            ("clipped_clips", int(decoded.clipped)),
+            ("rows_left_out", decoded.num_rows_left_out),
+            (f"decoders/{decoded.decoder}", 1),
+        ):
+            if count:
+                yield pvalue.TaggedOutput(TALLIES, ((clip.split, name), count))
 
 
-def _keyed(clip: Clip) -> tuple[str, Clip]:
-    return clip.id, clip
+def _outcome(
+    clip_id: str, found: Mapping[str, Iterable[Any]]
+) -> tuple[Decoded, np.ndarray] | Failure:
+    """Returns a clip's record-to-be with all its rows, or why it has none."""
+    verdicts = list(found["verdicts"])
+    # Each span of a clip may have failed; which of them is told must not depend on the order.
+    failures = sorted(each for each in verdicts if isinstance(each, Failure))
+    if failures:
+        return failures[0]
+    decoded = next((each for each in verdicts if isinstance(each, Decoded)), None)
+    if decoded is None:
+        return Failure(clip_id, "", "assemble", "incomplete", "it was never decoded to its end")
+    refusals = sorted(map(str, found["refusals"]))
+    if refusals:
+        return decoded.clip.failure("embed", "model_error", refusals[0])
+    runs = (run for run in found["rows"] if isinstance(run, RowRun))
+    rows = join_rows(runs, decoded.num_rows)
+    if rows is None:
+        message = f"rows are missing: {decoded.num_rows} were due"
+        return decoded.clip.failure("assemble", "incomplete", message)
+    return decoded, rows

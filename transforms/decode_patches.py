@@ -1,6 +1,7 @@
-"""DecodePatches: from clips to patches."""
+"""DecodePatches: from readings to patches."""
 
 import dataclasses
+import functools
 import posixpath
 from collections.abc import Iterator
 from typing import Any
@@ -9,52 +10,42 @@ import apache_beam as beam
 from apache_beam import pvalue
 
 from transforms import storage
-from transforms.audio.clip_patches import ClipPatches, Cutting
-from transforms.audio.errors import AudioError
-from transforms.corpus.clips import Clip, Failure
-from transforms.corpus.rows import PatchRun
+from transforms.audio.reading import read_spans
+from transforms.corpus.rows import Decoded, PatchRun
+from transforms.corpus.spans import Cutting, Reading
 
 VERDICTS = "verdicts"
+DONE = "done"
 
 
 @dataclasses.dataclass
 class DecodePatches(beam.PTransform):
     """Opens, decodes, mixes, resamples and cuts.
 
-    Input: `Clip`s. Outputs: `patches` (`PatchRun`s, to be consumed where they are: never through
-    a shuffle) and `verdicts` (`(clip id, Decoded or Failure)`, exactly one a clip). A clip that
-    fails in the middle has given patches before.
+    Input: `Reading`s. Outputs: `patches` (`PatchRun`s, to be consumed where they are: never through
+    a shuffle), `verdicts` (`(clip id, Decoded or Failure)`: one a clip, or for a clip of several
+    spans also a failure for each that fails) and `done` (one a reading). A clip that fails in the
+    middle has given patches before.
     """
 
     cutting: Cutting
 
-    def expand(self, clips: pvalue.PCollection[Clip]) -> pvalue.DoOutputsTuple:
-        return clips | beam.ParDo(_DecodeFn(self.cutting)).with_outputs(VERDICTS, main="patches")
+    def expand(self, readings: pvalue.PCollection[Reading]) -> pvalue.DoOutputsTuple:
+        decode = beam.ParDo(_DecodeFn(self.cutting))
+        return readings | decode.with_outputs(VERDICTS, DONE, main="patches")
 
 
 class _DecodeFn(beam.DoFn):
     def __init__(self, cutting: Cutting) -> None:
         self._cutting = cutting
 
-    def process(self, clip: Clip) -> Iterator[Any]:
-        try:
-            with storage.open_to_read(clip.uri) as file:
-                clip_patches = ClipPatches(
-                    file, self._cutting, posixpath.splitext(clip.uri)[1].lower()
-                )
-                first_row = 0
-                for patches in clip_patches:
-                    yield PatchRun(clip.id, first_row, patches)
-                    first_row += len(patches)
-            verdict: object = clip_patches.decoded
-        except AudioError as error:
-            verdict = _failure(clip, error.reason, str(error))
-        except FileNotFoundError as error:
-            verdict = _failure(clip, "not_found", error.strerror or str(error))
-        except OSError as error:
-            verdict = _failure(clip, "unreadable", error.strerror or str(error))
-        yield pvalue.TaggedOutput(VERDICTS, (clip.id, verdict))
-
-
-def _failure(clip: Clip, reason: str, message: str) -> Failure:
-    return Failure(clip.id, clip.uri, "decode", reason, message)
+    def process(self, reading: Reading) -> Iterator[Any]:
+        open_file = functools.partial(storage.open_to_read, reading.uri)
+        suffix = posixpath.splitext(reading.uri)[1].lower()
+        for found in read_spans(open_file, reading, self._cutting, suffix):
+            if isinstance(found, PatchRun):
+                yield found
+            else:
+                clip_id = found.clip.id if isinstance(found, Decoded) else found.id
+                yield pvalue.TaggedOutput(VERDICTS, (clip_id, found))
+        yield pvalue.TaggedOutput(DONE, 1)

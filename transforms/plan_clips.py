@@ -1,4 +1,4 @@
-"""PlanClips: one clip an id, spread over the workers."""
+"""PlanClips: one clip an id, with labels that are known."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator
@@ -7,34 +7,54 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import pvalue
 
-from transforms.corpus.clips import Clip, resolve_duplicates
+from transforms.corpus.clips import Clip, Failure, resolve_duplicates
+from transforms.corpus.labels import ClassMap, with_known_labels
 
 FAILURES = "failures"
+TALLIES = "tallies"
 
 
 @dataclasses.dataclass
 class PlanClips(beam.PTransform):
-    """Finds clips that share an id.
+    """Finds clips that share an id, and labels that are not in the class map.
 
-    Input: `Clip`s. Outputs: `clips` (one an id) and `failures` (the other ones).
+    Input: `Clip`s. Outputs: `clips` (one an id), `failures` (the other ones) and `tallies`
+    (`((split, name), count)`).
 
-    The GroupByKey is also what spreads the clips of one big folder over the workers: it is the
-    last shuffle before the audio, and only these small records go through it.
+    Attributes:
+      class_map: Says which labels are known; None takes any.
+      drop_unknown_labels: Leave them out; else their clips fail.
     """
+
+    class_map: ClassMap | None = None
+    drop_unknown_labels: bool = False
 
     def expand(self, clips: pvalue.PCollection[Clip]) -> pvalue.DoOutputsTuple:
         return (
             clips
             | beam.Map(_keyed).with_output_types(tuple[str, Clip])
             | beam.GroupByKey()
-            | beam.ParDo(_ResolveFn()).with_outputs(FAILURES, main="clips")
+            | beam.ParDo(_ResolveFn(self)).with_outputs(FAILURES, TALLIES, main="clips")
         )
 
 
 class _ResolveFn(beam.DoFn):
+    def __init__(self, plan: PlanClips) -> None:
+        self._class_map = plan.class_map
+        self._drop_unknown_labels = plan.drop_unknown_labels
+
     def process(self, element: tuple[str, Iterable[Clip]]) -> Iterator[Any]:
         clip, failures = resolve_duplicates(element[1])
-        yield clip
+        if self._class_map is None:
+            yield clip
+        else:
+            known = with_known_labels(clip, self._class_map, self._drop_unknown_labels)
+            if isinstance(known, Failure):
+                failures.append(known)
+            else:
+                if dropped := len(clip.labels) - len(known.labels):
+                    yield pvalue.TaggedOutput(TALLIES, ((clip.split, "labels_dropped"), dropped))
+                yield known
         for failure in failures:
             yield pvalue.TaggedOutput(FAILURES, failure)
 

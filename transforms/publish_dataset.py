@@ -1,15 +1,19 @@
 """PublishDataset: checks the sums, and gives the files their names; `dataset.json` is the last."""
 
+import contextlib
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import apache_beam as beam
 from apache_beam import pvalue
 
 from transforms import storage
-from transforms.corpus.clips import Failure
+from transforms.corpus.labels import CLASS_MAP_NAME, ClassMap
+from transforms.corpus.splits import UNSPLIT
 from transforms.dataset import failure_table, provenance, schema, shards
-from transforms.dataset.provenance import Origin
+from transforms.dataset.failure_table import FailureFile
+from transforms.dataset.provenance import Origin, Part
 from transforms.dataset.shards import RecordSums, Shard
 from transforms.model.loading import ModelFacts
 
@@ -18,6 +22,8 @@ from transforms.model.loading import ModelFacts
 class PublishDataset(beam.PTransform):
     """Turns what was written under temporary names into a dataset, or into nothing.
 
+    Where clips are in splits, each split is a dataset in a folder of its own.
+
     Input: the pipeline. Output: the text of `dataset.json`.
 
     Attributes:
@@ -25,11 +31,13 @@ class PublishDataset(beam.PTransform):
       folder: Of the dataset.
       staging: Folder of the temporary files; removed in the end.
       written: `Shard`s.
-      due: `(shard index, RecordSums)` of the records that went in, one a shard.
-      failures: `Failure`s.
-      tallies: `(name, count)`, one a name.
+      due: `((split, shard index), RecordSums)` of the records that went in, one a shard.
+      failures: `FailureFile`s.
+      tallies: `((split, name), count)`, each once.
       models: `ModelFacts`, distinct.
-      num_shards: One number.
+      manifests: How manifests were read.
+      class_map: One `ClassMap`.
+      num_shards: `(split, number)`, each split once.
     """
 
     origin: Origin
@@ -40,6 +48,8 @@ class PublishDataset(beam.PTransform):
     failures: pvalue.PCollection
     tallies: pvalue.PCollection
     models: pvalue.PCollection
+    manifests: pvalue.PCollection
+    class_map: pvalue.PCollection
     num_shards: pvalue.PCollection
 
     def expand(self, pipeline: beam.Pipeline) -> pvalue.PCollection[str]:
@@ -50,10 +60,12 @@ class PublishDataset(beam.PTransform):
                 _PublishFn(self.origin, self.folder, self.staging),
                 written=pvalue.AsList(self.written),
                 due=pvalue.AsDict(self.due),
-                failures=pvalue.AsIter(self.failures),
+                failures=pvalue.AsList(self.failures),
                 tallies=pvalue.AsDict(self.tallies),
                 models=pvalue.AsList(self.models),
-                num_shards=pvalue.AsSingleton(self.num_shards),
+                manifests=pvalue.AsList(self.manifests),
+                class_map=pvalue.AsSingleton(self.class_map),
+                num_shards=pvalue.AsDict(self.num_shards),
             )
         )
 
@@ -68,31 +80,97 @@ class _PublishFn(beam.DoFn):
         self,
         _: None,
         written: Sequence[Shard],
-        due: Mapping[int, RecordSums],
-        failures: Iterable[Failure],
-        tallies: Mapping[str, int],
+        due: Mapping[tuple[str, int], RecordSums],
+        failures: Sequence[FailureFile],
+        tallies: Mapping[tuple[str, str], int],
         models: Sequence[ModelFacts],
-        num_shards: int,
+        manifests: Sequence[Any],
+        class_map: ClassMap,
+        num_shards: Mapping[str, int],
     ) -> Iterator[str]:
-        failed = list(failures)
-        provenance.check_sums(tallies, len(failed), due, written, num_shards)
-        name = self._origin.name
-        ordered = sorted(written, key=lambda shard: shard.index)
-        named = [(shards.shard_name(name, shard.index, num_shards), shard) for shard in ordered]
-        info = provenance.dataset_info(self._origin, models, tallies, named)
+        num_failures = dict.fromkeys(num_shards, 0)
+        for each in failures:
+            num_failures[each.split] = num_failures.get(each.split, 0) + each.num_failures
+        provenance.check_sums(tallies, num_failures, due, written, num_shards)
+        class_map_name = CLASS_MAP_NAME if class_map.classes else None
+        parts = self._parts(written, num_failures, num_shards)
+        infos = {
+            folder: provenance.dataset_info(
+                self._origin, models, tallies, part, manifests, class_map_name
+            )
+            for folder, part in parts.items()
+        }
 
         # From here on the old dataset, if there is one, is no longer complete, and says so.
         old = self._old_files()
         storage.delete_files([self._path(provenance.FILE_NAME)])
-        storage.rename([shard.path for _, shard in named], [self._path(file) for file, _ in named])
-        table = failure_table.failure_table_name(name)
-        storage.write_at_once(self._path(table), failure_table.failure_table(failed))
-        storage.write_at_once(self._path(schema.FILE_NAME), schema.schema(self._origin.profile))
-        new = {table, schema.FILE_NAME, *(file for file, _ in named)}
-        storage.delete_files([self._path(file) for file in old if file not in new])
-        storage.write_at_once(self._path(provenance.FILE_NAME), info)
+        new = []
+        for folder, part in parts.items():
+            files = [part_file for part_file, _ in part.shards]
+            storage.make_folder(self._path(folder))
+            storage.rename(
+                [shard.path for _, shard in part.shards],
+                [self._path(folder, file) for file in files],
+            )
+            files += self._write_beside(folder, part, failures, class_map)
+            new += [f"{folder}/{file}".lstrip("/") for file in files]
+        storage.delete_names(self._folder.rstrip("/"), [file for file in old if file not in new])
+        info = self._describe(infos, tallies)
         storage.delete_folder(self._staging)
         yield info.decode()
+
+    def _parts(
+        self, written: Sequence[Shard], failures: Mapping[str, int], num_shards: Mapping[str, int]
+    ) -> dict[str, Part]:
+        """Returns the parts by their folders; a dataset without splits stands in no folder."""
+        parts = {}
+        for split in sorted(num_shards):
+            own = sorted((each for each in written if each.split == split), key=_index)
+            is_empty = not failures[split] and not any(each.sums.num_records for each in own)
+            if not split and is_empty and len(num_shards) > 1:
+                continue
+            named = tuple(
+                (shards.shard_name(self._origin.name, each.index, num_shards[split]), each)
+                for each in own
+            )
+            folder = split or (UNSPLIT if len(num_shards) > 1 else "")
+            parts[folder] = Part(split, folder, named, failures[split])
+        return parts
+
+    def _write_beside(
+        self, folder: str, part: Part, failures: Sequence[FailureFile], class_map: ClassMap
+    ) -> list[str]:
+        """Writes what stands beside the shards; returns the names."""
+        table = failure_table.failure_table_name(self._origin.name)
+        with contextlib.ExitStack() as stack:
+            files = [
+                stack.enter_context(storage.open_to_read(each.path))
+                for each in failures
+                if each.split == part.split
+            ]
+            lines = failure_table.merged_lines(files)
+            storage.write_at_once(self._path(folder, table), lines)
+        texts = {schema.FILE_NAME: schema.schema(self._origin.profile)}
+        if class_map.classes:
+            texts[CLASS_MAP_NAME] = class_map.text()
+        for file, data in texts.items():
+            storage.write_at_once(self._path(folder, file), [data])
+        return [table, *texts]
+
+    def _describe(
+        self, infos: dict[str, dict[str, Any]], tallies: Mapping[tuple[str, str], int]
+    ) -> bytes:
+        """Writes every `dataset.json`, that of the whole last, and returns it."""
+        if set(infos) == {""}:
+            whole = infos[""]
+        else:
+            for folder, info in infos.items():
+                path = self._path(folder, provenance.FILE_NAME)
+                storage.write_at_once(path, [provenance.text(info)])
+            whole = provenance.collection_info(infos, tallies)
+        data = provenance.text(whole)
+        storage.write_at_once(self._path(provenance.FILE_NAME), [data])
+        return data
 
     def _old_files(self) -> list[str]:
         """Returns the files of the dataset that this one takes the place of."""
@@ -102,5 +180,9 @@ class _PublishFn(beam.DoFn):
         with storage.open_to_read(path) as file:
             return provenance.own_files(file.read())
 
-    def _path(self, file: str) -> str:
-        return f"{self._folder.rstrip('/')}/{file}"
+    def _path(self, *names: str) -> str:
+        return "/".join([self._folder.rstrip("/"), *filter(None, names)])
+
+
+def _index(shard: Shard) -> int:
+    return shard.index

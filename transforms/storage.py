@@ -4,16 +4,21 @@ Paths of this machine go through the operating system: Beam's own local listing 
 lead nowhere, and none of its globs can be quoted.
 """
 
+import bz2
 import contextlib
 import glob
+import gzip
 import io
+import lzma
 import os
+import posixpath
 import shutil
 import stat
 import uuid
 import warnings
-from collections.abc import Iterator
-from typing import BinaryIO
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, BinaryIO
 
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
@@ -23,6 +28,11 @@ from transforms.corpus.clips import Clip, Failure
 
 # A remote object up to this size is read at once: decoders seek, and each seek is a request.
 _WHOLE_BYTES = 64 * 2**20
+_DECOMPRESSORS: dict[str, Callable[[BinaryIO], Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+}
 
 
 def is_local(path: str) -> bool:
@@ -68,15 +78,34 @@ def list_input(path: str, limit: int | None = None) -> Iterator[Clip | Failure |
     if in_folder or not listing.is_glob(path):
         yield from listing.list_paths(root, in_folder, explicit=False)
         return
-    # Beam's `**/` wants a folder in its place, everybody else's may stand for none.
-    matched = {*_match(path, limit), *_match(path.replace("**/", ""), limit)}
-    yield from listing.list_paths(listing.glob_root(path), matched, explicit=True)
+    yield from listing.list_paths(listing.glob_root(path), _match_any(path, limit), explicit=True)
+
+
+def matching_files(path: str) -> list[str]:
+    """Returns the file of this exact path, or else those that match it as a glob, sorted.
+
+    Raises:
+      OSError: The storage does not answer or refuses.
+    """
+    if is_local(path):
+        if os.path.lexists(path):
+            return [path]
+        found = glob.iglob(path, recursive=True)
+        return sorted(each for each in found if not os.path.isdir(each))
+    if FileSystems.exists(path):
+        return [path]
+    return sorted(_match_any(path)) if listing.is_glob(path) else []
 
 
 def _below(root: str, limit: int | None = None) -> list[str]:
     """Returns the objects whose path begins with `root`."""
     pattern = listing.GLOB_CHARACTERS.sub("?", root) + "**"
     return [path for path in _match(pattern, limit) if path.startswith(root)]
+
+
+def _match_any(pattern: str, limit: int | None = None) -> set[str]:
+    # Beam's `**/` wants a folder in its place, everybody else's may stand for none.
+    return {*_match(pattern, limit), *_match(pattern.replace("**/", ""), limit)}
 
 
 def _match(pattern: str, limit: int | None = None) -> list[str]:
@@ -88,7 +117,8 @@ def open_to_read(path: str) -> BinaryIO:
     """Opens a file as it is, never decompressed by its suffix.
 
     Raises:
-      OSError: It cannot be read, or it is no file (a device or a pipe might never end).
+      OSError: It cannot be read, there is no such storage, or it is no file (a device or a pipe
+        might never end).
     """
     if not is_local(path):
         with _open_remote(path) as file:
@@ -99,8 +129,33 @@ def open_to_read(path: str) -> BinaryIO:
     return open(path, "rb")
 
 
+@contextlib.contextmanager
+def open_decompressed(path: str) -> Iterator[BinaryIO]:
+    """Opens a file, decompressed where its suffix is one of `.gz`, `.bz2` and `.xz`.
+
+    Raises:
+      OSError: As `open_to_read`; while it is open also for what cannot be decompressed.
+    """
+    try:
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(open_to_read(path))
+            decompress = _DECOMPRESSORS.get(posixpath.splitext(path)[1].lower())
+            yield stack.enter_context(decompress(file)) if decompress else file
+    except (EOFError, zlib.error, lzma.LZMAError) as error:
+        raise OSError(f"cannot be decompressed: {error}") from error
+
+
 def _open_remote(path: str) -> BinaryIO:
+    _check_storage(path)
     return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+
+
+def _check_storage(path: str) -> None:
+    try:
+        FileSystems.get_filesystem(path)
+    except ValueError as error:
+        scheme = path.partition("://")[0]
+        raise OSError(f"no storage is known for {scheme}://") from error
 
 
 def exists(path: str) -> bool:
@@ -117,14 +172,26 @@ def make_folder(path: str) -> None:
 
 
 def list_names(folder: str) -> list[str]:
-    """Returns the names in a folder, sorted; on an object storage those of its objects.
+    """Returns the names in a folder and in the folders there, sorted: `a`, `b/c`.
 
-    A folder that is not there is empty.
+    On an object storage these are the names of all objects below. A folder that is not there is
+    empty.
     """
     if is_local(folder):
-        return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+        names = os.listdir(folder) if os.path.isdir(folder) else []
+        below = {name: _names_in_folder(f"{folder}/{name}") for name in names}
+        return sorted(
+            path
+            for name in names
+            for path in ([f"{name}/{inner}" for inner in below[name]] or [name])
+        )
     root = folder.rstrip("/") + "/"
     return sorted(path.removeprefix(root) for path in _below(root))
+
+
+def _names_in_folder(path: str) -> list[str]:
+    is_folder = os.path.isdir(path) and not os.path.islink(path)
+    return os.listdir(path) if is_folder else []
 
 
 @contextlib.contextmanager
@@ -146,11 +213,12 @@ def created(path: str) -> Iterator[BinaryIO]:
             yield file
 
 
-def write_at_once(path: str, data: bytes) -> None:
+def write_at_once(path: str, parts: Iterable[bytes]) -> None:
     """Writes a file under a temporary name and renames it, so that it is whole or not there."""
     temporary = temporary_name(path)
     with created(temporary) as file:
-        file.write(data)
+        for part in parts:
+            file.write(part)
     rename([temporary], [path])
 
 
@@ -179,9 +247,14 @@ def rename(sources: list[str], targets: list[str]) -> None:
 
 
 def size(path: str) -> int:
-    """Returns a file's size in bytes."""
+    """Returns a file's size in bytes.
+
+    Raises:
+      OSError: It is not there, or its storage does not answer.
+    """
     if is_local(path):
         return os.path.getsize(path)
+    _check_storage(path)
     return int(FileSystems.get_filesystem(path).size(path))
 
 
@@ -197,6 +270,16 @@ def delete_files(paths: list[str]) -> None:
             # a regular expression of which Python warns.
             warnings.simplefilter("ignore", FutureWarning)
             FileSystems.delete([listing.quote_glob(path) for path in remote])
+
+
+def delete_names(folder: str, names: Iterable[str]) -> None:
+    """Deletes files below a folder, `a` or `b/c`, and the folders inside that this leaves empty."""
+    names = list(names)
+    delete_files([f"{folder}/{name}" for name in names])
+    if is_local(folder):
+        for inner in {posixpath.dirname(name) for name in names} - {""}:
+            with contextlib.suppress(OSError):  # something else is there
+                os.rmdir(f"{folder}/{inner}")
 
 
 def delete_folder(path: str) -> None:

@@ -1,7 +1,7 @@
 """WriteShards: from records to files under temporary names."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import apache_beam as beam
 from apache_beam import pvalue
@@ -19,22 +19,22 @@ class WriteShards(beam.PTransform):
 
     Attributes:
       folder: Where to; it must be there.
-      num_shards: A singleton side input.
+      num_shards: A side input, a dict by split.
     """
 
     folder: str
-    num_shards: pvalue.AsSingleton
+    num_shards: pvalue.AsDict
 
     def expand(self, records: pvalue.PCollection[Record]) -> pvalue.PCollection[Shard]:
         by_shard = records | "AssignShard" >> beam.Map(
             _assigned, num_shards=self.num_shards
-        ).with_output_types(tuple[int, Record | None])
+        ).with_output_types(tuple[tuple[str, int], Record | None])
         every_shard = (
             records.pipeline
             | "Once" >> beam.Create([None])
             | "EveryShard"
             >> beam.FlatMap(_empty_shards, num_shards=self.num_shards).with_output_types(
-                tuple[int, Record | None]
+                tuple[tuple[str, int], Record | None]
             )
         )
         return (
@@ -49,21 +49,26 @@ class _WriteShardFn(beam.DoFn):
     def __init__(self, folder: str) -> None:
         self._folder = folder
 
-    def process(self, element: tuple[int, Iterable[Record | None]]) -> Iterator[Shard]:
-        index, records = element
+    def process(self, element: tuple[tuple[str, int], Iterable[Record | None]]) -> Iterator[Shard]:
+        (split, index), records = element
         path = storage.temporary_name(f"{self._folder}/{index:05d}")
         with storage.created(path) as file:
             sums, crc32c = write_shard(file, (each for each in records if each is not None))
         size = storage.size(path)
         if size != sums.num_bytes:
             raise OSError(f"{path} has {size} bytes after {sums.num_bytes} were written to it")
-        yield Shard(index, path, sums, crc32c)
+        yield Shard(split, index, path, sums, crc32c)
 
 
-def _assigned(record: Record, num_shards: int) -> tuple[int, Record | None]:
-    return shard_of(record.clip_id, num_shards), record
+def _assigned(
+    record: Record, num_shards: Mapping[str, int]
+) -> tuple[tuple[str, int], Record | None]:
+    return (record.split, shard_of(record.clip_id, num_shards[record.split])), record
 
 
-def _empty_shards(_: None, num_shards: int) -> Iterator[tuple[int, Record | None]]:
-    for index in range(num_shards):
-        yield index, None
+def _empty_shards(
+    _: None, num_shards: Mapping[str, int]
+) -> Iterator[tuple[tuple[str, int], Record | None]]:
+    for split, number in num_shards.items():
+        for index in range(number):
+            yield (split, index), None

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+from transforms.audio.clip_patches import Cutting
 
 from tests.running import outputs
 from tests.sounds import noise, write_wav
-from transforms.audio.clip_patches import Cutting
 from transforms.corpus.clips import Clip, Failure
 from transforms.corpus.rows import Decoded
 from transforms.decode_patches import VERDICTS, DecodePatches

@@ -49,8 +49,13 @@ class FfmpegDecoder:
 
     Attributes:
       sample_rate_hz: Of the recording.
-      num_frames: Frames decoded so far.
+      num_channels: At its beginning.
+      num_frames: None, because it can only be read from its start.
+      position: Frames up to here are read.
     """
+
+    name = VERSION
+    num_frames = None
 
     def __init__(self, file: BinaryIO, suffix: str, otherwise: str) -> None:
         """Opens a recording.
@@ -84,34 +89,64 @@ class FfmpegDecoder:
             self.close()
             raise AudioError("unsupported_format", "FFmpeg has no decoder for its audio stream")
         self.sample_rate_hz = int(codec.sample_rate)
-        self.num_frames = 0
+        self.num_channels = max(1, int(codec.channels))
+        self.position = 0
+        self._frames = self._decoded_frames()
+        self._rest = np.empty((0, self.num_channels), np.float32)
+        self._error: AudioError | None = None
 
-    def blocks(self, num_values: int) -> Iterator[np.ndarray]:
-        """Yields float32 `[num_frames, num_channels]` of about `num_values` values each.
+    def seek(self, frame: int) -> None:
+        """Cannot be done: `num_frames` says so."""
+        raise NotImplementedError(f"to frame {frame}")
+
+    def read(self, num_frames: int) -> np.ndarray:
+        """Returns the next float32 `[up to num_frames, num_channels]`; none at the end.
 
         Raises:
-          AudioError: `decode_error`: it is damaged, or ends before its audio does.
+          AudioError: `decode_error`: it is damaged, or ends before its audio does. What was good
+            before the damage has been returned.
           OSError: The storage fails.
         """
-        pending: list[np.ndarray] = []
-        num_pending = 0
-        for samples in self._frames():
-            if pending and (num_pending >= num_values or samples.shape[1] != pending[0].shape[1]):
-                yield np.concatenate(pending)
-                pending, num_pending = [], 0
-            pending.append(samples)
-            num_pending += samples.size
-        if pending:
-            yield np.concatenate(pending)
-        due = self._seconds_due()
-        if self.num_frames / self.sample_rate_hz < due - _LENGTH_SLACK_SECONDS:
-            raise AudioError("decode_error", f"truncated: its header promises {due:.3f} s")
+        block = self._collected(num_frames)
+        self.position += len(block)
+        if not len(block):
+            if self._error is not None:
+                raise self._error
+            due = self._seconds_due()
+            if self.position / self.sample_rate_hz < due - _LENGTH_SLACK_SECONDS:
+                raise AudioError("decode_error", f"truncated: its header promises {due:.3f} s")
+        return block
+
+    def _collected(self, num_frames: int) -> np.ndarray:
+        """Returns frames of one number of channels, which may change on the way."""
+        collected = [self._rest]
+        num_collected = len(self._rest)
+        self._rest = self._rest[:0]
+        while num_collected < num_frames and self._error is None:
+            try:
+                samples = next(self._frames)
+            except StopIteration:
+                break
+            except AudioError as error:
+                self._error = error
+                break
+            if samples.shape[1] != collected[0].shape[1]:
+                if num_collected:
+                    self._rest = samples
+                    break
+                collected = []
+            collected.append(samples)
+            num_collected += len(samples)
+        block = np.concatenate(collected)
+        if len(block) > num_frames:
+            block, self._rest = block[:num_frames], block[num_frames:]
+        return block
 
     def close(self) -> None:
         """Closes the decoder, not the file."""
         self._container.close()
 
-    def _frames(self) -> Iterator[np.ndarray]:
+    def _decoded_frames(self) -> Iterator[np.ndarray]:
         try:
             for frame in self._container.decode(self._stream):
                 if frame.sample_rate != self.sample_rate_hz:
@@ -120,9 +155,7 @@ class FfmpegDecoder:
                         f"the sample rate changes from {self.sample_rate_hz} Hz to"
                         f" {frame.sample_rate} Hz",
                     )
-                samples = _float_samples(frame)
-                self.num_frames += len(samples)
-                yield samples
+                yield _float_samples(frame)
         except av.error.FFmpegError as error:
             raise AudioError("decode_error", f"FFmpeg: {error.strerror}") from error
 

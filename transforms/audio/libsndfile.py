@@ -1,16 +1,41 @@
 """Decoding through libsndfile: uncompressed formats, FLAC, Ogg Vorbis and Opus, MP3."""
 
 import os
-from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
 
 from transforms.audio import truncation
 from transforms.audio.errors import AudioError
+from transforms.corpus.clips import RawFormat
 
 VERSION = f"libsndfile {soundfile.__libsndfile_version__}"
+# Headerless encodings by the names that FFmpeg gave them; libsndfile's subtype and byte order.
+RAW_FORMATS = {
+    "s8": ("PCM_S8", "FILE"),
+    "u8": ("PCM_U8", "FILE"),
+    "s16le": ("PCM_16", "LITTLE"),
+    "s16be": ("PCM_16", "BIG"),
+    "s24le": ("PCM_24", "LITTLE"),
+    "s24be": ("PCM_24", "BIG"),
+    "s32le": ("PCM_32", "LITTLE"),
+    "s32be": ("PCM_32", "BIG"),
+    "f32le": ("FLOAT", "LITTLE"),
+    "f32be": ("FLOAT", "BIG"),
+    "f64le": ("DOUBLE", "LITTLE"),
+    "f64be": ("DOUBLE", "BIG"),
+    "mulaw": ("ULAW", "FILE"),
+    "alaw": ("ALAW", "FILE"),
+    "gsm": ("GSM610", "FILE"),
+}
+# Where every sample stands at a place that follows from its index: a seek is exact.
+_SEEKABLE_FORMATS = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "NIST", "RAW", "FLAC")
+_SEEKABLE_SUBTYPES = (
+    *("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"),
+)
+# Headers that do not know the length say so by a number that no recording reaches.
+_MAX_FRAMES = 2**48
 # libsndfile's codes for content in none of its formats, and for a codec that it does not have.
 _UNRECOGNISED_FORMAT = 1
 _UNSUPPORTED_ENCODING = 4
@@ -25,15 +50,20 @@ class LibsndfileDecoder:
 
     Attributes:
       sample_rate_hz: Of the recording.
-      num_frames: Frames decoded so far.
+      num_channels: Of the recording.
+      num_frames: Length of a recording that can be read from anywhere, exactly; else None.
+      position: Frames up to here are decoded.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    name = VERSION
+
+    def __init__(self, file: BinaryIO, raw_format: RawFormat | None = None) -> None:
         """Opens a recording; the format is told by the content alone.
 
         Args:
           file: Seekable and binary, at its start. A file of this machine is read by libsndfile
             itself, through its descriptor; anything else through Python.
+          raw_format: Of a file without a header: its content tells nothing.
 
         Raises:
           UnknownFormatError: Of libsndfile's formats it is none.
@@ -41,12 +71,13 @@ class LibsndfileDecoder:
         """
         self._remembering = _Remembering(file)
         descriptor = _descriptor(file)
+        how = _raw_arguments(raw_format) if raw_format else {}
         try:
             if descriptor is not None:
                 # A descriptor of its own, because libsndfile closes it.
-                self._sound = _Stream(os.dup(descriptor), closefd=True)
+                self._sound = _Stream(os.dup(descriptor), closefd=True, **how)
             else:
-                self._sound = _Stream(self._remembering)
+                self._sound = _Stream(self._remembering, **how)
         except soundfile.LibsndfileError as error:
             self._remembering.raise_error()
             text = error.error_string.rstrip(".")
@@ -64,36 +95,55 @@ class LibsndfileDecoder:
         else:
             os.lseek(descriptor, place, os.SEEK_SET)
         self.sample_rate_hz: int = self._sound.samplerate
-        self.num_frames = 0
+        self.num_channels: int = self._sound.channels
+        self.num_frames = self._exact_length()
+        self.position = 0
 
-    def blocks(self, num_values: int) -> Iterator[np.ndarray]:
-        """Yields float32 `[num_frames, num_channels]` of about `num_values` values each.
+    def seek(self, frame: int) -> None:
+        """Goes to a frame of a recording whose `num_frames` is known.
+
+        Raises:
+          AudioError: `decode_error`.
+        """
+        self.position = frame
+        try:
+            self._sound.seek(frame)
+        except soundfile.LibsndfileError as error:
+            self._remembering.raise_error()
+            raise AudioError("decode_error", _text(error)) from error
+
+    def read(self, num_frames: int) -> np.ndarray:
+        """Returns the next float32 `[num_frames, num_channels]`; fewer or none at the end.
 
         Raises:
           AudioError: `decode_error`: it is damaged, or ends before its audio does.
         """
-        block_frames = max(1, num_values // self._sound.channels)
-        while True:
-            try:
-                block = self._sound.read(block_frames, dtype="float32", always_2d=True)
-            except soundfile.LibsndfileError as error:
-                self._remembering.raise_error()
-                # The good part of the block counts too, where libsndfile knows it.
-                self.num_frames = max(self.num_frames, self._sound.tell())
-                text = error.error_string.removeprefix("Error : ").rstrip(".")
-                raise AudioError("decode_error", text) from error
+        try:
+            block = self._sound.read(num_frames, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
             self._remembering.raise_error()
-            if not len(block):
-                break
-            self.num_frames += len(block)
-            yield block
-        missing = self._account.missing_end(self.num_frames, self.sample_rate_hz)
-        if missing:
-            raise AudioError("decode_error", f"truncated: {missing}")
+            # The good part of the block counts too, where libsndfile knows it.
+            self.position = max(self.position, self._sound.tell())
+            raise AudioError("decode_error", _text(error)) from error
+        self._remembering.raise_error()
+        self.position += len(block)
+        if not len(block):
+            missing = self._account.missing_end(self.position, self.sample_rate_hz)
+            if missing:
+                raise AudioError("decode_error", f"truncated: {missing}")
+        return np.asarray(block)
 
     def close(self) -> None:
         """Closes the decoder, not the file."""
         self._sound.close()
+
+    def _exact_length(self) -> int | None:
+        sound = self._sound
+        exact = sound.format == "FLAC" or (
+            sound.format in _SEEKABLE_FORMATS and sound.subtype in _SEEKABLE_SUBTYPES
+        )
+        known = sound.can_seek() and 0 < sound.frames < _MAX_FRAMES
+        return int(sound.frames) if exact and known else None
 
 
 class _Stream(soundfile.SoundFile):  # type: ignore[misc]
@@ -107,6 +157,10 @@ class _Stream(soundfile.SoundFile):  # type: ignore[misc]
     def seekable(self) -> bool:
         """Says that it cannot seek, which keeps soundfile from doing so."""
         return False
+
+    def can_seek(self) -> bool:
+        """Tells whether it really can."""
+        return bool(super().seekable())
 
 
 class _Remembering:
@@ -150,3 +204,18 @@ def _descriptor(file: BinaryIO) -> int | None:
         return file.fileno()
     except (AttributeError, OSError):
         return None
+
+
+def _raw_arguments(raw_format: RawFormat) -> dict[str, Any]:
+    subtype, endian = RAW_FORMATS[raw_format.name]
+    return {
+        "format": "RAW",
+        "subtype": subtype,
+        "endian": endian,
+        "samplerate": raw_format.sample_rate_hz,
+        "channels": raw_format.num_channels,
+    }
+
+
+def _text(error: soundfile.LibsndfileError) -> str:
+    return str(error.error_string.removeprefix("Error : ").rstrip("."))

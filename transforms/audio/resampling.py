@@ -1,31 +1,56 @@
 """Any sample rate to 16 kHz, block by block, with the SoX resampler."""
 
-from collections.abc import Iterable, Iterator
+import math
 
 import numpy as np
 import soxr
 
 SAMPLE_RATE_HZ = 16_000
-# soxr's default: 20-bit precision, linear phase, pass band to 0.91 of the Nyquist frequency.
-QUALITY = "HQ"
+# 28-bit precision, computed in float64: rounded to float32, the samples of a waveform are the same
+# wherever the resampler was started before them. (HQ computes in float32: 1e-7 of difference, for
+# 0.05 ms less of each row.)
+QUALITY = "VHQ"
+# Output samples before and behind a place that can have a part in its sample, with room to spare
+# even where 1 kHz becomes 16 kHz.
+CONTEXT_SAMPLES = 16_000
 
 
-def resample(blocks: Iterable[np.ndarray], sample_rate_hz: int) -> Iterator[np.ndarray]:
-    """Yields a mono recording at 16 kHz.
+class Resampler:
+    """Turns blocks of a mono waveform into blocks at 16 kHz.
 
-    Args:
-      blocks: float32 `[num_samples]` each, at `sample_rate_hz`.
-      sample_rate_hz: Of the blocks. At 16 kHz they pass unchanged.
-
-    Yields:
-      float32 `[num_samples]`, together what one call on the whole recording would give.
+    What comes out, put together, is what one call on the whole waveform would give.
     """
-    if sample_rate_hz == SAMPLE_RATE_HZ:
-        yield from blocks
-        return
-    stream = soxr.ResampleStream(
-        sample_rate_hz, SAMPLE_RATE_HZ, num_channels=1, dtype="float32", quality=QUALITY
-    )
-    for block in blocks:
-        yield stream.resample_chunk(np.ascontiguousarray(block))
-    yield stream.resample_chunk(np.empty(0, np.float32), last=True)
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self._stream = None
+        if sample_rate_hz != SAMPLE_RATE_HZ:
+            self._stream = soxr.ResampleStream(
+                sample_rate_hz, SAMPLE_RATE_HZ, num_channels=1, dtype="float32", quality=QUALITY
+            )
+
+    def push(self, block: np.ndarray) -> np.ndarray:
+        """Takes float32 `[num_frames]`, returns float32 `[num_samples]` at 16 kHz."""
+        if self._stream is None:  # at 16 kHz they pass unchanged
+            return block
+        return np.asarray(self._stream.resample_chunk(np.ascontiguousarray(block)))
+
+    def finish(self) -> np.ndarray:
+        """Returns the last samples."""
+        empty = np.empty(0, np.float32)
+        if self._stream is None:
+            return empty
+        return np.asarray(self._stream.resample_chunk(empty, last=True))
+
+
+def period(sample_rate_hz: int) -> tuple[int, int]:
+    """Returns the least numbers of samples at 16 kHz and of frames that last equally long.
+
+    A resampler that starts a whole number of periods later gives the same samples, later.
+    """
+    divisor = math.gcd(sample_rate_hz, SAMPLE_RATE_HZ)
+    return SAMPLE_RATE_HZ // divisor, sample_rate_hz // divisor
+
+
+def num_samples(num_frames: int, sample_rate_hz: int) -> int:
+    """Returns how many samples at 16 kHz come of so many frames: the nearest number."""
+    return (2 * num_frames * SAMPLE_RATE_HZ + sample_rate_hz) // (2 * sample_rate_hz)

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from transforms.corpus.clips import Clip
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PatchRun:
@@ -34,22 +36,28 @@ class RowRun:
     rows: np.ndarray
 
 
-@dataclasses.dataclass(frozen=True, order=True)
+@dataclasses.dataclass(frozen=True)
 class Decoded:
     """What decoding a clip to its end found: what its record must hold.
 
     Attributes:
+      clip: Whose sound it is.
       num_rows: Due in the record; at least 1.
       num_samples: Of the clip at 16 kHz, padding not counted.
-      seconds: Length of the clip by its own sample rate.
+      end_seconds: Where the clip really ends, on its own time line.
+      decoder: Name and version of what decoded it.
       padded: The clip was shorter than one patch and was filled up with zeros.
+      clipped: The recording ends before the clip was to end.
       num_rows_left_out: Rows behind the profile's last one.
     """
 
+    clip: Clip
     num_rows: int
     num_samples: int
-    seconds: float
+    end_seconds: float
+    decoder: str
     padded: bool = False
+    clipped: bool = False
     num_rows_left_out: int = 0
 
 

@@ -17,6 +17,7 @@ class Profile:
       hop_samples: From one row's patch to the next one's, at 16 kHz.
       max_rows: At most so many rows in a record; None for no bound.
       quantised: Rows of 128 bytes after PCA; else floats as the model gave them.
+      columns: Of manifests, that become context features: bytes, none where a clip has none.
     """
 
     name: str
@@ -28,6 +29,13 @@ class Profile:
     hop_samples: int
     max_rows: int | None
     quantised: bool
+    columns: tuple[str, ...] = ()
+
+    @property
+    def context_keys(self) -> tuple[str, ...]:
+        """The context features that the layout itself has."""
+        keys = (self.id_key, self.start_key, self.end_key, self.labels_key)
+        return tuple(key for key in keys if key is not None)
 
 
 _AUDIOSET = Profile(

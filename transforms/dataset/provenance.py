@@ -7,6 +7,8 @@ import platform
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from transforms.corpus.labels import CLASS_MAP_NAME
+from transforms.corpus.splits import UNSPLIT, is_split_name
 from transforms.dataset import schema
 from transforms.dataset.failure_table import failure_table_name
 from transforms.dataset.profiles import Profile
@@ -40,10 +42,11 @@ class Origin:
     Attributes:
       name: Stem of the file names.
       profile: Layout of the records.
-      inputs: As given, made absolute.
+      corpus: What was asked for, by option: text, numbers or lists of text.
       model: As given.
       patch_samples: Length of a patch at 16 kHz.
       short_clips: `pad` or `skip`.
+      channel: In words.
       pca: Path or URL and sha256; None where rows are floats.
       resampler: In words.
       decoder: In words, with the version.
@@ -51,47 +54,79 @@ class Origin:
 
     name: str
     profile: Profile
-    inputs: tuple[str, ...]
+    corpus: tuple[tuple[str, Any], ...]
     model: str
     patch_samples: int
     short_clips: str
+    channel: str
     pca: tuple[str, str] | None
     resampler: str
     decoder: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A dataset, or one of its splits.
+
+    Attributes:
+      split: Its name; empty where there are none, and for what is in none.
+      folder: Its folder below the dataset's; empty where there are no splits.
+      shards: Final names and what they hold.
+      num_failures: Lines of its failure table.
+    """
+
+    split: str
+    folder: str
+    shards: tuple[tuple[str, Shard], ...]
+    num_failures: int
+
+
+Tallies = Mapping[tuple[str, str], int]  # by split and name
+
+
 def check_sums(
-    tallies: Mapping[str, int],
-    num_failures: int,
-    due: Mapping[int, RecordSums],
+    tallies: Tallies,
+    failures: Mapping[str, int],
+    due: Mapping[tuple[str, int], RecordSums],
     shards: Collection[Shard],
-    num_shards: int,
+    num_shards: Mapping[str, int],
 ) -> None:
-    """Proves that every clip asked for is in a shard or in the failure table.
+    """Proves that every clip asked for is in a shard or in a failure table.
 
     Args:
-      tallies: `clips` asked for and `records` assembled.
-      num_failures: Lines of the failure table.
-      due: Sums of the assembled records by shard; empty shards may be absent.
+      tallies: `clips` asked for, `readings` planned and `readings_done`, in the split that has no
+        name; `records` assembled, by split.
+      failures: Lines of the failure tables by split.
+      due: Sums of the assembled records by split and shard; empty shards may be absent.
       shards: What was written.
-      num_shards: How many there must be.
+      num_shards: How many there must be, by split.
 
     Raises:
       IncompleteError: They disagree.
     """
-    clips, records = tallies.get("clips", 0), tallies.get("records", 0)
+    planned, done = tallies.get(("", "readings"), 0), tallies.get(("", "readings_done"), 0)
+    if planned != done:
+        raise IncompleteError(
+            f"{planned} readings of recordings were planned, and {done} were done"
+        )
+    clips = tallies.get(("", "clips"), 0)
+    records = sum(count for (_, name), count in tallies.items() if name == "records")
+    num_failures = sum(failures.values())
     if clips != records + num_failures:
         raise IncompleteError(
             f"{clips} clips were asked for, but {records} records and {num_failures} failures came"
         )
-    if sorted(shard.index for shard in shards) != list(range(num_shards)):
-        raise IncompleteError(f"{len(shards)} shards were written where {num_shards} are due")
-    if not set(due) <= set(range(num_shards)):
+    wanted = {(split, index) for split, number in num_shards.items() for index in range(number)}
+    if sorted((shard.split, shard.index) for shard in shards) != sorted(wanted):
+        raise IncompleteError(f"{len(shards)} shards were written where {len(wanted)} are due")
+    if not set(due) <= wanted:
         raise IncompleteError(f"records are due in the shards {sorted(due)} of {num_shards}")
     for shard in shards:
-        expected = due.get(shard.index, RecordSums())
+        expected = due.get((shard.split, shard.index), RecordSums())
         if shard.sums != expected:
-            raise IncompleteError(f"shard {shard.index} holds {shard.sums}, but {expected} went in")
+            raise IncompleteError(
+                f"shard {shard.index} {shard.split} holds {shard.sums}, but {expected} went in"
+            )
     if sum(sums.num_records for sums in due.values()) != records:
         raise IncompleteError(f"{records} records were assembled, but {due} are in the shards")
 
@@ -99,65 +134,43 @@ def check_sums(
 def dataset_info(
     origin: Origin,
     models: Sequence[Any],
-    tallies: Mapping[str, int],
-    shards: Sequence[tuple[str, Shard]],
-) -> bytes:
-    """Returns the text of `dataset.json`.
+    tallies: Tallies,
+    part: Part,
+    manifests: Sequence[Any] = (),
+    class_map: str | None = None,
+) -> dict[str, Any]:
+    """Returns what `dataset.json` says.
 
     Args:
       origin: The settings.
       models: What the workers loaded, each once: none where no clip came as far as the model.
         Objects with `fingerprint`, `embedding_size`, `untrained_seed` and `in_batches`.
-      tallies: Counts by name; those of failures begin with `failures/`.
-      shards: Final names and what they hold.
+      tallies: Counts; of the names, those of failures begin with `failures/`.
+      part: The dataset or split.
+      manifests: Dataclasses that say how manifests were read.
+      class_map: Name of the file that numbers the labels.
 
     Raises:
       IncompleteError: Workers loaded different models.
     """
     if len(models) > 1:
         raise IncompleteError(f"the workers loaded different models: {models}")
-    model = models[0] if models else None
-    profile = origin.profile
-    num_samples = tallies.get("samples", 0)
-    info = {
+    own = {name: count for (split, name), count in tallies.items() if split == part.split}
+    info: dict[str, Any] = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "name": origin.name,
-        "profile": profile.name,
-        "inputs": list(origin.inputs),
-        "counts": {
-            "clips": tallies.get("clips", 0),
-            "records": tallies.get("records", 0),
-            "failures": tallies.get("clips", 0) - tallies.get("records", 0),
-            "rows": tallies.get("rows", 0),
-            "hours": num_samples / _SAMPLE_RATE_HZ / 3_600,
-            "padded_clips": tallies.get("padded_clips", 0),
-            "rows_left_out": tallies.get("rows_left_out", 0),
-        },
-        "failures": _below(tallies, "failures/"),
-        "left_out": _below(tallies, "left_out/"),
-        "model": {
-            "uri": origin.model,
-            "fingerprint": model.fingerprint if model else None,
-            "embedding_size": model.embedding_size if model else None,
-            "trained": model.untrained_seed < 0 if model else None,
-            "in_batches": model.in_batches if model else None,
-        },
-        "audio": {
-            "sample_rate_hz": _SAMPLE_RATE_HZ,
-            "patch_samples": origin.patch_samples,
-            "hop_samples": profile.hop_samples,
-            "hop_seconds": profile.hop_samples / _SAMPLE_RATE_HZ,
-            "max_rows": profile.max_rows,
-            "channels": "mean",
-            "resampler": origin.resampler,
-            "decoder": origin.decoder,
-            "short_clips": origin.short_clips,
-        },
-        "rows": {
-            "feature_list": profile.rows_key,
-            "values": "uint8 in bytes" if profile.quantised else "float32",
-        },
+        "profile": origin.profile.name,
+        **({"split": part.folder} if part.folder else {}),
+        "corpus": dict(origin.corpus),
+        "counts": _counts(own, part.num_failures),
+        "failures": _below(own, "failures/"),
+        "left_out": _below(own, "left_out/"),
+        "manifests": [dataclasses.asdict(each) for each in sorted(manifests)],
+        "model": _model_info(origin, models[0] if models else None),
+        "audio": _audio_info(origin, _below(own, "decoders/")),
+        "rows": _rows_info(origin),
+        "labels": {"class_map": class_map},
         "versions": _versions(),
         "shards": [
             {
@@ -166,23 +179,136 @@ def dataset_info(
                 "bytes": shard.sums.num_bytes,
                 "crc32c": f"{shard.crc32c:08x}",
             }
-            for name, shard in shards
+            for name, shard in part.shards
         ],
     }
-    if model and model.untrained_seed >= 0:
-        info["model"]["untrained_seed"] = model.untrained_seed  # type: ignore[index]
-    if origin.pca is not None:
-        uri, sha256 = origin.pca
-        info["rows"]["pca"] = {"uri": uri, "sha256": sha256}  # type: ignore[index]
-        info["rows"]["quantiser"] = "floor((clip(pca, -2, 2) + 2) * 255 / 4)"  # type: ignore[index]
-        info["rows"]["dequantise"] = "q * 4 / 255 + 4 / 512 - 2"  # type: ignore[index]
+    return info
+
+
+def collection_info(infos: Mapping[str, dict[str, Any]], tallies: Tallies) -> dict[str, Any]:
+    """Returns what the `dataset.json` above the folders of splits says.
+
+    Args:
+      infos: Of each split, by the name of its folder: at least one.
+      tallies: Counts; those without a split belong to none.
+    """
+    first = next(iter(infos.values()))
+    alike = ("format", "format_version", "name", "profile", "corpus", "manifests", "model", "rows")
+    own = {name: count for (split, name), count in tallies.items() if not split}
+    decoders: dict[str, int] = {}
+    for info in infos.values():
+        for decoder, count in info["audio"]["decoders"].items():
+            decoders[decoder] = decoders.get(decoder, 0) + count
+    failures = sorted({reason for info in infos.values() for reason in info["failures"]})
+    return {
+        **{key: first[key] for key in alike},
+        "audio": first["audio"] | {"decoders": decoders},
+        "counts": {
+            name: sum(info["counts"][name] for info in infos.values()) for name in first["counts"]
+        },
+        "failures": {
+            reason: sum(info["failures"].get(reason, 0) for info in infos.values())
+            for reason in failures
+        },
+        "left_out": _below(own, "left_out/"),
+        "labels": first["labels"],
+        "versions": first["versions"],
+        "splits": [
+            {"folder": folder, "counts": info["counts"], "shards": info["shards"]}
+            for folder, info in infos.items()
+        ],
+    }
+
+
+def text(info: dict[str, Any]) -> bytes:
+    """Returns an info as the text of its file."""
     return (json.dumps(info, indent=2, ensure_ascii=False) + "\n").encode()
 
 
+def is_split(info: bytes, folder: str) -> bool:
+    """Tells whether this `dataset.json` is that of the split in this folder."""
+    try:
+        parsed = json.loads(info)
+    except ValueError:
+        return False
+    return isinstance(parsed, dict) and parsed.get("split") == folder
+
+
+def _counts(own: Mapping[str, int], num_failures: int) -> dict[str, int | float]:
+    records = own.get("records", 0)
+    return {
+        "clips": records + num_failures,
+        "records": records,
+        "failures": num_failures,
+        "rows": own.get("rows", 0),
+        "hours": own.get("samples", 0) / _SAMPLE_RATE_HZ / 3_600,
+        "padded_clips": own.get("padded_clips", 0),
+        "clipped_clips": own.get("clipped_clips", 0),
+        "rows_left_out": own.get("rows_left_out", 0),
+        "labels_dropped": own.get("labels_dropped", 0),
+    }
+
+
+def _model_info(origin: Origin, model: Any | None) -> dict[str, Any]:
+    info = {
+        "uri": origin.model,
+        "fingerprint": model.fingerprint if model else None,
+        "embedding_size": model.embedding_size if model else None,
+        "trained": model.untrained_seed < 0 if model else None,
+        "in_batches": model.in_batches if model else None,
+    }
+    if model and model.untrained_seed >= 0:
+        info["untrained_seed"] = model.untrained_seed
+    return info
+
+
+def _audio_info(origin: Origin, decoders: dict[str, int]) -> dict[str, Any]:
+    profile = origin.profile
+    return {
+        "sample_rate_hz": _SAMPLE_RATE_HZ,
+        "patch_samples": origin.patch_samples,
+        "hop_samples": profile.hop_samples,
+        "hop_seconds": profile.hop_samples / _SAMPLE_RATE_HZ,
+        "max_rows": profile.max_rows,
+        "channels": origin.channel,
+        "resampler": origin.resampler,
+        "decoder": origin.decoder,
+        "decoders": decoders,
+        "short_clips": origin.short_clips,
+    }
+
+
+def _rows_info(origin: Origin) -> dict[str, Any]:
+    profile = origin.profile
+    info: dict[str, Any] = {
+        "feature_list": profile.rows_key,
+        "values": "uint8 in bytes" if profile.quantised else "float32",
+    }
+    if origin.pca is not None:
+        uri, sha256 = origin.pca
+        info["pca"] = {"uri": uri, "sha256": sha256}
+        info["quantiser"] = "floor((clip(pca, -2, 2) + 2) * 255 / 4)"
+        info["dequantise"] = "q * 4 / 255 + 4 / 512 - 2"
+    return info
+
+
 def is_dataset_file(file: str, name: str) -> bool:
-    """Tells whether a file is named like one of the dataset with the stem `name`."""
-    others = (failure_table_name(name), schema.FILE_NAME, FILE_NAME)
-    return file in others or shard_pattern(name).fullmatch(file) is not None
+    """Tells whether a file is named like one of the dataset with the stem `name`.
+
+    Args:
+      file: Relative to the dataset's folder; it may be in the folder of a split.
+      name: Stem.
+    """
+    *folders, last = file.split("/")
+    if len(folders) > 1 or any(not is_split_folder(folder) for folder in folders):
+        return False
+    others = (failure_table_name(name), schema.FILE_NAME, CLASS_MAP_NAME, FILE_NAME)
+    return last in others or shard_pattern(name).fullmatch(last) is not None
+
+
+def is_split_folder(folder: str) -> bool:
+    """Tells whether a split, or what is in none, may have this folder."""
+    return is_split_name(folder) or folder == UNSPLIT
 
 
 def own_files(info: bytes) -> list[str]:
@@ -195,13 +321,19 @@ def own_files(info: bytes) -> list[str]:
     if not isinstance(parsed, dict) or parsed.get("format") != FORMAT:
         raise ValueError(f"{FILE_NAME} was not written by this program")
     try:
-        names = [str(shard["name"]) for shard in parsed["shards"]]
         name = str(parsed["name"])
+        splits = parsed.get("splits")
+        parts = [("", parsed["shards"])] if splits is None else []
+        parts += [(f"{split['folder']}/", split["shards"]) for split in splits or ()]
+        files = [FILE_NAME]
+        for prefix, shards in parts:
+            others = (failure_table_name(name), schema.FILE_NAME, CLASS_MAP_NAME, FILE_NAME)
+            files += [prefix + file for file in (*(each["name"] for each in shards), *others)]
     except (KeyError, TypeError) as error:
         raise ValueError(f"{FILE_NAME} lacks {error}") from error
-    if any("/" in each or "\\" in each for each in (*names, name)):
-        raise ValueError(f"{FILE_NAME} names files of other folders")
-    return [*names, failure_table_name(name), schema.FILE_NAME, FILE_NAME]
+    if not all(is_dataset_file(file, name) for file in files):
+        raise ValueError(f"{FILE_NAME} names files that are none of a dataset's")
+    return list(dict.fromkeys(files))
 
 
 def _below(tallies: Mapping[str, int], prefix: str) -> dict[str, int]:

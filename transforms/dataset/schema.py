@@ -19,6 +19,9 @@ def schema(profile: Profile) -> bytes:
             _add(proto.feature, key, schema_pb2.FLOAT)
     labels = proto.feature.add(name=profile.labels_key, type=schema_pb2.INT)
     labels.value_count.min = 0
+    for column in profile.columns:
+        feature = proto.feature.add(name=column, type=schema_pb2.BYTES)
+        feature.value_count.min, feature.value_count.max = 0, 1
     sequence = proto.feature.add(name=_SEQUENCE_FEATURES, type=schema_pb2.STRUCT)
     row_type = schema_pb2.BYTES if profile.quantised else schema_pb2.FLOAT
     rows = sequence.struct_domain.feature.add(name=profile.rows_key, type=row_type)

@@ -3,31 +3,42 @@
 Importing TensorFlow takes seconds: only writing a record does it.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from transforms.corpus.clips import Clip
+from transforms.corpus.rows import Decoded
 from transforms.dataset.profiles import Profile
 
 
-def sequence_example(profile: Profile, clip: Clip, end_seconds: float, rows: np.ndarray) -> bytes:
+def sequence_example(
+    profile: Profile, decoded: Decoded, labels: Sequence[int], rows: np.ndarray
+) -> bytes:
     """Returns a serialised record; equal arguments give equal bytes.
 
     Args:
       profile: The layout.
-      clip: Whose record it is.
-      end_seconds: Where the clip ends in its recording.
+      decoded: The clip whose record it is, and where it really ends.
+      labels: Indices, ascending.
       rows: uint8 `[num_rows, 128]` for a quantised profile, else float32
         `[num_rows, embedding_size]`.
     """
     import tensorflow as tf
 
+    clip = decoded.clip
     example = tf.train.SequenceExample()
     context = example.context.feature
     context[profile.id_key].bytes_list.value.append(clip.id.encode())
     if profile.start_key is not None and profile.end_key is not None:
-        context[profile.start_key].float_list.value.append(0.0)
-        context[profile.end_key].float_list.value.append(end_seconds)
-    context[profile.labels_key].int64_list.SetInParent()  # there, and empty: nothing is known
+        context[profile.start_key].float_list.value.append(float(clip.start_seconds))
+        context[profile.end_key].float_list.value.append(decoded.end_seconds)
+    context[profile.labels_key].int64_list.SetInParent()  # there, also where it is empty
+    context[profile.labels_key].int64_list.value.extend(labels)
+    columns = dict(clip.columns)
+    for column in profile.columns:
+        context[column].bytes_list.SetInParent()
+        if column in columns:
+            context[column].bytes_list.value.append(columns[column].encode())
     features = example.feature_lists.feature_list[profile.rows_key].feature
     for row in rows:
         if profile.quantised:

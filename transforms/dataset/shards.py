@@ -22,10 +22,12 @@ class Record:
     Attributes:
       clip_id: Sorts it, and says which shard it is in.
       data: The serialised `SequenceExample`.
+      split: Part of the dataset that it is in.
     """
 
     clip_id: str
     data: bytes
+    split: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,12 +57,14 @@ class Shard:
     """A shard that was written under a temporary name.
 
     Attributes:
+      split: Part of the dataset.
       index: From 0.
       path: Where it is.
       sums: Of what was written.
       crc32c: Of the whole file.
     """
 
+    split: str
     index: int
     path: str
     sums: RecordSums

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
+from transforms.audio.clip_patches import ClipPatches, Cutting
 
 from transforms.audio import decoding
-from transforms.audio.clip_patches import ClipPatches, Cutting
 from transforms.audio.errors import AudioError
 from transforms.corpus.rows import Decoded
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.sounds import blocks_of
 from transforms.audio import decoding
 from transforms.audio.errors import AudioError
 from transforms.corpus.clips import REASONS
@@ -58,8 +59,8 @@ def encoded_as(name: str, num_frames: int, num_channels: int = 1) -> bytes:
 
 def decoded(file: BinaryIO) -> tuple[int, np.ndarray]:
     with decoding.open_recording(file) as recording:
-        blocks = list(recording.blocks())
-        assert recording.num_frames == sum(map(len, blocks))
+        blocks = list(blocks_of(recording))
+        assert recording.position == sum(map(len, blocks))
         assert {block.dtype for block in blocks} == {np.dtype(np.float32)}
         assert {block.ndim for block in blocks} == {1}
         return recording.sample_rate_hz, np.concatenate(blocks)
@@ -133,7 +134,7 @@ def test_blocks_are_together_what_one_read_gives(
     expected, _ = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
     monkeypatch.setattr(decoding, "BLOCK_VALUES", 4_096)
     with decoding.open_recording(io.BytesIO(data)) as recording:
-        blocks = list(recording.blocks())
+        blocks = list(blocks_of(recording))
     assert all(len(block) * num_channels <= 4_096 for block in blocks)
     got = np.concatenate(blocks)
     np.testing.assert_allclose(got, expected.mean(axis=1), rtol=0, atol=1e-6)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.sounds import blocks_of
 from transforms.audio import decoding
 from transforms.audio.errors import AudioError
 
@@ -77,7 +78,7 @@ def encoded(name: str, with_video: bool = False) -> bytes:
 def decoded(data: bytes, name: str = "") -> tuple[int, np.ndarray]:
     suffix = f".{name.rpartition('.')[2]}"
     with decoding.open_recording(io.BytesIO(data), suffix) as recording:
-        return recording.sample_rate_hz, np.concatenate(list(recording.blocks()))
+        return recording.sample_rate_hz, np.concatenate(list(blocks_of(recording)))
 
 
 def reason(data: bytes, name: str = "") -> str:
@@ -179,7 +180,7 @@ def test_a_storage_that_fails_is_not_taken_for_damage(name: str, at: float) -> N
         pytest.raises(OSError, match="Input/output error"),
         decoding.open_recording(Failing(data)) as recording,
     ):
-        list(recording.blocks())
+        list(blocks_of(recording))
 
 
 @pytest.mark.parametrize(
@@ -202,7 +203,7 @@ def test_both_decoders_agree_on_lengths_to_the_sample(
     by_libsndfile = decoded(file.getvalue())[1]
     file.seek(0)
     decoder = decoding.FfmpegDecoder(file, "", "")
-    by_ffmpeg = np.concatenate(list(decoder.blocks(2**20)))[:, 0]
+    by_ffmpeg = decoder.read(2**20)[:, 0]
     assert len(by_libsndfile) == len(by_ffmpeg) == len(tone(rate_hz))
     np.testing.assert_allclose(by_libsndfile, by_ffmpeg, atol=1e-3)
 

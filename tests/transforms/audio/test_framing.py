@@ -1,11 +1,13 @@
 """Patches: where they start, how many there are, and that blocks leave no trace."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.audio.framing import count_patches, cut_patches, padded_patch
+from transforms.audio.framing import PatchCutter, count_patches, padded_patch
 
 PATCH_SAMPLES = 15_600
 HOPS = [15_360, 15_600, 16_000, 20_000]
@@ -20,6 +22,17 @@ def sliced(samples: np.ndarray, patch_samples: int, hop_samples: int) -> list[li
     """Cuts by the definition."""
     starts = range(0, len(samples) - patch_samples + 1, hop_samples)
     return [samples[start : start + patch_samples].tolist() for start in starts]
+
+
+def cut_patches(
+    blocks: Iterable[np.ndarray], patch_samples: int, hop_samples: int, skip: int = 0
+) -> Iterator[np.ndarray]:
+    """Yields what a cutter gives for each block."""
+    cutter = PatchCutter(patch_samples, hop_samples, skip)
+    for block in blocks:
+        patches = cutter.push(block)
+        if len(patches):
+            yield patches
 
 
 def rows_of(blocks: list[np.ndarray], patch_samples: int, hop_samples: int) -> list[list[float]]:
@@ -95,17 +108,30 @@ def test_blocks_near_a_hop_or_a_patch_give_the_patches_of_the_whole(
     assert rows_of(blocks, PATCH_SAMPLES, hop_samples) == expected
 
 
-@pytest.mark.parametrize("hop_samples", HOPS)
-def test_no_empty_array_of_patches_is_given(hop_samples: int) -> None:
-    blocks = np.split(waveform(50_000), range(7, 50_000, 777))
-    parts = list(cut_patches(blocks, PATCH_SAMPLES, hop_samples))
-    assert all(len(part) for part in parts)
-    assert {part.dtype for part in parts} == {np.dtype(np.float32)}
-    assert {part.shape[1:] for part in parts} == {(PATCH_SAMPLES,)}
+def test_a_block_that_fills_no_patch_gives_an_empty_array() -> None:
+    cutter = PatchCutter(5, 3)
+    assert [cutter.push(waveform(number)).shape for number in (0, 4, 1, 2)] == [
+        (0, 5),
+        (0, 5),
+        (1, 5),
+        (0, 5),
+    ]
 
 
-def test_no_block_gives_no_patch() -> None:
-    assert list(cut_patches([], 5, 5)) == []
+@given(
+    num_samples=st.integers(0, 200),
+    hop_samples=st.integers(1, 50),
+    skip=st.integers(0, 120),
+    data=st.data(),
+)
+def test_what_stands_before_the_first_patch_is_skipped(
+    num_samples: int, hop_samples: int, skip: int, data: st.DataObject
+) -> None:
+    samples = waveform(num_samples)
+    cuts = sorted(data.draw(st.lists(st.integers(0, num_samples), max_size=30)))
+    parts = list(cut_patches(np.split(samples, cuts), 7, hop_samples, skip))
+    rows = [patch.tolist() for part in parts for patch in part]
+    assert rows == sliced(samples[skip:], 7, hop_samples)
 
 
 def test_patches_stay_as_they_are_when_the_block_is_filled_anew() -> None:

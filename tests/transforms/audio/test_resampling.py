@@ -1,18 +1,27 @@
 """Resampling in blocks: what one call on the whole recording gives."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import pytest
 import soxr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.audio.resampling import resample
+from transforms.audio.resampling import CONTEXT_SAMPLES, Resampler, num_samples, period
 
 RATES_HZ = [1_000, 8_000, 11_025, 15_999, 16_001, 22_050, 32_000, 44_100, 48_000, 96_000, 768_000]
 
 
 def noise(num_samples: int) -> np.ndarray:
     return np.random.default_rng(7).uniform(-1, 1, num_samples).astype(np.float32)
+
+
+def resample(blocks: Iterable[np.ndarray], sample_rate_hz: int) -> Iterator[np.ndarray]:
+    resampler = Resampler(sample_rate_hz)
+    for block in blocks:
+        yield resampler.push(block)
+    yield resampler.finish()
 
 
 def resampled(blocks: list[np.ndarray], sample_rate_hz: int) -> np.ndarray:
@@ -37,7 +46,7 @@ def test_blocks_cut_anywhere_give_what_one_call_gives(
     samples = noise(num_samples)
     cuts = sorted(data.draw(st.lists(st.integers(0, num_samples), max_size=20)))
     got = resampled(np.split(samples, cuts), sample_rate_hz)
-    expected = soxr.resample(samples, sample_rate_hz, 16_000, quality="HQ")
+    expected = soxr.resample(samples, sample_rate_hz, 16_000, quality="VHQ")
     assert len(got) == len(expected)
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
 
@@ -51,7 +60,8 @@ def test_the_length_in_seconds_stays(sample_rate_hz: int) -> None:
 
 def test_blocks_at_16_khz_pass_unchanged() -> None:
     blocks = np.split(noise(1_000), [0, 1, 500])
-    passed = list(resample(blocks, 16_000))
+    *passed, rest = resample(blocks, 16_000)
+    assert len(rest) == 0
     assert all(got is given for got, given in zip(passed, blocks, strict=True))
 
 
@@ -78,3 +88,30 @@ def test_a_channel_of_an_interleaved_block_is_resampled_like_its_copy() -> None:
     stereo = noise(20_000).reshape(-1, 2)
     got = resampled([stereo[:, 0]], 44_100)
     assert got.tolist() == resampled([stereo[:, 0].copy()], 44_100).tolist()
+
+
+@given(sample_rate_hz=st.sampled_from(RATES_HZ), num_frames=st.integers(0, 30_000))
+def test_the_number_of_samples_is_known_before(sample_rate_hz: int, num_frames: int) -> None:
+    got = resampled([np.zeros(num_frames, np.float32)], sample_rate_hz)
+    assert num_samples(num_frames, sample_rate_hz) == len(got)
+
+
+@pytest.mark.parametrize("sample_rate_hz", [*RATES_HZ, 12_345, 44_101])
+def test_a_later_start_gives_the_same_samples_behind_its_context(sample_rate_hz: int) -> None:
+    samples = noise(4 * sample_rate_hz)
+    whole = resampled([samples], sample_rate_hz)
+    out_period, in_period = period(sample_rate_hz)
+    assert out_period * sample_rate_hz == in_period * 16_000
+    for periods in (1, 16_000 // out_period, 24_000 // out_period):
+        later = resampled([samples[periods * in_period :]], sample_rate_hz)
+        got, expected = later[CONTEXT_SAMPLES:], whole[periods * out_period + CONTEXT_SAMPLES :]
+        assert len(expected) > 16_000
+        np.testing.assert_allclose(got, expected, rtol=0, atol=3e-6 if in_period > 9_999 else 1e-7)
+
+
+@pytest.mark.parametrize("sample_rate_hz", RATES_HZ)
+def test_what_comes_behind_a_context_changes_nothing(sample_rate_hz: int) -> None:
+    samples = noise(3 * sample_rate_hz)
+    whole = resampled([samples], sample_rate_hz)
+    cut = resampled([samples[: 2 * sample_rate_hz]], sample_rate_hz)[: 32_000 - CONTEXT_SAMPLES]
+    np.testing.assert_allclose(cut, whole[: len(cut)], rtol=0, atol=1e-7)

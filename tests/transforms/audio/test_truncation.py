@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.sounds import blocks_of
 from transforms.audio import decoding
 from transforms.audio.errors import AudioError
 
@@ -45,7 +46,7 @@ def encoded(name: str, num_frames: int = NUM_FRAMES, **options: object) -> bytes
 
 def decoded(data: bytes) -> np.ndarray:
     with decoding.open_recording(io.BytesIO(data)) as recording:
-        return np.concatenate(list(recording.blocks()))
+        return np.concatenate(list(blocks_of(recording)))
 
 
 def assert_truncated(data: bytes) -> None:
@@ -108,8 +109,8 @@ def test_the_blocks_before_the_error_are_good(name: str, monkeypatch: pytest.Mon
     blocks: list[np.ndarray] = []
     with decoding.open_recording(io.BytesIO(data[: len(data) * 7 // 10])) as recording:
         with pytest.raises(AudioError):
-            blocks.extend(recording.blocks())
-        num_frames = recording.num_frames
+            blocks.extend(blocks_of(recording))
+        num_frames = recording.position
     good = np.concatenate(blocks)
     assert 4_096 <= len(good) <= num_frames < NUM_FRAMES
     np.testing.assert_allclose(good, whole[: len(good)], rtol=0, atol=1e-6)
@@ -262,7 +263,7 @@ def test_looking_through_a_file_does_not_move_the_decoder(name: str, tmp_path: P
             (tmp_path / "file").open("rb", buffering=buffering) as file,
             decoding.open_recording(file) as recording,
         ):
-            found = np.concatenate(list(recording.blocks()))
+            found = np.concatenate(list(blocks_of(recording)))
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 

@@ -1,0 +1,148 @@
+"""What a run asks for, looked at before it starts: enough to refuse what cannot be meant.
+
+A corpus may be huge: of an input one file is looked for, of a manifest the beginning is read, and
+of many manifests the first ones. The workers read all of them.
+"""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from pipeline.graph import Corpus
+from pipeline.settings import DROP, EmbedSettings, UsageError
+from transforms import storage
+from transforms.audio import decoding
+from transforms.corpus import listing
+from transforms.corpus.clips import Clip, Failure, printable
+from transforms.corpus.labels import (
+    MAX_CLASS_MAP_BYTES,
+    ClassMap,
+    ClassMapError,
+    parse_class_map,
+)
+from transforms.corpus.manifests import segment_names
+from transforms.corpus.manifests.manifest import ManifestOptions, check_manifest
+from transforms.corpus.manifests.segments import check_segments
+from transforms.corpus.manifests.text_lines import ManifestError
+from transforms.find_segments import FindSegments
+
+_NUM_CHECKED = 20
+
+
+def corpus_of(settings: EmbedSettings) -> Corpus:
+    """Returns what the graph needs to know of the corpus.
+
+    Raises:
+      UsageError: Something that was asked for is not there, or is not what it should be.
+    """
+    for path in settings.inputs:
+        _check_input(path)
+    class_map = _class_map(settings.class_map) if settings.class_map is not None else None
+    options = ManifestOptions(
+        format=settings.manifest_format,
+        audio_root=settings.audio_root,
+        known_labels=class_map.__contains__ if class_map else None,
+        raw_formats=decoding.RAW_FORMATS,
+    )
+    _check_manifests(settings, options)
+    find_segments = None
+    if settings.audioset_segments:
+        find_segments = _find_segments(settings)
+    return Corpus(
+        inputs=settings.inputs,
+        manifests=settings.manifests,
+        manifest_options=options,
+        segments=settings.audioset_segments,
+        find_segments=find_segments,
+        class_map=class_map,
+        drop_unknown_labels=settings.unknown_labels == DROP,
+        splits=settings.split,
+    )
+
+
+def _check_input(path: str) -> None:
+    label = f"--input={printable(path)}"
+    try:
+        for limit in (1_000, None):
+            left_out = 0
+            for found in storage.list_input(path, limit):
+                if isinstance(found, Clip | Failure):
+                    return
+                left_out += 1
+    except OSError as error:
+        raise UsageError(f"{label}: cannot be listed: {error}") from error
+    if left_out:
+        raise UsageError(
+            f"{label}: none of its {left_out} files is audio by its suffix"
+            f" ({' '.join(sorted(listing.AUDIO_SUFFIXES))}); name files or a glob to have them"
+            " read all the same"
+        )
+    raise UsageError(f"{label} matches nothing")
+
+
+def _check_manifests(settings: EmbedSettings, options: ManifestOptions) -> None:
+    """Refuses manifests that are none, and columns to keep that none of them has."""
+    all_columns: set[str] = set()
+    are_known = True
+    for flag, uri, file in _first_files("--manifest", settings.manifests):
+        try:
+            columns = check_manifest(file, uri, options)
+        except (ManifestError, OSError) as error:
+            raise UsageError(f"{flag}: {error}") from error
+        if columns is None:  # JSON lines, where each line has its own
+            are_known = False
+        all_columns.update(columns or ())
+    absent = [name for name in settings.keep_columns if name not in all_columns]
+    if are_known and absent:
+        raise UsageError(
+            f"--keep_columns={absent[0]}: no manifest has it (there are:"
+            f" {', '.join(sorted(all_columns))})"
+        )
+
+
+def _find_segments(settings: EmbedSettings) -> FindSegments:
+    assert settings.audio_root is not None  # settings have been checked
+    for flag, _, file in _first_files("--audioset_segments", settings.audioset_segments):
+        try:
+            check_segments(file)
+        except (ManifestError, OSError) as error:
+            raise UsageError(f"{flag}: {error}") from error
+    if settings.audio_name is not None:
+        try:
+            segment_names.check_template(settings.audio_name)
+        except segment_names.TemplateError as error:
+            raise UsageError(f"--audio_name={settings.audio_name}: {error}") from error
+    if not _exists(settings.audio_root):
+        raise UsageError(f"--audio_root={printable(settings.audio_root)} does not exist")
+    return FindSegments(settings.audio_root, settings.audio_name, settings.segments_are_cut)
+
+
+def _exists(folder: str) -> bool:
+    try:
+        return storage.exists(folder)
+    except OSError as error:
+        raise UsageError(f"--audio_root={printable(folder)}: {error}") from error
+
+
+def _first_files(flag: str, patterns: tuple[str, ...]) -> Iterator[tuple[str, str, BinaryIO]]:
+    """Yields the first files of the patterns, opened: flag and value for messages, path, file."""
+    for pattern in patterns:
+        try:
+            files = storage.matching_files(pattern)
+            if not files:
+                raise UsageError(f"{flag}={printable(pattern)} matches nothing")
+            for uri in files[:_NUM_CHECKED]:
+                with storage.open_decompressed(uri) as file:
+                    yield f"{flag}={printable(uri)}", uri, file
+        except OSError as error:
+            raise UsageError(f"{flag}={printable(pattern)} cannot be read: {error}") from error
+
+
+def _class_map(path: str) -> ClassMap:
+    try:
+        with storage.open_to_read(path) as file:
+            data = file.read(MAX_CLASS_MAP_BYTES + 1)
+        if len(data) > MAX_CLASS_MAP_BYTES:
+            raise ClassMapError(f"it has more than {MAX_CLASS_MAP_BYTES} bytes")
+        return parse_class_map(data)
+    except (ClassMapError, OSError) as error:
+        raise UsageError(f"--class_map={printable(path)}: {error}") from error

@@ -1,0 +1,48 @@
+"""Recordings: where one is that a manifest names, and its name wherever it is mounted."""
+
+import pytest
+
+from transforms.corpus.manifests.recording_uris import recording_folder
+
+
+@pytest.mark.parametrize(
+    ("manifest", "audio_root", "written", "uri", "name"),
+    [
+        ("/m/a.csv", None, "b.wav", "/m/b.wav", "b.wav"),
+        ("/m/a.csv", None, "./b//c/../d.wav", "/m/b/d.wav", "b/d.wav"),
+        ("/m/n/a.csv", None, "../b.wav", "/m/b.wav", "../b.wav"),
+        ("a.csv", None, "b.wav", "b.wav", "b.wav"),
+        ("file:///m/a.csv", None, "b.wav", "/m/b.wav", "b.wav"),
+        ("/m/a.csv", "/r", "b.wav", "/r/b.wav", "b.wav"),
+        ("/m/a.csv", "/r/", "file://c/b.wav", "/r/c/b.wav", "c/b.wav"),
+        ("/m/a.csv", "file:///r", "b.wav", "/r/b.wav", "b.wav"),
+        ("/m/a.csv", "/", "b.wav", "/b.wav", "b.wav"),
+        ("/m/a.csv", "r", "b.wav", "r/b.wav", "b.wav"),
+        ("/m/a.csv", "", "b.wav", "/m/b.wav", "b.wav"),
+        ("gs://m/x/a.csv", None, "b.wav", "gs://m/x/b.wav", "b.wav"),
+        ("gs://m/x/a.csv", None, ".//./b/../c.wav", "gs://m/x/b/../c.wav", "c.wav"),
+        ("gs://m/x/a.csv", None, "/b.wav", "/b.wav", "b.wav"),
+        ("/m/a.csv", "s3://r/y/", "b c.wav", "s3://r/y/b c.wav", "b c.wav"),
+        ("/m/a.csv", None, "/m/b.wav", "/m/b.wav", "m/b.wav"),
+        ("/m/a.csv", "/r", "/r/c/../b.wav", "/r/b.wav", "b.wav"),
+        ("/m/a.csv", "/r", "/rest/b.wav", "/rest/b.wav", "rest/b.wav"),
+        ("/m/a.csv", "/r/./s/..", "//r/b.wav", "/r/b.wav", "b.wav"),
+        ("/m/a.csv", "/r", "file:///r/b.wav", "/r/b.wav", "b.wav"),
+        ("/m/a.csv", "gs://r", "gs://r/b.wav", "gs://r/b.wav", "b.wav"),
+        ("/m/a.csv", "gs://r", "gs://rest/b.wav", "gs://rest/b.wav", "gs://rest/b.wav"),
+        ("/m/a.csv", None, "s3://h/../b", "s3://h/../b", "s3://h/../b"),
+        ("/m/a.csv", "gs://r", "gs://r/", "gs://r/", "gs://r/"),
+        ("/m/a.csv", None, "a:b.wav", "/m/a:b.wav", "a:b.wav"),
+        ("/m\udcff/a.csv", None, "b.wav", "/m\udcff/b.wav", "b.wav"),
+    ],
+)
+def test_a_recording_is_found_and_named(
+    manifest: str, audio_root: str | None, written: str, uri: str, name: str
+) -> None:
+    assert recording_folder(manifest, audio_root).find(written) == (uri, name)
+
+
+@pytest.mark.parametrize("written", [".", "./", "././/", "file://", "b/.."])
+def test_what_names_the_folder_itself_is_no_recording(written: str) -> None:
+    with pytest.raises(ValueError, match="names no file"):
+        recording_folder("/m/a.csv", None).find(written)

@@ -1,0 +1,190 @@
+"""The patches of one span: resampled, cut, and counted."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+
+from transforms.audio import decoding, framing, resampling
+from transforms.audio.errors import AudioError
+from transforms.corpus.rows import Decoded, PatchRun
+from transforms.corpus.spans import Cutting, Span
+
+
+class SpanPatches:
+    """The patches of one span, from the blocks of its recording.
+
+    A clip is the frames `[start, end)` of its recording, rounded once, at the recording's own
+    rate; its waveform is what these frames give when they are resampled as if nothing stood around
+    them. A span behind a clip's beginning starts some context before its rows, a whole number of
+    periods behind the clip's start, so that its samples are those of the whole clip.
+
+    Attributes:
+      span: Whose patches they are.
+      first_frame: From here on it wants the recording's frames.
+      end_frame: Up to here; None for the recording's end.
+      num_frames: That came so far.
+    """
+
+    def __init__(
+        self, span: Span, cutting: Cutting, sample_rate_hz: int, num_frames: int | None
+    ) -> None:
+        """Finds out what it takes.
+
+        Args:
+          span: Of a clip.
+          cutting: How clips become patches.
+          sample_rate_hz: Of the recording.
+          num_frames: Length of the recording, if it is known.
+        """
+        self.span = span
+        self._cutting = cutting
+        self._sample_rate_hz = sample_rate_hz
+        self._recording_frames = num_frames
+        self._clip_frame, self._clip_end = self._frames_of_clip()
+        first_sample = span.first_row * cutting.hop_samples
+        out_period, in_period = resampling.period(sample_rate_hz)
+        periods = max(0, first_sample - resampling.CONTEXT_SAMPLES) // out_period
+        # Samples of the clip before the first one that comes here.
+        self._num_samples_before = periods * out_period
+        self.first_frame = self._clip_frame + periods * in_period
+        self.end_frame = self._last_frame_wanted()
+        self.num_frames = 0
+        self._num_samples = 0
+        self._num_rows = 0
+        self._num_rows_left_out = 0
+        self._beginning: list[np.ndarray] = []
+        self._resampler = resampling.Resampler(sample_rate_hz)
+        self._cutter = framing.PatchCutter(
+            cutting.patch_samples, cutting.hop_samples, first_sample - self._num_samples_before
+        )
+
+    def push(self, block: np.ndarray) -> Iterator[PatchRun]:
+        """Takes the next frames from `first_frame` on; yields the patches that are full now.
+
+        Args:
+          block: float32 `[num_frames]`.
+
+        Raises:
+          AudioError: `non_finite` or `over_full_scale`.
+        """
+        first_frame = self.first_frame + self.num_frames
+        decoding.check_values(block, first_frame, self._sample_rate_hz)
+        self.num_frames += len(block)
+        yield from self._cut(self._resampler.push(block))
+
+    def finish(self, decoder: str) -> Iterator[PatchRun | Decoded]:
+        """Yields the last patches and, with the last span of a clip, what the clip is.
+
+        At least one frame must have come. A rest that is too short for a row yields nothing.
+
+        Args:
+          decoder: Name of what decoded it.
+
+        Raises:
+          AudioError: `too_short`, or `decode_error` where rows are missing that the recording's
+            length promises.
+        """
+        yield from self._cut(self._resampler.finish())
+        end_frame = self.first_frame + self.num_frames
+        span = self.span
+        if span.num_rows is not None:
+            if self._num_rows < span.num_rows:
+                seconds = end_frame / self._sample_rate_hz
+                raise AudioError("decode_error", f"it ends too early, after {seconds:.3f} s")
+            return
+        num_rows = span.first_row + self._num_rows
+        if not num_rows and span.is_rest:
+            return
+        padded = not num_rows
+        if padded:
+            yield self._padded()
+        yield self._decoded(num_rows or 1, end_frame, padded, decoder)
+
+    def _frames_of_clip(self) -> tuple[int, int | None]:
+        """Returns where the clip begins and ends, each rounded once."""
+        clip = self.span.clip
+        start = _frame(clip.start_seconds - clip.zero_seconds, self._sample_rate_hz)
+        if clip.end_seconds is None:
+            return start, None
+        return start, _frame(clip.end_seconds - clip.zero_seconds, self._sample_rate_hz)
+
+    def _last_frame_wanted(self) -> int | None:
+        """Returns behind which frame nothing is needed, or None."""
+        num_rows = self.span.num_rows
+        if num_rows is None and self._cutting.max_rows is not None and self._recording_frames:
+            # What is left out is counted by the length, and need not be read.
+            num_rows = self._cutting.max_rows - self.span.first_row
+        if num_rows is None:
+            return self._clip_end
+        out_period, in_period = resampling.period(self._sample_rate_hz)
+        cutting = self._cutting
+        last_row = self.span.first_row + num_rows - 1
+        sample = last_row * cutting.hop_samples + cutting.patch_samples + resampling.CONTEXT_SAMPLES
+        frame = self._clip_frame - (-sample // out_period) * in_period
+        return frame if self._clip_end is None else min(frame, self._clip_end)
+
+    def _cut(self, samples: np.ndarray) -> Iterator[PatchRun]:
+        if self._num_samples < self._cutting.patch_samples:
+            self._beginning.append(samples)
+        self._num_samples += len(samples)
+        patches = self._cutter.push(samples)
+        kept = patches
+        first_row = self.span.first_row + self._num_rows
+        if self.span.num_rows is not None:
+            kept = patches[: self.span.num_rows - self._num_rows]
+        elif self._cutting.max_rows is not None:
+            kept = patches[: self._cutting.max_rows - first_row]
+            self._num_rows_left_out += len(patches) - len(kept)
+        self._num_rows += len(kept)
+        if len(kept):
+            yield PatchRun(self.span.clip.id, first_row, kept)
+
+    def _padded(self) -> PatchRun:
+        patch_samples = self._cutting.patch_samples
+        if not self._cutting.pad_short_clips:
+            raise AudioError(
+                "too_short",
+                f"{self.num_frames / self._sample_rate_hz:.3f} s; a row takes {patch_samples}"
+                f" samples at 16 kHz ({patch_samples / resampling.SAMPLE_RATE_HZ} s), and"
+                " --short_clips is skip",
+            )
+        patch = framing.padded_patch(np.concatenate(self._beginning), patch_samples)
+        return PatchRun(self.span.clip.id, 0, patch)
+
+    def _decoded(self, num_rows: int, end_frame: int, padded: bool, decoder: str) -> Decoded:
+        clip = self.span.clip
+        num_samples = self._num_samples_before + self._num_samples
+        num_left_out = self._num_rows_left_out
+        if end_frame == self.end_frame != self._clip_end:  # by the limit of rows, not to the end
+            assert self._recording_frames is not None
+            end_frame = self._recording_frames
+            if self._clip_end is not None:
+                end_frame = min(end_frame, self._clip_end)
+            num_samples = resampling.num_samples(end_frame - self._clip_frame, self._sample_rate_hz)
+            in_all = framing.count_patches(
+                num_samples, self._cutting.patch_samples, self._cutting.hop_samples
+            )
+            num_left_out = in_all - num_rows
+        clipped = self._clip_end is not None and end_frame < self._clip_end
+        if clip.end_seconds is not None and not clipped:
+            end_seconds = float(clip.end_seconds)
+        else:
+            end = Fraction(end_frame, self._sample_rate_hz) + Fraction(clip.zero_seconds)
+            end_seconds = float(end)
+        return Decoded(
+            clip,
+            num_rows,
+            num_samples,
+            end_seconds,
+            decoder,
+            padded=padded,
+            clipped=clipped,
+            num_rows_left_out=num_left_out,
+        )
+
+
+def _frame(seconds: Decimal, sample_rate_hz: int) -> int:
+    """Returns the frame nearest to a time, the later one of two."""
+    return int((Fraction(seconds) * sample_rate_hz + Fraction(1, 2)) // 1)

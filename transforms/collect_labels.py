@@ -1,0 +1,38 @@
+"""CollectLabels: from clips to the class map of the dataset."""
+
+import dataclasses
+from collections.abc import Iterable
+
+import apache_beam as beam
+from apache_beam import pvalue
+
+from transforms.corpus.clips import Clip
+from transforms.corpus.labels import ClassMap, collected_class_map
+
+
+@dataclasses.dataclass
+class CollectLabels(beam.PTransform):
+    """Numbers the labels of all clips in their order, unless a class map was given.
+
+    Input: `Clip`s. Output: one `ClassMap`, without classes where there are no labels.
+
+    Attributes:
+      class_map: The one that was given.
+    """
+
+    class_map: ClassMap | None = None
+
+    def expand(self, clips: pvalue.PCollection[Clip]) -> pvalue.PCollection[ClassMap]:
+        if self.class_map is not None:
+            return clips.pipeline | beam.Create([self.class_map])
+        return (
+            clips | beam.Map(_labels) | beam.CombineGlobally(_union) | beam.Map(collected_class_map)
+        )
+
+
+def _labels(clip: Clip) -> frozenset[str]:
+    return frozenset(clip.labels)
+
+
+def _union(sets: Iterable[frozenset[str]]) -> frozenset[str]:
+    return frozenset().union(*sets)

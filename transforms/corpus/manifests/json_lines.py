@@ -1,0 +1,95 @@
+"""The lines of a JSON lines file as objects, with exact numbers."""
+
+import json
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+
+from transforms.corpus.manifests.text_lines import TOO_LONG, BadLine, TextLines
+
+MAX_NESTING = 100
+
+# Of a character that is no text: 0, or half of a surrogate pair.
+_SUSPICIOUS_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
+
+
+def read_json_lines(text: TextLines) -> Iterator[tuple[int, dict[str, object] | BadLine]]:
+    """Reads one object a line.
+
+    Args:
+      text: Its lines are taken as objects are.
+
+    Yields:
+      Number of the line, and its object or what is wrong. Numbers with a point or an exponent are
+      `Decimal`. All strings are valid Unicode without zeros. Blank lines are left out.
+    """
+    for number, line in text.lines:
+        if line is None:
+            yield number, BadLine(TOO_LONG)
+        elif line.strip():
+            fault = text.find_fault(line)
+            yield number, BadLine(fault) if fault else _parse(line)
+
+
+def json_text(value: object) -> str:
+    """Writes a value that came out of JSON as JSON again, without spaces."""
+    if isinstance(value, dict):
+        members = (f"{json_text(name)}:{json_text(member)}" for name, member in value.items())
+        return "{" + ",".join(members) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(json_text, value)) + "]"
+    if isinstance(value, Decimal):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _parse(line: str) -> dict[str, object] | BadLine:
+    try:
+        value = _DECODER.decode(line)
+    except json.JSONDecodeError as error:
+        return BadLine(f"not JSON: {error.msg} at character {error.pos + 1}")
+    except RecursionError:
+        return BadLine(f"nested more than {MAX_NESTING} deep")
+    except ArithmeticError:
+        return BadLine("a number has an exponent out of any range")
+    except ValueError as error:
+        return BadLine(str(error))
+    if not isinstance(value, dict):
+        return BadLine("not a JSON object; write one object, {…}, on each line")
+    # Both are rare, and to look through all values would take as long as reading them.
+    if line.count("[") + line.count("{") > MAX_NESTING or _SUSPICIOUS_ESCAPE.search(line):
+        fault = _find_fault(value)
+        return BadLine(fault) if fault else value
+    return value
+
+
+def _find_fault(value: object) -> str:
+    # A stack, not recursion: the value may be nested deeper than Python's own stack.
+    pending = [(value, 0)]
+    while pending:
+        value, depth = pending.pop()
+        if isinstance(value, str) and ("\0" in value or _HALF_A_PAIR.search(value)):
+            return "a string has a zero or half of a surrogate pair"
+        if depth > MAX_NESTING:
+            return f"nested more than {MAX_NESTING} deep"
+        if isinstance(value, dict):
+            pending.extend((name, depth) for name in value)
+            pending.extend((member, depth + 1) for member in value.values())
+        elif isinstance(value, list):
+            pending.extend((member, depth + 1) for member in value)
+    return ""
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a name occurs twice in one object")
+    return members
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is no number")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=Decimal, parse_constant=_refuse)

@@ -1,0 +1,205 @@
+"""One record of a manifest as the clip that it asks for."""
+
+import re
+import reprlib
+from collections.abc import Collection
+from decimal import Decimal
+
+from transforms.corpus.clips import RawFormat
+from transforms.corpus.manifests.columns import Columns
+from transforms.corpus.manifests.json_lines import json_text
+from transforms.corpus.manifests.label_cells import KnownLabels, distinct_labels, split_labels
+from transforms.corpus.manifests.recording_uris import RecordingFolder
+from transforms.corpus.times import seconds
+
+MAX_NAME_CHARACTERS = 4096
+MAX_VALUE_SHOWN = 80
+SAMPLE_RATES_HZ = range(1_000, 768_001)
+NUM_CHANNELS = range(1, 65)
+
+_SPLIT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+# A whole number of Hz comes as 16000.0 out of a data frame with holes.
+_WHOLE = re.compile(r"([0-9]{1,9})(?:\.0{1,9})?")
+
+
+class RowFields:
+    """The values of one record by what they mean. What is wrong with the first wrong one is kept.
+
+    Args:
+      record: Values by name in the manifest.
+      columns: Which ones are there.
+
+    Attributes:
+      reason: That of the first wrong value, one of `clips.REASONS`; empty if there is none.
+      message: For people: its column, the value, and what is allowed.
+    """
+
+    def __init__(self, record: dict[str, object], columns: Columns) -> None:
+        self._record = record
+        self._columns = columns
+        self.reason = ""
+        self.message = ""
+
+    def recording(self, folder: RecordingFolder) -> tuple[str, str]:
+        """Returns uri and name of the recording; both empty if they are wrong."""
+        written = self._record[self._columns.recording]
+        if not isinstance(written, str) or not written.strip():
+            return self._wrong_recording(written, "must be the path or address of a recording")
+        if len(written) > MAX_NAME_CHARACTERS:
+            return self._wrong_recording(written, f"has more than {MAX_NAME_CHARACTERS} characters")
+        try:
+            return folder.find(written)
+        except ValueError as error:
+            return self._wrong_recording(written, str(error))
+
+    def id(self) -> str:
+        """Returns the id, just as it is given; empty if it is wrong or not given."""
+        if "id" not in self._columns.keys:
+            return ""
+        value = self._get("id")
+        text = _text(value)
+        if text and len(text) <= MAX_NAME_CHARACTERS:
+            return text
+        allowed = f"must be text of 1 to {MAX_NAME_CHARACTERS} characters, or a number"
+        self._wrong("id", value, allowed)
+        return ""
+
+    def split(self) -> str:
+        """Returns the part of the dataset; empty if it is wrong or not given."""
+        value = self._get("split")
+        text = "" if value is None else _text(value)
+        if text == "" or (text and _SPLIT.fullmatch(text)):
+            return text
+        allowed = "must be 1 to 100 of a-z, A-Z, 0-9, _, - and ., the first none of - and ."
+        self._wrong("split", value, allowed)
+        return ""
+
+    def times(self) -> tuple[Decimal | None, Decimal | None]:
+        """Returns start and end; None for what is wrong or not given."""
+        if "duration" not in self._columns.keys:
+            name = "offset" if "offset" in self._columns.keys else "start_seconds"
+            start = self._start(name)
+            end = self._time("end_seconds")
+            if end is not None and end <= (start or 0):
+                self._wrong_time("end_seconds", f"must be more than the start, {start or 0}")
+            return start, end
+        start = self._start("offset")
+        duration = self._time("duration")
+        if duration is None:
+            return start, None
+        if duration <= 0:
+            self._wrong_time("duration", "must be more than 0")
+            return start, None
+        try:
+            return start, seconds((start or 0) + duration)
+        except ValueError as error:
+            self._wrong_time("duration", f"must leave the end in range: {error}")
+            return start, None
+
+    def raw_format(self, raw_formats: Collection[str]) -> RawFormat | None:
+        """Returns what the row says of a file without a header; None where it says nothing.
+
+        Args:
+          raw_formats: Names, in small letters, of formats without a header.
+        """
+        name = self._raw_name(raw_formats)
+        if not name:
+            return None
+        rate_hz = self._whole("sample_rate", SAMPLE_RATES_HZ)
+        num_channels = self._whole("channels", NUM_CHANNELS, default=1)
+        return RawFormat(name, rate_hz, num_channels)
+
+    def labels(self, separator: str, is_known: KnownLabels | None) -> tuple[str, ...]:
+        """Returns the labels; none if they are wrong or not given."""
+        value = self._get("labels")
+        if value is None or isinstance(value, str):
+            return split_labels(value or "", separator, is_known)
+        labels = [_text(part) for part in (value if isinstance(value, list) else [value])]
+        if None in labels:
+            self._wrong("labels", value, "must be text, or a list of texts and numbers")
+            return ()
+        return distinct_labels(label for label in labels if label is not None)
+
+    def others(self, raw_formats: Collection[str]) -> tuple[tuple[str, str], ...]:
+        """Returns name and text of what is there and means nothing to us.
+
+        Args:
+          raw_formats: As for `raw_format`; what means something there is none of the others.
+        """
+        is_raw = self._raw_name(raw_formats) != ""
+        names = self._columns.others_of_raw if is_raw else self._columns.others
+        return tuple(
+            (name, value if isinstance(value, str) else json_text(value))
+            for key, name in names
+            if (value := self._record[key]) is not None and value != ""
+        )
+
+    def _raw_name(self, raw_formats: Collection[str]) -> str:
+        value = self._get("format")
+        name = value.strip().casefold() if isinstance(value, str) else ""
+        return name if name in raw_formats else ""
+
+    def _get(self, name: str) -> object:
+        key = self._columns.keys.get(name)
+        return None if key is None else self._record[key]
+
+    def _start(self, name: str) -> Decimal | None:
+        start = self._time(name)
+        if start is not None and start < 0:
+            self._wrong_time(name, "must be 0 or more")
+        return start
+
+    def _time(self, name: str) -> Decimal | None:
+        value = self._get(name)
+        if value is None or value == "" or (isinstance(value, str) and not value.strip()):
+            return None
+        if not isinstance(value, str | int | Decimal):
+            self._wrong_time(name, "must be a number of seconds")
+            return None
+        try:
+            return seconds(value)
+        except ValueError as error:
+            self._note("invalid_time", f"{name}: {error}")
+            return None
+
+    def _whole(self, name: str, allowed: range, default: int = 0) -> int:
+        value = self._get(name)
+        text = "" if value is None else _text(value)
+        if text == "" and default:
+            return default
+        match = _WHOLE.fullmatch(text) if text else None
+        if match and int(match[1]) in allowed:
+            return int(match[1])
+        self._wrong(name, value, f"must be a whole number from {allowed[0]} to {allowed[-1]}")
+        return default
+
+    def _wrong_recording(self, value: object, why: str) -> tuple[str, str]:
+        self._note("invalid_row", _message(self._columns.recording, value, why))
+        return "", ""
+
+    def _wrong_time(self, name: str, why: str) -> None:
+        self._note("invalid_time", _message(self._columns.keys[name], self._get(name), why))
+
+    def _wrong(self, name: str, value: object, why: str) -> None:
+        self._note("invalid_row", _message(self._columns.keys.get(name, name), value, why))
+
+    def _note(self, reason: str, message: str) -> None:
+        if not self.reason:
+            self.reason = reason
+            self.message = message
+
+
+def _text(value: object) -> str | None:
+    """Returns text and numbers as text; None for anything else."""
+    if isinstance(value, str):
+        return value
+    is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
+    return str(value) if is_number else None
+
+
+def _message(column: str, value: object, why: str) -> str:
+    name = column.strip()
+    if value is None or value == "":
+        return f"{name} is empty: it {why}"
+    shown = str(value) if isinstance(value, Decimal) else reprlib.repr(value)
+    return f"{name}={shown[:MAX_VALUE_SHOWN]}: it {why}"

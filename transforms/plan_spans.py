@@ -1,0 +1,106 @@
+"""PlanSpans: from clips to what is read in one pass over a recording."""
+
+import dataclasses
+import itertools
+import os
+import posixpath
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+import apache_beam as beam
+from apache_beam import pvalue
+
+from transforms import storage
+from transforms.audio import decoding
+from transforms.audio.errors import AudioError
+from transforms.corpus.clips import Clip
+from transforms.corpus.spans import (
+    SPAN_ROWS,
+    Cutting,
+    Reading,
+    one_reading,
+    seconds_wanted,
+    spread_readings,
+)
+from transforms.corpus.splits import Splits, with_splits
+
+# A smaller file is decoded within seconds: to look into it twice would cost more than it gains.
+MIN_BYTES_TO_SPREAD = 8 * 2**20
+
+
+@dataclasses.dataclass
+class PlanSpans(beam.PTransform):
+    """Groups clips by recording, and spreads the work on long recordings over the workers.
+
+    Input: `Clip`s, one an id. Output: `Reading`s. Clips of one recording are in one split.
+
+    It is the last shuffle before the audio: only these small records go through it.
+
+    Attributes:
+      cutting: How clips become patches.
+      splits: Shares of the recordings, or None.
+      min_bytes: Size of a file from which on it is looked into, to see whether it can be read in
+        several places at the same time.
+      span_rows: About how many rows of a long recording make a reading.
+    """
+
+    cutting: Cutting
+    splits: Splits | None = None
+    min_bytes: int = MIN_BYTES_TO_SPREAD
+    span_rows: int = SPAN_ROWS
+
+    def expand(self, clips: pvalue.PCollection[Clip]) -> pvalue.PCollection[Reading]:
+        return (
+            clips
+            | beam.Map(_by_recording).with_output_types(tuple[bytes, Clip])
+            | beam.GroupByKey()
+            | beam.ParDo(_PlanFn(self)).with_output_types(Reading)
+            # One recording may give many readings: without it they would stay in one worker.
+            | beam.Reshuffle()
+        )
+
+
+class _PlanFn(beam.DoFn):
+    def __init__(self, plan: PlanSpans) -> None:
+        self._cutting = plan.cutting
+        self._splits = plan.splits
+        self._min_bytes = plan.min_bytes
+        self._span_rows = plan.span_rows
+
+    def process(self, element: tuple[bytes, Iterable[Clip]]) -> Iterator[Reading]:
+        clips = with_splits(element[1], self._splits)
+        by_format = sorted(clips, key=lambda clip: str(clip.raw_format))
+        for _, group in itertools.groupby(by_format, key=lambda clip: clip.raw_format):
+            yield from self._readings(list(group))
+
+    def _readings(self, clips: list[Clip]) -> Iterator[Reading]:
+        seconds = self._length_worth_spreading(clips)
+        if seconds is None:
+            yield one_reading(clips)
+        else:
+            yield from spread_readings(clips, seconds, self._cutting, self._span_rows)
+
+    def _length_worth_spreading(self, clips: list[Clip]) -> Fraction | None:
+        """Returns the length of a recording with more work than one reading's, or None."""
+        wanted = seconds_wanted(clips)
+        if wanted is not None and self._cutting.num_rows(Fraction(wanted)) < 2 * self._span_rows:
+            return None
+        uri = clips[0].uri
+        try:
+            if storage.size(uri) < self._min_bytes:
+                return None
+            with (
+                storage.open_to_read(uri) as file,
+                decoding.open_recording(
+                    file, posixpath.splitext(uri)[1].lower(), clips[0].raw_format
+                ) as recording,
+            ):
+                if recording.num_frames is None:
+                    return None
+                return Fraction(recording.num_frames, recording.sample_rate_hz)
+        except (AudioError, OSError):
+            return None  # decoding will say what is wrong
+
+
+def _by_recording(clip: Clip) -> tuple[bytes, Clip]:
+    return os.fsencode(clip.uri), clip  # Beam's coder for text refuses names that are not UTF-8

@@ -1,0 +1,93 @@
+"""ReadManifests: from manifests to clips."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO
+
+import apache_beam as beam
+from apache_beam import pvalue
+
+from transforms import storage
+from transforms.corpus.clips import Clip, Failure, printable
+from transforms.corpus.manifests.manifest import ManifestOptions, read_manifest
+from transforms.corpus.manifests.text_lines import ManifestError
+
+FAILURES = "failures"
+FACTS = "facts"
+
+
+@dataclasses.dataclass
+class ReadManifests(beam.PTransform):
+    """Reads manifests in the workers, row by row.
+
+    Input: absolute paths and globs as bytes, `os.fsencode`d. Outputs: `clips` (`Clip`), `failures`
+    (`Failure`: rows that ask for nothing that could be, and manifests that are none) and `facts`
+    (`ManifestFacts`, one a manifest that could be read).
+    """
+
+    options: ManifestOptions
+
+    def expand(self, patterns: pvalue.PCollection[bytes]) -> pvalue.DoOutputsTuple:
+        return (
+            patterns
+            | ExpandPatterns()
+            | beam.ParDo(_ReadFn(self.options)).with_outputs(FAILURES, FACTS, main="clips")
+        )
+
+
+@dataclasses.dataclass
+class ExpandPatterns(beam.PTransform):
+    """Turns paths and globs into files, a file to a worker.
+
+    Input and output: absolute paths as bytes. What matches nothing stays as it is, for the reader
+    to say that it is not there.
+    """
+
+    def expand(self, patterns: pvalue.PCollection[bytes]) -> pvalue.PCollection[bytes]:
+        return (
+            patterns
+            | beam.FlatMap(_expanded).with_output_types(bytes)
+            | beam.Distinct()  # a shuffle, which spreads them
+        )
+
+
+class _ReadFn(beam.DoFn):
+    def __init__(self, options: ManifestOptions) -> None:
+        self._options = options
+
+    def process(self, path: bytes) -> Iterator[Any]:
+        def read(file: BinaryIO, uri: str) -> Iterator[Any]:
+            return read_manifest(file, uri, self._options)
+
+        for found in records_of(os.fsdecode(path), read):
+            if isinstance(found, Clip):
+                yield found
+            else:
+                tag = FAILURES if isinstance(found, Failure) else FACTS
+                yield pvalue.TaggedOutput(tag, found)
+
+
+def records_of(uri: str, read: Callable[[BinaryIO, str], Iterator[Any]]) -> Iterator[Any]:
+    """Yields what `read` gives, and a failure where the file as a whole cannot be read."""
+    try:
+        with storage.open_decompressed(uri) as file:
+            yield from read(file, uri)
+    except ManifestError as error:
+        yield _failure(uri, "invalid_manifest", str(error))
+    except FileNotFoundError as error:
+        yield _failure(uri, "not_found", error.strerror or str(error))
+    except OSError as error:
+        yield _failure(uri, "unreadable", error.strerror or str(error))
+
+
+def _expanded(pattern: bytes) -> Iterator[bytes]:
+    try:
+        found = storage.matching_files(os.fsdecode(pattern))
+    except OSError:
+        found = []
+    yield from map(os.fsencode, found) if found else [pattern]
+
+
+def _failure(uri: str, reason: str, message: str) -> Failure:
+    return Failure(printable(uri), uri, "list", reason, message, manifest=printable(uri))

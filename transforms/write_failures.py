@@ -1,0 +1,55 @@
+"""WriteFailures: from failures to sorted parts of the failure tables."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+
+import apache_beam as beam
+from apache_beam import pvalue
+
+from transforms import storage
+from transforms.corpus.clips import Failure
+from transforms.dataset.failure_table import FailureFile, failure_lines
+from transforms.dataset.shards import shard_of
+
+# Most corpora have few failures. Of one with millions no worker holds more than a part.
+_NUM_PARTS = 16
+
+
+@dataclasses.dataclass
+class WriteFailures(beam.PTransform):
+    """Writes failures under temporary names.
+
+    Input: `Failure`s. Output: `FailureFile`s, none where nothing has failed.
+
+    Attributes:
+      folder: Where to; it must be there.
+    """
+
+    folder: str
+
+    def expand(self, failures: pvalue.PCollection[Failure]) -> pvalue.PCollection[FailureFile]:
+        return (
+            failures
+            | beam.Map(_by_part).with_output_types(tuple[tuple[str, int], Failure])
+            | beam.GroupByKey()
+            | beam.ParDo(_WriteFn(self.folder))
+        )
+
+
+class _WriteFn(beam.DoFn):
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def process(self, element: tuple[tuple[str, int], Iterable[Failure]]) -> Iterator[FailureFile]:
+        (split, part), failures = element
+        path = storage.temporary_name(f"{self._folder}/failures-{part:02d}")
+        num_failures = 0
+        with storage.created(path) as file:
+            for line in failure_lines(failures):
+                file.write(line)
+                num_failures += 1
+        yield FailureFile(split, path, num_failures)
+
+
+def _by_part(failure: Failure) -> tuple[tuple[str, int], Failure]:
+    return (failure.split, shard_of(failure.id, _NUM_PARTS)), failure
