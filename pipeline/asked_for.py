@@ -4,8 +4,8 @@ A corpus may be huge: of an input one file is looked for, of a manifest the begi
 of many manifests the first ones. The workers read all of them.
 """
 
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, TypeVar
 
 from pipeline.graph import Corpus
 from pipeline.settings import DROP, EmbedSettings, UsageError
@@ -20,12 +20,14 @@ from transforms.corpus.labels import (
     parse_class_map,
 )
 from transforms.corpus.manifests import segment_names
+from transforms.corpus.manifests.columns import RAW_COLUMNS, UNDERSTOOD
 from transforms.corpus.manifests.manifest import ManifestOptions, check_manifest
 from transforms.corpus.manifests.segments import check_segments
 from transforms.corpus.manifests.text_lines import ManifestError
 from transforms.find_segments import FindSegments
 
 _NUM_CHECKED = 20
+_Found = TypeVar("_Found")
 
 
 def corpus_of(settings: EmbedSettings) -> Corpus:
@@ -81,16 +83,21 @@ def _check_input(path: str) -> None:
 
 def _check_manifests(settings: EmbedSettings, options: ManifestOptions) -> None:
     """Refuses manifests that are none, and columns to keep that none of them has."""
-    all_columns: set[str] = set()
-    are_known = True
-    for flag, uri, file in _first_files("--manifest", settings.manifests):
-        try:
-            columns = check_manifest(file, uri, options)
-        except (ManifestError, OSError) as error:
-            raise UsageError(f"{flag}: {error}") from error
-        if columns is None:  # JSON lines, where each line has its own
-            are_known = False
-        all_columns.update(columns or ())
+    meant = UNDERSTOOD.difference(RAW_COLUMNS)
+    for name in settings.keep_columns:
+        if name.casefold() in meant:
+            raise UsageError(
+                f"--keep_columns={name}: a column of this name says what is asked for and is not"
+                " kept; give it another name"
+            )
+
+    def columns_of(file: BinaryIO, uri: str) -> tuple[str, ...] | None:
+        return check_manifest(file, uri, options)
+
+    found = list(_check_first("--manifest", settings.manifests, columns_of))
+    # Each line of JSON lines has columns of its own, and so has each file that is not looked into.
+    are_known = None not in found and len(found) < _NUM_CHECKED
+    all_columns = {name for columns in found for name in columns or () if name not in meant}
     absent = [name for name in settings.keep_columns if name not in all_columns]
     if are_known and absent:
         raise UsageError(
@@ -101,11 +108,12 @@ def _check_manifests(settings: EmbedSettings, options: ManifestOptions) -> None:
 
 def _find_segments(settings: EmbedSettings) -> FindSegments:
     assert settings.audio_root is not None  # settings have been checked
-    for flag, _, file in _first_files("--audioset_segments", settings.audioset_segments):
-        try:
-            check_segments(file)
-        except (ManifestError, OSError) as error:
-            raise UsageError(f"{flag}: {error}") from error
+
+    def check(file: BinaryIO, _: str) -> None:
+        check_segments(file)
+
+    for _ in _check_first("--audioset_segments", settings.audioset_segments, check):
+        pass
     if settings.audio_name is not None:
         try:
             segment_names.check_template(settings.audio_name)
@@ -123,18 +131,24 @@ def _exists(folder: str) -> bool:
         raise UsageError(f"--audio_root={printable(folder)}: {error}") from error
 
 
-def _first_files(flag: str, patterns: tuple[str, ...]) -> Iterator[tuple[str, str, BinaryIO]]:
-    """Yields the first files of the patterns, opened: flag and value for messages, path, file."""
+def _check_first(
+    flag: str, patterns: tuple[str, ...], check: Callable[[BinaryIO, str], _Found]
+) -> Iterator[_Found]:
+    """Yields what a check, of file and path, finds in the first files of each pattern."""
     for pattern in patterns:
         try:
             files = storage.matching_files(pattern)
             if not files:
                 raise UsageError(f"{flag}={printable(pattern)} matches nothing")
-            for uri in files[:_NUM_CHECKED]:
-                with storage.open_decompressed(uri) as file:
-                    yield f"{flag}={printable(uri)}", uri, file
         except OSError as error:
             raise UsageError(f"{flag}={printable(pattern)} cannot be read: {error}") from error
+        for uri in files[:_NUM_CHECKED]:
+            try:
+                # Inside, as what cannot be decompressed shows while it is read.
+                with storage.open_decompressed(uri) as file:
+                    yield check(file, uri)
+            except (ManifestError, OSError) as error:
+                raise UsageError(f"{flag}={printable(uri)}: {error}") from error
 
 
 def _class_map(path: str) -> ClassMap:

@@ -48,6 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         try:
             parsed, rest = parser.parse_known_args(arguments)
+            wanted = None
+            if parsed.command is not None:
+                _quiet(parsed.verbose)
+            if parsed.command == "embed":
+                wanted = EmbedSettings.from_arguments(parsed)
         except UsageError as error:
             # A flag that is missing may only be misspelt.
             words = sys.argv[1:] if arguments is None else arguments
@@ -55,9 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if parsed.command is None:
             parser.print_help()
             return summary.SUCCESS
-        _quiet(parsed.verbose)
-        if parsed.command == "embed":
-            wanted = EmbedSettings.from_arguments(parsed)
+        if wanted is not None:
             from pipeline import embed
 
             return embed.run(wanted, rest, own_flags, parsed.verbose)

@@ -1,6 +1,7 @@
 """What differs between engines: how a pipeline is made for one, and run."""
 
 import contextlib
+import ctypes
 import difflib
 import os
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from apache_beam.options.pipeline_options import (
     StandardOptions,
 )
 from apache_beam.portability.api import beam_provision_api_pb2
-from apache_beam.runners.portability.fn_api_runner import fn_runner
+from apache_beam.runners.portability.fn_api_runner import fn_runner, worker_handlers
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from apache_beam.runners.runner import PipelineState, create_runner
 
@@ -24,6 +25,10 @@ _LOCAL_DEFAULTS = (
     f"--direct_num_workers={max(2, os.cpu_count() or 1)}",
     "--direct_running_mode=multi_threading",
 )
+
+
+# The parameter of mallopt (malloc.h of glibc).
+_M_ARENA_MAX = -8
 
 
 class JobError(Exception):
@@ -76,7 +81,10 @@ def run(
       Exception: What an engine in this process passes on from a worker.
     """
     runner_name = options.view_as(StandardOptions).runner
-    runner = _local_runner(options) if runner_name in _LOCAL_NAMES else None
+    runner = None
+    if runner_name in _LOCAL_NAMES:
+        _share_one_heap()
+        runner = _local_runner(options)
     pipeline = beam.Pipeline(runner=runner, options=options)
     build(pipeline)
     with contextlib.ExitStack() as stack:
@@ -89,8 +97,23 @@ def run(
         raise JobError(f"{runner_name} ended the job with the state {state}")
 
 
+def _share_one_heap() -> None:
+    """Has all threads of this process allocate from one heap, where the C library is glibc's.
+
+    By default each has its own, and what one has freed there another cannot use: of ten hours of
+    sound 110 MB stayed behind, of 200,000 clips a quarter of the memory.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+
+
 def _local_runner(options: PipelineOptions) -> fn_runner.FnApiRunner:
     """Returns Beam's in-process runner; `DirectRunner` itself tries to download another first."""
+    # Beam's threads hand on what they have written once a second, from another thread that does not
+    # wait for the end of an element: the two halves are then read as garbage, or as other elements
+    # (in 2.77, 100,000 small elements written within 2 s broke one run of two). Without the limit
+    # they hand on by size, between elements.
+    worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = 0
     encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
     # Without this the options do not reach workers in processes of their own.
     provision_info = fn_runner.ExtendedProvisionInfo(

@@ -2,7 +2,8 @@
 
 import dataclasses
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import apache_beam as beam
 from apache_beam import pvalue
@@ -14,6 +15,7 @@ from transforms import (
     find_segments,
     list_clips,
     plan_clips,
+    plan_spans,
     read_manifests,
 )
 from transforms.assemble_clips import AssembleClips
@@ -108,8 +110,8 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         clips | "Clips" >> beam.Flatten() | PlanClips(corpus.class_map, corpus.drop_unknown_labels)
     )
     failures.append(planned[plan_clips.FAILURES])
-    readings = planned.clips | PlanSpans(job.cutting, corpus.splits)
-    decoded = readings | DecodePatches(job.cutting)
+    spread = planned.clips | PlanSpans(job.cutting, corpus.splits)
+    decoded = spread["readings"] | DecodePatches(job.cutting)
     embedded = decoded.patches | EmbedPatches(job.model, job.pca)
     class_map = planned.clips | CollectLabels(corpus.class_map)
     assembled = {
@@ -121,16 +123,21 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     # Everything that was asked for: counted here, where nothing can have been lost yet. Clips that
     # are cut off longer ones are not known before these are decoded.
     is_cut = job.cutting.clip_seconds is not None
-    asked_for = [*failures, decoded[decode_patches.VERDICTS] if is_cut else planned.clips]
-    failed = [*failures, assembled[assemble_clips.FAILURES]] | "Failures" >> beam.Flatten()
+    asked_for = [decoded[decode_patches.VERDICTS] if is_cut else planned.clips, *failures]
+    not_there = spread[plan_spans.FAILURES]
+    if is_cut:
+        asked_for.append(not_there)
+    failed = [*failures, not_there, assembled[assemble_clips.FAILURES]]
+    failed = failed | "Failures" >> beam.Flatten()
+    # Each is summed up by itself: put together before, they would all be kept.
     tallies = (
-        asked_for | "AskedFor" >> beam.Flatten() | "CountClips" >> _one("clips"),
-        readings | "CountReadings" >> _one("readings"),
-        decoded[decode_patches.DONE] | "CountDone" >> _one("readings_done"),
-        planned[plan_clips.TALLIES],
-        assembled[assemble_clips.TALLIES],
-        failed | "CountFailures" >> beam.Map(_failure_tally),
-        listed[list_clips.LEFT_OUT] | "CountLeftOut" >> beam.Map(_left_out_tally),
+        *(each | f"Clips{i}" >> Tally(_clip_tally) for i, each in enumerate(asked_for)),
+        spread["readings"] | "Readings" >> Tally(_reading_tally),
+        decoded[decode_patches.DONE] | "Done" >> Tally(_done_tally),
+        planned[plan_clips.TALLIES] | "Planned" >> Tally(),
+        assembled[assemble_clips.TALLIES] | "Assembled" >> Tally(),
+        failed | "Failed" >> Tally(_failure_tally),
+        listed[list_clips.LEFT_OUT] | "LeftOut" >> Tally(_left_out_tally),
     ) | "Tallies" >> beam.Flatten()
     # Taken off the records at once: behind the number of shards, a side input, they would be kept
     # a second time.
@@ -156,6 +163,24 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
 
 
 @dataclasses.dataclass
+class Tally(beam.PTransform):
+    """Counts.
+
+    Input: anything. Output: `(key, count)`, each key once.
+
+    Attributes:
+      tally: Gives what an element counts for; None for what is a tally already.
+    """
+
+    tally: Callable[[Any], tuple[Any, int]] | None = None
+
+    def expand(self, elements: pvalue.PCollection) -> pvalue.PCollection:
+        if self.tally is not None:
+            elements = elements | beam.Map(self.tally)
+        return elements | beam.CombinePerKey(sum)
+
+
+@dataclasses.dataclass
 class ChooseNumShards(beam.PTransform):
     """Gives `(split, number of shards)`: the one that was asked for, or one that fits the data.
 
@@ -173,8 +198,8 @@ class ChooseNumShards(beam.PTransform):
         return (
             (
                 sums.pipeline | beam.Create([(split, 0) for split in self.splits]),
-                sums | "NumBytes" >> beam.Map(lambda each: (each[1], each[2].num_bytes)),
-                failures | "NoBytes" >> beam.Map(lambda each: (each.split, 0)),
+                sums | "NumBytes" >> Tally(_bytes_of_split),
+                failures | "NoBytes" >> Tally(_no_bytes_of_split),
             )
             | beam.Flatten()
             | beam.CombinePerKey(sum)
@@ -193,8 +218,24 @@ def _split_names(splits: Splits | None) -> list[str]:
     return [name for name, _ in splits.shares] if splits else [""]
 
 
-def _one(name: str) -> beam.PTransform:
-    return beam.Map(lambda _: (("", name), 1)).with_output_types(tuple[tuple[str, str], int])
+def _bytes_of_split(sums: tuple[str, str, RecordSums]) -> tuple[str, int]:
+    return sums[1], sums[2].num_bytes
+
+
+def _no_bytes_of_split(failure: Failure) -> tuple[str, int]:
+    return failure.split, 0
+
+
+def _clip_tally(_: object) -> tuple[tuple[str, str], int]:
+    return ("", "clips"), 1
+
+
+def _reading_tally(_: object) -> tuple[tuple[str, str], int]:
+    return ("", "readings"), 1
+
+
+def _done_tally(_: object) -> tuple[tuple[str, str], int]:
+    return ("", "readings_done"), 1
 
 
 def _failure_tally(failure: Failure) -> tuple[tuple[str, str], int]:

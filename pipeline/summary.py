@@ -14,6 +14,7 @@ WRONG_USE = 2
 TOO_MANY_FAILED = 3
 INTERRUPTED = 130
 
+_MAX_MANIFESTS = 5
 # Errors of the outside world, whose text is all that a user needs; any other is a bug.
 _EXPECTED = (
     "BeamIOError",
@@ -74,8 +75,10 @@ def summary(info: dict[str, Any], folder: str, seconds: float) -> str:
         f" read: {' '.join(each['columns'])}"
         f"{_listed('not read:', each['other_columns'])}"
         f"{_listed('labels separated by', each['label_separator'])}"
-        for each in info["manifests"]
+        for each in info["manifests"][:_MAX_MANIFESTS]
     ]
+    if more := info["manifests"][_MAX_MANIFESTS:]:
+        lines.append(f"          and {len(more)} more manifests: see dataset.json")
     if counts["labels_dropped"]:
         lines.append(f"NOTE: {counts['labels_dropped']} labels are not in the class map: left out")
     if model["trained"] is False:

@@ -63,6 +63,8 @@ class MemoryFileSystem(FileSystem):
         return path in self.objects
 
     def size(self, path: str) -> int:
+        if path not in self.objects:
+            raise BeamIOError(f"nothing at {path}")
         return len(self.objects[path])
 
     def last_updated(self, path: str) -> float:

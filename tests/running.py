@@ -1,10 +1,32 @@
-"""Running a transform on a few elements."""
+"""Running the program, and a transform on a few elements."""
 
+import subprocess
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from pipeline.cli import main
+
+
+def embed(output: Path, *arguments: str | Path) -> int:
+    """Runs `embed` in this process, and returns its exit status."""
+    return main(["embed", "--output", str(output), *map(str, arguments)])
+
+
+def run_program(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Runs the program as a user does, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        **options,
+    )
 
 
 def outputs(transform: beam.PTransform, elements: Iterable[Any], *tags: str) -> list[list[Any]]:

@@ -18,6 +18,7 @@ import soundfile
 from pipeline.cli import main
 from tests import reading
 from tests.memory_filesystem import MemoryFileSystem
+from tests.running import embed, run_program
 from tests.sounds import noise, write_wav
 from tests.stand_in import stand_in_rows
 
@@ -25,22 +26,6 @@ from tests.stand_in import stand_in_rows
 BOUNDARIES = (15_599, 15_600, 30_959, 30_960)
 # 127, 128 and 129 rows, where batches of 128 begin and end.
 BATCH_EDGES = (127 * 15_360 + 240, 128 * 15_360 + 240, 129 * 15_360 + 240)
-
-
-def embed(output: Path, *arguments: str | Path) -> int:
-    return main(["embed", "--output", str(output), *map(str, arguments)])
-
-
-def run_program(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Runs the program as a user does, in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        **options,
-    )
 
 
 def padded(waveform: np.ndarray) -> np.ndarray:
@@ -308,7 +293,7 @@ def test_paths_that_are_not_utf_8(stand_in_model: str, tmp_path: Path) -> None:
     assert embed(output, "--profile=raw", f"--model={stand_in_model}", "--input", f"{odd}/in") == 0
     assert (output / "dataset.json").exists()
     assert (output / "audio-00000-of-00001.tfrecord").stat().st_size > 512
-    assert reading.info(output)["inputs"] == [f"{tmp_path}/caf\\xe9/in"]
+    assert reading.info(output)["corpus"]["inputs"] == [f"{tmp_path}/caf\\xe9/in"]
 
 
 def test_globs_and_files_whose_names_have_glob_characters(

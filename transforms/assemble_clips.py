@@ -10,6 +10,7 @@ from apache_beam import pvalue
 
 from transforms.corpus.clips import Failure
 from transforms.corpus.labels import ClassMap
+from transforms.corpus.packing import unpack
 from transforms.corpus.rows import Decoded, RowRun, join_rows
 from transforms.dataset.profiles import Profile
 from transforms.dataset.sequence_examples import sequence_example
@@ -23,9 +24,9 @@ TALLIES = "tallies"
 class AssembleClips(beam.PTransform):
     """Joins each clip with its rows, and proves that none is missing.
 
-    Input: a dict of `verdicts` (`(clip id, Decoded or Failure)`), `rows` (`(clip id, RowRun)`) and
-    `refusals` (`(clip id, message)`). Outputs: `records` (`Record`) and `failures` (`Failure`),
-    together exactly one a clip, and `tallies` (`((split, name), count)`).
+    Input: a dict of `verdicts` (`(clip id, packed Decoded or Failure)`), `rows`
+    (`(clip id, RowRun)`) and `refusals` (`(clip id, message)`). Outputs: `records` (`Record`) and
+    `failures` (`Failure`), together exactly one a clip, and `tallies` (`((split, name), count)`).
 
     Attributes:
       profile: Layout of the records.
@@ -79,7 +80,7 @@ def _outcome(
     clip_id: str, found: Mapping[str, Iterable[Any]]
 ) -> tuple[Decoded, np.ndarray] | Failure:
     """Returns a clip's record-to-be with all its rows, or why it has none."""
-    verdicts = list(found["verdicts"])
+    verdicts = list(map(unpack, found["verdicts"]))
     # Each span of a clip may have failed; which of them is told must not depend on the order.
     failures = sorted(each for each in verdicts if isinstance(each, Failure))
     if failures:

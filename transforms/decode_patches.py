@@ -11,6 +11,7 @@ from apache_beam import pvalue
 
 from transforms import storage
 from transforms.audio.reading import read_spans
+from transforms.corpus.packing import pack
 from transforms.corpus.rows import Decoded, PatchRun
 from transforms.corpus.spans import Cutting, Reading
 
@@ -23,9 +24,9 @@ class DecodePatches(beam.PTransform):
     """Opens, decodes, mixes, resamples and cuts.
 
     Input: `Reading`s. Outputs: `patches` (`PatchRun`s, to be consumed where they are: never through
-    a shuffle), `verdicts` (`(clip id, Decoded or Failure)`: one a clip, or for a clip of several
-    spans also a failure for each that fails) and `done` (one a reading). A clip that fails in the
-    middle has given patches before.
+    a shuffle), `verdicts` (`(clip id, packed Decoded or Failure)`: one a clip, or for one of
+    several spans also a failure for each that fails) and `done` (one a reading). A clip that fails
+    in the middle has given patches before.
     """
 
     cutting: Cutting
@@ -47,5 +48,5 @@ class _DecodeFn(beam.DoFn):
                 yield found
             else:
                 clip_id = found.clip.id if isinstance(found, Decoded) else found.id
-                yield pvalue.TaggedOutput(VERDICTS, (clip_id, found))
+                yield pvalue.TaggedOutput(VERDICTS, (clip_id, pack(found)))
         yield pvalue.TaggedOutput(DONE, 1)

@@ -9,6 +9,7 @@ from apache_beam import pvalue
 
 from transforms.corpus.clips import Clip, Failure, resolve_duplicates
 from transforms.corpus.labels import ClassMap, with_known_labels
+from transforms.corpus.packing import pack, unpack
 
 FAILURES = "failures"
 TALLIES = "tallies"
@@ -32,7 +33,7 @@ class PlanClips(beam.PTransform):
     def expand(self, clips: pvalue.PCollection[Clip]) -> pvalue.DoOutputsTuple:
         return (
             clips
-            | beam.Map(_keyed).with_output_types(tuple[str, Clip])
+            | beam.Map(_keyed).with_output_types(tuple[str, bytes])
             | beam.GroupByKey()
             | beam.ParDo(_ResolveFn(self)).with_outputs(FAILURES, TALLIES, main="clips")
         )
@@ -43,8 +44,8 @@ class _ResolveFn(beam.DoFn):
         self._class_map = plan.class_map
         self._drop_unknown_labels = plan.drop_unknown_labels
 
-    def process(self, element: tuple[str, Iterable[Clip]]) -> Iterator[Any]:
-        clip, failures = resolve_duplicates(element[1])
+    def process(self, element: tuple[str, Iterable[bytes]]) -> Iterator[Any]:
+        clip, failures = resolve_duplicates(map(unpack, element[1]))
         if self._class_map is None:
             yield clip
         else:
@@ -59,5 +60,5 @@ class _ResolveFn(beam.DoFn):
             yield pvalue.TaggedOutput(FAILURES, failure)
 
 
-def _keyed(clip: Clip) -> tuple[str, Clip]:
-    return clip.id, clip
+def _keyed(clip: Clip) -> tuple[str, bytes]:
+    return clip.id, pack(clip)

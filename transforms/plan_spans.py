@@ -1,11 +1,13 @@
 """PlanSpans: from clips to what is read in one pass over a recording."""
 
 import dataclasses
+import errno
 import itertools
 import os
 import posixpath
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from typing import Any
 
 import apache_beam as beam
 from apache_beam import pvalue
@@ -14,16 +16,19 @@ from transforms import storage
 from transforms.audio import decoding
 from transforms.audio.errors import AudioError
 from transforms.corpus.clips import Clip
+from transforms.corpus.packing import pack, unpack
 from transforms.corpus.spans import (
     SPAN_ROWS,
     Cutting,
     Reading,
     one_reading,
+    pieces,
     seconds_wanted,
     spread_readings,
 )
 from transforms.corpus.splits import Splits, with_splits
 
+FAILURES = "failures"
 # A smaller file is decoded within seconds: to look into it twice would cost more than it gains.
 MIN_BYTES_TO_SPREAD = 8 * 2**20
 
@@ -32,7 +37,8 @@ MIN_BYTES_TO_SPREAD = 8 * 2**20
 class PlanSpans(beam.PTransform):
     """Groups clips by recording, and spreads the work on long recordings over the workers.
 
-    Input: `Clip`s, one an id. Output: `Reading`s. Clips of one recording are in one split.
+    Input: `Clip`s, one an id. Outputs: `readings` (`Reading`) and `failures` (`Failure`: clips
+    whose recording is not there). Clips of one recording are in one split.
 
     It is the last shuffle before the audio: only these small records go through it.
 
@@ -49,15 +55,21 @@ class PlanSpans(beam.PTransform):
     min_bytes: int = MIN_BYTES_TO_SPREAD
     span_rows: int = SPAN_ROWS
 
-    def expand(self, clips: pvalue.PCollection[Clip]) -> pvalue.PCollection[Reading]:
-        return (
+    def expand(self, clips: pvalue.PCollection[Clip]) -> dict[str, pvalue.PCollection]:
+        planned = (
             clips
-            | beam.Map(_by_recording).with_output_types(tuple[bytes, Clip])
+            | beam.Map(_by_recording).with_output_types(tuple[bytes, bytes])
             | beam.GroupByKey()
-            | beam.ParDo(_PlanFn(self)).with_output_types(Reading)
+            | beam.ParDo(_PlanFn(self)).with_outputs(FAILURES, main="planned")
+        )
+        readings = (
+            planned.planned
+            | beam.Map(pack).with_output_types(bytes)
             # One recording may give many readings: without it they would stay in one worker.
             | beam.Reshuffle()
+            | "Unpack" >> beam.Map(unpack).with_output_types(Reading)
         )
+        return {"readings": readings, FAILURES: planned[FAILURES]}
 
 
 class _PlanFn(beam.DoFn):
@@ -67,8 +79,13 @@ class _PlanFn(beam.DoFn):
         self._min_bytes = plan.min_bytes
         self._span_rows = plan.span_rows
 
-    def process(self, element: tuple[bytes, Iterable[Clip]]) -> Iterator[Reading]:
-        clips = with_splits(element[1], self._splits)
+    def process(self, element: tuple[bytes, Iterable[bytes]]) -> Iterator[Any]:
+        clips = list(with_splits(map(unpack, element[1]), self._splits))
+        if storage.is_absent(clips[0].uri):
+            for clip in self._first_pieces(clips):
+                failure = clip.failure("plan", "not_found", os.strerror(errno.ENOENT))
+                yield pvalue.TaggedOutput(FAILURES, failure)
+            return
         by_format = sorted(clips, key=lambda clip: str(clip.raw_format))
         for _, group in itertools.groupby(by_format, key=lambda clip: clip.raw_format):
             yield from self._readings(list(group))
@@ -80,10 +97,16 @@ class _PlanFn(beam.DoFn):
         else:
             yield from spread_readings(clips, seconds, self._cutting, self._span_rows)
 
+    def _first_pieces(self, clips: list[Clip]) -> list[Clip]:
+        seconds = self._cutting.clip_seconds
+        return clips if seconds is None else [next(pieces(clip, seconds)) for clip in clips]
+
     def _length_worth_spreading(self, clips: list[Clip]) -> Fraction | None:
         """Returns the length of a recording with more work than one reading's, or None."""
         wanted = seconds_wanted(clips)
-        if wanted is not None and self._cutting.num_rows(Fraction(wanted)) < 2 * self._span_rows:
+        # The bound on rows is one of each clip, and not of all together.
+        cutting = dataclasses.replace(self._cutting, max_rows=None)
+        if wanted is not None and cutting.num_rows(Fraction(wanted)) < 2 * self._span_rows:
             return None
         uri = clips[0].uri
         try:
@@ -102,5 +125,6 @@ class _PlanFn(beam.DoFn):
             return None  # decoding will say what is wrong
 
 
-def _by_recording(clip: Clip) -> tuple[bytes, Clip]:
-    return os.fsencode(clip.uri), clip  # Beam's coder for text refuses names that are not UTF-8
+def _by_recording(clip: Clip) -> tuple[bytes, bytes]:
+    # Beam's coder for text refuses names that are not UTF-8.
+    return os.fsencode(clip.uri), pack(clip)

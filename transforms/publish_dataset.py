@@ -142,14 +142,13 @@ class _PublishFn(beam.DoFn):
     ) -> list[str]:
         """Writes what stands beside the shards; returns the names."""
         table = failure_table.failure_table_name(self._origin.name)
-        with contextlib.ExitStack() as stack:
-            files = [
-                stack.enter_context(storage.open_to_read(each.path))
-                for each in failures
-                if each.split == part.split
-            ]
-            lines = failure_table.merged_lines(files)
-            storage.write_at_once(self._path(folder, table), lines)
+        paths = [each.path for each in failures if each.split == part.split]
+        # An attempt before this one that came as far as to remove them has written the table.
+        if all(map(storage.exists, paths)):
+            with contextlib.ExitStack() as stack:
+                files = [stack.enter_context(storage.open_to_read(path)) for path in paths]
+                lines = failure_table.merged_lines(files)
+                storage.write_at_once(self._path(folder, table), lines)
         texts = {schema.FILE_NAME: schema.schema(self._origin.profile)}
         if class_map.classes:
             texts[CLASS_MAP_NAME] = class_map.text()

@@ -70,7 +70,7 @@ def list_input(path: str, limit: int | None = None) -> Iterator[Clip | Failure |
         )
         yield from listing.list_paths(listing.glob_root(path), found, explicit=True)
         return
-    if FileSystems.exists(path) and not path.endswith("/"):
+    if _is_object(path) and not path.endswith("/"):
         yield from listing.list_paths(path[: path.rfind("/") + 1], [path], explicit=True)
         return
     root = path.rstrip("/") + "/"
@@ -92,7 +92,7 @@ def matching_files(path: str) -> list[str]:
             return [path]
         found = glob.iglob(path, recursive=True)
         return sorted(each for each in found if not os.path.isdir(each))
-    if FileSystems.exists(path):
+    if _is_object(path):
         return [path]
     return sorted(_match_any(path)) if listing.is_glob(path) else []
 
@@ -109,6 +109,7 @@ def _match_any(pattern: str, limit: int | None = None) -> set[str]:
 
 
 def _match(pattern: str, limit: int | None = None) -> list[str]:
+    _check_storage(pattern)
     (result,) = FileSystems.match([pattern], [limit])
     return [metadata.path for metadata in result.metadata_list]
 
@@ -150,6 +151,11 @@ def _open_remote(path: str) -> BinaryIO:
     return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
 
 
+def _is_object(path: str) -> bool:
+    _check_storage(path)
+    return bool(FileSystems.exists(path))
+
+
 def _check_storage(path: str) -> None:
     try:
         FileSystems.get_filesystem(path)
@@ -162,7 +168,12 @@ def exists(path: str) -> bool:
     """Tells whether a file is there; on this machine a folder as well."""
     if is_local(path):
         return os.path.exists(path)
-    return bool(FileSystems.exists(path)) or bool(list_names(path))
+    return _is_object(path) or bool(list_names(path))
+
+
+def is_absent(path: str) -> bool:
+    """Tells that a file is not there, where that costs nothing: on this machine."""
+    return is_local(path) and not os.path.lexists(path)
 
 
 def make_folder(path: str) -> None:

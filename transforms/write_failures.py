@@ -8,6 +8,7 @@ from apache_beam import pvalue
 
 from transforms import storage
 from transforms.corpus.clips import Failure
+from transforms.corpus.packing import pack, unpack
 from transforms.dataset.failure_table import FailureFile, failure_lines
 from transforms.dataset.shards import shard_of
 
@@ -30,7 +31,7 @@ class WriteFailures(beam.PTransform):
     def expand(self, failures: pvalue.PCollection[Failure]) -> pvalue.PCollection[FailureFile]:
         return (
             failures
-            | beam.Map(_by_part).with_output_types(tuple[tuple[str, int], Failure])
+            | beam.Map(_by_part).with_output_types(tuple[tuple[str, int], bytes])
             | beam.GroupByKey()
             | beam.ParDo(_WriteFn(self.folder))
         )
@@ -40,16 +41,16 @@ class _WriteFn(beam.DoFn):
     def __init__(self, folder: str) -> None:
         self._folder = folder
 
-    def process(self, element: tuple[tuple[str, int], Iterable[Failure]]) -> Iterator[FailureFile]:
+    def process(self, element: tuple[tuple[str, int], Iterable[bytes]]) -> Iterator[FailureFile]:
         (split, part), failures = element
         path = storage.temporary_name(f"{self._folder}/failures-{part:02d}")
         num_failures = 0
         with storage.created(path) as file:
-            for line in failure_lines(failures):
+            for line in failure_lines(map(unpack, failures)):
                 file.write(line)
                 num_failures += 1
         yield FailureFile(split, path, num_failures)
 
 
-def _by_part(failure: Failure) -> tuple[tuple[str, int], Failure]:
-    return (failure.split, shard_of(failure.id, _NUM_PARTS)), failure
+def _by_part(failure: Failure) -> tuple[tuple[str, int], bytes]:
+    return (failure.split, shard_of(failure.id, _NUM_PARTS)), pack(failure)

@@ -1,14 +1,22 @@
 """The command line: what it takes, what it refuses, and how it says so."""
 
+import gzip
+import lzma
 import subprocess
 import sys
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from pipeline import cli
-from pipeline.settings import EmbedSettings
+from pipeline.asked_for import corpus_of
+from pipeline.settings import EmbedSettings, UsageError
 from tests.sounds import noise, write_wav
+from transforms.corpus.labels import ClassMap
+from transforms.corpus.splits import Splits
+from transforms.find_segments import FindSegments
 
 
 @pytest.fixture
@@ -68,6 +76,45 @@ def _refusal(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
         (["stray"], "'stray' belongs to no flag"),
         (["--direct_num_workers", "2", "stray"], "'stray' belongs to no flag"),
         (["--input=/absent/*.wav"], "--input=/absent/*.wav matches nothing"),
+        (["--input=nope://b/a.wav"], "--input=nope://b/a.wav: cannot be listed: no storage is"),
+        (["--manifest="], "--manifest cannot be empty"),
+        (["--audioset_segments="], "--audioset_segments cannot be empty"),
+        (["--audio_root="], "--audio_root cannot be empty"),
+        (["--class_map="], "--class_map cannot be empty"),
+        (["--manifest_format=csv"], "--manifest_format goes with --manifest, which is not given"),
+        (["--manifest_format=xml"], "argument --manifest_format: invalid choice: 'xml'"),
+        (["--keep_columns=x"], "--keep_columns goes with --manifest, which is not given"),
+        (["--audioset_segments=/s"], "--audioset_segments goes with --audio_root, which is not"),
+        (["--audio_root=/a"], "--audio_root goes with --manifest or --audioset_segments, which"),
+        (["--audio_name={id}"], "--audio_name goes with --audioset_segments, which is not given"),
+        (["--segments_are_cut"], "--segments_are_cut goes with --audioset_segments, which is not"),
+        (["--unknown_labels=drop"], "--unknown_labels goes with --class_map, which is not given"),
+        (["--unknown_labels=keep"], "argument --unknown_labels: invalid choice: 'keep'"),
+        (["--class_map=/absent"], "--class_map=/absent: [Errno 2] No such file"),
+        (["--clip_seconds=0.974"], "--clip_seconds=0.974 (allowed: 0.975, one row, to 1000000)"),
+        (["--clip_seconds=-1"], "--clip_seconds=-1 (allowed: 0.975"),
+        (["--clip_seconds=0"], "--clip_seconds=0 (allowed: 0.975"),
+        (["--clip_seconds=1000000.1"], "--clip_seconds=1000000.1 (allowed: 0.975"),
+        (["--clip_seconds=10s"], "argument --clip_seconds: '10s' (allowed: a number of seconds)"),
+        (["--clip_seconds=nan"], "argument --clip_seconds: 'nan' (allowed: a number of seconds)"),
+        (["--channel=0"], "argument --channel: '0' (allowed: mean, left, right, or 1 to 1024)"),
+        (["--channel=1025"], "argument --channel: '1025' (allowed: mean, left"),
+        (["--channel=-1"], "argument --channel: '-1' (allowed: mean, left"),
+        (["--channel=Left"], "argument --channel: 'Left' (allowed: mean, left"),
+        (["--channel=1.5"], "argument --channel: '1.5' (allowed: mean, left"),
+        (["--channel=²"], "argument --channel: '²' (allowed: mean, left"),
+        (["--channel="], "argument --channel: '' (allowed: mean, left"),
+        (["--split=train=0.8,test=0.1"], "argument --split: the shares sum up to 0.9 (allowed: 1)"),
+        (["--split=train=0.8,test=0.3"], "argument --split: the shares sum up to 1.1 (allowed: 1)"),
+        (["--split=a=0.3,b=0.3,c=0.3"], "argument --split: the shares sum up to 0.9 (allowed: 1)"),
+        (["--split=train"], "argument --split: 'train' (allowed: NAME=SHARE with a share from"),
+        (["--split=train=80%"], "argument --split: 'train=80%' (allowed: NAME=SHARE"),
+        (["--split=train=-1"], "argument --split: 'train=-1' (allowed: NAME=SHARE"),
+        (["--split=train=1,test=0"], "argument --split: 'test=0' (allowed: NAME=SHARE"),
+        (["--split="], "argument --split: '' is no name of a split"),
+        (["--split=a=0.5,a=0.5"], "argument --split: 'a' is no name of a split, or is there twice"),
+        (["--split=unsplit=1"], "argument --split: 'unsplit' is no name of a split"),
+        (["--split=../out=1"], "argument --split: '../out' is no name of a split"),
     ],
 )
 def test_wrong_use_is_refused_in_one_line_before_anything_is_made(
@@ -87,9 +134,217 @@ def test_wrong_use_is_refused_in_one_line_before_anything_is_made(
 
 
 def test_a_missing_flag_that_is_misspelt_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--inptu is unknown; did you mean --input?" in _refusal(
-        capsys, "embed", "--inptu", "a", "--output", "b"
+    assert "--outptu is unknown; did you mean --output?" in _refusal(
+        capsys, "embed", "--input", "a", "--outptu", "b"
     )
+
+
+def test_a_run_that_asks_for_nothing_is_refused_with_what_asks_for_something(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert "nothing is asked for: give --input, --manifest or --audioset_segments" in _refusal(
+        capsys, "embed", "--output", "b"
+    )
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, audio: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The working directory, with manifests, segments and class maps, good ones and bad ones."""
+    monkeypatch.chdir(tmp_path)
+    segments = b'# YTID, start_seconds\n-a, 30.000, 40.000, "/m/a"\n'
+    files = {
+        "m.csv": b"uri,speaker,Format\nin/a.wav,ann,wav\n",
+        "m.jsonl": b'{"uri": "in/a.wav"}\n',
+        "no_uri.csv": b"id,labels\na,b\n",
+        "two_uris.csv": b"uri,path\na,b\n",
+        "no_header.csv": b"in/a.wav,ann\nin/b.wav,bob\n",
+        "empty.csv": b"",
+        "array.json": b'[{"uri": "a.wav"}]',
+        "table.parquet": b"PAR1" + bytes(99),
+        "cut.csv.gz": gzip.compress(b"uri\na.wav\n" * 99)[:-9],
+        "plain.csv.gz": b"uri\na.wav\n",
+        "gzipped.csv": gzip.compress(b"uri\na.wav\n"),
+        "segments.csv": segments,
+        "cut.xz": lzma.compress(segments)[:-40],
+        "map.csv": b"index,mid,display_name\n0,/m/a,Speech\n",
+        "no_index.csv": b"mid,display_name\n/m/a,Speech\n",
+        "twice.csv": b"index,mid\n0,/m/a\n0,/m/b\n",
+        "large.csv": b"index,mid\n" + b"9" * 5_000 + b",/m/a\n",
+    }
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "folder.csv").mkdir()
+
+
+SEGMENTS = ("--audioset_segments=segments.csv", "--audio_root=in")
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        (["--manifest=absent.csv"], "--manifest=DIR/absent.csv matches nothing"),
+        (["--manifest=absent*"], "--manifest=DIR/absent* matches nothing"),
+        (["--manifest", "m.csv", "absent.csv"], "--manifest=DIR/absent.csv matches nothing"),
+        (["--manifest=nope://b/m.csv"], "--manifest=nope://b/m.csv cannot be read: no storage is"),
+        (["--manifest=folder.csv"], "--manifest=DIR/folder.csv: [Errno 21] Is a directory"),
+        (["--manifest=in/a.wav"], "--manifest=DIR/in/a.wav: binary, not text: it looks like WAV"),
+        (["--manifest=table.parquet"], "binary, not text: it looks like Parquet; write the table"),
+        (["--manifest=gzipped.csv"], "binary, not text: it looks like gzip; decompress it, or"),
+        (["--manifest=cut.csv.gz"], "--manifest=DIR/cut.csv.gz: cannot be decompressed: "),
+        (["--manifest=plain.csv.gz"], "--manifest=DIR/plain.csv.gz: Not a gzipped file"),
+        (["--manifest=no_uri.csv"], "found columns id, labels: none of them names the recording"),
+        (["--manifest=two_uris.csv"], "found columns uri, path: more than one of them names"),
+        (["--manifest=no_header.csv"], "found columns in/a.wav, ann: none of them names the"),
+        (["--manifest=empty.csv"], "--manifest=DIR/empty.csv: the file is empty; write a header"),
+        (["--manifest=array.json"], "--manifest=DIR/array.json: a JSON array"),
+        (["--manifest=no_*.csv"], "--manifest=DIR/no_header.csv: found columns"),
+        (["--manifest=m.jsonl", "--manifest_format=csv"], "none of them names the recording"),
+        (
+            ["--manifest=m.csv", "--keep_columns=x"],
+            "--keep_columns=x: no manifest has it (there are: Format, speaker)",
+        ),
+        (
+            ["--manifest=m.csv", "--keep_columns", "speaker", "Speaker"],
+            "--keep_columns=Speaker: no",
+        ),
+        (
+            ["--manifest=m.csv", "--keep_columns=uri"],
+            "--keep_columns=uri: a column of this name says what is asked for and is not kept",
+        ),
+        (["--manifest=m.jsonl", "--keep_columns=Split"], "--keep_columns=Split: a column of this"),
+        (
+            ["--manifest=m.csv", "--keep_columns=video_id"],
+            "--keep_columns=video_id: the records have a feature of this name already",
+        ),
+        (
+            ["--manifest=m.jsonl", "--keep_columns=labels"],
+            "--keep_columns=labels: the records have",
+        ),
+        (
+            ["--manifest=m.jsonl", "--keep_columns=audio_embedding"],
+            "a feature of this name already",
+        ),
+        (
+            ["--audioset_segments=absent", "--audio_root=in"],
+            "--audioset_segments=DIR/absent matches nothing",
+        ),
+        (
+            ["--audioset_segments=m.csv", "--audio_root=in"],
+            "--audioset_segments=DIR/m.csv: line 1, the first segment, has 3 cells and not 4",
+        ),
+        (
+            ["--audioset_segments=cut.xz", "--audio_root=in"],
+            "--audioset_segments=DIR/cut.xz: cannot be decompressed: ",
+        ),
+        (
+            ["--audioset_segments=segments.csv", "--audio_root=absent"],
+            "--audio_root=DIR/absent does not exist",
+        ),
+        (
+            ["--audioset_segments=segments.csv", "--audio_root=nope://b/in"],
+            "--audio_root=nope://b/in: no storage is known for nope://",
+        ),
+        (
+            [*SEGMENTS, "--audio_name=a.wav"],
+            "--audio_name=a.wav: it has no {id} (allowed: {id} {st",
+        ),
+        (
+            [*SEGMENTS, "--audio_name="],
+            "--audio_name=: it has no {id} (allowed: {id} {start} {end}",
+        ),
+        (
+            [*SEGMENTS, "--audio_name={id}{x}"],
+            "--audio_name={id}{x}: {x} is unknown (allowed: {id}",
+        ),
+        ([*SEGMENTS, "--audio_name={id}_{}"], "--audio_name={id}_{}: {} is unknown (allowed: {id}"),
+        ([*SEGMENTS, "--audio_name={id"], "--audio_name={id: expected '}' before end of string"),
+        ([*SEGMENTS, "--audio_name={id}_{start:x.y}"], "--audio_name={id}_{start:x.y}: "),
+        ([*SEGMENTS, "--audio_name={id}{end:{id.x}}"], "--audio_name={id}{end:{id.x}}: "),
+        ([*SEGMENTS, "--audio_name={id}*"], "--audio_name={id}*: it names one file; without"),
+        (["--class_map=no_index.csv"], "--class_map=DIR/no_index.csv: its first line is 'mid,disp"),
+        (["--class_map=empty.csv"], "--class_map=DIR/empty.csv: its first line is ''"),
+        (["--class_map=twice.csv"], "--class_map=DIR/twice.csv: the index 0 is there twice"),
+        (["--class_map=large.csv"], "--class_map=DIR/large.csv: line 2: the index '999"),
+        (["--class_map=in/a.wav"], "--class_map=DIR/in/a.wav: it is not CSV in UTF-8"),
+        (["--class_map=nope://b/map.csv"], "--class_map=nope://b/map.csv: no storage is known"),
+        (["--class_map=folder.csv"], "--class_map=DIR/folder.csv: [Errno 21] Is a directory"),
+    ],
+)
+@pytest.mark.usefixtures("corpus")
+def test_a_corpus_that_is_not_as_it_should_be_is_refused_before_anything_is_made(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, model: Path, flags: list[str], why: str
+) -> None:
+    arguments = ["embed", "--profile=raw", f"--model={model}", "--output=out", *flags]
+    if flags[0].startswith("--class_map"):
+        arguments.append("--input=in")
+    refusal = _refusal(capsys, *arguments)
+    assert why in refusal.replace(str(tmp_path), "DIR")
+    assert len(refusal) < 500
+    assert not (tmp_path / "out").exists()
+
+
+def _settings(*flags: str) -> EmbedSettings:
+    parser, _ = cli._parser()
+    return EmbedSettings.from_arguments(
+        parser.parse_args(["embed", "--output=out", "--profile=raw", "--model=model", *flags])
+    )
+
+
+@pytest.mark.usefixtures("corpus", "model")
+def test_a_corpus_that_is_as_it_should_be_is_handed_on_to_the_workers(tmp_path: Path) -> None:
+    asked_for = corpus_of(
+        _settings(
+            *("--input=in", "--manifest=m.*", "--keep_columns", "speaker", "x", *SEGMENTS),
+            *("--class_map=map.csv", "--unknown_labels=drop", "--split=train=0.75,test=0.25"),
+            *("--audio_name={id}_{start}.wav", "--segments_are_cut"),
+        )
+    )
+    assert asked_for.inputs == (f"{tmp_path}/in",)
+    assert asked_for.manifests == (f"{tmp_path}/m.*",)
+    assert asked_for.segments == (f"{tmp_path}/segments.csv",)
+    assert asked_for.find_segments == FindSegments(f"{tmp_path}/in", "{id}_{start}.wav", True)
+    assert asked_for.class_map == ClassMap(((0, "/m/a", "Speech"),))
+    assert asked_for.drop_unknown_labels
+    assert asked_for.splits == Splits((("train", Fraction(3, 4)), ("test", Fraction(1, 4))))
+    options = asked_for.manifest_options
+    assert options.audio_root == f"{tmp_path}/in"
+    assert options.known_labels is not None
+    assert [options.known_labels(label) for label in ("Speech", "/m/a", "x")] == [True, True, False]
+    assert "s16le" in options.raw_formats
+
+
+@pytest.mark.usefixtures("corpus", "model")
+def test_columns_that_a_manifest_may_have_that_is_not_looked_into_are_taken(tmp_path: Path) -> None:
+    for index in range(20):
+        (tmp_path / f"n{index:02}.csv").write_text("uri\na.wav\n")
+    with pytest.raises(
+        UsageError, match=r"--keep_columns=note: no manifest has it \(there are: \)"
+    ):
+        corpus_of(_settings("--manifest=n0*.csv", "--keep_columns=note"))
+    (tmp_path / "n20.csv").write_text("uri,note\na.wav,x\n")
+    asked_for = corpus_of(_settings("--manifest=n*.csv", "--keep_columns=note"))
+    assert asked_for.manifests == (f"{tmp_path}/n*.csv",)
+
+
+@pytest.mark.parametrize(
+    ("flag", "channel"),
+    [("mean", None), ("left", 1), ("right", 2), ("1", 1), ("007", 7), ("1024", 1024)],
+)
+@pytest.mark.usefixtures("corpus", "model")
+def test_a_channel_is_a_name_or_a_number_from_one(flag: str, channel: int | None) -> None:
+    assert _settings("--input=in", f"--channel={flag}").channel == channel
+
+
+@pytest.mark.parametrize("seconds", ["0.975", "1e1", "1000000"])
+@pytest.mark.usefixtures("corpus", "model")
+def test_clips_are_cut_to_exact_lengths_of_at_least_one_row(seconds: str) -> None:
+    assert _settings("--input=in", f"--clip_seconds={seconds}").clip_seconds == Decimal(seconds)
+
+
+@pytest.mark.usefixtures("corpus", "model")
+def test_columns_that_are_kept_are_in_the_layout_once_each() -> None:
+    flags = ("--manifest=m.csv", "--keep_columns", "b", "a", "b", "--keep_columns=c")
+    assert _settings(*flags).layout.columns == ("b", "a", "c")
 
 
 @pytest.mark.parametrize("flag", ["--direct_num_workers=many", "--direct_running_mode=magic"])

@@ -1,9 +1,12 @@
 """Engines."""
 
 import os
+from typing import Any
 
+import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import DirectOptions
+from apache_beam.runners.worker import data_plane
 
 from pipeline import engines
 from pipeline.settings import UsageError
@@ -35,3 +38,24 @@ def test_a_misspelt_flag_is_refused_with_the_nearest_of_ours_and_of_beams() -> N
         engines.beam_options(["--ouput=x"], ["--output"])
     with pytest.raises(UsageError, match=r"--runer is unknown; did you mean --runner\?"):
         engines.beam_options(["--runer=x"], ["--output"])
+
+
+def test_what_a_thread_writes_is_handed_on_between_elements_and_not_by_the_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Beam's stream with a clock cuts elements into halves, which are read as garbage.
+    with_clock = data_plane.TimeBasedBufferingClosableOutputStream
+    made: list[object] = []
+
+    class Noted(with_clock):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            made.append(self)
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr(data_plane, "TimeBasedBufferingClosableOutputStream", Noted)
+
+    def build(pipeline: beam.Pipeline) -> None:
+        _ = pipeline | beam.Create([1, 2]) | beam.Reshuffle() | beam.Map(str)
+
+    engines.run(engines.beam_options([], []), build)
+    assert not made

@@ -1,6 +1,7 @@
 """The output folder, from the launcher's side."""
 
 import json
+import posixpath
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,8 +22,41 @@ DATASET = {
     ),
     "audio-00000-of-00001.tfrecord": "shard",
     "audio-failures.jsonl": "",
+    "class_map.csv": "index,mid,display_name",
     "schema.pbtxt": "schema",
 }
+
+
+def _split(folder: str, split: str | None = None) -> dict[str, str]:
+    """Returns the files of a split; in its folder, unless it is another one's."""
+    description = json.loads(DATASET["dataset.json"]) | {"split": split or folder}
+    files = {**DATASET, "dataset.json": json.dumps(description)}
+    return {f"{folder}/{name}": text for name, text in files.items()}
+
+
+def _foreign(folder: str) -> dict[str, str]:
+    return {f"{folder}/{name}": text for name, text in DATASET.items()}
+
+
+SPLITS = {
+    **_split("train"),
+    **_split("unsplit"),
+    "dataset.json": json.dumps(
+        {
+            "format": "beam-audio-embeddings",
+            "name": "audio",
+            "splits": [
+                {"folder": folder, "shards": [{"name": "audio-00000-of-00001.tfrecord"}]}
+                for folder in ("train", "unsplit")
+            ],
+        }
+    ),
+}
+STAGED = {".audio.incomplete/00000.1.tmp": "half"}
+
+
+def _without_description(files: dict[str, str]) -> dict[str, str]:
+    return {name: text for name, text in files.items() if name != "dataset.json"}
 
 
 @pytest.fixture(params=["local", "mem://bucket/out"])
@@ -33,9 +67,18 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 def _fill(path: str, files: dict[str, str]) -> None:
-    storage.make_folder(path)
     for name, text in files.items():
-        storage.write_at_once(f"{path}/{name}", text.encode())
+        storage.make_folder(posixpath.dirname(f"{path}/{name}"))
+        storage.write_at_once(f"{path}/{name}", [text.encode()])
+
+
+def _as_filled(path: str, files: dict[str, str]) -> bool:
+    """Tells whether a folder holds just these files, as they were."""
+    found = {}
+    for name in storage.list_names(path):
+        with storage.open_to_read(f"{path}/{name}") as file:
+            found[name] = file.read().decode()
+    return found == files
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -66,6 +109,21 @@ def test_an_absent_or_empty_folder_is_taken_and_given_back(path: str, overwrite:
         ({**DATASET, "audio-00003-of-00009.tfrecord": ""}, True, "would replace.*00009"),
         ({"dataset.json": "{}"}, True, "was not written by this program; nothing there is over"),
         ({"dataset.json": "not json"}, True, "nothing there is overwritten"),
+        (SPLITS, False, "holds a dataset already.*--overwrite"),
+        (_split("train"), False, r"is not empty \(5 entries: train/audio-.*--overwrite"),
+        (_split("train"), True, "would replace.*train/audio-00000"),
+        ({**SPLITS, **_split("test")}, True, "would replace.*test/audio-00000"),
+        ({"train/class_map.csv": ""}, True, "would replace.*train/class_map.csv"),
+        (_foreign("train"), True, "would replace.*train/audio-00000"),
+        ({**DATASET, **_foreign("train")}, True, "would replace.*train/audio-00000"),
+        ({**_foreign("train"), **STAGED}, False, r"is not empty \(5 entries: train/"),
+        ({**_foreign("train"), **STAGED}, True, "would replace.*train/audio-00000"),
+        ({**_split("train", "other"), **STAGED}, True, "would replace.*train/audio-00000"),
+        (
+            {"dataset.json": SPLITS["dataset.json"].replace("train", "..")},
+            True,
+            "names files that are none of a dataset's; nothing there is overwritten",
+        ),
     ],
 )
 def test_what_would_be_lost_is_refused_with_the_way_out(
@@ -74,10 +132,19 @@ def test_what_would_be_lost_is_refused_with_the_way_out(
     _fill(path, files)
     with pytest.raises(UsageError, match=why):
         OutputFolder(path, "audio", overwrite).check()
-    assert storage.list_names(path) == sorted(files)
+    assert _as_filled(path, files)
 
 
-@pytest.mark.parametrize("files", [DATASET, {"notes.txt": ""}, {**DATASET, "notes.txt": ""}])
+@pytest.mark.parametrize(
+    "files",
+    [
+        DATASET,
+        {"notes.txt": ""},
+        {**DATASET, "notes.txt": ""},
+        SPLITS,
+        {**SPLITS, "notes.txt": "", "train/notes.txt": "", "mine/notes.txt": ""},
+    ],
+)
 def test_a_run_that_fails_leaves_an_older_dataset_as_it_was(
     path: str, files: dict[str, str]
 ) -> None:
@@ -86,18 +153,77 @@ def test_a_run_that_fails_leaves_an_older_dataset_as_it_was(
     folder.check()
     folder.prepare()
     folder.discard()
-    assert storage.list_names(path) == sorted(files)
+    assert _as_filled(path, files)
 
 
-def test_remains_of_an_interrupted_run_are_cleared_away(path: str) -> None:
-    remains = {name: text for name, text in DATASET.items() if name != "dataset.json"}
-    _fill(path, remains)
-    _fill(f"{path}/.audio.incomplete", {"00000.1.tmp": "half"})
+@pytest.mark.parametrize("files", [DATASET, _split("train") | _split("unsplit"), SPLITS])
+def test_remains_of_an_interrupted_run_are_cleared_away(path: str, files: dict[str, str]) -> None:
+    _fill(path, _without_description(files) | STAGED)
     folder = OutputFolder(path, "audio", False)
     folder.check()
     folder.prepare()
+    # An object storage has no folders, and so no empty ones.
     assert set(storage.list_names(path)) <= {".audio.incomplete"}
     assert storage.list_names(folder.staging) == []
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_remains_of_a_run_with_another_name_are_not_ours(path: str, overwrite: bool) -> None:
+    files = _without_description(DATASET) | STAGED
+    _fill(path, files)
+    with pytest.raises(UsageError, match=r"is not empty|would replace"):
+        OutputFolder(path, "other", overwrite).check()
+    assert _as_filled(path, files)
+
+
+def test_what_is_not_named_like_ours_stays_when_remains_are_cleared_away(path: str) -> None:
+    mine = {"notes.txt": "mine", "train/notes.txt": "mine", "train/other-failures.jsonl": "mine"}
+    _fill(path, _split("train") | mine | STAGED)
+    folder = OutputFolder(path, "audio", True)
+    folder.check()
+    folder.prepare()
+    folder.discard()
+    assert _as_filled(path, mine)
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [_foreign("train"), _split("train", "other"), {**_foreign("train"), "train/x": ""}],
+)
+def test_a_complete_dataset_in_a_folder_inside_is_never_deleted(
+    path: str, inside: dict[str, str]
+) -> None:
+    _fill(path, _without_description(DATASET) | _split("test") | inside | STAGED)
+    folder = OutputFolder(path, "audio", True)
+    with pytest.raises(UsageError, match=r"would replace.*train/"):
+        folder.check()
+    folder.prepare()
+    assert set(storage.list_names(path)) - {".audio.incomplete"} == set(inside)
+    _fill(path, _split("test"))
+    folder.discard()
+    assert _as_filled(path, inside)
+
+
+def test_a_description_inside_that_cannot_be_read_as_one_keeps_its_folder(path: str) -> None:
+    inside = {**_foreign("train"), "train/dataset.json": "no JSON"}
+    _fill(path, inside | _split("test") | STAGED)
+    OutputFolder(path, "audio", False).discard()
+    assert _as_filled(path, inside)
+
+
+def test_what_a_run_with_splits_has_left_is_discarded_with_its_folders(tmp_path: Path) -> None:
+    path = f"{tmp_path}/out"
+    folder = OutputFolder(path, "audio", False)
+    folder.check()
+    folder.prepare()
+    _fill(path, _split("train") | _split("unsplit"))
+    folder.discard()
+    assert not storage.exists(path)
+
+
+def test_a_storage_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"--output=nope://b/out cannot be listed: no storage"):
+        OutputFolder("nope://b/out", "audio", False).check()
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:

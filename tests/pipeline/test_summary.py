@@ -20,10 +20,13 @@ def _info(**changes: Any) -> dict[str, Any]:
             "rows": 80,
             "hours": 0.025,
             "padded_clips": 0,
+            "clipped_clips": 0,
             "rows_left_out": 0,
+            "labels_dropped": 0,
         },
         "failures": {"empty": 2},
         "left_out": {},
+        "manifests": [],
         "model": {"uri": "/m", "trained": True, "in_batches": True},
         "shards": [{"bytes": 100}],
         **changes,
@@ -42,6 +45,67 @@ def test_the_summary_has_counts_reasons_hours_speed_and_places() -> None:
     ):
         assert part in text
     assert "UNTRAINED" not in text
+    for part in ("split ", "manifest ", "NOTE", "padded", "ended by", "beyond"):
+        assert part not in text
+
+
+def test_clips_that_were_padded_or_ended_early_or_lost_rows_or_labels_are_counted() -> None:
+    counts = _info()["counts"] | {
+        "padded_clips": 1,
+        "clipped_clips": 2,
+        "rows_left_out": 3,
+        "labels_dropped": 4,
+    }
+    text = summary.summary(_info(counts=counts, left_out={"hidden": 5, "other": 6}), "/out", 1.0)
+    for part in (
+        ", 0.025 h of audio, 1 clips padded to one row, 2 clips ended by the end of their recording"
+        ", 3 rows beyond the profile left out)\n",
+        "left out  11 files of the folders  (5 hidden, 6 other)\n",
+        "NOTE: 4 labels are not in the class map: left out",
+    ):
+        assert part in text
+
+
+def test_each_split_is_told_and_where_all_of_them_are() -> None:
+    splits = [
+        {
+            "folder": folder,
+            "counts": {"records": records, "failures": failures},
+            "shards": [{"bytes": 100}, {"bytes": 20}],
+        }
+        for folder, records, failures in (("test", 3, 2), ("train", 5, 0))
+    ]
+    info = _info(splits=splits)
+    del info["shards"]
+    text = summary.summary(info, "/o\udcff", 1.0)
+    for part in (
+        "split     test: 3 records, 2 failures\nsplit     train: 5 records, 0 failures\n",
+        "dataset   /o\\xff/{test,train}/audio-*.tfrecord  (4 shards, 240 bytes)",
+        "failed    /o\\xff/{test,train}/audio-failures.jsonl",
+        "about it  /o\\xff/dataset.json",
+    ):
+        assert part in text
+    text = summary.summary(info | {"splits": splits[:1]}, "/out", 1.0)
+    assert "dataset   /out/test/audio-*.tfrecord  (2 shards, 120 bytes)" in text
+
+
+def test_what_of_a_manifest_was_read_and_what_not_is_told() -> None:
+    manifest = {
+        "uri": "/a.csv",
+        "format": "csv",
+        "encoding": "latin-1",
+        "label_separator": ";",
+        "columns": ["uri", "labels"],
+        "other_columns": ["speaker", "note"],
+        "num_rows": 7,
+    }
+    plain = manifest | {"uri": "/b.csv", "label_separator": "", "other_columns": []}
+    text = summary.summary(_info(manifests=[manifest, plain]), "/out", 1.0)
+    assert (
+        "manifest  /a.csv: 7 rows of csv, latin-1; read: uri labels; not read: speaker note;"
+        " labels separated by ;\nmanifest  /b.csv: 7 rows of csv, latin-1; read: uri labels"
+    ) in text
+    assert text.endswith("read: uri labels")
 
 
 def test_an_untrained_model_is_named_as_such() -> None:

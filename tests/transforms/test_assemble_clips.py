@@ -8,13 +8,16 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
-from transforms.assemble_clips import FAILURES, TALLIES, AssembleClips
+from transforms.assemble_clips import FAILURES, TALLIES, AssembleClips, _outcome
 from transforms.corpus.clips import Clip, Failure
+from transforms.corpus.labels import ClassMap
+from transforms.corpus.packing import pack
 from transforms.corpus.rows import Decoded, RowRun
 from transforms.dataset.profiles import PROFILES
 
-A = Clip("a", "/a")
-B = Clip("b", "/b")
+A = Clip("a", "/a", labels=("y", "x"), columns=(("note", "n"),), manifest="/m.csv", line=2)
+B = Clip("b", "/b", split="train")
+LABELS = ClassMap(((3, "x", "x"), (7, "y", "y")))
 ROWS = np.arange(12, dtype=np.float32).reshape(3, 4)
 
 
@@ -25,26 +28,34 @@ def _check(
     refusals: list[Any],
     records: list[str],
     failures: list[tuple[str, str]],
-    tallies: dict[str, int] | None = None,
+    tallies: dict[tuple[str, str], int] | None = None,
 ) -> None:
-    def rows_of(record: Any) -> tuple[str, list[list[float]]]:
+    def content(record: Any) -> tuple[str, str, list[int], list[list[float]]]:
         import tensorflow
 
         example = tensorflow.train.SequenceExample.FromString(record.data)
         features = example.feature_lists.feature_list["audio_embedding"].feature
-        return record.clip_id, [list(row.float_list.value) for row in features]
+        labels = list(example.context.feature["labels"].int64_list.value)
+        rows = [list(row.float_list.value) for row in features]
+        return record.clip_id, record.split, labels, rows
+
+    whole = {
+        "a": ("a", "", [3, 7], ROWS.tolist()),
+        "b": ("b", "train", [], ROWS.tolist()),
+    }
 
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         inputs = {
-            "clips": pipeline | "clips" >> beam.Create([A, B]),
-            "verdicts": pipeline | "verdicts" >> beam.Create(verdicts),
+            "verdicts": pipeline
+            | "verdicts" >> beam.Create([(clip_id, pack(each)) for clip_id, each in verdicts]),
             "rows": pipeline | "rows" >> beam.Create(rows),
             "refusals": pipeline | "refusals" >> beam.Create(refusals),
         }
-        assembled = inputs | AssembleClips(PROFILES["raw"])
+        class_map = pipeline | "class map" >> beam.Create([LABELS])
+        assembled = inputs | AssembleClips(PROFILES["raw"], beam.pvalue.AsSingleton(class_map))
         assert_that(
-            assembled.records | beam.Map(rows_of),
-            equal_to([(clip, ROWS.tolist()) for clip in records]),
+            assembled.records | beam.Map(content),
+            equal_to([whole[clip_id] for clip_id in records]),
             label="records",
         )
         assert_that(
@@ -60,7 +71,8 @@ def _check(
             )
 
 
-DECODED = Decoded(3, 46_320, 2.895, num_rows_left_out=2)
+A_DECODED = Decoded(A, 3, 46_320, 2.895, "libsndfile", num_rows_left_out=2)
+B_DECODED = Decoded(B, 3, 46_320, 2.895, "ffmpeg", clipped=True)
 A_ROWS = [("a", RowRun(2, ROWS[2:])), ("a", RowRun(0, ROWS[:2]))]
 B_ROWS = [("b", RowRun(0, ROWS))]
 
@@ -68,28 +80,74 @@ B_ROWS = [("b", RowRun(0, ROWS))]
 def test_rows_in_any_order_and_rows_that_come_twice_make_one_record_a_clip(tf: Any) -> None:
     _check(
         tf,
-        [("a", DECODED), ("b", DECODED), ("b", DECODED)],
+        [("a", A_DECODED), ("b", B_DECODED), ("b", B_DECODED)],
         [*A_ROWS, *B_ROWS, *A_ROWS],
         [],
         ["a", "b"],
         [],
-        {"rows": 6, "samples": 92_640, "padded_clips": 0, "rows_left_out": 4},
+        {
+            ("", "records"): 1,
+            ("", "rows"): 3,
+            ("", "samples"): 46_320,
+            ("", "rows_left_out"): 2,
+            ("", "decoders/libsndfile"): 1,
+            ("train", "records"): 1,
+            ("train", "rows"): 3,
+            ("train", "samples"): 46_320,
+            ("train", "clipped_clips"): 1,
+            ("train", "decoders/ffmpeg"): 1,
+        },
     )
 
 
+def test_a_clip_that_was_padded_is_counted(tf: Any) -> None:
+    padded = Decoded(A, 3, 100, 0.00625, "libsndfile", padded=True)
+    tallies = {"records": 1, "rows": 3, "samples": 100, "padded_clips": 1}
+    _check(
+        tf,
+        [("a", padded)],
+        A_ROWS,
+        [],
+        ["a"],
+        [],
+        {("", name): count for name, count in (tallies | {"decoders/libsndfile": 1}).items()},
+    )
+
+
+A_CUT = A.failure("decode", "decode_error", "cut")
+
+
 @pytest.mark.parametrize(
-    ("verdict", "rows", "refusals", "reason"),
+    ("verdicts", "rows", "refusals", "reason"),
     [
-        (DECODED, A_ROWS[:1], [], "incomplete"),
-        (DECODED, A_ROWS[1:], [], "incomplete"),
-        (DECODED, [], [], "incomplete"),
-        (None, A_ROWS, [], "incomplete"),
-        (Failure("a", "/a", "decode", "decode_error", "cut"), A_ROWS, [], "decode_error"),
-        (DECODED, A_ROWS, [("a", "NaN")], "model_error"),
+        ([A_DECODED], A_ROWS[:1], [], "incomplete"),
+        ([A_DECODED], A_ROWS[1:], [], "incomplete"),
+        ([A_DECODED], [], [], "incomplete"),
+        ([], A_ROWS, [], "incomplete"),
+        ([A_CUT], A_ROWS, [], "decode_error"),
+        ([A_DECODED, A_CUT], A_ROWS, [], "decode_error"),
+        ([A_DECODED], A_ROWS, [("a", "NaN")], "model_error"),
+        ([A_CUT], A_ROWS, [("a", "NaN")], "decode_error"),
     ],
 )
 def test_a_clip_that_is_not_complete_fails_and_makes_no_record(
-    tf: Any, verdict: Any, rows: list[Any], refusals: list[Any], reason: str
+    tf: Any, verdicts: list[Any], rows: list[Any], refusals: list[Any], reason: str
 ) -> None:
-    verdicts = [("b", DECODED)] + ([("a", verdict)] if verdict else [])
-    _check(tf, verdicts, rows + B_ROWS, refusals, ["b"], [("a", reason)])
+    given = [("b", B_DECODED), *(("a", verdict) for verdict in verdicts)]
+    _check(tf, given, rows + B_ROWS, refusals, ["b"], [("a", reason)])
+
+
+def test_which_of_several_failures_is_told_does_not_depend_on_their_order() -> None:
+    failures = [A.failure("decode", reason, "") for reason in ("non_finite", "decode_error")]
+    for order in (failures, failures[::-1]):
+        found = {"verdicts": map(pack, order), "rows": [], "refusals": []}
+        assert _outcome("a", found) == failures[1]
+
+
+def test_failures_of_embedding_and_assembling_lead_back_to_the_manifest() -> None:
+    for refusals, reason in ((["NaN", "Inf"], "model_error"), ([], "incomplete")):
+        found = {"verdicts": [pack(A_DECODED)], "rows": [], "refusals": refusals}
+        failure = _outcome("a", found)
+        assert isinstance(failure, Failure)
+        assert (failure.uri, failure.reason, failure.columns) == ("/a", reason, A.columns)
+        assert (failure.manifest, failure.line) == ("/m.csv", 2)

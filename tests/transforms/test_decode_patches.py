@@ -1,15 +1,47 @@
 """DecodePatches."""
 
+import os
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from transforms.audio.clip_patches import Cutting
+import pytest
 
+from tests.memory_filesystem import MemoryFileSystem
 from tests.running import outputs
 from tests.sounds import noise, write_wav
-from transforms.corpus.clips import Clip, Failure
-from transforms.corpus.rows import Decoded
-from transforms.decode_patches import VERDICTS, DecodePatches
+from transforms import storage
+from transforms.corpus.clips import Clip, Failure, RawFormat
+from transforms.corpus.packing import unpack
+from transforms.corpus.rows import Decoded, PatchRun
+from transforms.corpus.spans import Cutting, Reading, one_reading, spread_readings
+from transforms.decode_patches import DONE, VERDICTS, DecodePatches
+
+VGGISH = Cutting(15_600, 15_360)
+
+
+def decode(
+    readings: list[Reading], cutting: Cutting = VGGISH
+) -> tuple[dict[str, list[PatchRun]], list[tuple[str, Decoded | Failure]], list[int]]:
+    """Returns the runs of each clip, the verdicts and what says that a reading is done."""
+    runs, verdicts, done = outputs(DecodePatches(cutting), readings, "patches", VERDICTS, DONE)
+    by_clip: dict[str, list[PatchRun]] = {}
+    for run in runs:
+        by_clip.setdefault(run.clip_id, []).append(run)
+    return by_clip, [(clip_id, unpack(verdict)) for clip_id, verdict in verdicts], done
+
+
+def sliced(waveform: np.ndarray) -> np.ndarray:
+    return np.lib.stride_tricks.sliding_window_view(waveform, 15_600)[::15_360]
+
+
+def joined(runs: list[PatchRun]) -> np.ndarray:
+    in_order = sorted(runs, key=lambda run: run.first_row)
+    patches = np.concatenate([run.patches for run in in_order])
+    ends = np.cumsum([len(run.patches) for run in in_order]).tolist()
+    assert [run.first_row for run in in_order] == [0, *ends[:-1]]
+    return patches
 
 
 def test_every_clip_gets_one_verdict_and_the_patches_that_it_promises(tmp_path: Path) -> None:
@@ -18,17 +50,125 @@ def test_every_clip_gets_one_verdict_and_the_patches_that_it_promises(tmp_path: 
     cut = (tmp_path / "good.wav").read_bytes()[:80_000]
     (tmp_path / "cut.wav").write_bytes(cut)
     names = ("good.wav", "short.wav", "cut.wav", "absent.wav")
-    clips = [Clip(name, f"{tmp_path}/{name}") for name in names]
-    runs, verdicts = outputs(DecodePatches(Cutting(15_600, 15_360)), clips, "patches", VERDICTS)
+    clips = {name: Clip(name, f"{tmp_path}/{name}") for name in names}
+    runs, verdicts, done = decode([one_reading([clip]) for clip in clips.values()])
     by_id = dict(verdicts)
     assert len(verdicts) == len(by_id) == 4
-    assert by_id["good.wav"] == Decoded(3, 50_000, 3.125)
-    assert by_id["short.wav"] == Decoded(1, 100, 0.00625, padded=True)
+    assert done == [1] * 4
+    for name, (num_rows, num_samples) in {"good.wav": (3, 50_000), "short.wav": (1, 100)}.items():
+        decoded = by_id[name]
+        assert isinstance(decoded, Decoded)
+        assert decoded == Decoded(
+            clips[name],
+            num_rows,
+            num_samples,
+            num_samples / 16_000,
+            decoded.decoder,
+            padded=name == "short.wav",
+        )
+        assert decoded.decoder.startswith("libsndfile ")
     for name, reason in (("cut.wav", "decode_error"), ("absent.wav", "not_found")):
         failure = by_id[name]
         assert isinstance(failure, Failure)
+        assert (failure.id, failure.uri) == (name, f"{tmp_path}/{name}")
         assert (failure.step, failure.reason) == ("decode", reason)
-    good = [run for run in runs if run.clip_id == "good.wav"]
-    assert [run.first_row for run in good] == [0]
-    expected = np.lib.stride_tricks.sliding_window_view(waveform, 15_600)[::15_360]
-    np.testing.assert_array_equal(np.concatenate([run.patches for run in good]), expected)
+    np.testing.assert_array_equal(joined(runs["good.wav"]), sliced(waveform))
+
+
+def test_a_recording_is_opened_once_for_all_its_clips(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waveform = write_wav(tmp_path / "a.wav", noise(160_000))
+    uri = f"{tmp_path}/a.wav"
+    opened: list[str] = []
+    open_to_read = storage.open_to_read
+
+    def remembering(path: str) -> object:
+        opened.append(path)
+        return open_to_read(path)
+
+    monkeypatch.setattr(storage, "open_to_read", remembering)
+    clips = [Clip(f"{start}", uri, Decimal(start), Decimal(start + 3)) for start in range(7)]
+    runs, verdicts, done = decode([one_reading(clips)])
+    assert opened == [uri]
+    assert done == [1]
+    assert sorted(clip_id for clip_id, _ in verdicts) == [clip.id for clip in clips]
+    for clip in clips:
+        start = int(clip.start_seconds) * 16_000
+        np.testing.assert_array_equal(
+            joined(runs[clip.id]), sliced(waveform[start : start + 48_000])
+        )
+
+
+def test_a_clip_of_several_readings_gets_one_verdict_and_every_row_once(tmp_path: Path) -> None:
+    waveform = write_wav(tmp_path / "a.wav", noise(320_000))
+    clip = Clip("a", f"{tmp_path}/a.wav")
+    readings = list(spread_readings([clip], Fraction(20), VGGISH, 5))
+    assert len(readings) == 4
+    runs, verdicts, done = decode(readings)
+    assert done == [1] * 4
+    ((clip_id, decoded),) = verdicts
+    assert clip_id == "a"
+    assert isinstance(decoded, Decoded)
+    assert (decoded.num_rows, decoded.num_samples) == (20, 320_000)
+    np.testing.assert_array_equal(joined(runs["a"]), sliced(waveform))
+
+
+def test_each_span_that_fails_says_so(tmp_path: Path) -> None:
+    write_wav(tmp_path / "a.wav", noise(320_000))
+    cut = (tmp_path / "a.wav").read_bytes()[:400_044]
+    (tmp_path / "a.wav").write_bytes(cut)
+    clip = Clip("a", f"{tmp_path}/a.wav")
+    _, verdicts, done = decode(list(spread_readings([clip], Fraction(20), VGGISH, 5)))
+    assert done == [1] * 4
+    reasons = [each.reason for _, each in verdicts if isinstance(each, Failure)]
+    assert reasons == ["decode_error"] * len(verdicts)
+    assert 2 <= len(reasons) <= 3, "the first spans are whole"
+
+
+def test_pieces_get_verdicts_of_their_own(tmp_path: Path) -> None:
+    write_wav(tmp_path / "a.wav", noise(100_000))
+    cutting = Cutting(15_600, 15_360, clip_seconds=Decimal(2))
+    readings = [one_reading([Clip("a", f"{tmp_path}/a.wav")])]
+    runs, verdicts, _ = decode(readings, cutting)
+    assert sorted(runs) == sorted(clip_id for clip_id, _ in verdicts) == ["a#0", "a#2", "a#4"]
+    assert {each.clip.id == clip_id for clip_id, each in verdicts} == {True}
+
+
+def test_a_raw_format_and_a_name_that_is_not_utf_8_reach_the_decoder(tmp_path: Path) -> None:
+    samples = noise(16_000)
+    data = (samples * 2**15).astype("<i2").tobytes()
+    uri = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.raw")
+    Path(uri).write_bytes(data)
+    clip = Clip("a", uri, raw_format=RawFormat("s16le", 16_000))
+    runs, ((_, verdict),), _ = decode([one_reading([clip])])
+    assert isinstance(verdict, Decoded)
+    assert verdict.clip == clip
+    np.testing.assert_array_equal(joined(runs["a"]), sliced(samples))
+
+
+def test_the_suffix_tells_a_format_without_a_header_in_any_case(
+    shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Not of this machine: the name of a local file FFmpeg would see by itself.
+    data = (shared / "data/audio/prompt.g722").read_bytes()
+    uris = ("mem://bucket/a.G722", "mem://bucket/a")
+    for uri in uris:
+        monkeypatch.setitem(MemoryFileSystem.objects, uri, data)
+    _, verdicts, _ = decode([one_reading([Clip(uri, uri)]) for uri in uris])
+    by_suffix, without = (dict(verdicts)[uri] for uri in uris)
+    assert isinstance(by_suffix, Decoded)
+    assert by_suffix.num_samples == 2 * len(data)
+    assert isinstance(without, Failure)
+    assert without.reason == "unsupported_format"
+
+
+def test_what_is_no_file_is_unreadable(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "folder.wav").mkdir()
+    names = ("pipe.wav", "folder.wav")
+    _, verdicts, _ = decode([one_reading([Clip(name, f"{tmp_path}/{name}")]) for name in names])
+    assert sorted((name, each.reason) for name, each in verdicts if isinstance(each, Failure)) == [
+        ("folder.wav", "unreadable"),
+        ("pipe.wav", "unreadable"),
+    ]

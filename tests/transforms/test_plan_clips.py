@@ -2,13 +2,18 @@
 
 from tests.running import outputs
 from transforms.corpus.clips import Clip
-from transforms.plan_clips import FAILURES, PlanClips
+from transforms.corpus.labels import ClassMap
+from transforms.plan_clips import FAILURES, TALLIES, PlanClips
+
+MAP = ClassMap(((0, "/m/a", "Speech"), (5, "/m/b", "Music")))
+KNOWN = Clip("known", "/k", labels=("Music", "/m/a"))
+MIXED = Clip("mixed", "/m", labels=("x", "Speech", "y"), split="dev", manifest="/m.csv", line=9)
 
 
 def test_one_clip_an_id_stays_and_the_others_fail() -> None:
     clips = [Clip("a", "/2/a"), Clip("b", "/1/b"), Clip("a", "/1/a"), Clip("a", "/1/a")]
     planned, failures = outputs(PlanClips(), clips, "clips", FAILURES)
-    assert sorted(planned) == [Clip("a", "/1/a"), Clip("b", "/1/b")]
+    assert sorted(planned, key=lambda clip: clip.id) == [Clip("a", "/1/a"), Clip("b", "/1/b")]
     (failure,) = failures
     assert (failure.id, failure.uri, failure.reason) == ("a", "/2/a", "duplicate_id")
     assert "/1/a has the same id" in failure.message
@@ -19,3 +24,40 @@ def test_names_that_are_not_utf_8_pass() -> None:
     planned, failures = outputs(PlanClips(), [clip], "clips", FAILURES)
     assert planned == [clip]
     assert failures == []
+
+
+def test_without_a_class_map_any_label_is_known() -> None:
+    planned, failures, tallies = outputs(PlanClips(), [MIXED], "clips", FAILURES, TALLIES)
+    assert planned == [MIXED]
+    assert failures == tallies == []
+
+
+def test_a_clip_with_labels_that_are_not_in_the_class_map_fails() -> None:
+    planned, failures, tallies = outputs(PlanClips(MAP), [KNOWN, MIXED], "clips", FAILURES, TALLIES)
+    assert planned == [KNOWN]
+    (failure,) = failures
+    assert (failure.id, failure.step, failure.reason) == ("mixed", "plan", "unknown_label")
+    assert (failure.split, failure.manifest, failure.line) == ("dev", "/m.csv", 9)
+    assert tallies == []
+
+
+def test_labels_that_are_not_in_the_class_map_are_dropped_and_counted() -> None:
+    planned, failures, tallies = outputs(
+        PlanClips(MAP, drop_unknown_labels=True), [KNOWN, MIXED], "clips", FAILURES, TALLIES
+    )
+    assert {clip.id: clip.labels for clip in planned} == {
+        "known": ("Music", "/m/a"),
+        "mixed": ("Speech",),
+    }
+    assert failures == []
+    assert tallies == [(("dev", "labels_dropped"), 2)]
+
+
+def test_the_clip_that_is_kept_of_an_id_fails_by_its_own_labels_only() -> None:
+    first, second = Clip("a", "/1", labels=("x",)), Clip("a", "/2", labels=("Speech",))
+    planned, failures = outputs(PlanClips(MAP), [second, first], "clips", FAILURES)
+    assert planned == []
+    assert sorted((failure.uri, failure.reason) for failure in failures) == [
+        ("/1", "unknown_label"),
+        ("/2", "duplicate_id"),
+    ]

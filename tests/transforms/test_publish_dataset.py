@@ -12,19 +12,22 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from tests.memory_filesystem import MemoryFileSystem
 from transforms import storage
 from transforms.corpus.clips import Failure
+from transforms.corpus.labels import ClassMap, collected_class_map
+from transforms.dataset.failure_table import FailureFile, failure_lines
 from transforms.dataset.profiles import PROFILES
 from transforms.dataset.provenance import Origin
 from transforms.dataset.shards import RecordSums, Shard
 from transforms.model.loading import ModelFacts
-from transforms.publish_dataset import PublishDataset
+from transforms.publish_dataset import PublishDataset, _PublishFn
 
 ORIGIN = Origin(
     name="audio",
     profile=PROFILES["audioset"],
-    inputs=("/in",),
+    corpus=(("inputs", ["/in"]),),
     model="/model",
     patch_samples=15_600,
     short_clips="pad",
+    channel="mean",
     pca=("/pca.npz", "abc"),
     resampler="soxr",
     decoder="libsndfile",
@@ -41,34 +44,96 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     MemoryFileSystem.objects.clear()
 
 
-def _publish(folder: str, **changes: Any) -> None:
-    """Publishes two shards, the second one empty, with something changed."""
+def _shard(staging: str, split: str, index: int, data: bytes, sums: RecordSums) -> Shard:
+    path = storage.temporary_name(f"{staging}/{index}")
+    storage.write_at_once(path, [data])
+    return Shard(split, index, path, sums, 0xABC)
+
+
+def _failed(staging: str, *failures: Failure) -> FailureFile:
+    path = storage.temporary_name(f"{staging}/failures")
+    storage.write_at_once(path, failure_lines(failures))
+    return FailureFile(failures[0].split, path, len(failures))
+
+
+def _staging(folder: str) -> str:
     staging = f"{folder}/.audio.incomplete"
     storage.make_folder(staging)
-    shards = []
-    for index, (data, sums) in enumerate([(b"0123456789", SUMS), (b"", RecordSums())]):
-        path = storage.temporary_name(f"{staging}/{index}")
-        with storage.created(path) as file:
-            file.write(data)
-        shards.append(Shard(index, path, sums, 0xABC))
-    with storage.created(storage.temporary_name(f"{staging}/0")) as file:
-        file.write(b"of an attempt that failed")
+    storage.write_at_once(storage.temporary_name(f"{staging}/0"), [b"of an attempt that failed"])
+    return staging
+
+
+def _of_no_split(**tallies: int) -> list[tuple[tuple[str, str], int]]:
+    return [(("", name), count) for name, count in tallies.items()]
+
+
+def _one_part(staging: str, **changes: Any) -> dict[str, Any]:
+    """Returns what publishes two shards, the second one empty, with something changed."""
+    shards = [
+        _shard(staging, "", 0, b"0123456789", SUMS),
+        _shard(staging, "", 1, b"", RecordSums()),
+    ]
     given: dict[str, Any] = {
         "written": shards,
-        "due": [(0, SUMS)],
-        "failures": [FAILURE],
-        "tallies": [("clips", 3), ("records", 2), ("rows", 9), ("failures/empty", 1)],
+        "due": [(("", 0), SUMS)],
+        "failures": [_failed(staging, FAILURE)],
+        "tallies": [*_of_no_split(clips=3, records=2, rows=9), (("", "failures/empty"), 1)],
         "models": [FACTS],
-        "num_shards": [2],
+        "manifests": [],
+        "class_map": [ClassMap(())],
+        "num_shards": [("", 2)],
+    }
+    for name, change in changes.items():
+        given[name] = change(given[name]) if callable(change) else change
+    return given
+
+
+def _splits(staging: str, **changes: Any) -> dict[str, Any]:
+    """Returns what publishes two splits: one of two shards, and one in which everything failed."""
+    given = _one_part(staging)
+    return given | {
+        "written": [
+            *(dataclasses.replace(shard, split="train") for shard in given["written"]),
+            _shard(staging, "test", 0, b"", RecordSums()),
+        ],
+        "due": [(("train", 0), SUMS)],
+        "failures": [
+            _failed(staging, *(dataclasses.replace(FAILURE, id=id, split="test") for id in "ce")),
+            _failed(staging, dataclasses.replace(FAILURE, id="d", split="test")),
+            _failed(staging, dataclasses.replace(FAILURE, split="train")),
+        ],
+        "tallies": [
+            *_of_no_split(clips=6),
+            (("train", "records"), 2),
+            (("train", "failures/empty"), 1),
+            (("test", "failures/empty"), 3),
+        ],
+        "num_shards": [("train", 2), ("test", 1)],
         **changes,
     }
-    if "shards" in given:
-        given["written"] = given.pop("shards")(shards)
+
+
+def _run(folder: str, staging: str, given: dict[str, Any]) -> None:
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         collections = {
             name: pipeline | name >> beam.Create(elements) for name, elements in given.items()
         }
         _ = pipeline | PublishDataset(origin=ORIGIN, folder=folder, staging=staging, **collections)
+
+
+def _publish(folder: str, **changes: Any) -> None:
+    staging = _staging(folder)
+    _run(folder, staging, _one_part(staging, **changes))
+
+
+def _publish_splits(folder: str, **changes: Any) -> None:
+    staging = _staging(folder)
+    _run(folder, staging, _splits(staging, **changes))
+
+
+def _read(path: str) -> Any:
+    with storage.open_to_read(path) as file:
+        return json.loads(file.read())
 
 
 def test_the_dataset_is_complete_and_nothing_temporary_is_left(folder: str) -> None:
@@ -82,10 +147,11 @@ def test_the_dataset_is_complete_and_nothing_temporary_is_left(folder: str) -> N
     ]
     with storage.open_to_read(f"{folder}/audio-00000-of-00002.tfrecord") as file:
         assert file.read() == b"0123456789"
-    with storage.open_to_read(f"{folder}/audio-failures.jsonl") as file:
-        assert json.loads(file.read()) == dataclasses.asdict(FAILURE)
-    with storage.open_to_read(f"{folder}/dataset.json") as file:
-        info = json.loads(file.read())
+    assert _read(f"{folder}/audio-failures.jsonl") == {
+        name: getattr(FAILURE, name) for name in ("id", "uri", "step", "reason", "message")
+    }
+    info = _read(f"{folder}/dataset.json")
+    assert info["labels"] == {"class_map": None}
     assert info["counts"]["clips"] == 3
     assert info["counts"]["failures"] == 1
     assert info["model"]["fingerprint"] == FACTS.fingerprint
@@ -98,12 +164,8 @@ def test_the_dataset_is_complete_and_nothing_temporary_is_left(folder: str) -> N
 def test_a_dataset_in_the_way_is_replaced_and_other_files_stay(folder: str) -> None:
     _publish(folder)
     for name in ("notes.txt", "other-00000-of-00001.tfrecord"):
-        storage.write_at_once(f"{folder}/{name}", b"mine")
-    _publish(
-        folder,
-        shards=lambda shards: [dataclasses.replace(shards[0], sums=SUMS)],
-        num_shards=[1],
-    )
+        storage.write_at_once(f"{folder}/{name}", [b"mine"])
+    _publish(folder, written=lambda shards: shards[:1], num_shards=[("", 1)])
     assert storage.list_names(folder) == [
         "audio-00000-of-00001.tfrecord",
         "audio-failures.jsonl",
@@ -114,25 +176,136 @@ def test_a_dataset_in_the_way_is_replaced_and_other_files_stay(folder: str) -> N
     ]
 
 
+SPLIT_FILES = [
+    "dataset.json",
+    "test/audio-00000-of-00001.tfrecord",
+    "test/audio-failures.jsonl",
+    "test/dataset.json",
+    "test/schema.pbtxt",
+    "train/audio-00000-of-00002.tfrecord",
+    "train/audio-00001-of-00002.tfrecord",
+    "train/audio-failures.jsonl",
+    "train/dataset.json",
+    "train/schema.pbtxt",
+]
+
+
+def test_each_split_is_a_dataset_in_a_folder_of_its_own(folder: str) -> None:
+    _publish_splits(folder)
+    assert storage.list_names(folder) == SPLIT_FILES
+    with storage.open_to_read(f"{folder}/train/audio-00000-of-00002.tfrecord") as file:
+        assert file.read() == b"0123456789"
+    with storage.open_to_read(f"{folder}/test/audio-failures.jsonl") as file:
+        assert [json.loads(line)["id"] for line in file] == ["c", "d", "e"]
+    assert _read(f"{folder}/train/audio-failures.jsonl")["id"] == "b"
+    infos = {split: _read(f"{folder}/{split}/dataset.json") for split in ("train", "test")}
+    assert {name: info["split"] for name, info in infos.items()} == {n: n for n in infos}
+    numbers = ("clips", "records", "failures")
+    assert [infos["train"]["counts"][name] for name in numbers] == [3, 2, 1]
+    assert [infos["test"]["counts"][name] for name in numbers] == [3, 0, 3]
+    whole = _read(f"{folder}/dataset.json")
+    assert [whole["counts"][name] for name in numbers] == [6, 2, 4]
+    assert [part["folder"] for part in whole["splits"]] == ["test", "train"]
+
+
+def test_what_is_in_no_split_stands_in_a_folder_beside_them(folder: str) -> None:
+    staging = _staging(folder)
+    given = _splits(staging)
+    given["written"].append(_shard(staging, "", 0, b"", RecordSums()))
+    given["num_shards"].append(("", 1))
+    given["failures"].append(_failed(staging, dataclasses.replace(FAILURE, id="m.csv:3")))
+    given["tallies"] += [(("", "failures/empty"), 1)]
+    given["tallies"][0] = (("", "clips"), 7)
+    _run(folder, staging, given)
+    assert storage.list_names(folder) == sorted(
+        [*SPLIT_FILES, *(name.replace("test", "unsplit") for name in SPLIT_FILES[1:5])]
+    )
+    assert _read(f"{folder}/unsplit/audio-failures.jsonl")["id"] == "m.csv:3"
+    assert _read(f"{folder}/unsplit/dataset.json")["split"] == "unsplit"
+    assert _read(f"{folder}/dataset.json")["counts"]["clips"] == 7
+
+
+def test_where_all_is_in_splits_nothing_stands_beside_them(tmp_path: Path) -> None:
+    folder = f"{tmp_path}/out"
+    staging = _staging(folder)
+    given = _splits(staging)
+    given["written"].append(_shard(staging, "", 0, b"", RecordSums()))
+    given["num_shards"].append(("", 1))
+    given["tallies"].append((("", "labels_dropped"), 5))
+    _run(folder, staging, given)
+    assert storage.list_names(folder) == SPLIT_FILES
+    assert _read(f"{folder}/dataset.json")["counts"]["labels_dropped"] == 5
+
+
+def test_labels_are_numbered_beside_every_shard(tmp_path: Path) -> None:
+    class_map = collected_class_map(["speech", "a,b"])
+    _publish(f"{tmp_path}/one", class_map=[class_map])
+    _publish_splits(f"{tmp_path}/two", class_map=[class_map])
+    for folder in ("one", "two/train", "two/test"):
+        assert (tmp_path / folder / "class_map.csv").read_bytes() == class_map.text()
+    for folder in ("one", "two", "two/train"):
+        assert _read(f"{tmp_path}/{folder}/dataset.json")["labels"] == {
+            "class_map": "class_map.csv"
+        }
+
+
+def test_datasets_with_and_without_splits_take_each_others_place(folder: str) -> None:
+    mine = ["train/mine.txt", "validation/mine.txt"]
+    _publish_splits(folder, class_map=[collected_class_map(["a"])])
+    for name in mine:
+        storage.make_folder(f"{folder}/validation")
+        storage.write_at_once(f"{folder}/{name}", [b"mine"])
+    _publish(folder)
+    assert storage.list_names(folder) == [
+        "audio-00000-of-00002.tfrecord",
+        "audio-00001-of-00002.tfrecord",
+        "audio-failures.jsonl",
+        "dataset.json",
+        "schema.pbtxt",
+        *mine,
+    ]
+    _publish_splits(folder)
+    assert storage.list_names(folder) == sorted(SPLIT_FILES + mine)
+
+
+def test_publishing_again_after_all_was_published_changes_nothing(folder: str) -> None:
+    staging = _staging(folder)
+    given = _splits(staging)
+    as_dicts = {name: dict(given[name]) for name in ("due", "tallies", "num_shards")}
+    (class_map,) = given["class_map"]
+    texts = []
+    for _ in range(2):
+        texts += _PublishFn(ORIGIN, folder, staging).process(
+            None, **given | as_dicts | {"class_map": class_map}
+        )
+        assert storage.list_names(folder) == SPLIT_FILES
+        with storage.open_to_read(f"{folder}/test/audio-failures.jsonl") as file:
+            assert len(file.read().splitlines()) == 3
+    assert texts[0] == texts[1]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
-        {"tallies": [("clips", 4), ("records", 2)]},
-        {"tallies": [("clips", 2), ("records", 1)]},
-        {"failures": []},
-        {"failures": [FAILURE, FAILURE]},
-        {"num_shards": [3]},
-        {"due": [(0, RecordSums(2, 10, 78))]},
-        {"due": [(0, RecordSums(1, 10, 77))]},
-        {"due": [(1, SUMS)]},
-        {"due": [(0, SUMS), (5, SUMS)]},
-        {"shards": lambda shards: shards[:1]},
-        {"shards": lambda shards: [*shards, shards[0]]},
+        {"tallies": _of_no_split(clips=4, records=2)},
+        {"tallies": _of_no_split(clips=2, records=1)},
+        {"tallies": _of_no_split(clips=3, records=2, readings=2, readings_done=1)},
+        {"failures": lambda tables: []},
+        {"failures": lambda tables: tables * 2},
+        {"num_shards": [("", 3)]},
+        {"num_shards": [("", 2), ("train", 1)]},
+        {"due": [(("", 0), RecordSums(2, 10, 78))]},
+        {"due": [(("", 0), RecordSums(1, 10, 77))]},
+        {"due": [(("", 1), SUMS)]},
+        {"due": [(("", 0), SUMS), (("", 5), SUMS)]},
+        {"due": [(("train", 0), SUMS)]},
+        {"written": lambda shards: shards[:1]},
+        {"written": lambda shards: [*shards, shards[0]]},
         {"models": [FACTS, dataclasses.replace(FACTS, fingerprint="e")]},
     ],
 )
 def test_sums_that_disagree_publish_nothing(tmp_path: Path, changes: dict[str, Any]) -> None:
     folder = f"{tmp_path}/out"
-    with pytest.raises(Exception, match=r"were asked for|shard|different models"):
+    with pytest.raises(Exception, match=r"were asked for|shard|readings|different models"):
         _publish(folder, **changes)
-    assert storage.list_names(folder) == [".audio.incomplete"]
+    assert {name.split("/")[0] for name in storage.list_names(folder)} == {".audio.incomplete"}

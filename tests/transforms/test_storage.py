@@ -1,7 +1,10 @@
 """Listing, writing and deleting, on this machine and on an object storage."""
 
+import bz2
+import gzip
+import lzma
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -72,10 +75,19 @@ def test_inputs_on_this_machine(tmp_path: Path) -> None:
 
 
 def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
-    storage.write_at_once(f"{tmp_path}/file [1]", b"first")
-    storage.write_at_once(f"{tmp_path}/file [1]", b"second")
+    storage.write_at_once(f"{tmp_path}/file [1]", [b"first"])
+    storage.write_at_once(f"{tmp_path}/file [1]", iter([b"sec", b"", b"ond"]))
     assert (tmp_path / "file [1]").read_bytes() == b"second"
-    assert sorted(os.listdir(tmp_path)) == ["file [1]"]
+
+    def broken() -> Iterator[bytes]:
+        yield b"thi"
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        storage.write_at_once(f"{tmp_path}/file [1]", broken())
+    assert (tmp_path / "file [1]").read_bytes() == b"second"
+    storage.write_at_once(f"{tmp_path}/empty", [])
+    assert (tmp_path / "empty").read_bytes() == b""
 
 
 @pytest.mark.parametrize("folder", ["local", "mem://bucket/out [1]"])
@@ -87,7 +99,7 @@ def test_files_are_made_renamed_and_deleted(
     assert storage.list_names(folder) == []
     storage.make_folder(folder)
     for name in ("a", "b", "c"):
-        storage.write_at_once(f"{folder}/{name}", name.encode())
+        storage.write_at_once(f"{folder}/{name}", [name.encode()])
     assert storage.list_names(folder) == ["a", "b", "c"]
     assert storage.size(f"{folder}/a") == 1
     pairs = [f"{folder}/a", f"{folder}/b"], [f"{folder}/d", f"{folder}/e"]
@@ -100,6 +112,145 @@ def test_files_are_made_renamed_and_deleted(
     storage.delete_folder(folder)
     assert storage.list_names(folder) == []
     assert set(objects) == set(OBJECTS), "nothing else was touched"
+
+
+@pytest.fixture(params=["local", "mem://bucket/out [1]"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return f"{tmp_path}/out [1]" if request.param == "local" else request.param
+
+
+def _fill(folder: str, *names: str) -> None:
+    for name in names:
+        storage.make_folder(os.path.dirname(f"{folder}/{name}"))
+        storage.write_at_once(f"{folder}/{name}", [name.encode()])
+
+
+def test_names_in_a_folder_and_in_the_folders_there_are_listed_in_order(folder: str) -> None:
+    _fill(folder, "b/2", "a", "b/1", "c.d/e", "b-")
+    assert storage.list_names(folder) == ["a", "b-", "b/1", "b/2", "c.d/e"]
+    assert storage.list_names(folder + "/") == storage.list_names(folder)
+    assert storage.list_names(f"{folder}/b") == ["1", "2"]
+    assert storage.exists(f"{folder}/b")
+    assert not storage.exists(f"{folder}/absent")
+
+
+def test_names_on_this_machine_are_listed_one_folder_deep_and_not_behind_links(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "x/a/b/c").mkdir(parents=True)
+    (tmp_path / "x/empty").mkdir()
+    (tmp_path / "x/link").symlink_to(tmp_path / "x/a")
+    assert storage.list_names(f"{tmp_path}/x") == ["a/b", "empty", "link"]
+
+
+def test_names_are_deleted_with_the_folders_that_this_leaves_empty(
+    folder: str, objects: dict[str, bytes]
+) -> None:
+    _fill(folder, "a", "b/1", "b/2", "c/1", "c/mine")
+    storage.delete_names(folder, iter(["a", "b/1", "b/2", "c/1", "absent", "d/absent"]))
+    assert storage.list_names(folder) == ["c/mine"]
+    assert storage.exists(folder)
+    assert set(objects) >= set(OBJECTS), "nothing else was touched"
+    storage.delete_names(folder, ["c/mine"])
+    assert storage.list_names(folder) == []
+
+
+def test_a_path_or_else_a_glob_matches_files(folder: str) -> None:
+    _fill(folder, "b.csv", "a.csv", "a [2].csv", "a 2.csv", "c/d.csv", "c.csv.txt")
+    # The name of the folder itself would be taken for a glob.
+    any_of = folder.replace("[1]", "*")
+    assert storage.matching_files(f"{folder}/a.csv") == [f"{folder}/a.csv"]
+    assert storage.matching_files(f"{folder}/a [2].csv") == [f"{folder}/a [2].csv"]
+    assert storage.matching_files(f"{any_of}/a [2].csv") == [f"{folder}/a 2.csv"]
+    top = [f"{folder}/{name}" for name in ("a 2.csv", "a [2].csv", "a.csv", "b.csv")]
+    assert storage.matching_files(f"{any_of}/*.csv") == top
+    assert storage.matching_files(f"{any_of}/**/*.csv") == sorted([*top, f"{folder}/c/d.csv"])
+    assert storage.matching_files(f"{folder}/absent.csv") == []
+    assert storage.matching_files(f"{any_of}/absent*") == []
+
+
+def test_a_file_that_cannot_be_read_is_matched_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "nowhere.csv").symlink_to("absent")
+    (tmp_path / "folder.csv").mkdir()
+    assert storage.matching_files(f"{tmp_path}/nowhere.csv") == [f"{tmp_path}/nowhere.csv"]
+    assert storage.matching_files(f"{tmp_path}/*.csv") == [f"{tmp_path}/nowhere.csv"]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        storage.open_to_read,
+        storage.size,
+        storage.exists,
+        storage.matching_files,
+        storage.list_names,
+        lambda path: list(storage.list_input(path)),
+    ],
+)
+@pytest.mark.parametrize("path", ["nope://bucket/a.csv", "nope://bucket/*.csv"])
+def test_a_storage_that_nobody_knows_is_named_in_an_os_error(
+    ask: Callable[[str], object], path: str
+) -> None:
+    with pytest.raises(OSError, match="no storage is known for nope://"):
+        ask(path)
+
+
+DATA = bytes(range(256)) * 300
+
+
+@pytest.mark.parametrize(
+    ("suffix", "compress"),
+    [
+        (".gz", gzip.compress),
+        (".GZ", gzip.compress),
+        (".bz2", bz2.compress),
+        (".xz", lzma.compress),
+        ("", bytes),
+        (".zip", bytes),
+    ],
+)
+def test_a_file_is_decompressed_by_its_suffix(
+    folder: str, suffix: str, compress: Callable[[bytes], bytes]
+) -> None:
+    path = f"{folder}/m.csv{suffix}"
+    storage.make_folder(folder)
+    storage.write_at_once(path, [compress(DATA)])
+    with storage.open_decompressed(path) as file:
+        assert file.read(300) + file.read() == DATA
+
+
+@pytest.mark.parametrize("num_bytes", [-20, -1, 5])
+@pytest.mark.parametrize(
+    ("suffix", "compress"),
+    [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)],
+)
+def test_what_is_cut_off_cannot_be_decompressed(
+    tmp_path: Path, suffix: str, compress: Callable[[bytes], bytes], num_bytes: int
+) -> None:
+    path = tmp_path / f"m.csv{suffix}"
+    path.write_bytes(compress(DATA)[:num_bytes])
+    with pytest.raises(OSError, match="cannot be decompressed"):  # noqa: SIM117 - as it is read
+        with storage.open_decompressed(str(path)) as file:
+            file.read()
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz"])
+def test_what_is_not_compressed_is_an_os_error_where_its_suffix_says_so(
+    tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"m.csv{suffix}"
+    path.write_bytes(b"uri\na.wav\n")
+    with pytest.raises(OSError, match=r"."):  # noqa: SIM117 - as it is read
+        with storage.open_decompressed(str(path)) as file:
+            file.read()
+
+
+def test_an_error_of_what_reads_a_file_passes(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").touch()
+    with pytest.raises(ZeroDivisionError), storage.open_decompressed(f"{tmp_path}/m.csv"):
+        raise ZeroDivisionError
+    with pytest.raises(FileNotFoundError), storage.open_decompressed(f"{tmp_path}/absent.gz"):
+        pytest.fail("there is no such file")
 
 
 def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """WriteShards."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +18,20 @@ RECORDS = [Record(f"clip {index}", f"data {index}".encode() * index) for index i
 
 
 class _ToShards(beam.PTransform):
-    def __init__(self, folder: str, num_shards: int) -> None:
+    def __init__(self, folder: str, num_shards: dict[str, int]) -> None:
         self._folder = folder
         self._num_shards = num_shards
 
     def expand(self, records: Any) -> Any:
-        num_shards = records.pipeline | "N" >> beam.Create([self._num_shards])
-        return records | WriteShards(self._folder, beam.pvalue.AsSingleton(num_shards))
+        num_shards = records.pipeline | "N" >> beam.Create(self._num_shards.items())
+        return records | WriteShards(self._folder, beam.pvalue.AsDict(num_shards))
 
 
 @pytest.mark.parametrize("num_shards", [1, 7, 200])
 def test_shards_hold_their_records_in_the_order_of_the_ids(
     tf: Any, tmp_path: Path, num_shards: int
 ) -> None:
-    (shards,) = outputs(_ToShards(str(tmp_path), num_shards), RECORDS, "shards")
+    (shards,) = outputs(_ToShards(str(tmp_path), {"": num_shards}), RECORDS, "shards")
     assert sorted(shard.index for shard in shards) == list(range(num_shards))
     for shard in shards:
         due = sorted(
@@ -45,10 +46,38 @@ def test_shards_hold_their_records_in_the_order_of_the_ids(
         assert shard.crc32c == google_crc32c.value(content)
 
 
+def test_records_are_in_shards_of_their_split_and_every_split_has_all_of_its_shards(
+    tf: Any, tmp_path: Path
+) -> None:
+    num_shards = {"train": 3, "test": 1, "empty": 2}
+    records = [
+        dataclasses.replace(record, split="test" if index % 7 == 0 else "train")
+        for index, record in enumerate(RECORDS)
+    ]
+    (shards,) = outputs(_ToShards(str(tmp_path), num_shards), records, "shards")
+    assert sorted((shard.split, shard.index) for shard in shards) == [
+        ("empty", 0),
+        ("empty", 1),
+        ("test", 0),
+        ("train", 0),
+        ("train", 1),
+        ("train", 2),
+    ]
+    assert len({shard.path for shard in shards}) == 6
+    for shard in shards:
+        data = {each.numpy() for each in tf.data.TFRecordDataset(shard.path)}
+        assert data == {
+            record.data
+            for record in records
+            if record.split == shard.split
+            and shard_of(record.clip_id, num_shards[shard.split]) == shard.index
+        }
+
+
 def test_a_retried_bundle_gives_back_one_file_of_the_two_that_it_wrote(tmp_path: Path) -> None:
     found: list[Shard] = []
     for _ in range(2):
-        (shards,) = outputs(_ToShards(str(tmp_path), 1), RECORDS, "shards")
+        (shards,) = outputs(_ToShards(str(tmp_path), {"": 1}), RECORDS, "shards")
         found += shards
     assert len({shard.path for shard in found}) == 2
     assert found[0].sums == found[1].sums
@@ -63,4 +92,4 @@ def test_a_file_that_is_shorter_than_what_was_written_ends_the_job(
         pytest.raises(Exception, match="has 3 bytes after"),
         beam.Pipeline(runner=FnApiRunner()) as pipeline,
     ):
-        _ = pipeline | beam.Create(RECORDS) | _ToShards(str(tmp_path), 1)
+        _ = pipeline | beam.Create(RECORDS) | _ToShards(str(tmp_path), {"": 1})

@@ -107,8 +107,9 @@ class _Pass:
         while self._waiting.first_frame() == position:
             patches = self._waiting.take()
             if patches.end_frame is not None and patches.end_frame <= patches.first_frame:
-                why = "no sample lies between the clip's start and its end"
-                yield _failure(patches.span, "empty", why)
+                if not patches.span.is_rest:
+                    why = "no sample lies between the clip's start and its end"
+                    yield _failure(patches.span, "empty", why)
             else:
                 self._active.append(patches)
 

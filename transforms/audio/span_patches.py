@@ -95,12 +95,21 @@ class SpanPatches:
                 raise AudioError("decode_error", f"it ends too early, after {seconds:.3f} s")
             return
         num_rows = span.first_row + self._num_rows
-        if not num_rows and span.is_rest:
+        if not num_rows and span.is_rest and not self._is_whole_piece(end_frame):
             return
         padded = not num_rows
         if padded:
             yield self._padded()
         yield self._decoded(num_rows or 1, end_frame, padded, decoder)
+
+    def _is_whole_piece(self, end_frame: int) -> bool:
+        """Tells whether it is a full piece: of one row it may lack a sample by rounding."""
+        clip = self.span.clip
+        return (
+            clip.end_seconds is not None
+            and end_frame == self._clip_end
+            and clip.end_seconds - clip.start_seconds == self._cutting.clip_seconds
+        )
 
     def _frames_of_clip(self) -> tuple[int, int | None]:
         """Returns where the clip begins and ends, each rounded once."""
@@ -167,8 +176,10 @@ class SpanPatches:
                 num_samples, self._cutting.patch_samples, self._cutting.hop_samples
             )
             num_left_out = in_all - num_rows
-        clipped = self._clip_end is not None and end_frame < self._clip_end
-        if clip.end_seconds is not None and not clipped:
+        # The last one of clips that were cut at equal lengths was never meant to be as long.
+        ends_early = self._clip_end is not None and end_frame < self._clip_end
+        clipped = ends_early and self._cutting.clip_seconds is None
+        if clip.end_seconds is not None and not ends_early:
             end_seconds = float(clip.end_seconds)
         else:
             end = Fraction(end_frame, self._sample_rate_hz) + Fraction(clip.zero_seconds)

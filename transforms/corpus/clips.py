@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Iterable
 from decimal import Decimal
 
+from transforms.corpus.packing import Compact
+
 # The closed list: step and reason of every line in the failure table.
 STEPS = ("list", "plan", "decode", "embed", "assemble")
 REASONS = (
@@ -28,7 +30,7 @@ REASONS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class RawFormat:
+class RawFormat(Compact):
     """What a file without a header holds.
 
     Attributes:
@@ -43,7 +45,7 @@ class RawFormat:
 
 
 @dataclasses.dataclass(frozen=True)
-class Clip:
+class Clip(Compact):
     """One piece of sound that becomes one record.
 
     Times are exact, in seconds, on a time line on which the recording begins at `zero_seconds`.
@@ -93,7 +95,7 @@ class Clip:
 
 
 @dataclasses.dataclass(frozen=True, order=True)
-class Failure:
+class Failure(Compact):
     """A clip that was asked for and gets no record.
 
     Attributes:
@@ -136,6 +138,9 @@ def resolve_duplicates(clips: Iterable[Clip]) -> tuple[Clip, list[Failure]]:
     Returns:
       The clip that is kept, and a failure for each other one.
     """
+    kept, *others = clips = list(clips)
+    if not others:
+        return kept, []
     kept, *others = sorted(clips, key=_order)
     failures = []
     before = kept

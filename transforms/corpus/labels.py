@@ -1,9 +1,11 @@
 """Labels and the class map that numbers them, in the format of class_labels_indices.csv."""
 
+import collections
 import csv
 import dataclasses
 import functools
 import io
+import types
 from collections.abc import Iterable
 
 from transforms.corpus.clips import Clip, Failure
@@ -11,6 +13,7 @@ from transforms.corpus.clips import Clip, Failure
 CLASS_MAP_NAME = "class_map.csv"
 MAX_CLASS_MAP_BYTES = 2**26
 MAX_INDEX = 2**63 - 1  # of an int64
+_MAX_INDEX_DIGITS = 100
 _HEADER = ("index", "mid", "display_name")
 
 
@@ -46,9 +49,11 @@ class ClassMap:
 
     def text(self) -> bytes:
         """Returns the map as CSV, UTF-8."""
-        file = io.StringIO()
-        csv.writer(file, lineterminator="\n").writerows([_HEADER, *self.classes])
-        return file.getvalue().encode()
+        lines: list[str] = []
+        # With its own line end, as it quotes the characters of no other.
+        writer = csv.writer(types.SimpleNamespace(write=lines.append))
+        writer.writerows([_HEADER, *self.classes])
+        return "".join(line.removesuffix("\r\n") + "\n" for line in lines).encode()
 
 
 def collected_class_map(labels: Iterable[str]) -> ClassMap:
@@ -81,19 +86,23 @@ def parse_class_map(data: bytes) -> ClassMap:
         if row
     ]
     for position, what in ((0, "index"), (1, "mid")):
-        values = [each[position] for each in classes]
-        if len(set(values)) < len(values):
-            twice = next(value for value in values if values.count(value) > 1)
-            raise ClassMapError(f"the {what} {twice!r} is there twice")
+        counts = collections.Counter(each[position] for each in classes)
+        twice = [value for value, count in counts.items() if count > 1]
+        if twice:
+            raise ClassMapError(f"the {what} {twice[0]!r} is there twice")
     if not classes:
         raise ClassMapError("it has no classes")
     return ClassMap(tuple(sorted(classes)))
 
 
 def _parse_class(row: dict[str, str], line: int) -> tuple[int, str, str]:
-    index = row["index"].strip()
-    if not (index.isascii() and index.isdigit() and int(index) <= MAX_INDEX):
-        raise ClassMapError(f"line {line}: the index {index!r} is not a whole number, 0 or more")
+    index = row.get("index", "").strip()
+    # Python refuses to read numbers of thousands of digits.
+    is_number = index.isascii() and index.isdigit() and len(index) <= _MAX_INDEX_DIGITS
+    if not is_number or int(index) > MAX_INDEX:
+        raise ClassMapError(
+            f"line {line}: the index {index[:100]!r} is not a whole number from 0 to {MAX_INDEX}"
+        )
     mid = row.get("mid", "").strip() or row.get("display_name", "").strip()
     name = row.get("display_name", "").strip() or mid
     if not mid:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from transforms.corpus.clips import Clip
+from transforms.corpus.packing import Compact
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ class RowRun:
 
 
 @dataclasses.dataclass(frozen=True)
-class Decoded:
+class Decoded(Compact):
     """What decoding a clip to its end found: what its record must hold.
 
     Attributes:

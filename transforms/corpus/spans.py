@@ -6,6 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from transforms.corpus.clips import Clip
+from transforms.corpus.packing import Compact
 from transforms.corpus.times import plain
 
 SAMPLE_RATE_HZ = 16_000
@@ -42,7 +43,7 @@ class Cutting:
 
 
 @dataclasses.dataclass(frozen=True)
-class Span:
+class Span(Compact):
     """A run of rows of a clip.
 
     Attributes:
@@ -60,7 +61,7 @@ class Span:
 
 
 @dataclasses.dataclass(frozen=True)
-class Reading:
+class Reading(Compact):
     """What is read in one pass over a recording.
 
     Attributes:

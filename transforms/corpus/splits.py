@@ -11,7 +11,7 @@ from transforms.corpus.clips import Clip
 
 # What is in no part, where others are, stands in a folder of this name.
 UNSPLIT = "unsplit"
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")  # no dot, as all files have one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,8 +52,8 @@ def parse_splits(text: str) -> Splits:
         name, _, share = part.strip().partition("=")
         if not is_split_name(name) or name in shares:
             raise ValueError(
-                f"{name!r} is no name of a split, or is there twice (allowed: letters, digits and"
-                f" _ . -, not beginning with a dot or a dash, not {UNSPLIT})"
+                f"{name!r} is no name of a split, or is there twice (allowed: letters, digits, _"
+                f" and -, not beginning with a dash, not {UNSPLIT})"
             )
         try:
             number = Decimal(share)

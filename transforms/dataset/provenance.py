@@ -4,7 +4,7 @@ import dataclasses
 import importlib.metadata
 import json
 import platform
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from transforms.corpus.labels import CLASS_MAP_NAME
@@ -110,7 +110,7 @@ def check_sums(
             f"{planned} readings of recordings were planned, and {done} were done"
         )
     clips = tallies.get(("", "clips"), 0)
-    records = sum(count for (_, name), count in tallies.items() if name == "records")
+    records = sum(_of_any_split(tallies, "records"))
     num_failures = sum(failures.values())
     if clips != records + num_failures:
         raise IncompleteError(
@@ -205,7 +205,9 @@ def collection_info(infos: Mapping[str, dict[str, Any]], tallies: Tallies) -> di
         "audio": first["audio"] | {"decoders": decoders},
         "counts": {
             name: sum(info["counts"][name] for info in infos.values()) for name in first["counts"]
-        },
+        }
+        # Dropped before the clips were in splits, and perhaps nothing has stayed without one.
+        | {"labels_dropped": sum(_of_any_split(tallies, "labels_dropped"))},
         "failures": {
             reason: sum(info["failures"].get(reason, 0) for info in infos.values())
             for reason in failures
@@ -218,6 +220,10 @@ def collection_info(infos: Mapping[str, dict[str, Any]], tallies: Tallies) -> di
             for folder, info in infos.items()
         ],
     }
+
+
+def _of_any_split(tallies: Tallies, name: str) -> Iterator[int]:
+    return (count for (_, each), count in tallies.items() if each == name)
 
 
 def text(info: dict[str, Any]) -> bytes:

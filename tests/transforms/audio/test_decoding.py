@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import os
 import random
 import struct
@@ -15,7 +16,7 @@ import soundfile
 from tests.sounds import blocks_of
 from transforms.audio import decoding
 from transforms.audio.errors import AudioError
-from transforms.corpus.clips import REASONS
+from transforms.corpus.clips import REASONS, RawFormat
 
 # libsndfile's names of format and subtype, sample rate, and how far samples are off on average.
 FORMATS = {
@@ -351,3 +352,242 @@ def test_a_storage_that_fails_is_not_taken_for_the_end_of_the_file(name: str, sh
     with pytest.raises((OSError, AudioError)) as caught:
         decoded(io.BufferedReader(Remote(data, broken_at=int(share * len(data)))))
     assert isinstance(caught.value, OSError) or caught.value.reason == "unreadable"
+
+
+# Files without a header. For each name how numpy writes it, or libsndfile's subtype; and the
+# largest error of a sample.
+RAW_SAMPLES = {
+    "s8": ("i1", 2**-8),
+    "u8": ("u1", 2**-8),
+    "s16le": ("<i2", 2**-16),
+    "s16be": (">i2", 2**-16),
+    "s24le": ("<i3", 2**-23),
+    "s24be": (">i3", 2**-23),
+    "s32le": ("<i4", 2**-24),
+    "s32be": (">i4", 2**-24),
+    "f32le": ("<f4", 0),
+    "f32be": (">f4", 0),
+    "f64le": ("<f8", 0),
+    "f64be": (">f8", 0),
+    "mulaw": ("ULAW", 0.02),
+    "alaw": ("ALAW", 0.02),
+    "gsm": ("GSM610", 0.3),
+}
+SEEKABLE_RAW = sorted({*RAW_SAMPLES} - {"gsm"})
+
+
+def raw(name: str, samples: np.ndarray) -> bytes:
+    """Returns `[num_frames, num_channels]` without a header."""
+    kind = RAW_SAMPLES[name][0]
+    if kind.isupper():
+        file = io.BytesIO()
+        soundfile.write(file, samples, 8_000, format="RAW", subtype=kind)
+        return file.getvalue()
+    if "f" in kind:
+        return samples.astype(kind).tobytes()
+    num_bytes = int(kind[-1])
+    values = np.round(samples.astype(np.float64) * 2 ** (8 * num_bytes - 1))
+    if kind[0] == "u":
+        values += 2**7
+    if num_bytes != 3:
+        return values.astype(kind).tobytes()
+    four_bytes = values.astype("<i4").reshape(-1, 1).view("u1")
+    return (four_bytes[:, :3] if kind[0] == "<" else four_bytes[:, 2::-1]).tobytes()
+
+
+def decoded_raw(
+    data: bytes, raw_format: RawFormat, channel: int | None = None
+) -> tuple[int, np.ndarray]:
+    with decoding.open_recording(io.BytesIO(data), "", raw_format, channel) as recording:
+        return recording.sample_rate_hz, np.concatenate(list(blocks_of(recording)))
+
+
+def test_every_headerless_format_is_tried_here() -> None:
+    assert {*RAW_SAMPLES, "g722"} == decoding.RAW_FORMATS
+
+
+@pytest.mark.parametrize(
+    ("name", "num_channels"),
+    [*itertools.product(RAW_SAMPLES, [1]), *itertools.product(SEEKABLE_RAW, [2])],
+)
+def test_samples_without_a_header_come_out_as_they_went_in(name: str, num_channels: int) -> None:
+    num_frames = 1_600
+    data = raw(name, tone(num_frames, 8_000, num_channels))
+    rate_hz, samples = decoded_raw(data, RawFormat(name, 11_025, num_channels))
+    assert rate_hz == 11_025
+    expected = tone(num_frames, 8_000, num_channels).mean(axis=1)
+    assert len(samples) == num_frames
+    np.testing.assert_allclose(samples, expected, rtol=0, atol=RAW_SAMPLES[name][1])
+    if num_channels == 2:
+        right = decoded_raw(data, RawFormat(name, 11_025, 2), channel=2)[1]
+        expected = tone(num_frames, 8_000, 2)[:, 1]
+        np.testing.assert_allclose(right, expected, rtol=0, atol=RAW_SAMPLES[name][1])
+
+
+@pytest.mark.parametrize("name", SEEKABLE_RAW)
+def test_samples_without_a_header_are_read_from_anywhere(name: str) -> None:
+    data = raw(name, tone(5_000, 8_000, 2))
+    expected = decoded_raw(data, RawFormat(name, 8_000, 2))[1]
+    with decoding.open_recording(io.BytesIO(data), "", RawFormat(name, 8_000, 2)) as recording:
+        assert recording.num_frames == 5_000
+        assert_exact_from_anywhere(recording, expected)
+
+
+def test_what_is_called_raw_is_not_looked_into() -> None:
+    data = encoded(tone(1_000), subtype="PCM_16")
+    _, samples = decoded_raw(data, RawFormat("s16le", 8_000))
+    assert len(samples) == len(data) // 2
+    assert samples.tolist() == (np.frombuffer(data, "<i2") / 2**15).tolist()
+
+
+def test_gsm_as_it_was_released(shared: Path) -> None:
+    prompt, rate_hz = soundfile.read(shared / "data/audio/prompt_8k.wav", dtype="float32")
+    with (
+        (shared / "data/audio/prompt.gsm").open("rb") as file,
+        decoding.open_recording(file, ".gsm", RawFormat("gsm", 8_000)) as recording,
+    ):
+        assert recording.sample_rate_hz == rate_hz == 8_000
+        assert recording.num_frames is None
+        samples = np.concatenate(list(blocks_of(recording)))
+    assert len(prompt) <= len(samples) < len(prompt) + 160, "whole frames of 20 ms"
+    assert np.corrcoef(samples[: len(prompt)], prompt)[0, 1] > 0.98
+
+
+def test_g722_is_read_by_its_name_without_a_suffix(shared: Path) -> None:
+    prompt, _ = soundfile.read(shared / "data/audio/prompt_8k.wav", dtype="float32")
+    data = (shared / "data/audio/prompt.g722").read_bytes()
+    rate_hz, samples = decoded_raw(data, RawFormat("g722", 16_000))
+    assert rate_hz == 16_000
+    assert len(samples) == 2 * len(data) == 2 * len(prompt)
+    # Another encoder's: 4 samples late and upside down.
+    assert np.corrcoef(samples[9::2], prompt[: len(prompt) - 4])[0, 1] < -0.85
+
+
+@pytest.mark.parametrize("raw_format", [RawFormat("gsm", 8_000, 2), RawFormat("s16le", 8_000, 0)])
+def test_a_headerless_format_that_cannot_be_fails(raw_format: RawFormat) -> None:
+    with pytest.raises(AudioError) as caught:
+        decoded_raw(bytes(10_000), raw_format)
+    assert caught.value.reason in ("decode_error", "unsupported_format")
+
+
+# Channels.
+
+
+@pytest.mark.parametrize("channel", [1, 2, 6])
+@pytest.mark.parametrize("file_format", ["WAV", "FLAC"])
+def test_one_channel_of_many_is_taken_as_it_is(channel: int, file_format: str) -> None:
+    rng = np.random.default_rng(2)
+    samples = (rng.integers(-9_999, 9_999, (3_000, 6)) / 2**15).astype(np.float32)
+    data = encoded(samples, file_format, "PCM_16")
+    with decoding.open_recording(io.BytesIO(data), channel=channel) as recording:
+        got = np.concatenate(list(blocks_of(recording)))
+    assert got.tolist() == samples[:, channel - 1].tolist()
+
+
+@pytest.mark.parametrize(("num_channels", "channel"), [(1, 2), (2, 3), (6, 1_024)])
+def test_a_channel_that_is_not_there_is_named_with_how_many_there_are(
+    num_channels: int, channel: int
+) -> None:
+    data = encoded(tone(1_000, num_channels=num_channels))
+    with (
+        pytest.raises(AudioError, match=f"number {channel}, and it has {num_channels}") as caught,
+        decoding.open_recording(io.BytesIO(data), channel=channel) as recording,
+    ):
+        recording.read()
+    assert caught.value.reason == "no_channel"
+
+
+# Seeking.
+
+SEEKABLE = [
+    *itertools.product(
+        ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "NIST"),
+        ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"),
+    ),
+    *itertools.product(("FLAC",), ("PCM_S8", "PCM_16", "PCM_24")),
+]
+SEEKABLE = [kind for kind in SEEKABLE if soundfile.check_format(*kind)]
+NOT_SEEKABLE = [
+    ("WAV", "IMA_ADPCM"),
+    ("WAV", "MS_ADPCM"),
+    ("WAV", "GSM610"),
+    ("AIFF", "IMA_ADPCM"),
+    ("AU", "G721_32"),
+    ("CAF", "ALAC_16"),
+    ("CAF", "ALAC_24"),
+    ("MAT5", "FLOAT"),
+    ("OGG", "VORBIS"),
+    ("OGG", "OPUS"),
+    ("MP3", "MPEG_LAYER_III"),
+]
+
+
+def assert_exact_from_anywhere(recording: decoding.Recording, expected: np.ndarray) -> None:
+    num_frames = len(expected)
+    for start in (num_frames // 2, 1, num_frames - 1, 0, num_frames // 3, num_frames - 700):
+        recording.seek(start)
+        assert recording.position == start
+        blocks = [recording.read(1), recording.read(500)]
+        assert recording.position == min(start + 501, num_frames)
+        got = np.concatenate(blocks)
+        assert got.tolist() == expected[start : start + 501].tolist()
+    for beyond in (num_frames, num_frames + 1, 10**9):
+        recording.seek(beyond)
+        assert recording.position == num_frames
+        assert not len(recording.read())
+
+
+@pytest.mark.parametrize(("file_format", "subtype"), SEEKABLE)
+@pytest.mark.parametrize("num_channels", [1, 2])
+def test_a_seek_is_exact_where_the_length_is_known(
+    file_format: str, subtype: str, num_channels: int, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(4)
+    samples = rng.uniform(-1, 1, (9_000, num_channels))
+    data = encoded(samples, file_format, subtype, 16_000)
+    expected = decoded(io.BytesIO(data))[1]
+    assert len(expected) == 9_000
+    path = tmp_path / "recording"
+    path.write_bytes(data)
+    with path.open("rb") as by_descriptor:
+        for file in (by_descriptor, io.BytesIO(data)):
+            with decoding.open_recording(file) as recording:
+                assert recording.num_frames == 9_000
+                assert_exact_from_anywhere(recording, expected)
+
+
+@pytest.mark.parametrize(("file_format", "subtype"), NOT_SEEKABLE)
+def test_a_seek_in_a_stream_reads_up_to_the_frame(file_format: str, subtype: str) -> None:
+    rng = np.random.default_rng(4)
+    data = encoded(rng.uniform(-0.9, 0.9, 30_000), file_format, subtype, 16_000)
+    expected = decoded(io.BytesIO(data))[1]
+    with decoding.open_recording(io.BytesIO(data)) as recording:
+        assert recording.num_frames is None
+        for frame in (0, 1, 5_000, 5_000, 17_777):
+            recording.seek(frame)
+            assert recording.position == frame
+        got = recording.read(3_000)
+        np.testing.assert_allclose(got, expected[17_777:20_777], rtol=0, atol=1e-6)
+        recording.seek(10**9)
+        assert recording.position == len(expected)
+        assert not len(recording.read())
+
+
+def test_a_seek_beyond_the_end_of_a_cut_recording_finds_the_damage() -> None:
+    data = encoded(tone(30_000), subtype="PCM_16")
+    with decoding.open_recording(io.BytesIO(data[:20_044])) as recording:
+        assert recording.num_frames == 10_000
+        recording.seek(9_999)
+        assert len(recording.read()) == 1
+        with pytest.raises(AudioError, match=r"after 0\.227 s: truncated"):
+            recording.seek(25_000)
+
+
+@pytest.mark.parametrize("frame", [99_999, 100_000, 10**9])
+def test_a_seek_beyond_the_end_of_a_cut_flac_finds_the_damage_too(frame: int) -> None:
+    data = encoded_as("flac", 100_000)
+    with decoding.open_recording(io.BytesIO(data[: len(data) // 2])) as recording:
+        assert recording.num_frames == 100_000
+        with pytest.raises(AudioError) as caught:
+            recording.seek(frame)
+    assert caught.value.reason == "decode_error"

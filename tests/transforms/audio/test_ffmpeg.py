@@ -1,6 +1,7 @@
 """Decoding through FFmpeg: what libsndfile does not know."""
 
 import io
+import itertools
 import random
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import soundfile
 from tests.sounds import blocks_of
 from transforms.audio import decoding
 from transforms.audio.errors import AudioError
+from transforms.audio.ffmpeg import FfmpegDecoder
+from transforms.corpus.clips import RawFormat
 
 # name: (container, codec, sample rate, channels, largest error of a sample)
 FORMATS = {
@@ -225,3 +228,117 @@ def test_damage_gives_samples_or_a_reason_and_nothing_else(name: str) -> None:
             assert np.abs(samples).max() <= 16
         except AudioError:
             pass
+
+
+def blocks_by_ffmpeg(data: bytes, name: str, sizes: list[int]) -> list[np.ndarray]:
+    """Reads blocks of so many frames, the last size again and again; without the empty one."""
+    decoder = FfmpegDecoder(io.BytesIO(data), f".{name.rpartition('.')[2]}", "")
+    assert decoder.num_frames is None
+    blocks, num_frames = [], 0
+    for size in [*sizes, *[sizes[-1]] * 200_000]:
+        block = decoder.read(size)
+        num_frames += len(block)
+        assert decoder.position == num_frames
+        if not len(block):
+            assert not len(decoder.read(size))
+            return blocks
+        blocks.append(block)
+    raise AssertionError("no end is in sight")
+
+
+@pytest.mark.parametrize("name", ["m4a", "alac.m4a", "webm", "pcm.mka", "amr", "ac3", "g722"])
+def test_reads_of_so_many_frames_are_exact_and_join_to_the_whole(name: str) -> None:
+    data = encoded(name)
+    (whole,) = blocks_by_ffmpeg(data, name, [10**7])
+    for sizes in (
+        [1, 2, 1_023, 1_024, 1_025, 1, 5_000, 7_777],
+        [1] * 1_100 + [50_000],
+        [1_024],
+        [len(whole)],
+    ):
+        blocks = blocks_by_ffmpeg(data, name, sizes)
+        due = [*sizes, *[sizes[-1]] * len(blocks)][: len(blocks)]
+        assert [len(block) for block in blocks[:-1]] == due[:-1]
+        assert 0 < len(blocks[-1]) <= due[-1]
+        joined = np.concatenate(blocks)
+        assert joined.dtype == np.float32
+        np.testing.assert_array_equal(joined, whole)
+
+
+def with_changing_channels() -> bytes:
+    parts = []
+    for layout in ("mono", "stereo", "mono"):
+        file = io.BytesIO()
+        with av.open(file, "w", format="adts") as output:
+            stream = output.add_stream("aac", rate=44_100, layout=layout)
+            for start in range(0, 20 * 1_024, 1_024):
+                samples = tone(44_100)[start : start + 1_024]
+                planes = np.tile(samples, (2 if layout == "stereo" else 1, 1))
+                frame = av.AudioFrame.from_ndarray(planes, "fltp", layout)
+                frame.sample_rate, frame.pts = 44_100, start
+                output.mux(stream.encode(frame))
+            output.mux(stream.encode(None))
+        parts.append(file.getvalue())
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize("size", [1_000, 10**7])
+def test_a_number_of_channels_that_changes_begins_a_block(size: int) -> None:
+    blocks = blocks_by_ffmpeg(with_changing_channels(), "aac", [size])
+    numbers = [block.shape[1] for block in blocks]
+    assert [number for number, _ in itertools.groupby(numbers)] == [1, 2, 1]
+    assert {sum(len(block) for block in blocks)} == {3 * 21 * 1_024}
+    _, mixed = decoded(with_changing_channels(), "aac")
+    assert len(mixed) == 3 * 21 * 1_024
+
+
+def test_a_channel_that_is_gone_in_the_middle_is_missed_there() -> None:
+    data = with_changing_channels()
+    with decoding.open_recording(io.BytesIO(data), ".aac", channel=1) as recording:
+        assert sum(map(len, blocks_of(recording))) == 3 * 21 * 1_024
+    with (
+        pytest.raises(AudioError, match="number 2, and it has 1") as caught,
+        decoding.open_recording(io.BytesIO(data), ".aac", channel=2) as recording,
+    ):
+        recording.read()
+    assert caught.value.reason == "no_channel"
+
+
+@pytest.mark.parametrize(("channel", "loudness"), [(None, 0.75), (1, 1.0), (2, 0.5)])
+@pytest.mark.parametrize("name", ["alac.m4a", "flac.mka"])
+def test_one_channel_or_the_mean_of_all(name: str, channel: int | None, loudness: float) -> None:
+    with decoding.open_recording(io.BytesIO(encoded(name)), channel=channel) as recording:
+        samples = np.concatenate(list(blocks_of(recording)))
+    np.testing.assert_allclose(samples, loudness * tone(44_100), rtol=0, atol=1e-4)
+
+
+def test_g722_by_name_needs_no_suffix_and_overrules_one() -> None:
+    data = encoded("g722")
+    expected = decoded(data, "g722")[1].tolist()
+    for suffix in ("", ".wav", ".g722"):
+        raw_format = RawFormat("g722", 16_000)
+        with decoding.open_recording(io.BytesIO(data), suffix, raw_format) as recording:
+            assert recording.num_frames is None
+            assert recording.sample_rate_hz == 16_000
+            assert np.concatenate(list(blocks_of(recording))).tolist() == expected
+
+
+@pytest.mark.parametrize("name", ["m4a", "alac.m4a", "webm", "flac.mka", "wma", "amr", "g722"])
+def test_a_seek_reads_up_to_the_frame(name: str) -> None:
+    data = encoded(name)
+    suffix = f".{name.rpartition('.')[2]}"
+    expected = decoded(data, name)[1]
+    with decoding.open_recording(io.BytesIO(data), suffix) as recording:
+        assert recording.num_frames is None
+        for frame in (0, 1, 5_000, 5_000, 17_777):
+            recording.seek(frame)
+            assert recording.position == frame
+        assert recording.read(3_000).tolist() == expected[17_777:20_777].tolist()
+        recording.seek(10**9)
+        assert recording.position == len(expected)
+        assert not len(recording.read())
+
+
+def test_the_decoder_itself_refuses_to_seek() -> None:
+    with pytest.raises(NotImplementedError, match="5000"):
+        FfmpegDecoder(io.BytesIO(encoded("m4a")), ".m4a", "").seek(5_000)

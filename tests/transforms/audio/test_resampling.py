@@ -96,6 +96,20 @@ def test_the_number_of_samples_is_known_before(sample_rate_hz: int, num_frames: 
     assert num_samples(num_frames, sample_rate_hz) == len(got)
 
 
+@pytest.mark.parametrize(
+    "sample_rate_hz", [8_000, 11_025, 22_050, 32_000, 44_100, 48_000, 64_000, 96_000, 128_000]
+)
+def test_a_later_start_gives_the_same_bits_at_the_usual_rates(sample_rate_hz: int) -> None:
+    samples = noise(8 * sample_rate_hz)
+    whole = resampled([samples], sample_rate_hz)
+    out_period, in_period = period(sample_rate_hz)
+    for periods in (16_000 // out_period, 50_000 // out_period):
+        later = resampled([samples[periods * in_period :]], sample_rate_hz)
+        expected = whole[periods * out_period + CONTEXT_SAMPLES :]
+        assert len(expected) > 16_000
+        np.testing.assert_array_equal(later[CONTEXT_SAMPLES:], expected)
+
+
 @pytest.mark.parametrize("sample_rate_hz", [*RATES_HZ, 12_345, 44_101])
 def test_a_later_start_gives_the_same_samples_behind_its_context(sample_rate_hz: int) -> None:
     samples = noise(4 * sample_rate_hz)

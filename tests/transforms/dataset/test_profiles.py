@@ -51,8 +51,24 @@ def test_start_and_end_are_both_there_or_both_not(profile: Profile) -> None:
     assert (profile.start_key is None) == (profile.end_key is None)
 
 
+def test_the_context_keys_are_those_that_every_record_has() -> None:
+    assert PROFILES["audioset"].context_keys == (
+        "video_id",
+        "start_time_seconds",
+        "end_time_seconds",
+        "labels",
+    )
+    assert PROFILES["youtube8m"].context_keys == ("id", "labels")
+    with_columns = dataclasses.replace(PROFILES["raw"], columns=("speaker",))
+    assert with_columns.context_keys == PROFILES["audioset"].context_keys
+
+
+@pytest.mark.parametrize("profile", PROFILES.values())
+def test_columns_of_manifests_are_in_no_profile_unless_they_are_asked_for(profile: Profile) -> None:
+    assert profile.columns == ()
+
+
 @pytest.mark.parametrize("profile", PROFILES.values())
 def test_no_two_features_share_a_key(profile: Profile) -> None:
-    keys = [profile.id_key, profile.start_key, profile.end_key, profile.labels_key]
-    used = [key for key in [*keys, profile.rows_key] if key is not None]
+    used = [*profile.context_keys, profile.rows_key]
     assert len(used) == len(set(used))

@@ -9,14 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transforms.corpus.manifests.manifest import ManifestFacts
 from transforms.dataset.profiles import PROFILES
 from transforms.dataset.provenance import (
     IncompleteError,
     Origin,
+    Part,
     check_sums,
+    collection_info,
     dataset_info,
     is_dataset_file,
+    is_split,
+    is_split_folder,
     own_files,
+    text,
 )
 from transforms.dataset.shards import RecordSums, Shard
 from transforms.model.loading import ModelFacts
@@ -25,19 +31,38 @@ EMPTY = RecordSums()
 SUMS = RecordSums(2, 300, 0xDEADBEEF)
 
 
-def shard(index: int, sums: RecordSums = EMPTY, crc32c: int = 0) -> Shard:
-    return Shard(index, f"/tmp/{index}", sums, crc32c)
+def shard(index: int, sums: RecordSums = EMPTY, crc32c: int = 0, split: str = "") -> Shard:
+    return Shard(split, index, f"/tmp/{index}", sums, crc32c)
+
+
+def of_no_split(tallies: dict[str, int]) -> dict[tuple[str, str], int]:
+    return {("", name): count for name, count in tallies.items()}
+
+
+OTHER = RecordSums(1, 100, 7)
 
 
 def balanced() -> dict[str, Any]:
-    """Returns what a complete run of five clips, two of them failed, hands to `check_sums`."""
-    other = RecordSums(1, 100, 7)
+    """Returns what a complete run of six clips, two of them failed, hands to `check_sums`."""
     return {
-        "tallies": {"clips": 5, "records": 3, "rows": 30},
-        "num_failures": 2,
-        "due": {0: SUMS, 2: other},
-        "shards": [shard(2, other), shard(0, SUMS), shard(1)],
-        "num_shards": 3,
+        "tallies": {
+            ("", "clips"): 6,
+            ("", "readings"): 9,
+            ("", "readings_done"): 9,
+            ("", "records"): 1,
+            ("train", "records"): 3,
+            ("train", "rows"): 30,
+        },
+        "failures": {"": 0, "train": 1, "test": 1},
+        "due": {("", 0): OTHER, ("train", 0): SUMS, ("train", 2): OTHER},
+        "shards": [
+            shard(2, OTHER, split="train"),
+            shard(0, SUMS, split="train"),
+            shard(1, split="train"),
+            shard(0, split="test"),
+            shard(0, OTHER),
+        ],
+        "num_shards": {"": 1, "train": 3, "test": 1},
     }
 
 
@@ -50,12 +75,12 @@ def test_sums_that_agree_pass_in_whatever_order_the_shards_come() -> None:
 
 def test_an_empty_shard_may_be_due_or_not() -> None:
     run = balanced()
-    run["due"][1] = RecordSums()
+    run["due"]["train", 1] = RecordSums()
     check_sums(**run)
 
 
 def test_a_run_in_which_every_clip_failed_passes() -> None:
-    check_sums({"clips": 4}, 4, {}, [shard(0)], 1)
+    check_sums(of_no_split({"clips": 4}), {"": 4}, {}, [shard(0)], {"": 1})
 
 
 @pytest.mark.parametrize(
@@ -77,8 +102,19 @@ def test_a_run_in_which_every_clip_failed_passes() -> None:
 def test_clips_that_are_neither_records_nor_failures_are_told(
     tallies: dict[str, int], num_failures: int
 ) -> None:
+    due = {("", 0): SUMS, ("", 1): OTHER}
+    shards = [shard(0, SUMS), shard(1, OTHER)]
+    check_sums(of_no_split({"clips": 5, "records": 3}), {"": 2}, due, shards, {"": 2})
     with pytest.raises(IncompleteError):
-        check_sums(**balanced() | {"tallies": tallies, "num_failures": num_failures})
+        check_sums(of_no_split(tallies), {"": num_failures}, due, shards, {"": 2})
+
+
+@pytest.mark.parametrize("changes", [{"readings": 10}, {"readings_done": 8}, {"readings_done": 0}])
+def test_readings_that_were_planned_and_not_done_are_told(changes: dict[str, int]) -> None:
+    run = balanced()
+    run["tallies"] |= of_no_split(changes)
+    with pytest.raises(IncompleteError, match=r"\d+ readings of recordings were planned, and"):
+        check_sums(**run)
 
 
 @pytest.mark.parametrize(
@@ -94,23 +130,31 @@ def test_clips_that_are_neither_records_nor_failures_are_told(
 )
 def test_a_shard_that_holds_other_records_than_went_in_is_told(sums: RecordSums) -> None:
     run = balanced()
-    run["shards"][1] = shard(0, sums)
-    with pytest.raises(IncompleteError, match="shard 0"):
+    run["shards"][1] = shard(0, sums, split="train")
+    with pytest.raises(IncompleteError, match="shard 0 train"):
         check_sums(**run)
 
 
 def test_records_in_a_shard_that_none_was_due_in_are_told() -> None:
     run = balanced()
-    run["shards"][2] = shard(1, SUMS)
-    with pytest.raises(IncompleteError, match="shard 1"):
+    run["shards"][2] = shard(1, SUMS, split="train")
+    with pytest.raises(IncompleteError, match="shard 1 train"):
         check_sums(**run)
 
 
-def test_records_that_are_due_in_a_shard_nobody_wrote_are_told() -> None:
+def test_records_that_came_into_the_same_shard_of_another_split_are_told() -> None:
     run = balanced()
-    run["due"][3] = run["due"].pop(2)
-    run["shards"][0] = shard(2)
-    with pytest.raises(IncompleteError):
+    run["shards"][1], run["shards"][3] = shard(0, split="train"), shard(0, SUMS, split="test")
+    with pytest.raises(IncompleteError, match="shard 0 t"):
+        check_sums(**run)
+
+
+@pytest.mark.parametrize("nowhere", [("train", 3), ("validation", 0)])
+def test_records_that_are_due_in_a_shard_nobody_wrote_are_told(nowhere: tuple[str, int]) -> None:
+    run = balanced()
+    run["due"][nowhere] = run["due"].pop(("train", 2))
+    run["shards"][0] = shard(2, split="train")
+    with pytest.raises(IncompleteError, match="records are due in the shards"):
         check_sums(**run)
 
 
@@ -121,9 +165,10 @@ def test_records_that_are_due_in_a_shard_nobody_wrote_are_told() -> None:
 )
 def test_a_shard_that_is_missing_or_there_twice_is_told(indices: list[int]) -> None:
     run = balanced()
-    by_index = {each.index: each for each in run["shards"]}
-    run["shards"] = [by_index.get(index, shard(index)) for index in indices]
-    with pytest.raises(IncompleteError):
+    train = {each.index: each for each in run["shards"] if each.split == "train"}
+    others = [each for each in run["shards"] if each.split != "train"]
+    run["shards"] = others + [train.get(index, shard(index, split="train")) for index in indices]
+    with pytest.raises(IncompleteError, match="shards were written where 5 are due"):
         check_sums(**run)
 
 
@@ -131,16 +176,15 @@ def test_a_shard_that_is_missing_or_there_twice_is_told(indices: list[int]) -> N
 def test_any_one_number_that_is_off_is_told(data: st.DataObject) -> None:
     run = balanced()
     off = data.draw(st.integers(-3, 3).filter(bool))
-    where = data.draw(st.sampled_from(["clips", "records", "num_failures", "num_shards", "due"]))
-    if where in ("clips", "records"):
-        run["tallies"][where] += off
-    elif where == "due":
+    where = data.draw(st.sampled_from(["tallies", "failures", "num_shards", "due"]))
+    if where == "due":
         field = data.draw(st.sampled_from([field.name for field in dataclasses.fields(RecordSums)]))
-        index = data.draw(st.sampled_from([0, 2]))
-        sums = run["due"][index]
-        run["due"][index] = dataclasses.replace(sums, **{field: getattr(sums, field) + off})
+        place = data.draw(st.sampled_from(sorted(run["due"])))
+        sums = run["due"][place]
+        run["due"][place] = dataclasses.replace(sums, **{field: getattr(sums, field) + off})
     else:
-        run[where] += off
+        checked = sorted(key for key in run[where] if key != ("train", "rows"))
+        run[where][data.draw(st.sampled_from(checked))] += off
     with pytest.raises(IncompleteError):
         check_sums(**run)
 
@@ -148,44 +192,57 @@ def test_any_one_number_that_is_off_is_told(data: st.DataObject) -> None:
 ORIGIN = Origin(
     name="clips",
     profile=PROFILES["audioset"],
-    inputs=("/data/ü", "gs://bucket/*.wav"),
+    corpus=(("inputs", ["/data/ü", "gs://bucket/*.wav"]), ("clip_seconds", 10.5)),
     model="https://tfhub.dev/google/vggish/1",
     patch_samples=15_600,
     short_clips="pad",
+    channel="mean",
     pca=("pca.npz", "ab" * 32),
     resampler="soxr HQ",
     decoder="libsndfile 1.2.2",
 )
 MODEL = ModelFacts("cd" * 32, 128)
-TALLIES = {
-    "clips": 5,
-    "records": 3,
-    "rows": 30,
-    "samples": 16_000 * 5_400,
-    "padded_clips": 1,
-    "rows_left_out": 4,
-    "failures/empty": 1,
-    "failures/decode_error": 1,
-    "left_out/hidden": 2,
-}
-SHARDS = [
+TALLIES = of_no_split(
+    {
+        "clips": 5,
+        "records": 3,
+        "rows": 30,
+        "samples": 16_000 * 5_400,
+        "padded_clips": 1,
+        "clipped_clips": 2,
+        "rows_left_out": 4,
+        "labels_dropped": 6,
+        "failures/empty": 1,
+        "failures/decode_error": 1,
+        "left_out/hidden": 2,
+        "decoders/libsndfile 1.2.2": 3,
+    }
+)
+OF_TRAIN = {("train", name): 10 * count for (_, name), count in TALLIES.items()}
+SHARDS = (
     ("clips-00000-of-00002.tfrecord", shard(0, SUMS, 0xABC)),
-    ("clips-00001-of-00002.tfrecord", shard(1, RecordSums(1, 100, 7), 0xFFFFFFFF)),
-]
+    ("clips-00001-of-00002.tfrecord", shard(1, OTHER, 0xFFFFFFFF)),
+)
+WHOLE = Part("", "", SHARDS, num_failures=2)
+FACTS = ManifestFacts("/ü.csv", "csv", "utf-8", ",", ";", ("uri", "labels"), ("note",), 5)
 
 
 def info(
     origin: Origin = ORIGIN,
     models: tuple[ModelFacts, ...] = (MODEL,),
-    tallies: dict[str, int] = TALLIES,
+    tallies: dict[tuple[str, str], int] = TALLIES,
+    part: Part = WHOLE,
+    **others: Any,
 ) -> dict[str, Any]:
-    return json.loads(dataset_info(origin, models, tallies, SHARDS))
+    return json.loads(text(dataset_info(origin, models, tallies, part, **others)))
 
 
-def test_equal_arguments_give_equal_bytes_whatever_the_order_of_the_tallies() -> None:
-    first = dataset_info(ORIGIN, [MODEL], TALLIES, SHARDS)
+def test_equal_arguments_give_equal_bytes_whatever_the_order_of_tallies_and_manifests() -> None:
+    manifests = [dataclasses.replace(FACTS, uri=uri) for uri in ("/b", "/a", "/c")]
+    first = text(dataset_info(ORIGIN, [MODEL], TALLIES, WHOLE, manifests))
     backwards = dict(reversed(TALLIES.items()))
-    assert dataset_info(copy.deepcopy(ORIGIN), (MODEL,), backwards, tuple(SHARDS)) == first
+    again = dataset_info(copy.deepcopy(ORIGIN), (MODEL,), backwards, WHOLE, manifests[::-1])
+    assert text(again) == first
     assert first.endswith(b"}\n")
     assert "/data/ü" in first.decode()
 
@@ -198,21 +255,38 @@ def test_counts_and_hours_are_those_of_the_run() -> None:
         "rows": 30,
         "hours": 1.5,
         "padded_clips": 1,
+        "clipped_clips": 2,
         "rows_left_out": 4,
+        "labels_dropped": 6,
     }
     assert info()["failures"] == {"decode_error": 1, "empty": 1}
     assert info()["left_out"] == {"hidden": 2}
 
 
+def test_counts_are_those_of_the_own_split_only() -> None:
+    assert info(tallies=TALLIES | OF_TRAIN) == info()
+    train = info(tallies=TALLIES | OF_TRAIN, part=Part("train", "train", SHARDS, 20))
+    assert train["split"] == "train"
+    assert train["counts"] == {name: 10 * count for name, count in info()["counts"].items()}
+    assert train["failures"] == {"decode_error": 10, "empty": 10}
+    assert train["audio"]["decoders"] == {"libsndfile 1.2.2": 30}
+
+
+def test_what_is_in_no_split_is_told_by_its_folder_and_a_whole_dataset_has_none() -> None:
+    assert info(part=Part("", "unsplit", SHARDS, 2)) == info() | {"split": "unsplit"}
+    assert "split" not in info()
+
+
 def test_a_run_without_any_tally_counts_nothing() -> None:
-    assert set(info(tallies={})["counts"].values()) == {0}
+    part = Part("", "", SHARDS, 0)
+    assert set(info(tallies={}, part=part)["counts"].values()) == {0}
     assert info(tallies={})["failures"] == {}
 
 
 def test_the_settings_are_told() -> None:
     found = info()
     assert found["profile"] == "audioset"
-    assert found["inputs"] == ["/data/ü", "gs://bucket/*.wav"]
+    assert found["corpus"] == {"inputs": ["/data/ü", "gs://bucket/*.wav"], "clip_seconds": 10.5}
     assert found["audio"] == {
         "sample_rate_hz": 16_000,
         "patch_samples": 15_600,
@@ -222,10 +296,30 @@ def test_the_settings_are_told() -> None:
         "channels": "mean",
         "resampler": "soxr HQ",
         "decoder": "libsndfile 1.2.2",
+        "decoders": {"libsndfile 1.2.2": 3},
         "short_clips": "pad",
     }
     assert found["rows"]["pca"] == {"uri": "pca.npz", "sha256": "ab" * 32}
     assert {"python", "numpy", "soxr", "soundfile", "tensorflow"} <= set(found["versions"])
+
+
+def test_how_manifests_were_read_is_told_and_what_numbers_the_labels() -> None:
+    assert info()["manifests"] == []
+    assert info()["labels"] == {"class_map": None}
+    found = info(manifests=[FACTS], class_map="class_map.csv")
+    assert found["manifests"] == [
+        {
+            "uri": "/ü.csv",
+            "format": "csv",
+            "encoding": "utf-8",
+            "delimiter": ",",
+            "label_separator": ";",
+            "columns": ["uri", "labels"],
+            "other_columns": ["note"],
+            "num_rows": 5,
+        }
+    ]
+    assert found["labels"] == {"class_map": "class_map.csv"}
 
 
 def test_rows_of_floats_have_no_pca_and_no_quantiser() -> None:
@@ -272,11 +366,83 @@ def test_a_model_that_no_clip_came_to_is_not_made_up() -> None:
 def test_workers_with_different_models_publish_nothing() -> None:
     other = dataclasses.replace(MODEL, fingerprint="ef" * 32)
     with pytest.raises(IncompleteError, match=r"different models.*efefef"):
-        dataset_info(ORIGIN, [MODEL, other], TALLIES, SHARDS)
+        dataset_info(ORIGIN, [MODEL, other], TALLIES, WHOLE)
+
+
+def splits(**tallies: int) -> tuple[dict[str, dict[str, Any]], dict[tuple[str, str], int]]:
+    """Returns the infos of two splits with everything once and tenfold, and the tallies."""
+    test = {("test", name): count for (_, name), count in TALLIES.items()}
+    all_tallies = OF_TRAIN | test | of_no_split({"left_out/other": 8, **tallies})
+    parts = (Part("train", "train", SHARDS, 20), Part("test", "test", SHARDS, 2))
+    infos = {part.folder: info(tallies=all_tallies, part=part) for part in parts}
+    return infos, all_tallies
+
+
+def test_a_collection_of_splits_tells_what_they_have_in_common_and_the_sums() -> None:
+    infos, tallies = splits()
+    found = json.loads(text(collection_info(infos, tallies)))
+    whole = info()
+    for key in ("format", "format_version", "name", "profile", "corpus", "manifests", "model"):
+        assert found[key] == whole[key]
+    assert (found["rows"], found["labels"]) == (whole["rows"], whole["labels"])
+    assert found["versions"] == whole["versions"]
+    assert found["counts"] == {name: 11 * count for name, count in whole["counts"].items()}
+    assert found["failures"] == {"decode_error": 11, "empty": 11}
+    assert found["left_out"] == {"other": 8}
+    assert found["audio"] == whole["audio"] | {"decoders": {"libsndfile 1.2.2": 33}}
+    assert "shards" not in found
+    assert "split" not in found
+    assert found["splits"] == [
+        {
+            "folder": folder,
+            "counts": {name: times * count for name, count in whole["counts"].items()},
+            "shards": whole["shards"],
+        }
+        for folder, times in (("train", 10), ("test", 1))
+    ]
+
+
+def test_a_collection_counts_labels_that_were_dropped_before_clips_were_in_splits() -> None:
+    infos, tallies = splits(labels_dropped=100)
+    assert collection_info(infos, tallies)["counts"]["labels_dropped"] == 60 + 6 + 100
+
+
+def test_the_own_files_of_a_collection_are_those_of_its_splits_and_its_description() -> None:
+    data = text(collection_info(*splits()))
+    beside = ("clips-failures.jsonl", "schema.pbtxt", "class_map.csv", "dataset.json")
+    assert sorted(own_files(data)) == sorted(
+        ["dataset.json"]
+        + [f"{split}/{name}" for split in ("train", "test") for name, _ in SHARDS]
+        + [f"{split}/{name}" for split in ("train", "test") for name in beside]
+    )
+    assert all(is_dataset_file(file, "clips") for file in own_files(data))
+
+
+@pytest.mark.parametrize("folder", ["..", ".", "", "a/b", "/etc", ".git", "-a"])
+def test_a_collection_owns_no_files_of_folders_that_cannot_be_splits(folder: str) -> None:
+    ours = collection_info(*splits())
+    ours["splits"][1]["folder"] = folder
+    with pytest.raises(ValueError, match="names files that are none of a dataset's"):
+        own_files(text(ours))
+
+
+@pytest.mark.parametrize("folder", ["train", "unsplit", "v1.0_a-b"])
+def test_a_split_is_told_by_the_folder_that_its_own_description_names(folder: str) -> None:
+    own = text(info(part=Part(folder, folder, SHARDS, 0)))
+    assert is_split(own, folder)
+    assert not is_split(own, "other")
+    assert not is_split(text(info()), folder)
+    assert is_split_folder(folder)
+
+
+@pytest.mark.parametrize("data", [b"", b"no JSON", b"\xff", b"[]", b"null", b'"train"', b"{}"])
+def test_what_is_no_description_is_no_split(data: bytes) -> None:
+    assert not is_split(data, "train")
 
 
 def test_own_files_are_all_that_the_dataset_is_made_of() -> None:
-    assert sorted(own_files(dataset_info(ORIGIN, [MODEL], TALLIES, SHARDS))) == [
+    assert sorted(own_files(text(info()))) == [
+        "class_map.csv",
         "clips-00000-of-00002.tfrecord",
         "clips-00001-of-00002.tfrecord",
         "clips-failures.jsonl",
@@ -286,7 +452,7 @@ def test_own_files_are_all_that_the_dataset_is_made_of() -> None:
 
 
 def test_own_files_are_named_like_files_of_the_dataset() -> None:
-    files = own_files(dataset_info(ORIGIN, [MODEL], TALLIES, SHARDS))
+    files = own_files(text(info()))
     assert all(is_dataset_file(file, "clips") for file in files)
 
 
@@ -299,14 +465,38 @@ def test_own_files_are_named_like_files_of_the_dataset() -> None:
         "other-00000-of-00001.tfrecord",
         "clips.tfrecord",
         "",
+        "a/b/dataset.json",
+        "../dataset.json",
+        "/dataset.json",
+        "./dataset.json",
+        ".git/dataset.json",
+        "a/notes.txt",
+        "a/",
     ],
 )
 def test_other_files_are_not_named_like_files_of_the_dataset(file: str) -> None:
     assert not is_dataset_file(file, "clips")
 
 
+@pytest.mark.parametrize("folder", ["", "train/", "unsplit/"])
 @pytest.mark.parametrize(
-    "text",
+    "file",
+    [
+        "dataset.json",
+        "schema.pbtxt",
+        "class_map.csv",
+        "clips-failures.jsonl",
+        "clips-00000-of-00001.tfrecord",
+    ],
+)
+def test_files_of_the_dataset_are_told_by_their_names_in_the_folders_of_splits_too(
+    folder: str, file: str
+) -> None:
+    assert is_dataset_file(folder + file, "clips")
+
+
+@pytest.mark.parametrize(
+    "data",
     [
         b"",
         b"not JSON",
@@ -322,16 +512,19 @@ def test_other_files_are_not_named_like_files_of_the_dataset(file: str) -> None:
         b'{"format": "beam-audio-embeddings", "name": "clips", "shards": null}',
         b'{"format": "beam-audio-embeddings", "name": "clips", "shards": [{}]}',
         b'{"format": "beam-audio-embeddings", "name": "clips", "shards": ["a.tfrecord"]}',
+        b'{"format": "beam-audio-embeddings", "name": "clips", "splits": [{"folder": "a"}]}',
+        b'{"format": "beam-audio-embeddings", "name": "clips", "splits": ["a"]}',
+        b'{"format": "beam-audio-embeddings", "name": "clips", "splits": 7}',
     ],
 )
-def test_a_json_that_is_not_ours_has_no_own_files(text: bytes) -> None:
+def test_a_json_that_is_not_ours_has_no_own_files(data: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - some are the json module's
-        own_files(text)
+        own_files(data)
 
 
 @pytest.mark.parametrize("bad", ["../a", "/etc/passwd", "a/b", "a\\b", "gs://bucket/a"])
 def test_own_files_are_never_those_of_another_folder(bad: str) -> None:
     ours = info()
     for changed in (ours | {"name": bad}, ours | {"shards": [{"name": "a"}, {"name": bad}]}):
-        with pytest.raises(ValueError, match="other folders"):
+        with pytest.raises(ValueError, match="names files that are none of a dataset's"):
             own_files(json.dumps(changed).encode())

@@ -145,6 +145,10 @@ def test_sums_are_the_same_in_any_order_and_grouping(
     assert parts[0] + parts[1] == parts[1] + parts[0] == expected
 
 
+def test_the_split_of_a_record_does_not_change_its_sums() -> None:
+    assert record_sums(Record("a", b"1", "train")) == record_sums(Record("a", b"1"))
+
+
 def test_the_checksum_is_kept_below_64_bits() -> None:
     largest = RecordSums(1, 16, 2**64 - 1)
     assert largest + RecordSums(1, 16, 1) == RecordSums(2, 32, 0)

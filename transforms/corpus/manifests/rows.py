@@ -10,6 +10,7 @@ from transforms.corpus.manifests.columns import Columns
 from transforms.corpus.manifests.json_lines import json_text
 from transforms.corpus.manifests.label_cells import KnownLabels, distinct_labels, split_labels
 from transforms.corpus.manifests.recording_uris import RecordingFolder
+from transforms.corpus.splits import UNSPLIT, is_split_name
 from transforms.corpus.times import seconds
 
 MAX_NAME_CHARACTERS = 4096
@@ -17,7 +18,6 @@ MAX_VALUE_SHOWN = 80
 SAMPLE_RATES_HZ = range(1_000, 768_001)
 NUM_CHANNELS = range(1, 65)
 
-_SPLIT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 # A whole number of Hz comes as 16000.0 out of a data frame with holes.
 _WHOLE = re.compile(r"([0-9]{1,9})(?:\.0{1,9})?")
 
@@ -68,9 +68,9 @@ class RowFields:
         """Returns the part of the dataset; empty if it is wrong or not given."""
         value = self._get("split")
         text = "" if value is None else _text(value)
-        if text == "" or (text and _SPLIT.fullmatch(text)):
+        if text == "" or (text and is_split_name(text)):
             return text
-        allowed = "must be 1 to 100 of a-z, A-Z, 0-9, _, - and ., the first none of - and ."
+        allowed = f"must be 1 to 100 of a-z, A-Z, 0-9, _ and -, the first not -, and not {UNSPLIT}"
         self._wrong("split", value, allowed)
         return ""
 

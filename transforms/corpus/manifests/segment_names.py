@@ -24,9 +24,12 @@ from decimal import Decimal
 from transforms.corpus.manifests.segments import Segment
 
 _FIELDS = ("id", "start", "end", "start_ms", "end_ms")
-_TIMES = re.compile(
-    r"(?P<stem>.+?)[_-]\[?(?P<start>\d{1,9}(?:\.\d{1,9})?)"
-    r"(?:[_-](?P<end>\d{1,9}(?:\.\d{1,9})?))?\]?(?:_out)?"
+_TIME = r"\d{1,9}(?:\.\d{1,9})?"
+# Both are tried: an id may end like a time, and `ab_12_30` is `ab_12` from 30 on, or `ab` from 12
+# to 30.
+_TIMES = tuple(
+    re.compile(rf"(?P<stem>.+)[_-]\[?(?P<start>{_TIME}){end}\]?(?:_out)?")
+    for end in ("(?P<end>)", rf"[_-](?P<end>{_TIME})")
 )
 _WRAPPED = re.compile(r"(?:Y|id_|v)(.+)|\[(.+)\]")
 
@@ -53,7 +56,7 @@ def check_template(template: str) -> None:
             what = f"{{{min(unknown)}}} is unknown" if unknown else "it has no {id}"
             raise TemplateError(f"{what} ({allowed})")
         named(template, Segment("ID", Decimal(30), Decimal(40), (), "", 1))
-    except (ValueError, IndexError, KeyError) as error:
+    except (ValueError, LookupError, AttributeError, TypeError) as error:
         raise TemplateError(f"{error} ({allowed})") from error
     if any(character in template for character in "*?\0"):
         raise TemplateError("it names one file; without a template, the usual names are searched")
@@ -114,8 +117,9 @@ def _readings(path: str) -> Iterator[tuple[str, str | None, str | None]]:
     """Yields what a name may mean: id, start and end as they are written."""
     stem = posixpath.splitext(posixpath.basename(path))[0]
     readings: list[tuple[str, str | None, str | None]] = [(stem, None, None)]
-    if match := _TIMES.fullmatch(stem):
-        readings.append((match["stem"], match["start"], match["end"]))
+    for times in _TIMES:
+        if match := times.fullmatch(stem):
+            readings.append((match["stem"], match["start"], match["end"] or None))
     for name, start, end in readings:
         yield name, start, end
         if match := _WRAPPED.fullmatch(name):

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.corpus.clips import Clip, Failure, RawFormat
-from transforms.corpus.manifests import (
+from transforms.corpus.manifests.manifest import (
     SEPARATOR_ROWS,
     ManifestFacts,
     ManifestOptions,
@@ -220,6 +220,7 @@ def test_a_wrong_time_is_a_failure_that_names_column_value_and_what_is_allowed(
         ({"uri": "a", "split": "é"}, "split='é': it must be"),
         ({"uri": "a", "split": "x" * 101}, "it must be 1 to 100"),
         ({"uri": "a", "split": True}, "split=True: it must be"),
+        ({"uri": "a", "split": "unsplit"}, "split='unsplit': it must be"),
         ({"uri": "a", "labels": {"a": 1}}, "labels={'a': 1}: it must be"),
         ({"uri": "a", "labels": ["a", None]}, "labels=['a', None]: it must be"),
         ({"uri": "a", "labels": ["a", ["b"]]}, "labels=['a', ['b']]: it must be"),

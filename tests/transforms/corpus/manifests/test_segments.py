@@ -1,5 +1,6 @@
 """AudioSet's segments: the released file, and whatever else may come under its name."""
 
+import dataclasses
 import gzip
 import io
 from decimal import Decimal
@@ -19,7 +20,14 @@ HEAD = (
     "# YTID, start_seconds, end_seconds, positive_labels\n"
 )
 ROW = '--PJHxphWEs, 30.000, 40.000, "/m/09x0r,/t/dd00088"\n'
-SEGMENT = Segment("--PJHxphWEs", Decimal(30), Decimal(40), ("/m/09x0r", "/t/dd00088"), 4)
+SEGMENT = Segment(
+    "--PJHxphWEs",
+    Decimal(30),
+    Decimal(40),
+    ("/m/09x0r", "/t/dd00088"),
+    manifest="/data/eval.csv",
+    line=4,
+)
 
 
 def read(text: str) -> list[Segment | Failure]:
@@ -34,7 +42,7 @@ def test_the_released_file_is_read_without_failure(shared: Path) -> None:
         found = list(read_segments(file, str(path)))
     segments = [segment for segment in found if isinstance(segment, Segment)]
     assert len(segments) == len(found) == 22160
-    assert segments[0] == SEGMENT
+    assert segments[0] == dataclasses.replace(SEGMENT, manifest=str(path))
     assert [segment.line for segment in segments] == list(range(4, 22164))
     short = [s for s in segments if s.end_seconds - s.start_seconds < 10]
     assert len(short) == 345
@@ -108,6 +116,19 @@ def test_what_is_no_file_of_segments_is_refused_with_the_layout(data: bytes, mes
         next(read_segments(io.BytesIO(data), "eval.csv"))
 
 
+def test_the_name_of_the_file_is_told_in_valid_unicode() -> None:
+    rows = ROW + "id, 0, x, /m/a\n"
+    segment, failure = read_segments(io.BytesIO(rows.encode()), "/d\udcff/eval.csv")
+    assert (segment.manifest, segment.line) == ("/d\\xff/eval.csv", 1)
+    assert (failure.manifest, failure.line) == ("/d\\xff/eval.csv", 2)
+
+
+def test_labels_are_told_once_and_without_spaces_around_them() -> None:
+    (segment,) = read('id, 0, 1, "/m/b, /m/a,,/m/b "\n')
+    assert isinstance(segment, Segment)
+    assert segment.labels == ("/m/b", "/m/a")
+
+
 def test_a_check_reads_the_beginning_only() -> None:
     file = io.BytesIO((HEAD + ROW * 100_000).encode())
     check_segments(file)
@@ -118,7 +139,7 @@ def test_a_check_reads_the_beginning_only() -> None:
 def test_any_bytes_are_segments_or_failures_or_a_manifest_error(data: bytes) -> None:
     head = (HEAD + ROW).encode()
     try:
-        found = list(read_segments(io.BytesIO(head + data), "eval.csv"))
+        found = list(read_segments(io.BytesIO(head + data), "/data/eval.csv"))
     except ManifestError:
         return
     assert found[0] == SEGMENT

@@ -1,0 +1,256 @@
+"""Names of segments' files: as downloaders give them, and by a template."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transforms.corpus.manifests.segment_names import (
+    TemplateError,
+    check_template,
+    find_audio,
+    has_times,
+    named,
+    possible_ids,
+)
+from transforms.corpus.manifests.segments import Segment
+from transforms.corpus.times import seconds
+
+# As they occur in AudioSet, and as they are most easily mistaken for times or for a wrapping.
+IDS = [
+    "--PJHxphWEs",
+    "-0DdlOuIFUI",
+    "_-Qj4tzBIlI",
+    "abcdefgh_12",
+    "abcdefg-123",
+    "ab_30_40_cd",
+    "ab-30-40[x]",
+    "1_2_3_4_5_6",
+    "30_40_30_40",
+    "12345678901",
+    "YabcYdefYgh",
+    "id_abcdefgh",
+    "vabcdefg_40",
+    "abcdefg_out",
+    "-----------",
+    "___________",
+    "_________30",
+]
+WHOLE_NAMES = ["{id}", "Y{id}", "id_{id}"]
+CUT_NAMES = [
+    "{id}_30000_40000",
+    "{id}_30.0-40.0",
+    "{id}_30.000",
+    "{id}_30",
+    "{id}_000030",
+    "{id}_000030_000040",
+    "[{id}]-[30-40]",
+    "v{id}_30_40_out",
+]
+OTHER_CUT_NAMES = ["Y{id}_30.000", "Y{id}_30_40", "id_{id}_30_40", "{id}_30.000_40.000"]
+
+
+def segment(id: str = "--PJHxphWEs", start: str = "30.000", end: str = "40.000") -> Segment:
+    return Segment(id, seconds(start), seconds(end), (), "/m.csv", 1)
+
+
+def _path(name: str, id: str, suffix: str = ".wav") -> str:
+    return f"/root/a/{name.replace('{id}', id)}{suffix}"
+
+
+@pytest.mark.parametrize("id", IDS)
+@pytest.mark.parametrize("suffix", [".wav", ".m4a", ""])
+@pytest.mark.parametrize("name", WHOLE_NAMES)
+def test_a_file_that_is_named_by_the_id_may_hold_the_whole_recording(
+    name: str, suffix: str, id: str
+) -> None:
+    path = _path(name, id, suffix)
+    assert id in possible_ids(path)
+    assert find_audio(segment(id), [path]) == (path, False)
+
+
+@pytest.mark.parametrize("id", IDS)
+@pytest.mark.parametrize("name", CUT_NAMES + OTHER_CUT_NAMES)
+def test_a_file_that_is_named_by_id_and_times_as_a_downloader_does_was_cut(
+    name: str, id: str
+) -> None:
+    path = _path(name, id)
+    assert id in possible_ids(path)
+    assert find_audio(segment(id), [path]) == (path, True)
+
+
+@pytest.mark.parametrize("name", CUT_NAMES + OTHER_CUT_NAMES)
+@pytest.mark.parametrize("times", [("20.000", "30.000"), ("300", "400"), ("31", "41"), ("3", "4")])
+def test_a_file_that_was_cut_to_other_times_is_not_taken(name: str, times: tuple[str, str]) -> None:
+    assert find_audio(segment("--PJHxphWEs", *times), [_path(name, "--PJHxphWEs")]) is None
+
+
+def test_the_end_counts_where_it_is_named() -> None:
+    wanted = segment("a", "30", "35")
+    assert find_audio(wanted, ["/a_30_40.wav"]) is None
+    assert find_audio(wanted, ["/a_30000_35000.wav"]) == ("/a_30000_35000.wav", True)
+    assert find_audio(wanted, ["/a_30.wav"]) == ("/a_30.wav", True)
+
+
+@pytest.mark.parametrize(
+    ("start", "name", "is_found"),
+    [
+        ("4.020", "a_4020", True),
+        ("4.020", "a_4019", True),
+        ("4.020", "a_4018", False),
+        ("4.020", "a_4021", False),
+        ("4.020", "a_4.020", True),
+        ("4.020", "a_4.02", True),
+        ("4.020", "a_4.019", False),
+        ("4.020", "a_4", True),
+        ("4.020", "a_000004", True),
+        ("4.020", "a_5", False),
+        ("4.0205", "a_4020", True),
+        ("0.000", "a_0", True),
+        ("0.000", "a_000000", True),
+        ("0.000", "a_0.000", True),
+        ("0.000", "a_1", False),
+        ("1.000", "a_999", True),
+        ("1.000", "a_998", False),
+    ],
+)
+def test_times_are_seconds_whole_seconds_or_milliseconds_which_may_be_one_too_few(
+    start: str, name: str, is_found: bool
+) -> None:
+    found = find_audio(segment("a", start, "14.020"), [f"/{name}.wav"])
+    assert found == ((f"/{name}.wav", True) if is_found else None)
+
+
+@given(start_ms=st.integers(0, 10**8), num_ms=st.integers(1, 10_000), id=st.sampled_from(IDS))
+def test_milliseconds_that_were_multiplied_in_binary_and_truncated_are_found(
+    start_ms: int, num_ms: int, id: str
+) -> None:
+    times = [f"{ms // 1000}.{ms % 1000:03}" for ms in (start_ms, start_ms + num_ms)]
+    name = "_".join([id, *(str(int(float(text) * 1000)) for text in times)])
+    assert find_audio(segment(id, *times), [f"{name}.flac"]) == (f"{name}.flac", True)
+
+
+@pytest.mark.parametrize("id", IDS)
+@pytest.mark.parametrize("name", WHOLE_NAMES + CUT_NAMES)
+def test_the_file_of_another_id_is_not_taken(name: str, id: str) -> None:
+    path = _path(name, id)
+    for other in (id[:-1], "x" + id, id + "a", id[:5] + id[6:], id.swapcase(), ""):
+        if other != id:
+            assert find_audio(segment(other), [path]) is None
+
+
+def test_a_name_that_reads_in_two_ways_is_the_file_of_either_segment() -> None:
+    path = "/ab_30_40.wav"
+    assert possible_ids(path) == {"ab_30_40", "ab_30", "ab"}
+    assert find_audio(segment("ab", "30", "40"), [path]) == (path, True)
+    assert find_audio(segment("ab_30", "40", "50"), [path]) == (path, True)
+    assert find_audio(segment("ab_30_40", "7", "8"), [path]) == (path, False)
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (["/a.wav", "/z/a_30.wav"], ("/z/a_30.wav", True)),
+        (["/z/a_30.wav", "/a.wav", "/Ya.wav"], ("/z/a_30.wav", True)),
+        (["/b/a.wav", "/a/a.wav"], ("/a/a.wav", False)),
+        (["/a_30_40.wav", "/a_30.wav"], ("/a_30.wav", True)),
+        (["/a_20_30.wav", "/a.wav"], ("/a.wav", False)),
+        (["/a_20_30.wav"], None),
+        ([], None),
+    ],
+)
+def test_a_cut_file_is_taken_before_a_whole_one_and_of_several_the_first_by_name(
+    paths: list[str], expected: tuple[str, bool] | None
+) -> None:
+    for order in (paths, paths[::-1]):
+        assert find_audio(segment("a"), iter(order)) == expected
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "/", "/.wav", "/_30.wav", "/a_1234567890.wav", "/a_30_.wav", "/a_30.40.50.wav", "/Y.wav"],
+)
+def test_a_name_without_id_or_times_is_only_itself(path: str) -> None:
+    (id,) = possible_ids(path)
+    assert id == path.rpartition("/")[2].removesuffix(".wav") or path == "/.wav"
+
+
+@given(name=st.text("ab_-.[]03٣", max_size=30), start=st.sampled_from(["0", "30", "0.3"]))
+def test_any_name_is_looked_at_and_what_is_found_is_a_possible_id(name: str, start: str) -> None:
+    for id in possible_ids(name):
+        find_audio(segment(id, start, "40"), [name])
+    assert find_audio(segment("another", start, "40"), [name]) is None
+
+
+@pytest.mark.parametrize(
+    ("template", "name", "with_times"),
+    [
+        ("{id}.wav", "--PJHxphWEs.wav", False),
+        ("Y{id}/{id}.flac", "Y--PJHxphWEs/--PJHxphWEs.flac", False),
+        ("{id}_{start}_{end}.wav", "--PJHxphWEs_4.02_40.wav", True),
+        ("{id}_{start_ms}_{end_ms}.wav", "--PJHxphWEs_4020_40000.wav", True),
+        ("{id}_{start:.3f}.wav", "--PJHxphWEs_4.020.wav", True),
+        ("{id}_{end:06d}.wav", "--PJHxphWEs_000040.wav", True),
+        ("{id}_{{x}}.wav", "--PJHxphWEs_{x}.wav", False),
+        ("[{id}]-[x].wav", "[--PJHxphWEs]-[x].wav", False),
+        ("{id!s:>12}", " --PJHxphWEs", False),
+    ],
+)
+def test_a_template_names_the_file_of_a_segment(template: str, name: str, with_times: bool) -> None:
+    check_template(template)
+    assert named(template, segment(start="4.020")) == name
+    assert has_times(template) is with_times
+
+
+def test_whole_seconds_are_written_without_a_point_whatever_the_file_says() -> None:
+    assert named("{id}_{start}_{end}", segment("a", "30.000", "1E+2")) == "a_30_100"
+
+
+def test_times_that_do_not_fit_into_the_template_are_an_error_of_their_segment_only() -> None:
+    check_template("{id}_{start:06d}")
+    assert named("{id}_{start:06d}", segment("a")) == "a_000030"
+    with pytest.raises(ValueError, match=r"."):
+        named("{id}_{start:06d}", segment("a", "4.020"))
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("", r"it has no \{id\} \(allowed: \{id\} \{start\} \{end\} \{start_ms\} \{end_ms\}\)"),
+        ("a.wav", r"it has no \{id\}"),
+        ("{start}_{end}.wav", r"it has no \{id\}"),
+        ("{{id}}", r"it has no \{id\}"),
+        ("{ID}", r"\{ID\} is unknown \(allowed: \{id\} "),
+        ("{id}{ytid}", r"\{ytid\} is unknown"),
+        ("{id}{}", r"\{\} is unknown"),
+        ("{id}{0}", r"\{0\} is unknown"),
+        ("{id}{id.x}", r"\{id.x\} is unknown"),
+        ("{id}{id[0]}", r"\{id\[0\]\} is unknown"),
+        ("{ id}", r"\{ id\} is unknown"),
+        ("{id", "expected '}'.*allowed"),
+        ("id}", "Single '}'.*allowed"),
+        ("{id!x}", "conversion.*allowed"),
+        ("{id:d}", "format code 'd'.*allowed"),
+        ("{id}{start:s}", "format code 's'.*allowed"),
+        ("{id}{start:{x}}", "'x'.*allowed"),
+        ("{id}{start:{}}", "allowed"),
+        ("{id}{start:{id.x}}", "no attribute 'x'.*allowed"),
+        ("{id}{start:{id[x]}}", "indices.*allowed"),
+        ("{id}*.wav", "it names one file; without a template, the usual names are searched"),
+        ("{id}?.wav", "it names one file"),
+        ("{id}\0", "it names one file"),
+    ],
+)
+def test_a_template_that_cannot_name_files_is_refused_with_what_is_allowed(
+    template: str, message: str
+) -> None:
+    with pytest.raises(TemplateError, match=message):
+        check_template(template)
+
+
+@given(template=st.text("{}id:!.[]st0 *", max_size=12))
+def test_any_template_names_files_or_is_refused(template: str) -> None:
+    try:
+        check_template(template)
+    except TemplateError:
+        return
+    assert "--PJHxphWEs" in named(template, segment())

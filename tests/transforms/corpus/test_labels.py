@@ -1,0 +1,204 @@
+"""Labels and class maps: numbers that do not depend on the order, and maps that are refused."""
+
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transforms.corpus.clips import Clip, Failure
+from transforms.corpus.labels import (
+    ClassMap,
+    ClassMapError,
+    collected_class_map,
+    parse_class_map,
+    with_known_labels,
+)
+
+AUDIOSET = (
+    b"index,mid,display_name\n"
+    b'0,/m/09x0r,"Speech"\n'
+    b'1,/m/05zppz,"Male speech, man speaking"\n'
+    b'2,/m/02zsn,"Female ""speech"""\n'
+)
+MAP = parse_class_map(AUDIOSET)
+labels_of_a_corpus = st.lists(
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(
+        lambda label: label == label.strip()
+    )
+)
+
+
+def test_a_class_map_of_audioset_is_read() -> None:
+    assert MAP.classes == (
+        (0, "/m/09x0r", "Speech"),
+        (1, "/m/05zppz", "Male speech, man speaking"),
+        (2, "/m/02zsn", 'Female "speech"'),
+    )
+
+
+def test_the_released_class_map_is_read_and_each_class_is_known_by_both_names(
+    shared: Path,
+) -> None:
+    path = shared / "data" / "audioset" / "class_labels_indices.csv"
+    class_map = parse_class_map(path.read_bytes())
+    assert [index for index, _, _ in class_map.classes] == list(range(527))
+    assert class_map.indices(["/m/09x0r"]) == class_map.indices(["Speech"]) == [0]
+
+
+@pytest.mark.parametrize(
+    ("data", "classes"),
+    [
+        (b"index,mid\n7,/m/a\n", ((7, "/m/a", "/m/a"),)),
+        (b"index,display_name\n7,A b\n", ((7, "A b", "A b"),)),
+        (b"index,mid,display_name\n7,/m/a,\n", ((7, "/m/a", "/m/a"),)),
+        (b"index,mid,display_name\n7,,A b\n", ((7, "A b", "A b"),)),
+        (b" display_name , x, index \n A b , y, 7 \n", ((7, "A b", "A b"),)),
+        (b"\xef\xbb\xbfindex,mid\r\n\r\n1,b\r\n0,a\r\n", ((0, "a", "a"), (1, "b", "b"))),
+        (b"index,mid\n9223372036854775807,a", ((2**63 - 1, "a", "a"),)),
+        (b'index,mid\n0007,"a\nb"', ((7, "a\nb", "a\nb"),)),
+        ("index,mid\n0,Übung 日本\n".encode(), ((0, "Übung 日本", "Übung 日本"),)),
+    ],
+)
+def test_columns_may_come_in_any_order_and_one_name_is_enough(
+    data: bytes, classes: tuple[tuple[int, str, str], ...]
+) -> None:
+    assert parse_class_map(data).classes == classes
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "its first line is ''"),
+        (b"\nindex,mid\n0,a\n", "its first line is ''"),
+        (b"mid,display_name\n/m/a,A\n", "its first line is 'mid,display_name'"),
+        (b"index,name\n0,A\n", r"'index,name' \(wanted: index,mid,display_name, as in AudioSet's"),
+        (b"0,/m/a,A\n1,/m/b,B\n", "its first line is '0,/m/a,A'"),
+        (b"x" * 100_000, "its first line is"),
+        (b"index,mid\n", "it has no classes"),
+        (b"index,mid\n\n\n", "it has no classes"),
+        (b"index,mid\n0,a\n0,b\n", "the index 0 is there twice"),
+        (b"index,mid\n0,a\n00,b\n", "the index 0 is there twice"),
+        (b"index,mid\n0,a\n1,a\n", "the mid 'a' is there twice"),
+        (b"index,mid\n0,a\n-1,b\n", "line 3: the index '-1' is not a whole number"),
+        (b"index,mid\n1.0,a\n", "line 2: the index '1.0' is not"),
+        (b"index,mid\n,a\n", "line 2: the index '' is not"),
+        ("index,mid\n²,a\n".encode(), "line 2: the index '²' is not"),
+        ("index,mid\n٣,a\n".encode(), "line 2: the index '٣' is not"),
+        (b"index,mid\n9223372036854775808,a\n", "line 2: the index '9223372036854775808' is not"),
+        (b"index,mid\n" + b"9" * 5_000 + b",a\n", "line 2: the index '999"),
+        (b"mid,index\n/m/a\n", "line 2: the index '' is not"),
+        (b"index,mid\n0, \n", "line 2: the class 0 has no name"),
+        (b"index,mid,display_name\n0\n", "line 2: the class 0 has no name"),
+        (b"index,mid\n0,\xe9\n", "not CSV in UTF-8"),
+        (b'index,mid\n0,"a\n', "not CSV in UTF-8"),
+        (b'index,mid\n0,"a"b\n', "not CSV in UTF-8"),
+        (b"RIFF\x24\0\0\0WAVE\xff", "not CSV in UTF-8"),
+        (b"index,mid\n0," + b"x" * 200_000, "not CSV in UTF-8: field larger"),
+    ],
+)
+def test_what_is_no_class_map_is_refused_in_few_words(data: bytes, message: str) -> None:
+    with pytest.raises(ClassMapError, match=message) as error:
+        parse_class_map(data)
+    assert len(str(error.value)) < 400
+
+
+def test_a_class_that_is_there_twice_is_found_soon_in_a_large_map() -> None:
+    rows = "".join(f"{index},m{index}\n" for index in range(50_000))
+    started = time.monotonic()
+    with pytest.raises(ClassMapError, match="the mid 'm49999' is there twice"):
+        parse_class_map(f"index,mid\n{rows}50000,m49999\n".encode())
+    assert time.monotonic() - started < 5
+
+
+@given(data=st.binary(max_size=60), start=st.sampled_from([b"", b"index,mid\n", b"mid,index\n0"]))
+def test_any_bytes_are_a_class_map_or_an_error_of_its_own(data: bytes, start: bytes) -> None:
+    try:
+        class_map = parse_class_map(start + data)
+    except ClassMapError:
+        return
+    assert class_map.classes
+
+
+@given(labels=labels_of_a_corpus)
+def test_the_labels_of_a_corpus_are_numbered_in_their_order_each_once(labels: list[str]) -> None:
+    class_map = collected_class_map(labels)
+    assert [index for index, _, _ in class_map.classes] == list(range(len(set(labels))))
+    assert class_map.indices(reversed(labels)) == list(range(len(set(labels))))
+    assert [class_map.indices([label]) for label in sorted(set(labels))] == [
+        [index] for index in range(len(set(labels)))
+    ]
+
+
+@given(labels=labels_of_a_corpus.filter(bool))
+def test_a_class_map_that_was_written_reads_as_the_same(labels: list[str]) -> None:
+    class_map = collected_class_map(labels)
+    assert parse_class_map(class_map.text()) == class_map
+
+
+def test_a_class_map_is_written_as_that_of_audioset_but_for_the_quotes_it_does_not_need() -> None:
+    assert MAP.text().decode() == (
+        "index,mid,display_name\n"
+        "0,/m/09x0r,Speech\n"
+        '1,/m/05zppz,"Male speech, man speaking"\n'
+        '2,/m/02zsn,"Female ""speech"""\n'
+    )
+
+
+def test_labels_are_known_by_id_and_by_name_and_their_indices_come_in_order() -> None:
+    assert MAP.indices(['Female "speech"', "/m/09x0r", "Speech"]) == [0, 2]
+    assert MAP.indices([]) == []
+    for label in ("Speech", "/m/05zppz", "Male speech, man speaking"):
+        assert label in MAP
+    for label in ("speech", "Male speech", " Speech", "", "0"):
+        assert label not in MAP
+    with pytest.raises(KeyError):
+        MAP.indices(["speech"])
+
+
+def test_a_name_of_two_classes_names_neither_but_their_ids_do() -> None:
+    class_map = ClassMap(((0, "/m/a", "Bass"), (1, "/m/b", "Bass"), (2, "/m/c", "Drum")))
+    assert "Bass" not in class_map
+    assert class_map.indices(["/m/b", "/m/a", "Drum"]) == [0, 1, 2]
+
+
+def test_a_label_that_is_the_id_of_one_class_and_the_name_of_another_is_the_id() -> None:
+    class_map = ClassMap(((0, "a", "b"), (1, "b", "a")))
+    assert class_map.indices(["a"]) == [0]
+    assert class_map.indices(["b"]) == [1]
+
+
+CLIP = Clip(
+    "id",
+    "/id",
+    labels=("x", "Speech", "y" * 1_000, "/m/02zsn", "z", "w"),
+    split="dev",
+    manifest="/m.csv",
+    line=3,
+)
+
+
+@pytest.mark.parametrize("drop", [False, True])
+def test_a_clip_with_known_labels_or_none_stays_as_it_is(drop: bool) -> None:
+    for labels in ((), ("Speech",), ("/m/02zsn", "Speech")):
+        clip = Clip("id", "/id", labels=labels)
+        assert with_known_labels(clip, MAP, drop) is clip
+
+
+def test_a_clip_with_unknown_labels_fails_and_some_of_them_are_told() -> None:
+    failure = with_known_labels(CLIP, MAP, drop=False)
+    assert isinstance(failure, Failure)
+    assert (failure.step, failure.reason, failure.split) == ("plan", "unknown_label", "dev")
+    assert (failure.manifest, failure.line) == ("/m.csv", 3)
+    assert failure.message.startswith("'x', 'yyy")
+    assert "'z', …: not in the class map; --unknown_labels=drop leaves such" in failure.message
+    assert "'w'" not in failure.message
+    assert len(failure.message) < 300
+
+
+def test_unknown_labels_are_left_out_and_the_others_keep_their_order() -> None:
+    clip = with_known_labels(CLIP, MAP, drop=True)
+    assert isinstance(clip, Clip)
+    assert clip.labels == ("Speech", "/m/02zsn")
+    assert (clip.id, clip.split, clip.manifest, clip.line) == ("id", "dev", "/m.csv", 3)

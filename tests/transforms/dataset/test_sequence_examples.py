@@ -1,0 +1,86 @@
+"""Records: what a reader of the public releases finds in one."""
+
+import dataclasses
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pytest
+
+from transforms.corpus.clips import Clip
+from transforms.corpus.rows import Decoded
+from transforms.dataset.profiles import PROFILES
+from transforms.dataset.sequence_examples import sequence_example
+
+CLIP = Clip(
+    "Übung/--PJHxphWEs",
+    "/in/a.wav",
+    start_seconds=Decimal("30.25"),
+    end_seconds=Decimal(40),
+    zero_seconds=Decimal(30),
+    labels=("b", "a"),
+    columns=(("speaker", "änn"), ("note", "x, y")),
+)
+DECODED = Decoded(CLIP, 2, 46_320, 33.145, "libsndfile")
+ROWS = np.arange(256, dtype=np.uint8).reshape(2, 128)
+RAW_ROWS = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)
+
+
+def _parsed(tf: Any, *arguments: Any) -> Any:
+    return tf.train.SequenceExample.FromString(sequence_example(*arguments))
+
+
+def test_an_audioset_record_has_id_times_labels_and_rows_of_bytes(tf: Any) -> None:
+    example = _parsed(tf, PROFILES["audioset"], DECODED, [3, 7], ROWS)
+    context = example.context.feature
+    assert set(context) == {"video_id", "start_time_seconds", "end_time_seconds", "labels"}
+    assert context["video_id"].bytes_list.value == ["Übung/--PJHxphWEs".encode()]
+    assert context["start_time_seconds"].float_list.value == [np.float32(30.25)]
+    assert context["end_time_seconds"].float_list.value == [np.float32(33.145)]
+    assert context["labels"].int64_list.value == [3, 7]
+    assert set(example.feature_lists.feature_list) == {"audio_embedding"}
+    features = example.feature_lists.feature_list["audio_embedding"].feature
+    assert [list(row.bytes_list.value) for row in features] == [[row.tobytes()] for row in ROWS]
+
+
+def test_a_youtube8m_record_has_no_times(tf: Any) -> None:
+    example = _parsed(tf, PROFILES["youtube8m"], DECODED, [2**63 - 1], ROWS)
+    context = example.context.feature
+    assert set(context) == {"id", "labels"}
+    assert context["labels"].int64_list.value == [2**63 - 1]
+    assert len(example.feature_lists.feature_list["audio"].feature) == 2
+
+
+def test_rows_of_floats_are_kept_bit_by_bit(tf: Any) -> None:
+    example = _parsed(tf, PROFILES["raw"], DECODED, [], RAW_ROWS)
+    features = example.feature_lists.feature_list["audio_embedding"].feature
+    found = np.array([row.float_list.value for row in features], np.float32)
+    np.testing.assert_array_equal(found, RAW_ROWS)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_labels_are_there_also_where_there_are_none(tf: Any, profile: str) -> None:
+    rows = RAW_ROWS if profile == "raw" else ROWS
+    labels = _parsed(tf, PROFILES[profile], DECODED, [], rows).context.feature["labels"]
+    assert labels.WhichOneof("kind") == "int64_list"
+    assert list(labels.int64_list.value) == []
+
+
+def test_columns_that_are_kept_become_context_features_and_others_do_not(tf: Any) -> None:
+    profile = dataclasses.replace(PROFILES["youtube8m"], columns=("speaker", "absent"))
+    context = _parsed(tf, profile, DECODED, [], ROWS).context.feature
+    assert set(context) == {"id", "labels", "speaker", "absent"}
+    assert context["speaker"].bytes_list.value == ["änn".encode()]
+    assert context["absent"].WhichOneof("kind") == "bytes_list"
+    assert list(context["absent"].bytes_list.value) == []
+
+
+def test_equal_arguments_give_equal_bytes_whatever_the_order_of_the_columns(tf: Any) -> None:
+    names = ("speaker", "note", "a", "z")
+    profiles = [
+        dataclasses.replace(PROFILES["audioset"], columns=columns)
+        for columns in (names, names[::-1])
+    ]
+    first, second = (sequence_example(profile, DECODED, [1], ROWS) for profile in profiles)
+    assert first == second
+    assert sequence_example(profiles[0], DECODED, [2], ROWS) != first

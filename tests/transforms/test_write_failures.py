@@ -1,0 +1,78 @@
+"""WriteFailures."""
+
+import collections
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.memory_filesystem import MemoryFileSystem
+from tests.running import outputs
+from transforms import storage
+from transforms.corpus.clips import Failure
+from transforms.dataset.failure_table import FailureFile, failure_lines, merged_lines
+from transforms.write_failures import WriteFailures
+
+FAILURES = [
+    Failure(
+        f"clip {index}",
+        f"/in/\udcff{index % 3}",
+        "list",
+        "invalid_row",
+        "why",
+        split=("", "train", "test")[index % 3],
+        columns=(("note", "ü"),) * (index % 2),
+        manifest="/m.csv",
+        line=index,
+    )
+    for index in range(100)
+]
+
+
+@pytest.fixture(params=["local", "mem://bucket/staging"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    MemoryFileSystem.objects.clear()
+    yield str(tmp_path) if request.param == "local" else request.param
+    MemoryFileSystem.objects.clear()
+
+
+def _lines(file: FailureFile) -> list[bytes]:
+    with storage.open_to_read(file.path) as opened:
+        return opened.read().splitlines(keepends=True)
+
+
+def test_every_failure_is_a_line_in_a_sorted_part_of_the_table_of_its_split(folder: str) -> None:
+    (files,) = outputs(WriteFailures(folder), FAILURES, "files")
+    by_split: dict[str, list[FailureFile]] = collections.defaultdict(list)
+    for file in files:
+        by_split[file.split].append(file)
+        ids = [json.loads(line)["id"] for line in _lines(file)]
+        assert ids == sorted(ids)
+        assert len(ids) == file.num_failures > 0
+    assert set(by_split) == {"", "train", "test"}
+    for split, parts in by_split.items():
+        assert 1 < len(parts) <= 16
+        merged = b"".join(merged_lines(_lines(part) for part in parts))
+        own = [failure for failure in FAILURES if failure.split == split]
+        assert merged == b"".join(failure_lines(own))
+
+
+def test_failures_of_one_id_are_in_one_part_in_their_order(folder: str) -> None:
+    same = [Failure("id", f"/{name}", "plan", "duplicate_id", "") for name in "cab"]
+    (files,) = outputs(WriteFailures(folder), [*FAILURES, *same], "files")
+    with_id = [file for file in files if any(b'"id": "id"' in line for line in _lines(file))]
+    assert len(with_id) == 1
+    uris = [json.loads(line)["uri"] for line in _lines(with_id[0])]
+    assert [uri for uri in uris if uri in ("/a", "/b", "/c")] == ["/a", "/b", "/c"]
+
+
+def test_each_attempt_writes_files_of_its_own_with_the_same_lines(folder: str) -> None:
+    first, second = (outputs(WriteFailures(folder), FAILURES, "files")[0] for _ in range(2))
+    assert not {file.path for file in first} & {file.path for file in second}
+    assert sorted(map(_lines, first)) == sorted(map(_lines, second))
+
+
+def test_where_nothing_has_failed_nothing_is_written(folder: str) -> None:
+    assert outputs(WriteFailures(folder), [], "files") == [[]]
+    assert storage.list_names(folder) == []
