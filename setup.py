@@ -24,7 +24,7 @@ setup(
     packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*"]),
     install_requires=requirements(),
     extras_require={
-        "test": ["hypothesis>=6.100,<7", "pytest>=8,<10"],
+        "test": ["hypothesis>=6.100,<7", "pytest>=8,<10", "pytest-xdist>=3.6,<4"],
         "lint": ["import-linter>=2,<3", "mypy>=1.11,<3", "ruff>=0.6,<1"],
     },
     entry_points={"console_scripts": ["beam-audio-embeddings = pipeline.cli:main"]},

@@ -4,7 +4,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+
+# Tests share the machine: how long an example takes says nothing.
+hypothesis.settings.register_profile("shared machine", deadline=None)
+hypothesis.settings.load_profile("shared machine")
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 

@@ -426,7 +426,7 @@ def test_a_collection_owns_no_files_of_folders_that_cannot_be_splits(folder: str
         own_files(text(ours))
 
 
-@pytest.mark.parametrize("folder", ["train", "unsplit", "v1.0_a-b"])
+@pytest.mark.parametrize("folder", ["train", "unsplit", "v1_a-b"])
 def test_a_split_is_told_by_the_folder_that_its_own_description_names(folder: str) -> None:
     own = text(info(part=Part(folder, folder, SHARDS, 0)))
     assert is_split(own, folder)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.stand_in import stand_in_rows
 from transforms.model import loading
+from transforms.model.batching import BATCH_ROWS
 from transforms.model.errors import ModelError
 
 # A model for the tests: what it makes of the patches [num_rows, 15600] of its waveform.
@@ -169,3 +170,14 @@ def save(tf: Any, tmp_path: Path) -> Callable[[Body], str]:
         return str(tmp_path / "model")
 
     return save_body
+
+
+def test_the_bits_of_a_row_follow_from_its_patch_alone(vggish_model: str) -> None:
+    model = loading.load(vggish_model)
+    random = np.random.default_rng(3)
+    patches = random.normal(0, 0.1, (BATCH_ROWS, 15_600)).astype(np.float32)
+    rows = model.embed(patches)
+    order = random.permutation(BATCH_ROWS)
+    np.testing.assert_array_equal(model.embed(patches[order]), rows[order])
+    for num_rows in (1, 100):
+        np.testing.assert_array_equal(model.embed(patches[-num_rows:]), rows[-num_rows:])
