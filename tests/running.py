@@ -29,6 +29,25 @@ def run_program(*arguments: str | Path, **options: Any) -> subprocess.CompletedP
     )
 
 
+def embed_measured(output: Path, *arguments: str | Path) -> tuple[int, float]:
+    """Runs `embed` in a process of its own; returns the status and its peak memory in MB."""
+    program = (
+        "import resource, sys\n"
+        "from pipeline.cli import main\n"
+        "status = main(['embed', *sys.argv[1:]])\n"
+        "print(status, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", program, "--output", str(output), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=1_500,
+        check=True,
+    )
+    status, kilobytes = finished.stdout.splitlines()[-1].split()
+    return int(status), int(kilobytes) / 1_024
+
+
 def outputs(transform: beam.PTransform, elements: Iterable[Any], *tags: str) -> list[list[Any]]:
     """Returns what a transform gives for elements that stay in one bundle: a list for each tag.
 

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from tests import reading
-from tests.running import embed
+from tests.running import embed, embed_measured
 from tests.sounds import noise, write_wav
 from tests.stand_in import stand_in_rows
 
@@ -447,3 +447,27 @@ def test_sound_without_a_header_is_read_as_its_manifest_says(
     rows = reading.float_rows(output)
     np.testing.assert_array_equal(rows["pcm"], stand_in_rows(sound))
     assert len(rows["gsm"]) >= 1
+
+
+@pytest.mark.slow
+def test_a_long_table_of_absent_files_is_as_many_failures_in_bounded_memory(
+    raw: list[str], tmp_path: Path
+) -> None:
+    peaks = []
+    for num_rows in (1_000, 100_000):
+        table = tmp_path / f"{num_rows}.csv"
+        with table.open("w") as file:
+            file.write("uri,start_seconds,end_seconds,labels\n")
+            for row in range(num_rows):
+                file.write(f"absent/{row:08d}.wav,{row % 300},{row % 300 + 10},a|b{row % 500}\n")
+        output = tmp_path / f"out_{num_rows}"
+        flags = [*raw, f"--manifest={table}", "--max_failed_ratio=1"]
+        status, peak = embed_measured(output, *flags)
+        assert status == 0
+        peaks.append(peak)
+        lines = lines_of(output)
+        assert [line["id"] for line in lines] == sorted({line["id"] for line in lines})
+        assert {(line["line"], line["reason"]) for line in lines} == {
+            (row, "not_found") for row in range(2, num_rows + 2)
+        }
+    assert (peaks[1] - peaks[0]) * 2**20 / 99_000 < 8_000, peaks  # bytes a clip

@@ -1,10 +1,6 @@
 """Long recordings: spans that are embedded apart, in memory that does not grow."""
 
 import functools
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +9,7 @@ import soundfile
 
 from pipeline import graph
 from tests import reading
-from tests.running import embed
+from tests.running import embed, embed_measured
 from transforms.plan_spans import PlanSpans
 
 RATES_HZ = (8_000, 11_025, 16_000, 22_050, 32_000, 44_100, 48_000)
@@ -80,29 +76,6 @@ def _write_flac(path: Path, hours: float) -> None:
             file.write(minute)
 
 
-def _peak_megabytes(output: Path, recording: Path, model: str, pca: str) -> float:
-    """Embeds a recording in a process of its own, and returns that process's peak memory."""
-    arguments = [f"--input={recording}", f"--model={model}", f"--pca={pca}", f"--output={output}"]
-    program = (
-        "import json, resource, sys\n"
-        "from pipeline.cli import main\n"
-        "status = main(['embed', *sys.argv[1:]])\n"
-        "print(json.dumps([status, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))\n"
-    )
-    finished = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=1_500,
-        check=False,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
-    assert finished.returncode == 0, finished.stderr
-    status, kilobytes = json.loads(finished.stdout.splitlines()[-1])
-    assert status == 0
-    return float(kilobytes) / 1_024
-
-
 @pytest.mark.slow
 def test_ten_hours_take_no_more_memory_than_ten_seconds(
     stand_in_model: str, tmp_path: Path, pca_file: str
@@ -115,7 +88,11 @@ def test_ten_hours_take_no_more_memory_than_ten_seconds(
             soundfile.write(recording, sound, 48_000)
         else:
             _write_flac(recording, hours)
-        peaks[name] = _peak_megabytes(tmp_path / f"out_{name}", recording, stand_in_model, pca_file)
+        output = tmp_path / f"out_{name}"
+        status, peaks[name] = embed_measured(
+            output, f"--input={recording}", f"--model={stand_in_model}", f"--pca={pca_file}"
+        )
+        assert status == 0
         recording.unlink()
     assert peaks["long"] - peaks["short"] < 300, peaks
     counts = reading.info(tmp_path / "out_long")["counts"]

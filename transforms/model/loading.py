@@ -67,14 +67,18 @@ class EmbeddingModel:
         Raises:
           ModelInputError: The model refuses one of the patches.
         """
-        import tensorflow as tf
-
         if not len(patches):  # neither vectorized_map nor the hub's model takes an empty batch
             return np.empty((0, self.facts.embedding_size), np.float32)
         batch = _filled_up(patches) if self.facts.in_batches else patches
+        return self.call(batch)[: len(patches)]
+
+    def call(self, batch: np.ndarray) -> np.ndarray:
+        """Returns the rows of a batch of any size but 0 as `embed` does, without filling it up."""
+        import tensorflow as tf
+
         with self._lock:
             try:
-                return np.asarray(self._batched_call(batch))[: len(patches)]
+                return np.asarray(self._batched_call(batch))
             except tf.errors.InvalidArgumentError as error:
                 raise ModelInputError(_first_line(error)) from error
 
@@ -202,7 +206,7 @@ def _check_batches(model: str, loaded: Any, checked: EmbeddingModel) -> None:
         ]
     )
     try:
-        batch = checked.embed(patches)
+        batch = checked.call(patches)
     except (ModelInputError, ValueError, tf.errors.OpError) as error:
         raise _refusal(model, f"a batch of patches fails: {_first_line(error)}") from error
     singles = np.concatenate([_call(model, loaded, patch) for patch in patches])
