@@ -16,7 +16,7 @@ from transforms import storage
 from transforms.audio import decoding, resampling
 from transforms.corpus.clips import printable
 from transforms.corpus.spans import Cutting
-from transforms.dataset import provenance
+from transforms.dataset import files
 from transforms.dataset.provenance import Origin
 from transforms.model.errors import ModelError
 from transforms.model.loading import PATCH_SAMPLES
@@ -53,7 +53,7 @@ def run(
     try:
         job = _job(settings, corpus, folder, pca)
         engines.run(options, lambda pipeline: graph.build(pipeline, job), verbose)
-        with storage.open_to_read(f"{settings.output}/{provenance.FILE_NAME}") as file:
+        with storage.open_to_read(f"{settings.output}/{files.FILE_NAME}") as file:
             info = json.load(file)
     except KeyboardInterrupt:
         folder.discard()

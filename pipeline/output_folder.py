@@ -6,7 +6,7 @@ import posixpath
 from pipeline.settings import UsageError
 from transforms import storage
 from transforms.corpus.clips import printable
-from transforms.dataset import provenance
+from transforms.dataset import files
 
 
 class OutputFolder:
@@ -40,7 +40,7 @@ class OutputFolder:
             there = self._names()
             remains = set(self._remains(there))
             there = [name for name in there if name not in remains]
-            if provenance.FILE_NAME in there and not self._overwrite:
+            if files.FILE_NAME in there and not self._overwrite:
                 raise UsageError(
                     f"{label} holds a dataset already; name another folder, or replace it with"
                     " --overwrite"
@@ -56,11 +56,11 @@ class OutputFolder:
         foreign = [
             name
             for name in there
-            if provenance.is_dataset_file(name, self._name) and name not in replaceable
+            if files.is_dataset_file(name, self._name) and name not in replaceable
         ]
         if foreign:
             raise UsageError(
-                f"{label} holds files that the dataset would replace, and no {provenance.FILE_NAME}"
+                f"{label} holds files that the dataset would replace, and no {files.FILE_NAME}"
                 f" says that they are ours ({_some(foreign)}); name another folder or --name"
             )
 
@@ -88,7 +88,7 @@ class OutputFolder:
         """Removes all that a run without a dataset has left; a complete dataset stays."""
         try:
             names = self._names()
-            if provenance.FILE_NAME not in names:
+            if files.FILE_NAME not in names:
                 self._delete(self._named_like_ours(names))
             storage.delete_folder(self.staging)
             if self._is_new and not os.listdir(self.path):
@@ -104,7 +104,7 @@ class OutputFolder:
 
     def _remains(self, names: list[str]) -> list[str]:
         """Returns those of the names that an interrupted run has left."""
-        if provenance.FILE_NAME in names or not storage.exists(self.staging):
+        if files.FILE_NAME in names or not storage.exists(self.staging):
             return []
         return self._named_like_ours(names)
 
@@ -112,24 +112,23 @@ class OutputFolder:
         """Returns the files that a run writes, but not those of a dataset in a folder inside."""
         foreign = set()
         for folder in {posixpath.dirname(name) for name in names} - {""}:
-            if f"{folder}/{provenance.FILE_NAME}" in names:
-                with storage.open_to_read(f"{self.path}/{folder}/{provenance.FILE_NAME}") as file:
-                    if not provenance.is_split(file.read(), folder):
+            if f"{folder}/{files.FILE_NAME}" in names:
+                with storage.open_to_read(f"{self.path}/{folder}/{files.FILE_NAME}") as file:
+                    if not files.is_split(file.read(), folder):
                         foreign.add(folder)
         return [
             name
             for name in names
-            if provenance.is_dataset_file(name, self._name)
-            and posixpath.dirname(name) not in foreign
+            if files.is_dataset_file(name, self._name) and posixpath.dirname(name) not in foreign
         ]
 
     def _described(self, names: list[str]) -> list[str]:
         """Returns the files that the dataset.json there calls its own."""
-        if provenance.FILE_NAME not in names:
+        if files.FILE_NAME not in names:
             return []
-        with storage.open_to_read(f"{self.path}/{provenance.FILE_NAME}") as file:
+        with storage.open_to_read(f"{self.path}/{files.FILE_NAME}") as file:
             try:
-                return provenance.own_files(file.read())
+                return files.own_files(file.read())
             except ValueError as error:
                 raise UsageError(
                     f"--output={printable(self.path)}: {error}; nothing there is overwritten, name"

@@ -11,7 +11,7 @@ from apache_beam import pvalue
 from transforms import storage
 from transforms.corpus.labels import CLASS_MAP_NAME, ClassMap
 from transforms.corpus.splits import UNSPLIT
-from transforms.dataset import failure_table, provenance, schema, shards
+from transforms.dataset import failure_table, files, provenance, schema, shards
 from transforms.dataset.failure_table import FailureFile
 from transforms.dataset.provenance import Origin, Part
 from transforms.dataset.shards import RecordSums, Shard
@@ -103,17 +103,17 @@ class _PublishFn(beam.DoFn):
 
         # From here on the old dataset, if there is one, is no longer complete, and says so.
         old = self._old_files()
-        storage.delete_files([self._path(provenance.FILE_NAME)])
+        storage.delete_files([self._path(files.FILE_NAME)])
         new = []
         for folder, part in parts.items():
-            files = [part_file for part_file, _ in part.shards]
+            names = [name for name, _ in part.shards]
             storage.make_folder(self._path(folder))
             storage.rename(
                 [shard.path for _, shard in part.shards],
-                [self._path(folder, file) for file in files],
+                [self._path(folder, name) for name in names],
             )
-            files += self._write_beside(folder, part, failures, class_map)
-            new += [f"{folder}/{file}".lstrip("/") for file in files]
+            names += self._write_beside(folder, part, failures, class_map)
+            new += [f"{folder}/{name}".lstrip("/") for name in names]
         storage.delete_names(self._folder.rstrip("/"), [file for file in old if file not in new])
         info = self._describe(infos, tallies)
         storage.delete_folder(self._staging)
@@ -146,8 +146,8 @@ class _PublishFn(beam.DoFn):
         # An attempt before this one that came as far as to remove them has written the table.
         if all(map(storage.exists, paths)):
             with contextlib.ExitStack() as stack:
-                files = [stack.enter_context(storage.open_to_read(path)) for path in paths]
-                lines = failure_table.merged_lines(files)
+                opened = [stack.enter_context(storage.open_to_read(path)) for path in paths]
+                lines = failure_table.merged_lines(opened)
                 storage.write_at_once(self._path(folder, table), lines)
         texts = {schema.FILE_NAME: schema.schema(self._origin.profile)}
         if class_map.classes:
@@ -164,20 +164,20 @@ class _PublishFn(beam.DoFn):
             whole = infos[""]
         else:
             for folder, info in infos.items():
-                path = self._path(folder, provenance.FILE_NAME)
+                path = self._path(folder, files.FILE_NAME)
                 storage.write_at_once(path, [provenance.text(info)])
             whole = provenance.collection_info(infos, tallies)
         data = provenance.text(whole)
-        storage.write_at_once(self._path(provenance.FILE_NAME), [data])
+        storage.write_at_once(self._path(files.FILE_NAME), [data])
         return data
 
     def _old_files(self) -> list[str]:
         """Returns the files of the dataset that this one takes the place of."""
-        path = self._path(provenance.FILE_NAME)
+        path = self._path(files.FILE_NAME)
         if not storage.exists(path):
             return []
         with storage.open_to_read(path) as file:
-            return provenance.own_files(file.read())
+            return files.own_files(file.read())
 
     def _path(self, *names: str) -> str:
         return "/".join([self._folder.rstrip("/"), *filter(None, names)])

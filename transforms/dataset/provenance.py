@@ -7,15 +7,10 @@ import platform
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from transforms.corpus.labels import CLASS_MAP_NAME
-from transforms.corpus.splits import UNSPLIT, is_split_name
-from transforms.dataset import schema
-from transforms.dataset.failure_table import failure_table_name
+from transforms.dataset.files import FORMAT
 from transforms.dataset.profiles import Profile
-from transforms.dataset.shards import RecordSums, Shard, shard_pattern
+from transforms.dataset.shards import RecordSums, Shard
 
-FILE_NAME = "dataset.json"
-FORMAT = "beam-audio-embeddings"
 FORMAT_VERSION = 1
 _SAMPLE_RATE_HZ = 16_000
 # Whose versions can change a row or a byte of a record.
@@ -231,15 +226,6 @@ def text(info: dict[str, Any]) -> bytes:
     return (json.dumps(info, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def is_split(info: bytes, folder: str) -> bool:
-    """Tells whether this `dataset.json` is that of the split in this folder."""
-    try:
-        parsed = json.loads(info)
-    except ValueError:
-        return False
-    return isinstance(parsed, dict) and parsed.get("split") == folder
-
-
 def _counts(own: Mapping[str, int], num_failures: int) -> dict[str, int | float]:
     records = own.get("records", 0)
     return {
@@ -296,50 +282,6 @@ def _rows_info(origin: Origin) -> dict[str, Any]:
         info["quantiser"] = "floor((clip(pca, -2, 2) + 2) * 255 / 4)"
         info["dequantise"] = "q * 4 / 255 + 4 / 512 - 2"
     return info
-
-
-def is_dataset_file(file: str, name: str) -> bool:
-    """Tells whether a file is named like one of the dataset with the stem `name`.
-
-    Args:
-      file: Relative to the dataset's folder; it may be in the folder of a split.
-      name: Stem.
-    """
-    *folders, last = file.split("/")
-    if len(folders) > 1 or any(not is_split_folder(folder) for folder in folders):
-        return False
-    others = (failure_table_name(name), schema.FILE_NAME, CLASS_MAP_NAME, FILE_NAME)
-    return last in others or shard_pattern(name).fullmatch(last) is not None
-
-
-def is_split_folder(folder: str) -> bool:
-    """Tells whether a split, or what is in none, may have this folder."""
-    return is_split_name(folder) or folder == UNSPLIT
-
-
-def own_files(info: bytes) -> list[str]:
-    """Returns the names of the files of the dataset that this `dataset.json` describes.
-
-    Raises:
-      ValueError: It is not one of ours.
-    """
-    parsed = json.loads(info)
-    if not isinstance(parsed, dict) or parsed.get("format") != FORMAT:
-        raise ValueError(f"{FILE_NAME} was not written by this program")
-    try:
-        name = str(parsed["name"])
-        splits = parsed.get("splits")
-        parts = [("", parsed["shards"])] if splits is None else []
-        parts += [(f"{split['folder']}/", split["shards"]) for split in splits or ()]
-        files = [FILE_NAME]
-        for prefix, shards in parts:
-            others = (failure_table_name(name), schema.FILE_NAME, CLASS_MAP_NAME, FILE_NAME)
-            files += [prefix + file for file in (*(each["name"] for each in shards), *others)]
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{FILE_NAME} lacks {error}") from error
-    if not all(is_dataset_file(file, name) for file in files):
-        raise ValueError(f"{FILE_NAME} names files that are none of a dataset's")
-    return list(dict.fromkeys(files))
 
 
 def _below(tallies: Mapping[str, int], prefix: str) -> dict[str, int]:

@@ -9,37 +9,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.descriptions import (
+    MODEL,
+    OF_TRAIN,
+    ORIGIN,
+    OTHER,
+    SHARDS,
+    SUMS,
+    TALLIES,
+    WHOLE,
+    info,
+    of_no_split,
+    shard,
+    splits,
+)
 from transforms.corpus.manifests.manifest import ManifestFacts
 from transforms.dataset.profiles import PROFILES
 from transforms.dataset.provenance import (
     IncompleteError,
-    Origin,
     Part,
     check_sums,
     collection_info,
     dataset_info,
-    is_dataset_file,
-    is_split,
-    is_split_folder,
-    own_files,
     text,
 )
-from transforms.dataset.shards import RecordSums, Shard
-from transforms.model.loading import ModelFacts
-
-EMPTY = RecordSums()
-SUMS = RecordSums(2, 300, 0xDEADBEEF)
-
-
-def shard(index: int, sums: RecordSums = EMPTY, crc32c: int = 0, split: str = "") -> Shard:
-    return Shard(split, index, f"/tmp/{index}", sums, crc32c)
-
-
-def of_no_split(tallies: dict[str, int]) -> dict[tuple[str, str], int]:
-    return {("", name): count for name, count in tallies.items()}
-
-
-OTHER = RecordSums(1, 100, 7)
+from transforms.dataset.shards import RecordSums
 
 
 def balanced() -> dict[str, Any]:
@@ -64,6 +58,9 @@ def balanced() -> dict[str, Any]:
         ],
         "num_shards": {"": 1, "train": 3, "test": 1},
     }
+
+
+FACTS = ManifestFacts("/ü.csv", "csv", "utf-8", ",", ";", ("uri", "labels"), ("note",), 5)
 
 
 def test_sums_that_agree_pass_in_whatever_order_the_shards_come() -> None:
@@ -187,54 +184,6 @@ def test_any_one_number_that_is_off_is_told(data: st.DataObject) -> None:
         run[where][data.draw(st.sampled_from(checked))] += off
     with pytest.raises(IncompleteError):
         check_sums(**run)
-
-
-ORIGIN = Origin(
-    name="clips",
-    profile=PROFILES["audioset"],
-    corpus=(("inputs", ["/data/ü", "gs://bucket/*.wav"]), ("clip_seconds", 10.5)),
-    model="https://tfhub.dev/google/vggish/1",
-    patch_samples=15_600,
-    short_clips="pad",
-    channel="mean",
-    pca=("pca.npz", "ab" * 32),
-    resampler="soxr HQ",
-    decoder="libsndfile 1.2.2",
-)
-MODEL = ModelFacts("cd" * 32, 128)
-TALLIES = of_no_split(
-    {
-        "clips": 5,
-        "records": 3,
-        "rows": 30,
-        "samples": 16_000 * 5_400,
-        "padded_clips": 1,
-        "clipped_clips": 2,
-        "rows_left_out": 4,
-        "labels_dropped": 6,
-        "failures/empty": 1,
-        "failures/decode_error": 1,
-        "left_out/hidden": 2,
-        "decoders/libsndfile 1.2.2": 3,
-    }
-)
-OF_TRAIN = {("train", name): 10 * count for (_, name), count in TALLIES.items()}
-SHARDS = (
-    ("clips-00000-of-00002.tfrecord", shard(0, SUMS, 0xABC)),
-    ("clips-00001-of-00002.tfrecord", shard(1, OTHER, 0xFFFFFFFF)),
-)
-WHOLE = Part("", "", SHARDS, num_failures=2)
-FACTS = ManifestFacts("/ü.csv", "csv", "utf-8", ",", ";", ("uri", "labels"), ("note",), 5)
-
-
-def info(
-    origin: Origin = ORIGIN,
-    models: tuple[ModelFacts, ...] = (MODEL,),
-    tallies: dict[tuple[str, str], int] = TALLIES,
-    part: Part = WHOLE,
-    **others: Any,
-) -> dict[str, Any]:
-    return json.loads(text(dataset_info(origin, models, tallies, part, **others)))
 
 
 def test_equal_arguments_give_equal_bytes_whatever_the_order_of_tallies_and_manifests() -> None:
@@ -369,15 +318,6 @@ def test_workers_with_different_models_publish_nothing() -> None:
         dataset_info(ORIGIN, [MODEL, other], TALLIES, WHOLE)
 
 
-def splits(**tallies: int) -> tuple[dict[str, dict[str, Any]], dict[tuple[str, str], int]]:
-    """Returns the infos of two splits with everything once and tenfold, and the tallies."""
-    test = {("test", name): count for (_, name), count in TALLIES.items()}
-    all_tallies = OF_TRAIN | test | of_no_split({"left_out/other": 8, **tallies})
-    parts = (Part("train", "train", SHARDS, 20), Part("test", "test", SHARDS, 2))
-    infos = {part.folder: info(tallies=all_tallies, part=part) for part in parts}
-    return infos, all_tallies
-
-
 def test_a_collection_of_splits_tells_what_they_have_in_common_and_the_sums() -> None:
     infos, tallies = splits()
     found = json.loads(text(collection_info(infos, tallies)))
@@ -405,126 +345,3 @@ def test_a_collection_of_splits_tells_what_they_have_in_common_and_the_sums() ->
 def test_a_collection_counts_labels_that_were_dropped_before_clips_were_in_splits() -> None:
     infos, tallies = splits(labels_dropped=100)
     assert collection_info(infos, tallies)["counts"]["labels_dropped"] == 60 + 6 + 100
-
-
-def test_the_own_files_of_a_collection_are_those_of_its_splits_and_its_description() -> None:
-    data = text(collection_info(*splits()))
-    beside = ("clips-failures.jsonl", "schema.pbtxt", "class_map.csv", "dataset.json")
-    assert sorted(own_files(data)) == sorted(
-        ["dataset.json"]
-        + [f"{split}/{name}" for split in ("train", "test") for name, _ in SHARDS]
-        + [f"{split}/{name}" for split in ("train", "test") for name in beside]
-    )
-    assert all(is_dataset_file(file, "clips") for file in own_files(data))
-
-
-@pytest.mark.parametrize("folder", ["..", ".", "", "a/b", "/etc", ".git", "-a"])
-def test_a_collection_owns_no_files_of_folders_that_cannot_be_splits(folder: str) -> None:
-    ours = collection_info(*splits())
-    ours["splits"][1]["folder"] = folder
-    with pytest.raises(ValueError, match="names files that are none of a dataset's"):
-        own_files(text(ours))
-
-
-@pytest.mark.parametrize("folder", ["train", "unsplit", "v1_a-b"])
-def test_a_split_is_told_by_the_folder_that_its_own_description_names(folder: str) -> None:
-    own = text(info(part=Part(folder, folder, SHARDS, 0)))
-    assert is_split(own, folder)
-    assert not is_split(own, "other")
-    assert not is_split(text(info()), folder)
-    assert is_split_folder(folder)
-
-
-@pytest.mark.parametrize("data", [b"", b"no JSON", b"\xff", b"[]", b"null", b'"train"', b"{}"])
-def test_what_is_no_description_is_no_split(data: bytes) -> None:
-    assert not is_split(data, "train")
-
-
-def test_own_files_are_all_that_the_dataset_is_made_of() -> None:
-    assert sorted(own_files(text(info()))) == [
-        "class_map.csv",
-        "clips-00000-of-00002.tfrecord",
-        "clips-00001-of-00002.tfrecord",
-        "clips-failures.jsonl",
-        "dataset.json",
-        "schema.pbtxt",
-    ]
-
-
-def test_own_files_are_named_like_files_of_the_dataset() -> None:
-    files = own_files(text(info()))
-    assert all(is_dataset_file(file, "clips") for file in files)
-
-
-@pytest.mark.parametrize(
-    "file",
-    [
-        "notes.txt",
-        "dataset.json.bak",
-        "other-failures.jsonl",
-        "other-00000-of-00001.tfrecord",
-        "clips.tfrecord",
-        "",
-        "a/b/dataset.json",
-        "../dataset.json",
-        "/dataset.json",
-        "./dataset.json",
-        ".git/dataset.json",
-        "a/notes.txt",
-        "a/",
-    ],
-)
-def test_other_files_are_not_named_like_files_of_the_dataset(file: str) -> None:
-    assert not is_dataset_file(file, "clips")
-
-
-@pytest.mark.parametrize("folder", ["", "train/", "unsplit/"])
-@pytest.mark.parametrize(
-    "file",
-    [
-        "dataset.json",
-        "schema.pbtxt",
-        "class_map.csv",
-        "clips-failures.jsonl",
-        "clips-00000-of-00001.tfrecord",
-    ],
-)
-def test_files_of_the_dataset_are_told_by_their_names_in_the_folders_of_splits_too(
-    folder: str, file: str
-) -> None:
-    assert is_dataset_file(folder + file, "clips")
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"not JSON",
-        b"\xff\xfe",
-        b"null",
-        b"[]",
-        b"7",
-        b"{}",
-        b'{"format": "other", "name": "clips", "shards": []}',
-        b'{"name": "clips", "shards": []}',
-        b'{"format": "beam-audio-embeddings", "name": "clips"}',
-        b'{"format": "beam-audio-embeddings", "shards": []}',
-        b'{"format": "beam-audio-embeddings", "name": "clips", "shards": null}',
-        b'{"format": "beam-audio-embeddings", "name": "clips", "shards": [{}]}',
-        b'{"format": "beam-audio-embeddings", "name": "clips", "shards": ["a.tfrecord"]}',
-        b'{"format": "beam-audio-embeddings", "name": "clips", "splits": [{"folder": "a"}]}',
-        b'{"format": "beam-audio-embeddings", "name": "clips", "splits": ["a"]}',
-        b'{"format": "beam-audio-embeddings", "name": "clips", "splits": 7}',
-    ],
-)
-def test_a_json_that_is_not_ours_has_no_own_files(data: bytes) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - some are the json module's
-        own_files(data)
-
-
-@pytest.mark.parametrize("bad", ["../a", "/etc/passwd", "a/b", "a\\b", "gs://bucket/a"])
-def test_own_files_are_never_those_of_another_folder(bad: str) -> None:
-    ours = info()
-    for changed in (ours | {"name": bad}, ours | {"shards": [{"name": "a"}, {"name": bad}]}):
-        with pytest.raises(ValueError, match="names files that are none of a dataset's"):
-            own_files(json.dumps(changed).encode())
