@@ -173,7 +173,15 @@ def exists(path: str) -> bool:
 
 def is_absent(path: str) -> bool:
     """Tells that a file is not there, where that costs nothing: on this machine."""
-    return is_local(path) and not os.path.lexists(path)
+    if not is_local(path):
+        return False
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass  # whatever it is, it is not known to be absent: opening it will tell
+    return False
 
 
 def make_folder(path: str) -> None:

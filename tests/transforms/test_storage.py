@@ -288,3 +288,13 @@ def test_paths_hold_in_every_process(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert storage.absolute("a/../b") == f"{tmp_path}/b"
     assert storage.absolute(f"file://{tmp_path}/b") == f"{tmp_path}/b"
     assert storage.absolute("gs://bucket/b") == "gs://bucket/b"
+
+
+def test_only_what_is_known_to_be_absent_is_told_without_opening_it(tmp_path: Path) -> None:
+    (tmp_path / "there").write_bytes(b"")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    assert storage.is_absent(str(tmp_path / "absent"))
+    assert storage.is_absent(str(tmp_path / "absent/too"))
+    for name in ("there", "link", "there/below a file", "x" * 300):
+        assert not storage.is_absent(str(tmp_path / name))
+    assert not storage.is_absent("mem://bucket/absent")

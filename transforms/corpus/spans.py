@@ -51,7 +51,7 @@ class Span(Compact):
       first_row: Index of the first one in the clip.
       num_rows: How many; None for all up to the clip's end.
       is_rest: The clip is what remains behind others that were cut off a longer one: where it is
-        too short for a row it is left out.
+        too short for a row it is left out. A piece of full length is none.
     """
 
     clip: Clip
