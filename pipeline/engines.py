@@ -101,7 +101,7 @@ def _share_one_heap() -> None:
     """Has all threads of this process allocate from one heap, where the C library is glibc's.
 
     By default each has its own, and what one has freed there another cannot use: of ten hours of
-    sound 110 MB stayed behind, of 200,000 clips a quarter of the memory.
+    sound 110 MB stayed behind.
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
