@@ -130,7 +130,7 @@ def _asked_for(settings: EmbedSettings) -> tuple[tuple[str, object], ...]:
         "manifests": list(map(printable, settings.manifests)),
         "audioset_segments": list(map(printable, settings.audioset_segments)),
         "audio_root": settings.audio_root and printable(settings.audio_root),
-        "audio_name": settings.audio_name,
+        "audio_name": settings.audio_name and printable(settings.audio_name),
         "segments_are_cut": settings.segments_are_cut,
         "manifest_format": settings.manifest_format,
         "keep_columns": list(settings.keep_columns),

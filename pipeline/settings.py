@@ -7,6 +7,7 @@ import re
 from decimal import Decimal
 from fractions import Fraction
 
+from transforms.corpus.clips import printable
 from transforms.corpus.spans import SAMPLE_RATE_HZ
 from transforms.corpus.splits import Splits
 from transforms.dataset.profiles import PROFILES, Profile
@@ -142,6 +143,9 @@ class EmbedSettings:
         for given, other, flag, wanted in needs:
             if given and not other:
                 raise UsageError(f"{flag} goes with {wanted}, which is not given")
+        for column in self.keep_columns:
+            if not column or printable(column) != column:
+                raise UsageError(f"--keep_columns={printable(column)!r} is no name in UTF-8")
         taken = set(self.keep_columns) & {*self.profile.context_keys, self.profile.rows_key}
         if taken:
             raise UsageError(

@@ -455,3 +455,14 @@ def test_export_model_says_what_the_model_is(
     import tensorflow as tf
 
     assert int(tf.saved_model.load(str(tmp_path / "m")).untrained_seed) == 7
+
+
+@pytest.mark.parametrize("column", ["", "caf\udce9"])
+def test_a_column_to_keep_must_be_a_name_that_a_record_can_have(
+    column: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "m.jsonl").write_text('{"uri": "a.wav"}')
+    flags = [f"--manifest={tmp_path / 'm.jsonl'}", f"--output={tmp_path / 'out'}"]
+    assert main(["embed", *flags, "--keep_columns", column, "--profile=raw"]) == 2
+    assert "is no name in UTF-8" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
