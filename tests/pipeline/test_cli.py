@@ -463,6 +463,6 @@ def test_a_column_to_keep_must_be_a_name_that_a_record_can_have(
 ) -> None:
     (tmp_path / "m.jsonl").write_text('{"uri": "a.wav"}')
     flags = [f"--manifest={tmp_path / 'm.jsonl'}", f"--output={tmp_path / 'out'}"]
-    assert main(["embed", *flags, "--keep_columns", column, "--profile=raw"]) == 2
+    assert cli.main(["embed", *flags, "--keep_columns", column, "--profile=raw"]) == 2
     assert "is no name in UTF-8" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
