@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from transforms.corpus.spans import count_patches
+
 
 class PatchCutter:
     """Cuts patches at every hop, across the borders of blocks.
@@ -43,11 +45,6 @@ class PatchCutter:
             return np.empty((0, self._patch_samples), np.float32)
         windows = np.lib.stride_tricks.sliding_window_view(samples, self._patch_samples)
         return windows[:: self._hop_samples][:num_patches]
-
-
-def count_patches(num_samples: int, patch_samples: int, hop_samples: int) -> int:
-    """Returns how many patches a waveform of `num_samples` holds."""
-    return max(0, (num_samples - patch_samples) // hop_samples + 1)
 
 
 def padded_patch(samples: np.ndarray, patch_samples: int) -> np.ndarray:

@@ -139,9 +139,7 @@ class LibsndfileDecoder:
 
     def _exact_length(self) -> int | None:
         sound = self._sound
-        exact = sound.format == "FLAC" or (
-            sound.format in _SEEKABLE_FORMATS and sound.subtype in _SEEKABLE_SUBTYPES
-        )
+        exact = sound.format in _SEEKABLE_FORMATS and sound.subtype in _SEEKABLE_SUBTYPES
         known = sound.can_seek() and 0 < sound.frames < _MAX_FRAMES
         return int(sound.frames) if exact and known else None
 

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import soxr
 
-SAMPLE_RATE_HZ = 16_000
+from transforms.corpus.spans import SAMPLE_RATE_HZ
+
 # 28-bit precision, computed in float64: rounded to float32, the samples of a waveform are the same
 # wherever the resampler was started before them. (HQ computes in float32: 1e-7 of difference, for
 # 0.05 ms less of each row.)

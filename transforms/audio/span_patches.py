@@ -9,7 +9,7 @@ import numpy as np
 from transforms.audio import decoding, framing, resampling
 from transforms.audio.errors import AudioError
 from transforms.corpus.rows import Decoded, PatchRun
-from transforms.corpus.spans import Cutting, Span
+from transforms.corpus.spans import SAMPLE_RATE_HZ, Cutting, Span, count_patches
 
 
 class SpanPatches:
@@ -156,7 +156,7 @@ class SpanPatches:
             raise AudioError(
                 "too_short",
                 f"{self.num_frames / self._sample_rate_hz:.3f} s; a row takes {patch_samples}"
-                f" samples at 16 kHz ({patch_samples / resampling.SAMPLE_RATE_HZ} s), and"
+                f" samples at 16 kHz ({patch_samples / SAMPLE_RATE_HZ} s), and"
                 " --short_clips is skip",
             )
         patch = framing.padded_patch(np.concatenate(self._beginning), patch_samples)
@@ -172,7 +172,7 @@ class SpanPatches:
             if self._clip_end is not None:
                 end_frame = min(end_frame, self._clip_end)
             num_samples = resampling.num_samples(end_frame - self._clip_frame, self._sample_rate_hz)
-            in_all = framing.count_patches(
+            in_all = count_patches(
                 num_samples, self._cutting.patch_samples, self._cutting.hop_samples
             )
             num_left_out = in_all - num_rows

@@ -38,7 +38,7 @@ class Cutting:
     def num_rows(self, seconds: Fraction) -> int:
         """Returns about how many rows a clip of this length has."""
         num_samples = int(seconds * SAMPLE_RATE_HZ)
-        num_rows = max(0, (num_samples - self.patch_samples) // self.hop_samples + 1)
+        num_rows = count_patches(num_samples, self.patch_samples, self.hop_samples)
         return num_rows if self.max_rows is None else min(num_rows, self.max_rows)
 
 
@@ -71,6 +71,11 @@ class Reading(Compact):
 
     uri: str
     spans: tuple[Span, ...]
+
+
+def count_patches(num_samples: int, patch_samples: int, hop_samples: int) -> int:
+    """Returns how many patches a waveform of `num_samples` holds."""
+    return max(0, (num_samples - patch_samples) // hop_samples + 1)
 
 
 def one_reading(clips: Iterable[Clip]) -> Reading:

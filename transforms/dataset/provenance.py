@@ -7,12 +7,12 @@ import platform
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from transforms.corpus.spans import SAMPLE_RATE_HZ
 from transforms.dataset.files import FORMAT
 from transforms.dataset.profiles import Profile
 from transforms.dataset.shards import RecordSums, Shard
 
 FORMAT_VERSION = 1
-_SAMPLE_RATE_HZ = 16_000
 # Whose versions can change a row or a byte of a record.
 _DISTRIBUTIONS = (
     "beam-audio-embeddings",
@@ -233,7 +233,7 @@ def _counts(own: Mapping[str, int], num_failures: int) -> dict[str, int | float]
         "records": records,
         "failures": num_failures,
         "rows": own.get("rows", 0),
-        "hours": own.get("samples", 0) / _SAMPLE_RATE_HZ / 3_600,
+        "hours": own.get("samples", 0) / SAMPLE_RATE_HZ / 3_600,
         "padded_clips": own.get("padded_clips", 0),
         "clipped_clips": own.get("clipped_clips", 0),
         "rows_left_out": own.get("rows_left_out", 0),
@@ -257,10 +257,10 @@ def _model_info(origin: Origin, model: Any | None) -> dict[str, Any]:
 def _audio_info(origin: Origin, decoders: dict[str, int]) -> dict[str, Any]:
     profile = origin.profile
     return {
-        "sample_rate_hz": _SAMPLE_RATE_HZ,
+        "sample_rate_hz": SAMPLE_RATE_HZ,
         "patch_samples": origin.patch_samples,
         "hop_samples": profile.hop_samples,
-        "hop_seconds": profile.hop_samples / _SAMPLE_RATE_HZ,
+        "hop_seconds": profile.hop_samples / SAMPLE_RATE_HZ,
         "max_rows": profile.max_rows,
         "channels": origin.channel,
         "resampler": origin.resampler,

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.audio.framing import PatchCutter, count_patches, padded_patch
+from transforms.audio.framing import PatchCutter, padded_patch
+from transforms.corpus.spans import count_patches
 
 PATCH_SAMPLES = 15_600
 HOPS = [15_360, 15_600, 16_000, 20_000]
