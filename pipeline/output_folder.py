@@ -34,6 +34,10 @@ class OutputFolder:
         """
         label = f"--output={printable(self.path)}"
         try:
+            storage.check_reachable(self.path, to_write=True)
+        except OSError as error:
+            raise UsageError(f"{label}: {error}") from error
+        try:
             local = storage.is_local(self.path)
             if local and os.path.lexists(self.path) and not os.path.isdir(self.path):
                 raise UsageError(f"{label} is not a folder; name another")

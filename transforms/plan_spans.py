@@ -110,7 +110,8 @@ class _PlanFn(beam.DoFn):
             return None
         uri = clips[0].uri
         try:
-            if storage.size(uri) < self._min_bytes:
+            num_bytes = clips[0].num_bytes
+            if (storage.size(uri) if num_bytes is None else num_bytes) < self._min_bytes:
                 return None
             with (
                 storage.open_to_read(uri) as file,

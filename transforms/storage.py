@@ -1,38 +1,45 @@
-"""Files on whatever Beam's FileSystems knows, and what Beam leaves to be put right.
+"""Files wherever they are: on this machine, on gs:// or s3://, on the web, or behind Beam.
 
 Paths of this machine go through the operating system: Beam's own local listing drops links that
-lead nowhere, and none of its globs can be quoted.
+lead nowhere, and none of its globs can be quoted. gs://, s3:// and the web have clients of our own
+in `remote`: Beam's fetch 16 MiB for every seek, wait for minutes or for ever, and take a missing
+bucket for an empty one.
 """
 
 import bz2
 import contextlib
 import glob
 import gzip
-import io
+import itertools
 import lzma
 import os
 import posixpath
 import shutil
 import stat
+import tempfile
 import uuid
-import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO
-
-from apache_beam.io.filesystem import CompressionTypes
-from apache_beam.io.filesystems import FileSystems
 
 from transforms.corpus import listing
 from transforms.corpus.clips import Clip, Failure
+from transforms.corpus.listing import Found
+from transforms.remote import ranges
+from transforms.remote.store import Facts
+from transforms.remote_listing import below, matches, size_or_none
+from transforms.stores import check_reachable as check_reachable  # the same name for callers
+from transforms.stores import check_spelling, store_of
+from transforms.stores import use_options as use_options
 
-# A remote object up to this size is read at once: decoders seek, and each seek is a request.
-_WHOLE_BYTES = 64 * 2**20
 _DECOMPRESSORS: dict[str, Callable[[BinaryIO], Any]] = {
     ".gz": gzip.open,
     ".bz2": bz2.open,
     ".xz": lzma.open,
 }
+# Requests at the same time: most of each is waiting.
+_NUM_REQUESTS = 16
 
 
 def is_local(path: str) -> bool:
@@ -43,6 +50,10 @@ def is_local(path: str) -> bool:
 def absolute(path: str) -> str:
     """Returns a path that means the same in every process; `file://` is taken off."""
     path = path.removeprefix("file://")
+    try:
+        check_spelling(path)
+    except OSError:
+        return path  # whoever uses it will be told
     return os.path.abspath(path) if is_local(path) else path
 
 
@@ -61,24 +72,29 @@ def list_input(path: str, limit: int | None = None) -> Iterator[Clip | Failure |
             yield from listing.list_folder(path)
             return
         if os.path.lexists(path):
-            yield from listing.list_paths(os.path.dirname(path), [path], explicit=True)
+            yield from listing.list_paths(os.path.dirname(path), [Found(path)], explicit=True)
             return
-        found = (
-            each
+        matching = (
+            Found(each)
             for each in glob.iglob(path, recursive=True)
             if not os.path.isdir(each) or listing.is_named_like_audio(each)
         )
-        yield from listing.list_paths(listing.glob_root(path), found, explicit=True)
+        yield from listing.list_paths(listing.glob_root(path), matching, explicit=True)
         return
-    if _is_object(path) and not path.endswith("/"):
-        yield from listing.list_paths(path[: path.rfind("/") + 1], [path], explicit=True)
+    num_bytes = None if path.endswith("/") else size_or_none(path)
+    if num_bytes is not None:
+        root = path[: path.rfind("/") + 1]
+        yield from listing.list_paths(root, [Found(path, num_bytes)], explicit=True)
         return
     root = path.rstrip("/") + "/"
-    in_folder = _below(root, limit)
-    if in_folder or not listing.is_glob(path):
-        yield from listing.list_paths(root, in_folder, explicit=False)
+    in_folder = itertools.islice(below(root), limit)
+    first = next(in_folder, None)
+    if first is not None or not listing.is_glob(path):
+        there = itertools.chain([first] if first else [], in_folder)
+        yield from listing.list_paths(root, there, explicit=False)
         return
-    yield from listing.list_paths(listing.glob_root(path), _match_any(path, limit), explicit=True)
+    found = itertools.islice(matches(path), limit)
+    yield from listing.list_paths(listing.glob_root(path), found, explicit=True)
 
 
 def matching_files(path: str) -> list[str]:
@@ -92,39 +108,25 @@ def matching_files(path: str) -> list[str]:
             return [path]
         found = glob.iglob(path, recursive=True)
         return sorted(each for each in found if not os.path.isdir(each))
-    if _is_object(path):
+    if size_or_none(path) is not None:
         return [path]
-    return sorted(_match_any(path)) if listing.is_glob(path) else []
+    return sorted(each.path for each in matches(path)) if listing.is_glob(path) else []
 
 
-def _below(root: str, limit: int | None = None) -> list[str]:
-    """Returns the objects whose path begins with `root`."""
-    pattern = listing.GLOB_CHARACTERS.sub("?", root) + "**"
-    return [path for path in _match(pattern, limit) if path.startswith(root)]
-
-
-def _match_any(pattern: str, limit: int | None = None) -> set[str]:
-    # Beam's `**/` wants a folder in its place, everybody else's may stand for none.
-    return {*_match(pattern, limit), *_match(pattern.replace("**/", ""), limit)}
-
-
-def _match(pattern: str, limit: int | None = None) -> list[str]:
-    _check_storage(pattern)
-    (result,) = FileSystems.match([pattern], [limit])
-    return [metadata.path for metadata in result.metadata_list]
-
-
-def open_to_read(path: str) -> BinaryIO:
+def open_to_read(path: str, in_parts: bool = False) -> BinaryIO:
     """Opens a file as it is, never decompressed by its suffix.
+
+    Args:
+      path: Of the file.
+      in_parts: Never fetch all of a remote file for a read of a part: it is read from front to
+        back, or its beginning only.
 
     Raises:
       OSError: It cannot be read, there is no such storage, or it is no file (a device or a pipe
-        might never end).
+        might never end). What is read later raises it too.
     """
     if not is_local(path):
-        with _open_remote(path) as file:
-            data = file.read(_WHOLE_BYTES + 1)
-        return io.BytesIO(data) if len(data) <= _WHOLE_BYTES else _open_remote(path)
+        return store_of(path).open(path, 0 if in_parts else ranges.WHOLE_BYTES)
     if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
         raise OSError(f"{path} is a device, a socket or a pipe")
     return open(path, "rb")
@@ -139,36 +141,20 @@ def open_decompressed(path: str) -> Iterator[BinaryIO]:
     """
     try:
         with contextlib.ExitStack() as stack:
-            file = stack.enter_context(open_to_read(path))
+            file = stack.enter_context(open_to_read(path, in_parts=True))
             decompress = _DECOMPRESSORS.get(posixpath.splitext(path)[1].lower())
             yield stack.enter_context(decompress(file)) if decompress else file
     except (EOFError, zlib.error, lzma.LZMAError) as error:
         raise OSError(f"cannot be decompressed: {error}") from error
 
 
-def _open_remote(path: str) -> BinaryIO:
-    _check_storage(path)
-    return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-
-
-def _is_object(path: str) -> bool:
-    _check_storage(path)
-    return bool(FileSystems.exists(path))
-
-
-def _check_storage(path: str) -> None:
-    try:
-        FileSystems.get_filesystem(path)
-    except ValueError as error:
-        scheme = path.partition("://")[0]
-        raise OSError(f"no storage is known for {scheme}://") from error
-
-
 def exists(path: str) -> bool:
     """Tells whether a file is there; on this machine a folder as well."""
     if is_local(path):
         return os.path.exists(path)
-    return _is_object(path) or bool(list_names(path))
+    if not path.endswith("/") and size_or_none(path) is not None:
+        return True
+    return any(True for _ in below(path.rstrip("/") + "/"))
 
 
 def is_absent(path: str) -> bool:
@@ -198,14 +184,14 @@ def list_names(folder: str) -> list[str]:
     """
     if is_local(folder):
         names = os.listdir(folder) if os.path.isdir(folder) else []
-        below = {name: _names_in_folder(f"{folder}/{name}") for name in names}
+        inside = {name: _names_in_folder(f"{folder}/{name}") for name in names}
         return sorted(
             path
             for name in names
-            for path in ([f"{name}/{inner}" for inner in below[name]] or [name])
+            for path in ([f"{name}/{inner}" for inner in inside[name]] or [name])
         )
     root = folder.rstrip("/") + "/"
-    return sorted(path.removeprefix(root) for path in _below(root))
+    return sorted(found.path.removeprefix(root) for found in below(root))
 
 
 def _names_in_folder(path: str) -> list[str]:
@@ -215,7 +201,13 @@ def _names_in_folder(path: str) -> list[str]:
 
 @contextlib.contextmanager
 def created(path: str) -> Iterator[BinaryIO]:
-    """Opens a new file for writing, as it is; its folder must be there."""
+    """Opens a new file for writing, as it is; its folder must be there.
+
+    A remote file is sent when it is complete, and is not there where the block raised.
+
+    Raises:
+      OSError: It cannot be written, also when the block ends; it names the file.
+    """
     if is_local(path):
         # Beam would make the folder again, also one that an interrupted run has just removed.
         try:
@@ -228,8 +220,11 @@ def created(path: str) -> Iterator[BinaryIO]:
                 error.filename = path
             raise
     else:
-        with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
-            yield file
+        with tempfile.TemporaryFile() as spooled:
+            yield spooled
+            spooled.flush()
+            num_bytes = spooled.seek(0, os.SEEK_END)
+            store_of(path).upload(path, spooled, num_bytes)
 
 
 def write_at_once(path: str, parts: Iterable[bytes]) -> None:
@@ -251,18 +246,13 @@ def rename(sources: list[str], targets: list[str]) -> None:
 
     A source that is gone while its target is there was renamed by an attempt before this one.
     """
-    pairs = [
-        (source, target)
-        for source, target in zip(sources, targets, strict=True)
-        if FileSystems.exists(source) or not FileSystems.exists(target)
-    ]
-    if not pairs:
+    pairs = list(zip(sources, targets, strict=True))
+    if not all(is_local(source) for source in sources):
+        _at_once(lambda pair: store_of(pair[0]).move(*pair), pairs)
         return
-    if is_local(pairs[0][0]):
-        for source, target in pairs:
+    for source, target in pairs:
+        if os.path.lexists(source) or not os.path.lexists(target):
             os.replace(source, target)
-    else:
-        FileSystems.rename([source for source, _ in pairs], [target for _, target in pairs])
 
 
 def size(path: str) -> int:
@@ -273,22 +263,38 @@ def size(path: str) -> int:
     """
     if is_local(path):
         return os.path.getsize(path)
-    _check_storage(path)
-    return int(FileSystems.get_filesystem(path).size(path))
+    return store_of(path).size(path)
+
+
+def look_up(path: str) -> Facts:
+    """Returns what a storage says of a file: its size, and what changes with its content.
+
+    Raises:
+      OSError: It is not there, or its storage does not answer.
+    """
+    if is_local(path):
+        found = os.stat(path)
+        return Facts(found.st_size, str(found.st_mtime_ns))
+    return store_of(path).look_up(path)
 
 
 def delete_files(paths: list[str]) -> None:
     """Deletes files; those that are not there are no error."""
-    there = [path for path in paths if FileSystems.exists(path)]
-    for path in filter(is_local, there):
-        os.remove(path)
-    remote = [path for path in there if not is_local(path)]
-    if remote:
-        with warnings.catch_warnings():
-            # Beam matches before it deletes, so glob characters have to be quoted, and then makes
-            # a regular expression of which Python warns.
-            warnings.simplefilter("ignore", FutureWarning)
-            FileSystems.delete([listing.quote_glob(path) for path in remote])
+    for path in filter(is_local, paths):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
+    remote = [path for path in paths if not is_local(path)]
+    _at_once(lambda path: store_of(path).delete(path), remote)
+
+
+def _at_once(do: Callable[[Any], None], each_of: list[Any]) -> None:
+    """Does it to each, several at the same time; raises the first error when all are done."""
+    if not each_of:
+        return
+    with ThreadPoolExecutor(min(_NUM_REQUESTS, len(each_of))) as pool:
+        futures = [pool.submit(do, each) for each in each_of]
+    for future in futures:
+        future.result()
 
 
 def delete_names(folder: str, names: Iterable[str]) -> None:

@@ -222,7 +222,7 @@ def test_what_a_run_with_splits_has_left_is_discarded_with_its_folders(tmp_path:
 
 
 def test_a_storage_that_nobody_knows_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"--output=nope://b/out cannot be listed: no storage"):
+    with pytest.raises(UsageError, match=r"--output=nope://b/out: no storage is known"):
         OutputFolder("nope://b/out", "audio", False).check()
 
 

@@ -13,6 +13,7 @@ from tests.memory_filesystem import MemoryFileSystem
 from transforms import storage
 from transforms.corpus.clips import Clip
 from transforms.corpus.listing import LeftOut
+from transforms.remote import ranges
 
 OBJECTS = [
     "mem://bucket/corpus/a.wav",
@@ -264,12 +265,13 @@ def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("limit", [3, 6, 100])
+@pytest.mark.parametrize("in_parts", [False, True])
 def test_remote_objects_read_the_same_whole_and_in_parts(
-    objects: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, limit: int
+    objects: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, limit: int, in_parts: bool
 ) -> None:
-    monkeypatch.setattr(storage, "_WHOLE_BYTES", limit)
+    monkeypatch.setattr(ranges, "WHOLE_BYTES", limit)
     objects["mem://bucket/object"] = b"object"
-    with storage.open_to_read("mem://bucket/object") as file:
+    with storage.open_to_read("mem://bucket/object", in_parts) as file:
         assert file.seek(0, os.SEEK_END) == 6
         file.seek(1)
         assert file.read() == b"bject"

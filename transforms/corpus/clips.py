@@ -64,6 +64,7 @@ class Clip(Compact):
       columns: Names and values of what else its manifest says of it.
       manifest: That asks for it; empty where none does.
       line: In the manifest, from 1.
+      num_bytes: Size of the recording's file, where the listing said it.
     """
 
     id: str
@@ -78,6 +79,7 @@ class Clip(Compact):
     columns: tuple[tuple[str, str], ...] = ()
     manifest: str = dataclasses.field(default="", compare=False)
     line: int = dataclasses.field(default=0, compare=False)
+    num_bytes: int | None = dataclasses.field(default=None, compare=False)
 
     def failure(self, step: str, reason: str, message: str) -> "Failure":
         """Returns what the failure table says of this clip."""

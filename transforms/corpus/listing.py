@@ -44,6 +44,19 @@ class LeftOut:
     why: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """A file that a storage or a glob gave.
+
+    Attributes:
+      path: Of the file.
+      num_bytes: Where the listing says so.
+    """
+
+    path: str
+    num_bytes: int | None = None
+
+
 def is_glob(path: str) -> bool:
     """Tells whether a path has characters that mean something in a glob."""
     return GLOB_CHARACTERS.search(path) is not None
@@ -104,26 +117,28 @@ def list_folder(folder: str) -> Iterator[Clip | Failure | LeftOut]:
             yield _unreadable(prefix.rstrip("/") or ".", path, error.strerror or str(error))
 
 
-def list_paths(root: str, paths: Iterable[str], explicit: bool) -> Iterator[Clip | LeftOut]:
+def list_paths(root: str, files: Iterable[Found], explicit: bool) -> Iterator[Clip | LeftOut]:
     """Sorts out what a storage or a glob gave.
 
     Args:
       root: What the ids are relative to; ends with the separator.
-      paths: Files below the root.
+      files: Below the root.
       explicit: The user named these files, by path or glob: suffixes and dots do not matter.
     """
-    for path in paths:
-        name = path.removeprefix(root).replace(os.sep, "/").lstrip("/")
+    for found in files:
+        name = found.path.removeprefix(root).replace(os.sep, "/").lstrip("/")
         if explicit:
-            yield Clip(printable(name), path)
+            yield Clip(printable(name), found.path, num_bytes=found.num_bytes)
         elif any(part.startswith(".") for part in name.split("/")):
             yield LeftOut(HIDDEN)
         else:
-            yield _sorted_out(name, path)
+            yield _sorted_out(name, found.path, found.num_bytes)
 
 
-def _sorted_out(name: str, path: str) -> Clip | LeftOut:
-    return Clip(printable(name), path) if is_named_like_audio(name) else LeftOut(OTHER)
+def _sorted_out(name: str, path: str, num_bytes: int | None = None) -> Clip | LeftOut:
+    if not is_named_like_audio(name):
+        return LeftOut(OTHER)
+    return Clip(printable(name), path, num_bytes=num_bytes)
 
 
 def is_named_like_audio(name: str) -> bool:

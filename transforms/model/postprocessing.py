@@ -12,11 +12,13 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
-from transforms.model import resolving
+from transforms.model import caching, resolving
 from transforms.model.errors import ModelError
 
 RELEASED_PCA_URL = "https://storage.googleapis.com/audioset/vggish_pca_params.npz"
@@ -51,16 +53,17 @@ class Pca:
         return scaled.astype(np.uint8)  # truncates, as the release does: rounding differs
 
 
-def load_pca(pca: str) -> Pca:
+def load_pca(pca: str, open_to_read: Callable[[str], BinaryIO] | None = None) -> Pca:
     """Reads the PCA parameters.
 
     Args:
       pca: Path or URL of `vggish_pca_params.npz`. The released URL is fetched once and kept.
+      open_to_read: Opens a file of a storage; without it there are none.
 
     Raises:
       ModelError: It cannot be read or fetched, or it is not that file.
     """
-    data = _cached_release() if pca == RELEASED_PCA_URL else _read(pca)
+    data = _cached_release() if pca == RELEASED_PCA_URL else _read(pca, open_to_read)
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             eigen_vectors = np.asarray(arrays["pca_eigen_vectors"], np.float64)
@@ -80,7 +83,7 @@ def load_pca(pca: str) -> Pca:
 
 def _cached_release() -> bytes:
     """Returns the released file, from the cache where it is whole there."""
-    path = resolving.cache_directory() / "vggish_pca_params.npz"
+    path = caching.cache_directory() / "vggish_pca_params.npz"
     try:
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() == RELEASED_PCA_SHA256:
@@ -109,12 +112,15 @@ def _keep(path: Path, data: bytes) -> None:
         pass
 
 
-def _read(pca: str) -> bytes:
+def _read(pca: str, open_to_read: Callable[[str], BinaryIO] | None = None) -> bytes:
     if not resolving.is_url(pca):
+        open_file = open_to_read if open_to_read and "://" in pca else _open_here
         try:
-            data = Path(pca).read_bytes()
+            with open_file(pca) as file:
+                data = file.read(_MAX_PCA_BYTES + 1)
         except OSError as error:
-            raise ModelError(f"cannot read the PCA parameters {pca!r}: {error.strerror}") from error
+            why = error.strerror or error
+            raise ModelError(f"cannot read the PCA parameters {pca!r}: {why}") from error
     else:
         try:
             with urllib.request.urlopen(pca, timeout=_FETCH_TIMEOUT_SECONDS) as response:
@@ -128,3 +134,7 @@ def _read(pca: str) -> bytes:
     if len(data) > _MAX_PCA_BYTES:
         raise ModelError(f"{pca} is not vggish_pca_params.npz: more than {_MAX_PCA_BYTES} bytes")
     return data
+
+
+def _open_here(path: str) -> BinaryIO:
+    return open(path, "rb")

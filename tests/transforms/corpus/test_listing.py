@@ -279,7 +279,7 @@ def test_a_tree_deeper_than_pythons_stack_is_walked_to_its_end(tmp_path: Path) -
 
 def test_files_named_by_the_user_are_clips_whatever_their_names() -> None:
     paths = ["/c/b.txt", "/c/.hidden/a", "/c/a.wav", "/c/.wav"]
-    found = list(list_paths("/c/", paths, explicit=True))
+    found = list(list_paths("/c/", map(listing.Found, paths), explicit=True))
     assert found == [
         Clip("b.txt", "/c/b.txt"),
         Clip(".hidden/a", "/c/.hidden/a"),
@@ -291,13 +291,16 @@ def test_files_named_by_the_user_are_clips_whatever_their_names() -> None:
 def test_files_of_a_storage_are_sorted_out_like_those_of_a_folder() -> None:
     root = "gs://bucket/.data/"
     names = ["b.wav", "a/c.FLAC", "a/d.txt", ".e/f.wav", "a/.g/h/i.wav", "a/.j.wav"]
-    found = Found(list_paths(root, [root + name for name in names], explicit=False))
+    files = [listing.Found(root + name) for name in names]
+    found = Found(list_paths(root, files, explicit=False))
     assert found.clips == {"a/c.FLAC": root + "a/c.FLAC", "b.wav": root + "b.wav"}
     assert found.left_out == {HIDDEN: 3, OTHER: 1}
 
 
 def test_a_root_without_its_slash_gives_the_same_ids() -> None:
-    assert list(list_paths("/c", ["/c/a.wav"], explicit=True)) == [Clip("a.wav", "/c/a.wav")]
+    (clip,) = list_paths("/c", [listing.Found("/c/a.wav", 5)], explicit=True)
+    assert isinstance(clip, Clip)
+    assert (clip, clip.num_bytes) == (Clip("a.wav", "/c/a.wav"), 5)
 
 
 @pytest.mark.parametrize(

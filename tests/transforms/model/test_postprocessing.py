@@ -74,7 +74,7 @@ def test_the_released_url_is_checked_and_kept(
     data = Path(pca_file).read_bytes()
     fetched: list[str] = []
 
-    def read(url: str) -> bytes:
+    def read(url: str, _: object = None) -> bytes:
         fetched.append(url)
         return data
 

@@ -1,0 +1,49 @@
+"""Whether the storages that a run names answer: before it starts, and before anything is listed."""
+
+import concurrent.futures
+from collections.abc import Iterable
+
+from pipeline.settings import UsageError
+from transforms import storage
+from transforms.corpus.clips import printable
+
+# A storage says within this what is wrong with it, or else that is what is wrong.
+_MAX_SECONDS = 29.0
+
+
+def check_storages(paths: Iterable[tuple[str, str]]) -> None:
+    """Refuses paths on storages that cannot be reached; each bucket is asked once.
+
+    Args:
+      paths: The flag and the path that it names; a path on this machine is only spelt right.
+
+    Raises:
+      UsageError: Names the flag, the path and what is wrong, within half a minute.
+    """
+    first_in: dict[str, tuple[str, str]] = {}
+    for flag, path in paths:
+        first_in.setdefault(_where(path), (flag, path))
+    if not first_in:
+        return
+    pool = concurrent.futures.ThreadPoolExecutor(len(first_in))
+    asked = {
+        pool.submit(storage.check_reachable, path): (flag, path) for flag, path in first_in.values()
+    }
+    _, pending = concurrent.futures.wait(asked, _MAX_SECONDS)
+    pool.shutdown(wait=False)
+    for future, (flag, path) in asked.items():
+        label = f"{flag}={printable(path)}"
+        if future in pending:
+            raise UsageError(f"{label}: its storage does not answer within {_MAX_SECONDS:.0f} s")
+        error = future.exception()
+        if isinstance(error, OSError):
+            raise UsageError(f"{label}: {error}") from error
+        future.result()
+
+
+def _where(path: str) -> str:
+    """Returns the bucket or host of a path; all paths of this machine that look like no other."""
+    scheme, separator, rest = path.partition("://")
+    if separator:
+        return f"{scheme}://{rest.partition('/')[0]}"
+    return path if ":" in path else ""

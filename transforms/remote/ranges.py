@@ -1,0 +1,133 @@
+"""A remote object as a file that can seek, of which little more moves than what is read."""
+
+import collections
+import dataclasses
+import io
+from collections.abc import Callable
+from typing import BinaryIO
+
+# Enough for the header of most formats, and all of a short compressed clip.
+FIRST_BYTES = 512 * 2**10
+# An object up to this size is fetched whole: decoders seek, and each seek may be a request.
+WHOLE_BYTES = 64 * 2**20
+# What is fetched of a larger one at a time: a quarter of what was read so far without a gap, so
+# that a piece out of the middle wastes little and a whole recording takes few requests.
+_MIN_AHEAD_BYTES = 512 * 2**10
+_MAX_AHEAD_BYTES = 8 * 2**20
+_AHEAD_SHARE = 4
+# Decoders go back and forth between places, as a header, an index at the end and the sound.
+_NUM_BLOCKS = 4
+# Between Python's small reads and the blocks.
+_BUFFER_BYTES = 64 * 2**10
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A part of an object.
+
+    Attributes:
+      data: Its bytes.
+      start: Where they stand in the object.
+      total_bytes: Of the object.
+      version: Another one for other content, where the storage tells; else empty.
+    """
+
+    data: bytes
+    start: int
+    total_bytes: int
+    version: str = ""
+
+
+Fetch = Callable[[int, int], Part]
+"""Returns the part from a byte up to another, which may lie behind the object's end.
+
+It may return more than was asked for, and fewer bytes at the object's end only.
+"""
+
+
+def open_ranges(fetch: Fetch, name: str, whole_bytes: int = WHOLE_BYTES) -> BinaryIO:
+    """Opens an object; its beginning is fetched at once.
+
+    Args:
+      fetch: Raises `OSError`.
+      name: For messages.
+      whole_bytes: Of objects up to this size no byte is fetched twice, and all that was fetched is
+        kept; of larger ones a few parts are.
+
+    Raises:
+      OSError: It is not there, or cannot be read. Reading raises it too, also where the object is
+        another one by now.
+    """
+    return io.BufferedReader(_Ranged(fetch, name, whole_bytes), _BUFFER_BYTES)
+
+
+class _Ranged(io.RawIOBase):
+    def __init__(self, fetch: Fetch, name: str, whole_bytes: int) -> None:
+        self._fetch = fetch
+        self._name = name
+        self._first = fetch(0, FIRST_BYTES)
+        self._total_bytes = self._first.total_bytes
+        self._is_whole = self._total_bytes <= whole_bytes
+        self._blocks = collections.deque(
+            [self._first], maxlen=None if self._is_whole else _NUM_BLOCKS
+        )
+        self._position = 0
+        # Where the last block ends, and what was fetched before it without a gap.
+        self._end = 0
+        self._run_bytes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._total_bytes}
+        position = base[whence] + offset
+        if position < 0:
+            raise ValueError(f"negative position {position}")
+        self._position = position
+        return position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: object) -> int:
+        """Fills a buffer up to the end of a block, which may be sooner than asked for."""
+        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+        if self._position >= self._total_bytes or not len(view):
+            return 0
+        block = self._block()
+        offset = self._position - block.start
+        data = memoryview(block.data)[offset : offset + len(view)]
+        view[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        self._blocks.clear()
+        super().close()
+
+    def _block(self) -> Part:
+        for block in self._blocks:
+            if block.start <= self._position < block.start + len(block.data):
+                return block
+        if self._is_whole:
+            begin = len(self._first.data)
+            start = self._position - (self._position - begin) % _MAX_AHEAD_BYTES
+            end = min(start + _MAX_AHEAD_BYTES, self._total_bytes)
+        else:
+            start = self._position
+            self._run_bytes = self._run_bytes if start == self._end else 0
+            ahead = min(max(self._run_bytes // _AHEAD_SHARE, _MIN_AHEAD_BYTES), _MAX_AHEAD_BYTES)
+            end = min(start + ahead, self._total_bytes)
+        block = self._fetch(start, end)
+        if (block.total_bytes, block.version) != (self._total_bytes, self._first.version):
+            raise OSError(f"{self._name} was replaced while it was read")
+        if not block.start <= self._position < block.start + len(block.data):
+            raise OSError(f"{self._name}: the storage sent other bytes than it was asked for")
+        self._end = block.start + len(block.data)
+        self._run_bytes += len(block.data)
+        self._blocks.appendleft(block)
+        return block

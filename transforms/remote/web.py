@@ -1,0 +1,154 @@
+"""One HTTP request: an answer that is whole, or an `OSError` in plain words."""
+
+import dataclasses
+import http
+import time
+import urllib.parse
+from collections.abc import Mapping
+from typing import BinaryIO
+
+import google.auth.exceptions
+import requests
+import urllib3.exceptions
+from requests.adapters import HTTPAdapter
+
+from transforms.remote.patience import Patience, TransientError
+
+_CHUNK_BYTES = 2**20
+# As many connections as threads may ask at the same time are kept open.
+_NUM_CONNECTIONS = 32
+_COME_AGAIN = (408, 425, 429, 500, 502, 503, 504)
+_LONGEST_QUOTE = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What came back.
+
+    Attributes:
+      status: Of HTTP.
+      headers: By name, in any case.
+      body: As it was sent, never decompressed.
+      is_whole: False where there is more of the body than was allowed for.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    is_whole: bool = True
+
+
+def pooled(session: requests.Session) -> requests.Session:
+    """Returns a session that keeps enough connections for many threads, and never retries."""
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=_NUM_CONNECTIONS, max_retries=0))
+    return session
+
+
+def ask(
+    session: requests.Session,
+    method: str,
+    url: str,
+    patience: Patience,
+    headers: Mapping[str, str] | None = None,
+    params: Mapping[str, str] | None = None,
+    data: BinaryIO | bytes | None = None,
+    max_bytes: int | None = None,
+) -> Answer:
+    """Asks once.
+
+    Args:
+      session: See `pooled`.
+      method: Of HTTP.
+      url: Quoted.
+      patience: The deadlines of one try.
+      headers: Besides the usual ones. The answer must not come compressed unless they say so.
+      params: Of the query.
+      data: What is sent.
+      max_bytes: Of the body; a longer one is left off there.
+
+    Raises:
+      TransientError: No answer came, or not all of it, or "come again later".
+      OSError: It cannot be asked at all.
+    """
+    host = urllib.parse.urlsplit(url).netloc.rpartition("@")[2]
+    try:
+        with session.request(
+            method,
+            url,
+            headers={"Accept-Encoding": "identity", **(headers or {})},
+            params=params,
+            data=data,
+            stream=True,
+            timeout=(patience.connect_seconds, patience.read_seconds),
+        ) as response:
+            body, is_whole = _body(response, patience, max_bytes)
+    except requests.exceptions.SSLError as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            raise OSError(f"{host}: {innermost(error)}") from error
+        raise TransientError(f"{host}: {innermost(error)}") from error
+    except (
+        requests.ConnectionError,
+        requests.Timeout,
+        requests.exceptions.ChunkedEncodingError,
+        urllib3.exceptions.HTTPError,
+        google.auth.exceptions.TransportError,
+        ConnectionError,
+        TimeoutError,
+    ) as error:
+        raise TransientError(f"{host} does not answer: {innermost(error)}") from error
+    except google.auth.exceptions.GoogleAuthError as error:
+        kind = TransientError if error.retryable else PermissionError
+        raise kind(f"the credentials cannot be used: {error}") from error
+    except (requests.RequestException, ValueError) as error:
+        raise OSError(f"{url}: {error}") from error
+    if response.status_code in _COME_AGAIN:
+        raise TransientError(f"{host} answers {status_words(response.status_code)}{quote(body)}")
+    return Answer(response.status_code, response.headers, body, is_whole)
+
+
+def status_words(status: int) -> str:
+    """Returns a status with its name."""
+    try:
+        return f"{status} {http.HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
+
+
+def quote(body: bytes) -> str:
+    """Returns what a short text says, for a message; nothing of a page or of what is no text."""
+    text = " ".join(body.decode("ascii", "replace").split())
+    plain = text and len(text) <= _LONGEST_QUOTE and text.isprintable() and text[0] not in "<{"
+    return f" ({text})" if plain and "\ufffd" not in text else ""
+
+
+def innermost(error: BaseException) -> str:
+    """Returns what the innermost cause of an error says: libraries wrap it again and again."""
+    while True:
+        inner = getattr(error, "reason", None) or error.__cause__ or error.__context__
+        if not isinstance(inner, BaseException):
+            inner = next((each for each in error.args if isinstance(each, BaseException)), None)
+        if inner is None:
+            break
+        error = inner
+    if isinstance(error, TimeoutError):
+        return "it takes too long"
+    if isinstance(error, urllib3.exceptions.IncompleteRead):
+        return "the answer is cut off"
+    return str(getattr(error, "strerror", None) or error) or type(error).__name__
+
+
+def _body(
+    response: requests.Response, patience: Patience, max_bytes: int | None
+) -> tuple[bytes, bool]:
+    begun = time.monotonic()
+    body = bytearray()
+    while max_bytes is None or len(body) <= max_bytes:
+        chunk = response.raw.read(_CHUNK_BYTES, decode_content=False)
+        if not chunk:
+            return bytes(body), True
+        body += chunk
+        # One byte now and then keeps a connection alive, and would go on for ever.
+        if time.monotonic() - begun > patience.total_seconds:
+            raise TimeoutError
+    return bytes(body[:max_bytes]), False
