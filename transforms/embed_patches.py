@@ -10,9 +10,11 @@ from apache_beam import pvalue
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.transforms.window import GlobalWindows
 
+from transforms import storage
 from transforms.corpus.rows import PatchRun, RowRun
 from transforms.model import loading
 from transforms.model.batching import Packer, PatchBatch
+from transforms.model.copying import RemoteFiles, StoredFile
 from transforms.model.loading import EmbeddingModel, ModelFacts, ModelInputError
 from transforms.model.postprocessing import EMBEDDING_SIZE, Pca
 
@@ -29,7 +31,7 @@ class EmbedPatches(beam.PTransform):
     really loaded).
 
     Attributes:
-      model: Hub URL, SavedModel folder, or archive.
+      model: Hub URL, SavedModel folder, or archive; the last two may be on a storage.
       pca: Makes 8-bit rows; None keeps floats.
     """
 
@@ -66,7 +68,7 @@ class HubModelHandler(ModelHandler[PatchBatch, _EmbeddedBatch, EmbeddingModel]):
 
     def load_model(self) -> EmbeddingModel:
         """Brings the model here, loads it and checks its contract; raises `ModelError`."""
-        return loading.load(self._model_name, self._wanted_size)
+        return loading.load(self._model_name, self._wanted_size, remote_files())
 
     def run_inference(
         self,
@@ -84,6 +86,16 @@ class HubModelHandler(ModelHandler[PatchBatch, _EmbeddedBatch, EmbeddingModel]):
     def get_num_bytes(self, batch: Sequence[PatchBatch]) -> int:
         """Returns the size of the patches; Beam's own way would pickle them."""
         return sum(each.patches.nbytes for each in batch)
+
+
+def remote_files() -> RemoteFiles:
+    """Returns how models on Beam's storages are read."""
+    return RemoteFiles(storage.list_names, _look_up, storage.open_to_read)
+
+
+def _look_up(path: str) -> StoredFile:
+    facts = storage.look_up(path)
+    return StoredFile(facts.num_bytes, facts.version, facts.crc32c)
 
 
 def _embed(model: EmbeddingModel, batch: PatchBatch) -> _EmbeddedBatch:

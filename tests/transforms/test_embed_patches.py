@@ -4,7 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from pipeline import summary
+from tests.archives import contents
+from tests.memory_filesystem import MemoryFileSystem
 from tests.running import outputs
 from tests.sounds import noise
 from tests.stand_in import stand_in_rows
@@ -96,3 +100,20 @@ def test_the_handler_gives_one_result_a_batch_and_weighs_it_without_pickling(
     (result,) = handler.run_inference([batch], model)
     assert [(clip, run.first_row) for clip, run in result.spans] == [("a", 0), ("b", 5)]
     assert handler.get_num_bytes([batch, batch]) == 4 * 15_600 * 4
+
+
+def test_a_model_on_a_storage_is_loaded(
+    stand_in_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for name, data in contents(Path(stand_in_model)).items():
+        monkeypatch.setitem(MemoryFileSystem.objects, f"mem://bucket/model/{name}", data)
+    facts = HubModelHandler("mem://bucket/model").load_model().facts
+    assert facts == HubModelHandler(stand_in_model).load_model().facts
+
+
+def test_why_a_model_does_not_load_reaches_the_user() -> None:
+    with pytest.raises(Exception, match=r"mem://bucket/absent' holds no saved_model\.pb") as caught:
+        outputs(EmbedPatches("mem://bucket/absent"), _runs(num_clips=1, num_rows=1), "rows")
+    assert "holds no saved_model.pb" in summary.explanation(caught.value)
+    assert "\n" not in summary.explanation(caught.value)

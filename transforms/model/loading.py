@@ -14,6 +14,7 @@ import numpy as np
 
 from transforms.model import resolving
 from transforms.model.batching import BATCH_ROWS
+from transforms.model.copying import RemoteFiles
 from transforms.model.errors import ModelError
 
 # Row i of google/vggish/1 depends on the samples [15360 i, 15360 i + 15600) and on no other:
@@ -96,18 +97,21 @@ def _filled_up(patches: np.ndarray) -> np.ndarray:
     )
 
 
-def load(model: str, wanted_size: int | None = None) -> EmbeddingModel:
+def load(
+    model: str, wanted_size: int | None = None, remote: RemoteFiles | None = None
+) -> EmbeddingModel:
     """Loads a model and checks its contract.
 
     Args:
       model: What `resolving.resolve` takes.
       wanted_size: Values that a row must have; None takes any.
+      remote: Reads models on storages; without it there are none.
 
     Raises:
       ModelError: It cannot be brought here or loaded, or it is not an audio-embedding model
         whose rows are the patches' rows. The message says what it returned instead.
     """
-    folder = resolving.resolve(model)
+    folder = resolving.resolve(model, remote)
 
     import tensorflow as tf
     import tensorflow_hub as hub

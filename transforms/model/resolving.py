@@ -1,34 +1,22 @@
 """From what `--model` names to a SavedModel folder on this machine."""
 
 import hashlib
-import http.client
 import os
-import socket
-import tarfile
-import tempfile
-import zipfile
-import zlib
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
 
-from transforms.model.errors import ModelError
+from transforms.model.caching import made_once
+from transforms.model.copying import RemoteFiles, StoredFile, copy_files, stored_files
+from transforms.model.errors import ModelError, in_one_line
+from transforms.model.fetching import download
+from transforms.model.unpacking import ARCHIVE_SUFFIXES, unpack
+from transforms.model.writing import READ_BYTES
 
-ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".zip")
-# A socket that says nothing for this long is given up: tensorflow_hub itself waits for ever.
-FETCH_TIMEOUT_SECONDS = 60.0
-# Bounds on what an archive may unpack to: the largest audio models are a tenth of this.
-MAX_UNPACKED_BYTES = 16 * 2**30
-MAX_UNPACKED_FILES = 10_000
-_READ_BYTES = 2**20
-
-
-def cache_directory() -> Path:
-    """Returns the folder where fetched and unpacked things are kept between runs."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    if not os.path.isabs(base):  # no home folder: expanduser gives the tilde back
-        base = tempfile.gettempdir()
-    return Path(base) / "beam-audio-embeddings"
+_ALLOWED = (
+    "allowed: a hub URL, or a SavedModel folder or an archive of one"
+    f" ({' '.join(ARCHIVE_SUFFIXES)}), on this machine or on a storage"
+)
 
 
 def is_url(model: str) -> bool:
@@ -36,46 +24,67 @@ def is_url(model: str) -> bool:
     return model.startswith(("http://", "https://"))
 
 
-def check_model_name(model: str) -> None:
-    """Refuses what cannot be a model, without TensorFlow and without the network.
+def check_model_name(
+    model: str, remote: RemoteFiles | None = None, on_workers: bool = False
+) -> None:
+    """Refuses what cannot be a model, without TensorFlow and without a hub.
+
+    Args:
+      model: What `--model` names.
+      remote: Looks whether a model on a storage is there; None leaves that to the workers.
+      on_workers: The workers are other machines: a path that is not here may be there.
 
     Raises:
       ModelError: `model` is neither a URL, nor an existing SavedModel folder or archive.
     """
     if is_url(model):
-        return
-    allowed = (
-        f"allowed: a hub URL, a SavedModel folder, or an archive ({' '.join(ARCHIVE_SUFFIXES)})"
-    )
-    if "://" in model:
-        raise ModelError(f"{model!r} is on a storage that models cannot be read from; {allowed}")
-    if not os.path.exists(model):
-        raise ModelError(f"{model!r} does not exist; {allowed}")
-    if os.path.isdir(model):
+        _check_url(model)
+    elif "://" in model:
+        if remote:
+            _look_up(model, remote)
+    elif not os.path.exists(model):
+        if not on_workers:
+            raise ModelError(f"{model!r} does not exist; {_ALLOWED}")
+    elif os.path.isdir(model):
         if not os.path.isfile(os.path.join(model, "saved_model.pb")):
-            raise ModelError(f"the folder {model!r} holds no saved_model.pb; {allowed}")
+            raise ModelError(f"the folder {model!r} holds no saved_model.pb; {_ALLOWED}")
     elif not model.endswith(ARCHIVE_SUFFIXES):
-        raise ModelError(f"{model!r} is neither a folder nor an archive; {allowed}")
+        raise ModelError(f"{model!r} is neither a folder nor an archive; {_ALLOWED}")
 
 
-def resolve(model: str) -> Path:
-    """Brings a model to this machine, once.
+def _check_url(url: str) -> None:
+    try:
+        host = urlsplit(url).hostname
+    except ValueError as error:
+        raise ModelError(f"{url!r} is not a URL: {error}; {_ALLOWED}") from error
+    if not host:
+        raise ModelError(f"{url!r} is not a URL: it names no host; {_ALLOWED}")
+
+
+def resolve(model: str, remote: RemoteFiles | None = None) -> Path:
+    """Brings a model to this machine, once for all its processes.
 
     Args:
-      model: Hub URL, SavedModel folder, or archive of one (.tar.gz, .tgz, .zip).
+      model: Hub URL, SavedModel folder, or archive of one; the last two may be on a storage.
+      remote: Reads storages; without it there are none.
 
     Returns:
       The SavedModel folder.
 
     Raises:
-      ModelError: It is not there, cannot be fetched, or is not a SavedModel.
+      ModelError: It is not there, cannot be brought here, or is not a SavedModel.
     """
     check_model_name(model)
-    if is_url(model):
-        return _fetch(model)
-    if os.path.isdir(model):
-        return Path(model)
-    return _unpack(Path(model))
+    try:
+        if is_url(model):
+            return _fetched_before(model) or _fetch(model)
+        if "://" in model:
+            return _copy(model, remote)
+        return Path(model) if os.path.isdir(model) else _unpack(Path(model))
+    except OSError as error:
+        raise ModelError(
+            f"cannot bring the model {model} to this machine: {in_one_line(error)}"
+        ) from error
 
 
 def fingerprint(saved_model: Path) -> str:
@@ -95,103 +104,73 @@ def fingerprint(saved_model: Path) -> str:
 
 def _update(digest: "hashlib._Hash", path: Path) -> None:
     with path.open("rb") as file:
-        while block := file.read(_READ_BYTES):
+        while block := file.read(READ_BYTES):
             digest.update(block)
 
 
-def _fetch(url: str) -> Path:
-    """Fetches a model through tensorflow_hub, which caches it in $TFHUB_CACHE_DIR."""
-    import tensorflow as tf
-    import tensorflow_hub as hub
+def _fetched_before(url: str) -> Path | None:
+    """Returns what tensorflow_hub has fetched into a cache that the user keeps, if it is whole."""
+    cache = os.environ.get("TFHUB_CACHE_DIR")
+    if not cache:
+        return None
+    # The name that tensorflow_hub gives, last of all, to what it has fetched.
+    folder = Path(cache) / hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest()
+    return folder if (folder / "saved_model.pb").is_file() else None
 
-    previous = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(FETCH_TIMEOUT_SECONDS)
-    try:
-        folder = Path(hub.resolve(url))
-    except (
-        OSError,
-        EOFError,
-        ValueError,
-        http.client.HTTPException,
-        tarfile.TarError,
-        tf.errors.OpError,
-    ) as error:
-        raise ModelError(
-            f"cannot fetch {url}: {error}. Download it where the network allows, and name the"
-            " archive or its folder with --model"
-        ) from error
-    finally:
-        socket.setdefaulttimeout(previous)
-    return _saved_model_in(folder, url)
+
+def _fetch(url: str) -> Path:
+    """Fetches a model from a hub, where a URL means the same model for ever."""
+
+    def make(scratch: Path) -> Path:
+        archive = scratch / "archive"
+        download(url, archive)
+        return unpack(archive, scratch / "model", url)
+
+    return made_once(f"url-{hashlib.sha256(url.encode()).hexdigest()}", make)
 
 
 def _unpack(archive: Path) -> Path:
-    """Unpacks an archive into the cache, under its own sha256, and returns the SavedModel."""
+    """Unpacks an archive of this machine; equal bytes are the same model."""
     digest = hashlib.sha256()
+    _update(digest, archive)
+    return made_once(
+        f"archive-{digest.hexdigest()}",
+        lambda scratch: unpack(archive, scratch / "model", str(archive)),
+    )
+
+
+def _copy(model: str, remote: RemoteFiles | None) -> Path:
+    """Copies a model from a storage; it is another model when one of its files has changed."""
+    if remote is None:
+        raise ModelError(f"{model!r} is on a storage, and nothing reads storages here")
+    folder, files = _look_up(model, remote)
+
+    def make(scratch: Path) -> Path:
+        copied = scratch / "copied"
+        copy_files(folder, files, copied, remote)
+        if _is_archive(model):
+            return unpack(copied / next(iter(files)), scratch / "model", model)
+        return copied
+
+    identity = repr((model, sorted(files.items())))
+    return made_once(f"copy-{hashlib.sha256(identity.encode()).hexdigest()}", make)
+
+
+def _look_up(model: str, remote: RemoteFiles) -> tuple[str, Mapping[str, StoredFile]]:
+    """Returns the folder of a model on a storage, and its files there: one for an archive.
+
+    Raises:
+      ModelError: It is not there, or its storage cannot be read.
+    """
     try:
-        _update(digest, archive)
-        target = cache_directory() / "models" / digest.hexdigest()
-        if not target.is_dir():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            # A folder of its own and one rename: no other process ever sees half a model.
-            with tempfile.TemporaryDirectory(dir=target.parent, prefix="unpacking-") as temporary:
-                _unpack_into(archive, Path(temporary) / "model")
-                try:
-                    os.rename(Path(temporary) / "model", target)
-                except OSError:
-                    if not target.is_dir():  # else another process was first, with equal bytes
-                        raise
-    except (OSError, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile) as error:
-        raise ModelError(f"cannot unpack the model archive {archive}: {error}") from error
-    return _saved_model_in(target, str(archive))
+        if _is_archive(model):
+            folder, _, name = model.rpartition("/")
+            return folder, {name: remote.look_up(model)}
+        folder = model.rstrip("/")
+        return folder, stored_files(folder, remote)
+    except OSError as error:
+        raise ModelError(f"cannot read the model {model}: {in_one_line(error)}") from error
 
 
-def _unpack_into(archive: Path, folder: Path) -> None:
-    """Writes the archive's regular files below `folder`, and refuses anything else."""
-    root = folder.resolve()
-    root.mkdir()
-    left = MAX_UNPACKED_BYTES
-    for number, (name, file) in enumerate(_members(archive)):
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or "\\" in name:
-            raise ModelError(f"{archive}: the member {name!r} would be written outside its folder")
-        if number >= MAX_UNPACKED_FILES:
-            raise ModelError(f"{archive} holds more than {MAX_UNPACKED_FILES} files")
-        target = root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("wb") as out:
-            while block := file.read(_READ_BYTES):
-                left -= len(block)
-                if left < 0:
-                    raise ModelError(f"{archive} unpacks to more than {MAX_UNPACKED_BYTES} bytes")
-                out.write(block)
-
-
-def _members(archive: Path) -> Iterator[tuple[str, BinaryIO]]:
-    """Yields names and contents of an archive's files; links and devices are refused."""
-    if archive.name.endswith(".zip"):
-        with zipfile.ZipFile(archive) as bundle:
-            for entry in bundle.infolist():
-                if not entry.is_dir():
-                    with bundle.open(entry) as file:
-                        yield entry.filename, file  # type: ignore[misc]
-        return
-    with tarfile.open(archive, "r:gz") as tar:
-        for member in tar:
-            if member.isdir():
-                continue
-            opened = tar.extractfile(member) if member.isreg() else None
-            if opened is None:
-                raise ModelError(f"{archive}: the member {member.name!r} is not a regular file")
-            with opened as file:
-                yield member.name, file  # type: ignore[misc]
-
-
-def _saved_model_in(folder: Path, origin: str) -> Path:
-    """Returns the one folder that holds a saved_model.pb, at the top or below."""
-    found = sorted(path.parent for path in folder.rglob("saved_model.pb"))
-    if (folder / "saved_model.pb").is_file():
-        return folder
-    if len(found) != 1:
-        raise ModelError(f"{origin} holds {len(found)} SavedModels (saved_model.pb), wanted one")
-    return found[0]
+def _is_archive(model: str) -> bool:
+    return model.endswith(ARCHIVE_SUFFIXES)

@@ -1,118 +1,37 @@
-"""From a URL, a folder or an archive to a SavedModel folder."""
+"""From a URL, a folder, an archive or a storage to a SavedModel folder, once a machine."""
 
-import http.server
-import io
-import shutil
-import socket
-import tarfile
+import errno
+import hashlib
+import os
 import threading
-import zipfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from transforms.model import resolving
+from tests.archives import FILES, archive_bytes, contents, make_zip
+from tests.memory_filesystem import MemoryFileSystem
+from transforms.embed_patches import remote_files
+from transforms.model import caching, resolving
+from transforms.model.copying import RemoteFiles, StoredFile
 from transforms.model.errors import ModelError
-
-FILES = {"saved_model.pb": b"graph", "variables/variables.index": b"index", "assets/a.txt": b"a"}
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "hub"))
-    return tmp_path / "cache"
+def own_cache(cache: Path) -> None:
+    pass
 
 
-def _tar(path: Path, files: dict[str, bytes], *first: tarfile.TarInfo) -> Path:
-    with tarfile.open(path, "w:gz") as tar:
-        for member in first:
-            tar.addfile(member)
-        for name, data in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
-    return path
-
-
-def _zip(path: Path, files: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w") as bundle:
-        for name, data in files.items():
-            bundle.writestr(name, data)
-    return path
-
-
-def _contents(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
-
-
-@pytest.mark.parametrize("suffix", resolving.ARCHIVE_SUFFIXES)
-@pytest.mark.parametrize("prefix", ["", "./", "vggish_1/"])
-def test_an_archive_is_unpacked_once(tmp_path: Path, suffix: str, prefix: str) -> None:
-    files = {prefix + name: data for name, data in FILES.items()}
-    archive = (_zip if suffix == ".zip" else _tar)(tmp_path / f"model{suffix}", files)
-    folder = resolving.resolve(str(archive))
-    assert _contents(folder) == FILES
-    (folder / "mark").touch()
-    assert (resolving.resolve(str(archive)) / "mark").exists()
-
-
-@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "a/../../outside", "..\\outside"])
-@pytest.mark.parametrize("suffix", [".tar.gz", ".zip"])
-def test_an_archive_cannot_write_outside_its_folder(tmp_path: Path, name: str, suffix: str) -> None:
-    archive = (_zip if suffix == ".zip" else _tar)(tmp_path / f"m{suffix}", {**FILES, name: b"x"})
-    with pytest.raises(ModelError, match="outside its folder"):
-        resolving.resolve(str(archive))
-    assert not list(tmp_path.rglob("outside"))
-
-
-@pytest.mark.parametrize(
-    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE]
-)
-def test_links_and_devices_in_an_archive_are_refused(tmp_path: Path, kind: bytes) -> None:
-    member = tarfile.TarInfo("variables/link")
-    member.type = kind
-    member.linkname = "/etc/passwd"
-    archive = _tar(tmp_path / "model.tar.gz", FILES, member)
-    with pytest.raises(ModelError, match="is not a regular file"):
-        resolving.resolve(str(archive))
-
-
-def test_an_archive_that_unpacks_to_too_much_is_refused_and_leaves_nothing(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(resolving, "MAX_UNPACKED_BYTES", 1_000)
-    archive = _tar(tmp_path / "model.tar.gz", {**FILES, "zeros": bytes(2_000)})
-    with pytest.raises(ModelError, match="unpacks to more than 1000 bytes"):
-        resolving.resolve(str(archive))
-    assert not [path for path in cache.rglob("*") if path.is_file()]
-
-
-@pytest.mark.parametrize("suffix", [".tar.gz", ".zip"])
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
-def test_a_cut_archive_is_refused_and_leaves_nothing(
-    tmp_path: Path, cache: Path, suffix: str, share: float
-) -> None:
-    files = {**FILES, "variables/data": bytes(range(256)) * 40}
-    archive = (_zip if suffix == ".zip" else _tar)(tmp_path / f"model{suffix}", files)
-    data = archive.read_bytes()
-    archive.write_bytes(data[: int(share * len(data))])
-    with pytest.raises(ModelError, match="cannot unpack the model archive"):
-        resolving.resolve(str(archive))
-    assert not [path for path in cache.rglob("*") if path.is_file()]
-
-
-@pytest.mark.parametrize(
-    "files", [{"readme": b"x"}, {"a/saved_model.pb": b"", "b/saved_model.pb": b""}]
-)
-def test_an_archive_without_one_saved_model_is_refused(tmp_path: Path, files: dict) -> None:
-    with pytest.raises(ModelError, match=r"holds [02] SavedModels"):
-        resolving.resolve(str(_zip(tmp_path / "model.zip", files)))
+@pytest.fixture
+def objects() -> Iterator[dict[str, bytes]]:
+    """The objects of a storage in memory, which hold a model: `mem://bucket/model`."""
+    MemoryFileSystem.objects.clear()
+    for name, data in FILES.items():
+        MemoryFileSystem.objects[f"mem://bucket/model/{name}"] = data
+    MemoryFileSystem.objects["mem://bucket/model.tgz"] = archive_bytes(FILES)
+    yield MemoryFileSystem.objects
+    MemoryFileSystem.objects.clear()
 
 
 def test_what_is_no_model_is_refused_by_name(tmp_path: Path) -> None:
@@ -125,58 +44,156 @@ def test_what_is_no_model_is_refused_by_name(tmp_path: Path) -> None:
     ]:
         with pytest.raises(ModelError, match=f"{name}.*{why}.*allowed: a hub URL"):
             resolving.check_model_name(str(tmp_path / name))
-    with pytest.raises(ModelError, match="storage that models cannot be read from"):
-        resolving.check_model_name("gs://bucket/model")
+    for url in ("https://", "http://[", "https:///vggish"):
+        with pytest.raises(ModelError, match=r"is not a URL.*allowed: a hub URL"):
+            resolving.check_model_name(url)
+
+
+def test_a_model_that_only_workers_have_is_not_refused(tmp_path: Path) -> None:
+    resolving.check_model_name("/models/vggish", on_workers=True)
+    with pytest.raises(ModelError, match=r"holds no saved_model.pb"):
+        resolving.check_model_name(str(tmp_path), on_workers=True)
 
 
 def test_a_fingerprint_follows_contents_and_names_only(tmp_path: Path) -> None:
-    one = resolving.fingerprint(resolving.resolve(str(_zip(tmp_path / "1.zip", FILES))))
-    other = {**FILES, "fingerprint.pb": b"a random id"}
-    assert resolving.fingerprint(resolving.resolve(str(_zip(tmp_path / "2.zip", other)))) == one
-    changed = {**FILES, "assets/a.txt": b"b"}
-    assert resolving.fingerprint(resolving.resolve(str(_zip(tmp_path / "3.zip", changed)))) != one
+    def fingerprint(name: str, files: dict[str, bytes]) -> str:
+        return resolving.fingerprint(resolving.resolve(str(make_zip(tmp_path / name, files))))
+
+    one = fingerprint("1.zip", FILES)
+    assert fingerprint("2.zip", {**FILES, "fingerprint.pb": b"a random id"}) == one
+    assert fingerprint("3.zip", {**FILES, "assets/a.txt": b"b"}) != one
 
 
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[str]:
-    """A hub on this machine: every model is the archive in `served/`."""
-    served = tmp_path / "served"
-    served.mkdir()
-    folders = [tarfile.TarInfo(name) for name in ("variables", "assets")]
-    for folder in folders:
-        folder.type = tarfile.DIRTYPE
-    _tar(served / "model", FILES, *folders)  # tensorflow_hub makes no folders of its own
-    _tar(served / "without_folders", FILES)
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *arguments: object) -> None:
-            super().__init__(*arguments, directory=str(served))  # type: ignore[arg-type]
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+@pytest.mark.parametrize("model", ["mem://bucket/model", "mem://bucket/model/"])
+def test_a_model_is_copied_from_a_storage_once(objects: dict[str, bytes], model: str) -> None:
+    objects["mem://bucket/model/"] = b""  # in the place of the folder, as some tools leave it
+    objects["mem://bucket/model2/other"] = b"of another model"
+    resolving.check_model_name(model, remote_files())
+    folder = resolving.resolve(model, remote_files())
+    assert contents(folder) == FILES
+    (folder / "mark").touch()
+    assert (resolving.resolve(model, remote_files()) / "mark").exists()
 
 
-def test_a_model_comes_from_a_hub_and_is_kept(hub: str, tmp_path: Path) -> None:
-    folder = resolving.resolve(f"{hub}/model")
-    assert {name: data for name, data in _contents(folder).items() if name in FILES} == FILES
-    shutil.rmtree(tmp_path / "served")
-    assert resolving.resolve(f"{hub}/model") == folder
+def test_an_archive_comes_from_a_storage(objects: dict[str, bytes]) -> None:
+    resolving.check_model_name("mem://bucket/model.tgz", remote_files())
+    assert contents(resolving.resolve("mem://bucket/model.tgz", remote_files())) == FILES
 
 
-def test_a_model_that_the_hub_does_not_have_is_an_error_with_the_way_out(hub: str) -> None:
-    timeout = socket.getdefaulttimeout()
-    with pytest.raises(ModelError, match=r"cannot fetch .*/absent.*404.*--model"):
-        resolving.resolve(f"{hub}/absent")
-    assert socket.getdefaulttimeout() == timeout
+@pytest.mark.parametrize("version", ["checksum", "last_updated"])
+def test_a_model_that_changes_on_its_storage_is_copied_again(
+    objects: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    before = resolving.resolve("mem://bucket/model", remote_files())
+    objects["mem://bucket/model/saved_model.pb"] = b"GRAPH"
+    monkeypatch.setattr(MemoryFileSystem, version, lambda *_: 2)
+    after = resolving.resolve("mem://bucket/model", remote_files())
+    assert contents(after) == {**FILES, "saved_model.pb": b"GRAPH"}
+    assert contents(before) == FILES, "who uses it is not disturbed"
 
 
-@pytest.mark.parametrize("name", ["page", "without_folders"])
-def test_a_hub_that_answers_something_else_is_an_error(hub: str, tmp_path: Path, name: str) -> None:
-    (tmp_path / "served/page").write_text("<html>sign in</html>")
-    with pytest.raises(ModelError, match="cannot fetch"):
-        resolving.resolve(f"{hub}/{name}")
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        ("mem://bucket/absent", "the folder .* holds no saved_model.pb"),
+        ("mem://bucket/absent.zip", "cannot read the model mem://bucket/absent.zip"),
+        ("nowhere://bucket/model", "no storage is known for nowhere://"),
+        ("nowhere://bucket/model.tar", "no storage is known for nowhere://"),
+    ],
+)
+@pytest.mark.usefixtures("objects")
+def test_a_model_that_is_not_on_its_storage_is_refused(model: str, why: str) -> None:
+    for refuse in (resolving.check_model_name, resolving.resolve):
+        with pytest.raises(ModelError, match=why):
+            refuse(model, remote_files())
+
+
+def test_an_object_cannot_be_written_outside_the_folder(objects: dict[str, bytes]) -> None:
+    objects["mem://bucket/model/../../outside"] = b"x"
+    with pytest.raises(ModelError, match="outside its folder"):
+        resolving.resolve("mem://bucket/model", remote_files())
+
+
+def test_what_does_not_arrive_as_it_is_stored_is_refused(
+    objects: dict[str, bytes], cache: Path
+) -> None:
+    looks = iter(range(10))
+
+    def other_size(_: str) -> StoredFile:
+        return StoredFile(7)
+
+    def other_checksum(path: str) -> StoredFile:
+        return StoredFile(len(FILES[path.partition("model/")[2]]), crc32c="AAAAAA==")
+
+    def other_version(path: str) -> StoredFile:
+        return StoredFile(len(FILES[path.partition("model/")[2]]), str(next(looks)))
+
+    for look_up, why in [
+        (other_size, "came as 1 bytes, its storage says 7"),
+        (other_checksum, r"came with the CRC32C .*, its storage says AAAAAA=="),
+        (other_version, "changed while it was read"),
+    ]:
+        remote = RemoteFiles(lambda _: list(FILES), look_up, MemoryFileSystem(None).open)
+        with pytest.raises(ModelError, match=why):
+            resolving.resolve("mem://bucket/model", remote)
+    assert {path.suffix for path in cache.iterdir()} == {".lock"}
+
+
+def test_a_cache_of_tensorflow_hub_is_used_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = "http://127.0.0.1:9/google/vggish/1"
+    folder = make_folder(tmp_path / hashlib.sha1(url.encode()).hexdigest())
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path))
+    assert resolving.resolve(url) == folder
+
+
+def make_folder(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "saved_model.pb").touch()
+    return folder
+
+
+def test_a_disk_that_fills_up_is_an_error_that_names_folder_and_size(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    archive = make_zip(tmp_path / "model.zip", FILES)
+    with pytest.raises(
+        ModelError, match=rf"disk of {cache}.* is full: .*zip needs {archive.stat().st_size} bytes"
+    ):
+        resolving.resolve(str(archive))
+    assert {path.suffix for path in cache.iterdir()} == {".lock"}
+
+
+def test_a_cache_that_cannot_be_made_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    archive = make_zip(tmp_path / "model.zip", FILES)
+    with pytest.raises(ModelError, match=r"cannot bring the model .*zip to this machine"):
+        resolving.resolve(str(archive))
+
+
+def make_folder_in(scratch: Path) -> Path:
+    return make_folder(scratch / "model")
+
+
+def test_threads_make_a_model_once() -> None:
+    made = []
+
+    def make(scratch: Path) -> Path:
+        made.append(scratch)
+        time.sleep(0.1)
+        return make_folder_in(scratch)
+
+    threads = [threading.Thread(target=caching.made_once, args=("a", make)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1

@@ -1,0 +1,280 @@
+"""From a hub that fails to a model."""
+
+import http.server
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+
+from tests.archives import FILES, archive_bytes, contents, make_tar
+from transforms.model import caching, fetching, resolving, writing
+from transforms.model.errors import ModelError
+
+pytestmark = pytest.mark.usefixtures("cache")
+ROOT = Path(__file__).resolve().parents[3]
+ARCHIVE = archive_bytes(FILES)
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+class Hub:
+    """A hub on this machine, which gives one answer after the other, the last one for ever."""
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = [send()]
+        self.requests: list[str] = []
+        self.url = ""
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        self.requests.append(handler.path)
+        (self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])(handler)
+
+
+def send(
+    status: int = 200, body: bytes = ARCHIVE, sent: int | None = None, **headers: str
+) -> Answer:
+    """An answer, of whose body only the bytes up to `sent` arrive."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        for name, value in {"Content_Length": str(len(body)), **headers}.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        handler.wfile.write(body[:sent])
+
+    return answer
+
+
+def hang_up(handler: BaseHTTPRequestHandler) -> None:
+    handler.close_connection = True
+
+
+def stall(handler: BaseHTTPRequestHandler) -> None:
+    send(sent=10)(handler)
+    time.sleep(0.5)
+
+
+def trickle(handler: BaseHTTPRequestHandler) -> None:
+    send(sent=10)(handler)
+    for _ in range(8):
+        handler.wfile.write(b".")
+        time.sleep(0.05)
+
+
+def in_chunks(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    for start in range(0, len(ARCHIVE), 50):
+        chunk = ARCHIVE[start : start + 50]
+        handler.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+    handler.wfile.write(b"0\r\n\r\n")
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    monkeypatch.setattr(fetching, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(fetching, "STALL_SECONDS", 5.0)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    hub = Hub()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            hub.answer(self)
+
+        def end_headers(self) -> None:
+            self.send_header("Connection", "close")
+            super().end_headers()
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    class Server(http.server.ThreadingHTTPServer):
+        def handle_error(self, *arguments: object) -> None:
+            pass
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        hub.url = f"http://127.0.0.1:{server.server_port}"
+        yield hub
+        server.shutdown()
+
+
+def test_a_model_comes_from_a_hub_and_is_kept(hub: Hub) -> None:
+    folder = resolving.resolve(f"{hub.url}/google/vggish/1")
+    assert contents(folder) == FILES
+    assert resolving.resolve(f"{hub.url}/google/vggish/1") == folder
+    assert hub.requests == ["/google/vggish/1?tf-hub-format=compressed"]
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("http://hub/vggish/1", "http://hub/vggish/1?tf-hub-format=compressed"),
+        ("http://hub/vggish/1?a=b#c", "http://hub/vggish/1?a=b&tf-hub-format=compressed"),
+        ("http://hub/v?tf-hub-format=compressed", "http://hub/v?tf-hub-format=compressed"),
+        ("http://store/vggish.tar.gz?signature=x%2F", "http://store/vggish.tar.gz?signature=x%2F"),
+    ],
+)
+def test_a_hub_is_asked_for_an_archive(url: str, asked: str) -> None:
+    assert fetching.archive_url(url) == asked
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        send(503),
+        send(429, Retry_After="0"),
+        hang_up,
+        send(sent=100),
+        stall,
+        trickle,
+    ],
+    ids=["overloaded", "too many", "reset", "cut", "stall", "trickle"],
+)
+def test_a_fault_that_passes_costs_a_second_attempt(
+    hub: Hub, fault: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "STALL_SECONDS", 0.25)
+    hub.answers = [fault, send()]
+    assert contents(resolving.resolve(f"{hub.url}/model")) == FILES
+    assert len(hub.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [(send(503), "503"), (hang_up, "closed connection"), (send(sent=100), "100 bytes read")],
+)
+def test_a_fault_that_stays_is_an_error_after_some_attempts(
+    hub: Hub, fault: Answer, why: str, cache: Path
+) -> None:
+    hub.answers = [fault]
+    with pytest.raises(ModelError, match=rf"cannot fetch {hub.url}/model: .*({why}).*--model"):
+        resolving.resolve(f"{hub.url}/model")
+    assert len(hub.requests) == fetching.ATTEMPTS
+    assert [path.suffix for path in cache.iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_a_refusal_is_an_error_at_once(hub: Hub, status: int) -> None:
+    hub.answers = [send(status)]
+    with pytest.raises(ModelError, match=rf"cannot fetch {hub.url}/model: {status} .*--model"):
+        resolving.resolve(f"{hub.url}/model")
+    assert len(hub.requests) == 1
+
+
+def test_a_hub_that_is_not_there_is_an_error_in_one_line(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ModelError, match=r"9/model: \[Errno \d+\] Connection refused\. Download"):
+        resolving.resolve("http://127.0.0.1:9/model")
+
+
+@pytest.mark.parametrize("body", [b"<html>sign in</html>", b""])
+def test_an_answer_that_is_no_archive_is_an_error_and_not_kept(hub: Hub, body: bytes) -> None:
+    hub.answers = [send(body=body), send()]
+    with pytest.raises(ModelError, match=r"/model: it (begins with b'<html>sign|is empty)"):
+        resolving.resolve(f"{hub.url}/model")
+    assert contents(resolving.resolve(f"{hub.url}/model")) == FILES
+
+
+def test_redirects_and_bodies_in_chunks_are_followed(hub: Hub) -> None:
+    hub.answers = [send(302, b"", Location="/elsewhere"), in_chunks]
+    assert contents(resolving.resolve(f"{hub.url}/model")) == FILES
+    assert hub.requests[1] == "/elsewhere"
+
+
+def test_a_plain_tar_is_taken(hub: Hub, tmp_path: Path) -> None:
+    hub.answers = [send(body=make_tar(tmp_path / "m.tar", FILES, compression="").read_bytes())]
+    assert contents(resolving.resolve(f"{hub.url}/model")) == FILES
+
+
+def test_the_proxy_of_the_environment_is_asked(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, hub.url)
+    assert contents(resolving.resolve("http://hub.invalid/model.tgz")) == FILES
+    assert hub.requests == ["http://hub.invalid/model.tgz"]
+
+
+def test_a_body_without_end_is_given_up(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "MAX_BYTES", 100)
+    with pytest.raises(ModelError, match="more than 100 bytes"):
+        resolving.resolve(f"{hub.url}/model")
+    assert writing.MAX_BYTES > 100
+
+
+def test_a_disk_without_room_is_an_error_that_names_folder_and_size(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    hub.answers = [send(body=b"", Content_Length=str(10**12))]
+    usage = shutil.disk_usage(cache.parents[1].parent)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10**9))
+    with pytest.raises(
+        ModelError, match=rf"model.* needs 10{{12}} bytes in {cache}.*, where 10{{9}} are free"
+    ):
+        resolving.resolve(f"{hub.url}/model")
+
+
+def _resolver(url: str) -> "subprocess.Popen[str]":
+    code = f"from transforms.model import resolving; print(resolving.resolve({url!r}))"
+    command = [sys.executable, "-c", code]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def _make_nothing(scratch: Path) -> Path:
+    (scratch / "nothing").mkdir()
+    return scratch / "nothing"
+
+
+def _wait_for_request(hub: Hub) -> None:
+    deadline = time.monotonic() + 20
+    while not hub.requests:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_what_a_killed_process_left_neither_blocks_nor_stays(hub: Hub, cache: Path) -> None:
+    killed = threading.Event()
+
+    def half(handler: BaseHTTPRequestHandler) -> None:
+        send(sent=50)(handler)
+        killed.wait(20)
+
+    hub.answers = [half, send()]
+    with _resolver(f"{hub.url}/model") as process:
+        _wait_for_request(hub)
+        (scratch,) = cache.glob("*.tmp")
+        process.kill()
+    killed.set()
+    (cache / "other.tmp").mkdir()  # of a process that was killed before
+    started = time.monotonic()
+    folder = resolving.resolve(f"{hub.url}/model")
+    assert time.monotonic() - started < 2
+    assert contents(folder) == FILES
+    assert folder.with_suffix(".tmp") == scratch
+    assert [path for path in cache.iterdir() if path.suffix != ".lock"] == [folder]
+
+
+def test_processes_fetch_a_model_once_and_leave_others_alone(hub: Hub, cache: Path) -> None:
+    both = threading.Event()
+
+    def slowly(handler: BaseHTTPRequestHandler) -> None:
+        both.wait(20)
+        send()(handler)
+
+    hub.answers = [slowly]
+    with _resolver(f"{hub.url}/model") as first, _resolver(f"{hub.url}/model") as second:
+        _wait_for_request(hub)
+        caching.made_once("other", _make_nothing)
+        assert list(cache.glob("url-*.tmp")), "somebody is at work there"
+        time.sleep(0.4)  # the second one comes to the lock
+        both.set()
+        assert first.communicate() == second.communicate()
+    assert len(hub.requests) == 1

@@ -1,0 +1,103 @@
+"""Folders of the cache: each is made once on a machine, whatever becomes of those who make it."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from transforms.model.errors import ModelError
+
+_SCRATCH = ".tmp"
+_LOCK = ".lock"
+
+
+def cache_directory() -> Path:
+    """Returns the folder where fetched and unpacked things are kept between runs."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if not os.path.isabs(base):  # no home folder: expanduser gives the tilde back
+        base = tempfile.gettempdir()
+    return Path(base) / "beam-audio-embeddings"
+
+
+def made_once(name: str, make: Callable[[Path], Path]) -> Path:
+    """Returns a folder of the cache, made now or by another process on this machine.
+
+    Who makes it holds a lock of the operating system, which ends with the process. The folder gets
+    its name last, so that it is whole or not there.
+
+    Args:
+      name: Says what is in the folder: other contents have another name.
+      make: Is given an empty folder that is deleted afterwards, and returns the one inside to keep.
+
+    Raises:
+      OSError: The cache cannot be written.
+      Exception: What `make` raises; nothing is kept then.
+    """
+    folder = cache_directory() / "models"
+    target = folder / name
+    if target.is_dir():  # without a lock, so that a cache may be read-only
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(target.with_name(name + _LOCK)):
+        if not target.is_dir():
+            scratch = target.with_name(name + _SCRATCH)
+            shutil.rmtree(scratch, ignore_errors=True)
+            _clear(folder)
+            scratch.mkdir()
+            try:
+                os.rename(make(scratch), target)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+    return target
+
+
+@contextlib.contextmanager
+def _locked(path: Path, wait: bool = True) -> Iterator[bool]:
+    """Holds the lock of a file, or gives false where another has it and `wait` is not set."""
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+        else:
+            yield True  # closing the file gives the lock back
+
+
+def _clear(folder: Path) -> None:
+    """Deletes what killed processes left: scratch folders whose lock nobody holds."""
+    for scratch in folder.glob(f"*{_SCRATCH}"):
+        with _locked(scratch.with_suffix(_LOCK), wait=False) as mine:
+            if mine:
+                shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def room_for(num_bytes: int, folder: Path, what: str) -> Iterator[None]:
+    """Checks that a disk has room before it is written, and says what is needed when it is full.
+
+    Args:
+      num_bytes: At least so many will be written.
+      folder: Where.
+      what: The thing that is written, for the message.
+
+    Raises:
+      ModelError: The disk is full, now or while the context is open.
+    """
+    way_out = "$XDG_CACHE_HOME names a folder on another disk"
+    free = shutil.disk_usage(folder).free
+    if num_bytes > free:
+        raise ModelError(
+            f"{what} needs {num_bytes} bytes in {folder}, where {free} are free; {way_out}"
+        )
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ModelError(
+            f"the disk of {folder} is full: {what} needs {num_bytes} bytes or more; {way_out}"
+        ) from error

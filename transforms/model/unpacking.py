@@ -1,0 +1,132 @@
+"""Archives of a SavedModel. They may come from anywhere: nothing in them is trusted."""
+
+import gzip
+import lzma
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from transforms.model.caching import room_for
+from transforms.model.errors import ModelError, in_one_line
+from transforms.model.writing import READ_BYTES, Writer
+
+ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip")
+# The marks of formats: where they stand, and their bytes.
+_GZIP = (0, b"\x1f\x8b")
+_ZIP = (0, b"PK\x03\x04")
+_TAR = (257, b"ustar")
+_HEAD_BYTES = 512
+_SHOWN_BYTES = 40
+# What the readers of formats raise for bytes that are not of their format. Encrypted members are a
+# RuntimeError, unknown compressions NotImplementedError, which is one as well.
+_DAMAGED = (
+    EOFError,
+    RuntimeError,
+    ValueError,
+    gzip.BadGzipFile,
+    lzma.LZMAError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def unpack(archive: Path, folder: Path, origin: str) -> Path:
+    """Unpacks an archive, which is told by its first bytes, and returns the SavedModel in it.
+
+    Args:
+      archive: A file.
+      folder: A new one, for all that is in the archive.
+      origin: Where the archive comes from, for messages.
+
+    Raises:
+      ModelError: It is no archive, it is damaged or cut, it holds what would be written elsewhere,
+        links or devices, it unpacks to too much, or there is not one SavedModel in it.
+      OSError: The disk does not give or take it.
+    """
+    try:
+        with room_for(archive.stat().st_size, folder.parent, origin):
+            _unpack(archive, Writer(folder, origin), origin)
+    except _DAMAGED as error:
+        raise ModelError(
+            f"cannot unpack the model archive {origin}: {in_one_line(error)}"
+        ) from error
+    found = sorted(path.parent for path in folder.rglob("saved_model.pb"))
+    if folder in found:
+        return folder
+    if len(found) != 1:
+        raise ModelError(f"{origin} holds {len(found)} SavedModels (saved_model.pb), wanted one")
+    return found[0]
+
+
+def _unpack(archive: Path, writer: Writer, origin: str) -> None:
+    with archive.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+        file.seek(0)
+        if _has(head, _ZIP):
+            members = _zip_members(file, origin)
+        elif _has(head, _GZIP):
+            members = _tar_members(gzip.GzipFile(fileobj=file), writer, origin)
+        elif _has(head, _TAR):
+            members = _tar_members(file, writer, origin)
+        else:
+            begins = f"it begins with {head[:_SHOWN_BYTES]!r}" if head else "it is empty"
+            raise ModelError(
+                f"cannot unpack the model archive {origin}: {begins}, as no archive"
+                f" ({' '.join(ARCHIVE_SUFFIXES)}) does"
+            )
+        for name, member in members:
+            with member:
+                writer.write(name, member)
+
+
+def _has(head: bytes, mark: tuple[int, bytes]) -> bool:
+    offset, magic = mark
+    return head[offset:].startswith(magic)
+
+
+def _zip_members(file: BinaryIO, origin: str) -> Iterator[tuple[str, Any]]:
+    """Yields names and contents of the files in a zip archive."""
+    with zipfile.ZipFile(file) as bundle:
+        for entry in bundle.infolist():
+            if stat.S_ISLNK(entry.external_attr >> 16):
+                raise ModelError(f"{origin}: the member {entry.filename!r} is not a regular file")
+            if not entry.is_dir():
+                yield entry.filename, bundle.open(entry)
+
+
+def _tar_members(file: Any, writer: Writer, origin: str) -> Iterator[tuple[str, Any]]:
+    """Yields names and contents of the files in a tar archive, and reads it to its very end."""
+    watched = _Watched(file)
+    with tarfile.open(fileobj=watched, mode="r:") as tar:  # type: ignore[call-overload]
+        for member in tar:
+            if member.isdir():
+                continue
+            opened = tar.extractfile(member) if member.isreg() else None
+            if opened is None:
+                raise ModelError(f"{origin}: the member {member.name!r} is not a regular file")
+            yield member.name, opened
+    # An archive ends with blocks of zeros. Python's reader does without, and takes one that was cut
+    # between two members, or damaged there, for whole.
+    if watched.last_read != bytes(tarfile.BLOCKSIZE):
+        raise EOFError("it is cut or damaged: the mark of its end is missing")
+    while block := file.read(READ_BYTES):  # the checksum of gzip comes last
+        writer.count(len(block))
+
+
+class _Watched:
+    """A file that remembers what was read last."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.last_read = b""
+        self.seek = file.seek
+        self.tell = file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        self.last_read = self._file.read(size)
+        return self.last_read
