@@ -7,8 +7,12 @@ of many manifests the first ones. The workers read all of them.
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, TypeVar
 
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from pipeline.beam_flags import is_dataflow
 from pipeline.graph import Corpus
 from pipeline.settings import DROP, EmbedSettings, UsageError
+from pipeline.storage_checks import check_storages
 from transforms import storage
 from transforms.audio import decoding
 from transforms.corpus import listing
@@ -24,7 +28,10 @@ from transforms.corpus.manifests.columns import RAW_COLUMNS, UNDERSTOOD
 from transforms.corpus.manifests.manifest import ManifestOptions, check_manifest
 from transforms.corpus.manifests.segments import check_segments
 from transforms.corpus.manifests.text_lines import ManifestError
+from transforms.embed_patches import remote_files
 from transforms.find_segments import FindSegments
+from transforms.model import resolving
+from transforms.model.errors import ModelError
 
 _NUM_CHECKED = 20
 _Found = TypeVar("_Found")
@@ -36,6 +43,7 @@ def corpus_of(settings: EmbedSettings) -> Corpus:
     Raises:
       UsageError: Something that was asked for is not there, or is not what it should be.
     """
+    check_storages(_paths(settings))
     for path in settings.inputs:
         _check_input(path)
     class_map = _class_map(settings.class_map) if settings.class_map is not None else None
@@ -59,6 +67,61 @@ def corpus_of(settings: EmbedSettings) -> Corpus:
         drop_unknown_labels=settings.unknown_labels == DROP,
         splits=settings.split,
     )
+
+
+def _paths(settings: EmbedSettings) -> Iterator[tuple[str, str]]:
+    """Yields each flag with each path that it names."""
+    yield from (("--input", path) for path in settings.inputs)
+    yield from (("--manifest", path) for path in settings.manifests)
+    yield from (("--audioset_segments", path) for path in settings.audioset_segments)
+    if settings.audio_root is not None:
+        yield "--audio_root", settings.audio_root
+    if settings.class_map is not None:
+        yield "--class_map", settings.class_map
+    # What is fetched from a hub says itself what is wrong, and may be in a cache.
+    if not resolving.is_url(settings.model):
+        yield "--model", settings.model
+    if settings.profile.quantised and not resolving.is_url(settings.pca):
+        yield "--pca", settings.pca
+
+
+def check_model(model: str, on_workers: bool) -> None:
+    """Refuses a model that is not there.
+
+    Args:
+      model: What `--model` names.
+      on_workers: The workers are other machines: a path that is not here may be there.
+
+    Raises:
+      UsageError: Says what is there instead, and what is allowed.
+    """
+    try:
+        resolving.check_model_name(model, remote_files(), on_workers)
+    except (ModelError, OSError) as error:
+        raise UsageError(f"--model: {error}") from error
+
+
+def check_within_reach(options: PipelineOptions, settings: EmbedSettings) -> None:
+    """Refuses files of this machine where the workers are on machines of their own for certain.
+
+    Raises:
+      UsageError: Names the flag, and the way out.
+    """
+    if not is_dataflow(options):
+        return
+    flags = {
+        "--output": (settings.output,),
+        "--input": settings.inputs,
+        "--manifest": settings.manifests,
+        "--audioset_segments": settings.audioset_segments,
+        "--audio_root": (settings.audio_root,) if settings.audio_root else (),
+    }
+    for flag, paths in flags.items():
+        for path in filter(storage.is_local, paths):
+            raise UsageError(
+                f"{flag}={printable(path)} is on this machine, which Dataflow's workers cannot see:"
+                " copy it to a gs:// bucket, and name that"
+            )
 
 
 def _check_input(path: str) -> None:

@@ -2,8 +2,10 @@
 
 import argparse
 import difflib
+import importlib
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -20,6 +22,20 @@ _STATUS = """\
 exit status: 0 the dataset is there; 1 the job broke, nothing is published; 2 wrong use;
 3 the dataset is complete, but more clips failed than --max_failed_ratio allows;
 130 interrupted, nothing is published."""
+
+_CHECKING = """\
+Finds out, before a corpus is spent, whether an embed with these very flags would work: on this
+machine, and on the workers of the engine through a small job. Looks at versions, codecs, the
+model and its numbers, a few recordings, the output, disk and memory. Leaves nothing behind."""
+_CHECKED = """\
+exit status: 0 all checks passed, perhaps with notes; 1 one has failed; 2 wrong use;
+130 interrupted."""
+# Commands that take the flags of `embed`, each a module with a function `run`: help, description,
+# exit status.
+_JOBS = {
+    "embed": ("a corpus into a dataset", _DESCRIPTION, _STATUS),
+    "check": ("whether that will work, here and on the workers", _CHECKING, _CHECKED),
+}
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -40,13 +56,14 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit status."""
     parser, own_flags = _parser()
+    previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         try:
             parsed, rest = parser.parse_known_args(arguments)
             wanted = None
             if parsed.command is not None:
                 _quiet(parsed.verbose)
-            if parsed.command == "embed":
+            if parsed.command in _JOBS:
                 wanted = EmbedSettings.from_arguments(parsed)
         except UsageError as error:
             # A flag that is missing may only be misspelt.
@@ -56,9 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.print_help()
             return summary.SUCCESS
         if wanted is not None:
-            from pipeline import embed
-
-            return embed.run(wanted, rest, own_flags, parsed.verbose)
+            # The modules import Beam, which takes seconds.
+            command = importlib.import_module(f"pipeline.{parsed.command}")
+            return int(command.run(wanted, rest, own_flags, parsed.verbose))
         if rest:
             raise UsageError(f"{rest[0]} is unknown to {parsed.command}")
         if parsed.command == "export-model":
@@ -74,6 +91,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return summary.INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    """Has a request to end be treated as Ctrl-C is: nothing half done stays behind."""
+    raise KeyboardInterrupt
 
 
 def _misspelt(words: Sequence[str], own_flags: Sequence[str]) -> list[str]:
@@ -96,23 +120,35 @@ def _quiet(verbose: bool) -> None:
     logging.basicConfig(level=logging.CRITICAL)
 
 
-def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
-    """Returns the parser and the flags of `embed`."""
-    parser = _Parser(prog=_PROGRAM, description=_DESCRIPTION, epilog=_STATUS)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
-    embed = commands.add_parser(
-        "embed",
-        help="a corpus into a dataset",
-        description=_DESCRIPTION,
-        usage=f"{_PROGRAM} embed --input PATH ... --output DIR [options] [Beam options]\n"
-        f"       {_PROGRAM} embed --manifest FILE ... --output DIR [options] [Beam options]",
+def _add_job(
+    commands: "argparse._SubParsersAction[_Parser]",
+    name: str,
+    help_text: str,
+    description: str,
+    status: str,
+) -> argparse.ArgumentParser:
+    """Adds a command that takes the flags of `embed`, and Beam's."""
+    parser = commands.add_parser(
+        name,
+        help=help_text,
+        description=description,
+        usage=f"{_PROGRAM} {name} --input PATH ... --output DIR [options] [Beam options]\n"
+        f"       {_PROGRAM} {name} --manifest FILE ... --output DIR [options] [Beam options]",
         epilog=(
             "Beam options are passed on, as --direct_num_workers=4 (threads) or"
-            " --direct_running_mode=multi_processing.\n\n" + _STATUS
+            f" --direct_running_mode=multi_processing.\n\n{status}"
         ),
     )
-    add_embed_flags(embed)
-    own_flags = [flag for action in embed._actions for flag in action.option_strings]
+    add_embed_flags(parser)
+    return parser
+
+
+def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
+    """Returns the parser and the flags of the commands in `_JOBS`."""
+    parser = _Parser(prog=_PROGRAM, description=_DESCRIPTION, epilog=_STATUS)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    jobs = [_add_job(commands, name, *texts) for name, texts in _JOBS.items()]
+    own_flags = [flag for action in jobs[0]._actions for flag in action.option_strings]
     export = commands.add_parser(
         "export-model",
         help="VGGish as a SavedModel with the hub's signature",
@@ -146,7 +182,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     demo.add_argument(
         "--model", default=settings.DEFAULT_MODEL, help="as for embed (default: %(default)s)"
     )
-    for command in (embed, export, demo):
+    for command in (*jobs, export, demo):
         command.add_argument(
             "--verbose", action="store_true", help="show the log of Beam and TensorFlow as well"
         )

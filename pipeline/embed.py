@@ -1,15 +1,17 @@
 """The command `embed`: from settings to a dataset and an exit status."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import soxr
 
-from pipeline import engines, graph, summary
-from pipeline.asked_for import corpus_of
+from pipeline import check_resources, engines, graph, summary
+from pipeline.asked_for import check_model, check_within_reach, corpus_of
+from pipeline.beam_flags import beam_options, is_elsewhere
+from pipeline.errors import EngineLostError, JobError
 from pipeline.output_folder import OutputFolder
 from pipeline.settings import PAD, EmbedSettings
 from transforms import storage
@@ -41,25 +43,37 @@ def run(
       UsageError: Before anything has started.
     """
     started = time.monotonic()
-    options = engines.beam_options(beam_flags, own_flags)
+    options = beam_options(beam_flags, own_flags)
+    storage.use_options(options)
+    engines.check(options, settings.wait)
+    check_within_reach(options, settings)
     corpus = corpus_of(settings)
+    check_model(settings.model, is_elsewhere(options))
     folder = OutputFolder(settings.output, settings.name, settings.overwrite)
     folder.check()
+    for note in check_resources.notes(settings, options):
+        print(f"NOTE: {note}", file=sys.stderr)
     try:
-        pca = load_pca(settings.pca) if settings.profile.quantised else None
+        pca = load_pca(settings.pca, storage.open_to_read) if settings.profile.quantised else None
     except ModelError as error:
         return _broke(error)
     folder.prepare()
     try:
         job = _job(settings, corpus, folder, pca)
-        engines.run(options, lambda pipeline: graph.build(pipeline, job), verbose)
-        with storage.open_to_read(f"{settings.output}/{files.FILE_NAME}") as file:
-            info = json.load(file)
+        ended = engines.run(
+            options, lambda pipeline: graph.build(pipeline, job), verbose, settings.wait
+        )
+        if not ended:
+            print(f"the dataset is complete as soon as {folder.path}/{files.FILE_NAME} is there")
+            return summary.SUCCESS
+        info = _published(folder)
     except KeyboardInterrupt:
         folder.discard()
         print("interrupted: no dataset was written", file=sys.stderr, flush=True)
-        # Beam's threads would go on, and be waited for.
-        os._exit(summary.INTERRUPTED)
+        engines.end_at_once(summary.INTERRUPTED)
+    except EngineLostError as error:
+        folder.discard()
+        engines.end_at_once(_broke(error))
     except Exception as error:
         folder.discard()
         return _broke(error)
@@ -79,6 +93,19 @@ def run(
             file=sys.stderr,
         )
     return status
+
+
+def _published(folder: OutputFolder) -> dict[str, Any]:
+    """Returns the parsed `dataset.json` of a job that has run to its end."""
+    try:
+        with storage.open_to_read(f"{folder.path}/{files.FILE_NAME}") as file:
+            return json.load(file)
+    except FileNotFoundError as error:
+        raise JobError(
+            f"the engine says that the job is done, but there is no {files.FILE_NAME} in"
+            f" {printable(folder.path)}: if the workers are on other machines, --output has to be"
+            " on a storage that they and this machine share"
+        ) from error
 
 
 def _broke(error: BaseException) -> int:

@@ -51,6 +51,12 @@ def add_embed_flags(embed: argparse.ArgumentParser) -> None:
         action="store_true",
         help="replace a dataset in DIR, once the new one is complete; other files stay",
     )
+    data.add_argument(
+        "--no_wait",
+        dest="wait",
+        action="store_false",
+        help="leave the job to the engine as soon as it is submitted (Dataflow, Flink)",
+    )
     _add_corpus_flags(embed)
     rows = embed.add_argument_group("rows")
     rows.add_argument(

@@ -1,127 +1,261 @@
-"""What differs between engines: how a pipeline is made for one, and run."""
+"""What differs between engines: how a job is submitted, waited for, looked after and cancelled."""
 
 import contextlib
-import ctypes
-import difflib
+import io
 import os
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import apache_beam as beam
+import grpc
+import psutil
+import requests
 from apache_beam.options.pipeline_options import (
+    FlinkRunnerOptions,
+    GoogleCloudOptions,
     PipelineOptions,
+    PortableOptions,
     StandardOptions,
 )
-from apache_beam.portability.api import beam_provision_api_pb2
-from apache_beam.runners.portability.fn_api_runner import fn_runner, worker_handlers
-from apache_beam.runners.portability.portable_runner import JobServiceHandle
-from apache_beam.runners.runner import PipelineState, create_runner
+from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
+from apache_beam.runners.dataflow.dataflow_runner import DataflowRuntimeException
+from apache_beam.runners.runner import PipelineRunner, PipelineState, create_runner
+from google.api_core.exceptions import GoogleAPIError
 
+from pipeline import local_engine
+from pipeline.beam_flags import is_dataflow, is_elsewhere, is_flink, is_local
+from pipeline.errors import EngineLostError, JobError
+from pipeline.flink import FlinkRunner
 from pipeline.settings import UsageError
+from transforms import storage
 
-# None where --runner is not given.
-_LOCAL_NAMES = (None, "DirectRunner", "direct", "FnApiRunner")
-# At least two threads, so that decoding overlaps with the model, which uses all cores by itself.
-_LOCAL_DEFAULTS = (
-    f"--direct_num_workers={max(2, os.cpu_count() or 1)}",
-    "--direct_running_mode=multi_threading",
-)
+# Of each request that asks whether somebody is there at all.
+_PROBE_SECONDS = 4
+# How Prism, Flink and Dataflow say it.
+_WORKER_GONE = ("SDK worker disconnected", "SDK harness exited", "lost contact with the service")
 
 
-# The parameter of mallopt (malloc.h of glibc).
-_M_ARENA_MAX = -8
-
-
-class JobError(Exception):
-    """The engine ended the job without success."""
-
-
-def beam_options(flags: Sequence[str], own_flags: Sequence[str]) -> PipelineOptions:
-    """Parses Beam's flags.
+def check(options: PipelineOptions, wait: bool = True) -> None:
+    """Refuses an engine that is not there, within seconds.
 
     Args:
-      flags: What our own parser left over.
-      own_flags: Ours, with the dashes, to suggest from.
+      options: Name the engine.
+      wait: The launcher waits for the end of the job.
 
     Raises:
-      UsageError: A flag is unknown, or Beam refuses a value.
+      UsageError: Says who does not answer, or that this engine cannot be left alone.
     """
-    try:
-        options = PipelineOptions([*_LOCAL_DEFAULTS, *flags])
-        known = options.get_all_options()
-        unknown = set(options.get_all_options(retain_unknown_options=True)) - set(known)
-    except SystemExit as error:
-        raise UsageError("Beam refuses the flags above") from error
-    runner_name = options.view_as(StandardOptions).runner
-    if runner_name not in _LOCAL_NAMES:
-        try:
-            create_runner(runner_name)
-        except (ValueError, ImportError, AttributeError) as error:
-            raise UsageError(f"--runner={runner_name}: {error}") from error
-    if unknown:
-        candidates = [*own_flags, *(f"--{name}" for name in known)]
-        raise UsageError("; ".join(_unknown(f"--{name}", candidates) for name in sorted(unknown)))
-    for before, word in zip(["", *flags], flags, strict=False):
-        if not word.startswith("-") and (not before.startswith("-") or "=" in before):
-            raise UsageError(f"{word!r} belongs to no flag")
-    return options
+    if not wait and not is_elsewhere(options):
+        raise UsageError("--no_wait: the job runs in this very process, and would end with it")
+    if is_local(options):
+        return
+    name = options.view_as(StandardOptions).runner
+    _check_cloud_storage(options)
+    # This asks the storages as well, with Beam's patience.
+    if errors := PipelineOptionsValidator(options, create_runner(name)).validate():
+        raise UsageError(f"--runner={name}: {' '.join(errors)}")
+    portable = options.view_as(PortableOptions)
+    endpoint = portable.job_endpoint
+    if endpoint and endpoint != "embed":
+        _check_grpc(f"--job_endpoint={endpoint}", endpoint, "start the job server")
+        pool = portable.environment_config or portable.lookup_environment_option(
+            "external_service_address"
+        )
+        # An engine on this machine has its workers here as well. Seen from a cluster the address
+        # may be right though nobody answers here.
+        if (portable.environment_type or "").upper() == "EXTERNAL" and _is_here(endpoint, pool):
+            _check_grpc(f"--environment_config={pool}", pool, "start the worker pool")
+    flink_master = options.view_as(FlinkRunnerOptions).flink_master
+    if is_flink(options) and not endpoint and flink_master[:1] != "[":
+        _check_flink(flink_master)
 
 
 def run(
-    options: PipelineOptions, build: Callable[[beam.Pipeline], None], verbose: bool = False
-) -> None:
+    options: PipelineOptions,
+    build: Callable[[beam.Pipeline], None],
+    verbose: bool = False,
+    wait: bool = True,
+) -> bool:
     """Builds the graph, runs it on the engine of the options, and waits for its end.
 
     Args:
       options: Name the engine.
       build: Adds the job to a pipeline.
       verbose: Let through what workers in this process print.
+      wait: Else the job is left to the engine as soon as it is submitted.
+
+    Returns:
+      Whether the job has run to its end.
 
     Raises:
+      EngineLostError: The engine or one of its workers is gone.
       JobError: The engine says that it failed.
+      KeyboardInterrupt: The user wants no more of it; the job is cancelled.
       Exception: What an engine in this process passes on from a worker.
     """
-    runner_name = options.view_as(StandardOptions).runner
-    runner = None
-    if runner_name in _LOCAL_NAMES:
-        _share_one_heap()
-        runner = _local_runner(options)
+    runner: PipelineRunner | None = None
+    if is_local(options):
+        runner = local_engine.runner(options)
+    elif is_flink(options):
+        runner = FlinkRunner()
     pipeline = beam.Pipeline(runner=runner, options=options)
     build(pipeline)
     with contextlib.ExitStack() as stack:
-        if runner and not verbose:
-            # A failing worker prints the traceback that its exception carries as well.
-            nowhere = stack.enter_context(open(os.devnull, "w"))
-            stack.enter_context(contextlib.redirect_stderr(nowhere))
-        state = pipeline.run().wait_until_finish()
-    if state != PipelineState.DONE:
-        raise JobError(f"{runner_name} ended the job with the state {state}")
+        if not verbose:
+            # Threads that fail print the traceback that the job's exception carries as well.
+            stack.enter_context(contextlib.redirect_stderr(_Nowhere()))
+        try:
+            state: str | None
+            if is_local(options):
+                state = local_engine.run(pipeline)
+            else:
+                state = _run_elsewhere(pipeline, options, wait)
+        except local_engine.WorkerLostError as error:
+            raise EngineLostError(str(error)) from error
+        except grpc.RpcError as error:
+            raise EngineLostError(f"the engine is gone: {_words(error)}") from error
+        except requests.RequestException as error:
+            raise EngineLostError(f"the engine does not answer: {error}") from error
+        except GoogleAPIError as error:
+            raise JobError(f"Dataflow refuses the job: {error}") from error
+    if state == PipelineState.DONE:
+        return True
+    if state is None:
+        return False
+    raise JobError(f"{options.view_as(StandardOptions).runner} ended the job as {state}")
 
 
-def _share_one_heap() -> None:
-    """Has all threads of this process allocate from one heap, where the C library is glibc's.
+def end_at_once(status: int) -> NoReturn:
+    """Ends this process without the threads of the engine, which would be waited for.
 
-    By default each has its own, and what one has freed there another cannot use: of ten hours of
-    sound 110 MB stayed behind.
+    Its worker processes would for a minute wait for an engine that is gone.
     """
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
-def _local_runner(options: PipelineOptions) -> fn_runner.FnApiRunner:
-    """Returns Beam's in-process runner; `DirectRunner` itself tries to download another first."""
-    # Beam's threads hand on what they have written once a second, from another thread that does not
-    # wait for the end of an element: the two halves are then read as garbage, or as other elements
-    # (in 2.77, 100,000 small elements written within 2 s broke one run of two). Without the limit
-    # they hand on by size, between elements.
-    worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = 0
-    encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
-    # Without this the options do not reach workers in processes of their own.
-    provision_info = fn_runner.ExtendedProvisionInfo(
-        beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
-    )
-    return fn_runner.FnApiRunner(provision_info=provision_info)
+class _Nowhere(io.TextIOBase):
+    """Takes text and drops it. Unlike a file it is never closed: threads may outlive the job."""
+
+    def write(self, text: str) -> int:
+        return len(text)
 
 
-def _unknown(flag: str, candidates: Sequence[str]) -> str:
-    nearest = difflib.get_close_matches(flag, candidates, n=1)
-    return f"{flag} is unknown" + (f"; did you mean {nearest[0]}?" if nearest else "")
+def _run_elsewhere(pipeline: beam.Pipeline, options: PipelineOptions, wait: bool) -> str | None:
+    """Submits a job; returns its state at the end, or None where it is not waited for."""
+    result = pipeline.run()
+    template = options.view_as(GoogleCloudOptions).template_location
+    if is_dataflow(options) and not getattr(result, "has_job", False):
+        print(f"template  {template}" if template else "nothing was submitted", flush=True)
+        return None
+    where = _where(result, options)
+    print(f"submitted {where}", file=sys.__stderr__, flush=True)
+    if not wait:
+        return None
+    try:
+        return str(result.wait_until_finish())
+    except (RuntimeError, DataflowRuntimeException) as error:
+        raise JobError(_explained(str(error))) from error
+    except KeyboardInterrupt:
+        print("cancelling the job", file=sys.__stderr__, flush=True)
+        try:
+            result.cancel()
+        except Exception as error:
+            print(
+                f"it could not be cancelled: {error}; see to it that it ends: {where}",
+                file=sys.__stderr__,
+                flush=True,
+            )
+        raise
+
+
+def _explained(text: str) -> str:
+    """Returns what an engine says of a job that failed, with the likely cause where it has none."""
+    if any(words in text for words in _WORKER_GONE):
+        return (
+            f"{text.strip()}: a worker is gone; it may have been killed, or its memory may not have"
+            " been enough"
+        )
+    return text
+
+
+def _where(result: Any, options: PipelineOptions) -> str:
+    """Returns how to look after a submitted job."""
+    if is_dataflow(options):
+        cloud = options.view_as(GoogleCloudOptions)
+        return (
+            f"https://console.cloud.google.com/dataflow/jobs/{cloud.region}/{result.job_id()}"
+            f"?project={cloud.project}"
+        )
+    if flink := _flink_job(result):
+        return f"{flink[0]}/#/job/{flink[1]}"
+    endpoint = options.view_as(PortableOptions).job_endpoint
+    return f"{result._job_id} at {endpoint}" if endpoint else str(result._job_id)
+
+
+def _flink_job(result: Any) -> tuple[str, str] | None:
+    """Returns Flink's address and its name of the job, where Beam has uploaded that itself."""
+    jobs = getattr(getattr(result, "_job_service", None), "_jobs", {})
+    job: Any = jobs.get(getattr(result, "_job_id", None))
+    flink_id = getattr(job, "_flink_job_id", None)
+    return (job._master_url, flink_id) if flink_id else None
+
+
+def _check_cloud_storage(options: PipelineOptions) -> None:
+    if not is_dataflow(options):
+        return
+    cloud = options.view_as(GoogleCloudOptions)
+    for flag, path in (
+        ("--temp_location", cloud.temp_location),
+        ("--staging_location", cloud.staging_location),
+    ):
+        if path:
+            try:
+                storage.check_reachable(path, to_write=True)
+            except OSError as error:
+                raise UsageError(f"{flag}={path}: {error}") from error
+
+
+def _check_grpc(flag: str, address: str, advice: str) -> None:
+    with contextlib.closing(grpc.insecure_channel(address)) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=_PROBE_SECONDS)
+        except grpc.FutureTimeoutError as error:
+            raise UsageError(
+                f"{flag}: nobody answers there within {_PROBE_SECONDS} s; {advice}, or name another"
+                " address"
+            ) from error
+
+
+def _check_flink(flink_master: str) -> None:
+    url = flink_master if "://" in flink_master else f"http://{flink_master}"
+    try:
+        answer = requests.get(f"{url}/v1/config", timeout=_PROBE_SECONDS)
+        answer.raise_for_status()
+        version = str(answer.json()["flink-version"])
+    except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"--flink_master={flink_master}: no Flink answers there: {error}; start the cluster, or"
+            " name the address of its JobManager's REST interface"
+        ) from error
+    known = FlinkRunnerOptions.PUBLISHED_FLINK_VERSIONS
+    if ".".join(version.split(".")[:2]) not in known:
+        raise UsageError(
+            f"--flink_master={flink_master}: it is Flink {version}; this version of Beam knows"
+            f" {', '.join(known)}"
+        )
+
+
+def _is_here(*addresses: str | None) -> bool:
+    hosts = {(address or "").rpartition("://")[2].rpartition(":")[0] for address in addresses}
+    return hosts <= {"localhost", "127.0.0.1", "[::1]"}
+
+
+def _words(error: grpc.RpcError) -> str:
+    details: Callable[[], str] | None = getattr(error, "details", None)
+    return (details() if details else None) or str(error)

@@ -65,6 +65,7 @@ class EmbedSettings:
     overwrite: bool = False
     hop_seconds: Fraction | None = None
     max_rows: int | None = None
+    wait: bool = True
 
     def __post_init__(self) -> None:
         if self.hop_seconds is not None:
@@ -88,12 +89,12 @@ class EmbedSettings:
                 " dot or a dash)"
             )
         try:
-            resolving.check_model_name(self.model)
+            resolving.check_model_name(self.model, on_workers=True)
         except ModelError as error:
             raise UsageError(f"--model: {error}") from error
         if (
             self.profile.quantised
-            and not resolving.is_url(self.pca)
+            and "://" not in self.pca  # else it is looked for where it is read
             and not os.path.isfile(self.pca)
         ):
             raise UsageError(

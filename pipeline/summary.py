@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.errors import JobError
 from transforms.corpus.clips import printable
 from transforms.dataset.failure_table import failure_table_name
 
@@ -23,7 +24,6 @@ _EXPECTED = (
     "FileNotFoundError",
     "IncompleteError",
     "IsADirectoryError",
-    "JobError",
     "ModelError",
     "NotADirectoryError",
     "OSError",
@@ -32,6 +32,7 @@ _EXPECTED = (
 _ERROR_LINE = re.compile(
     r"^(?:RuntimeError: )?(?:\w+\.)*(?P<type>\w*(?:Error|Exception)): (?P<text>.*)$"
 )
+_TRACEBACK = "Traceback (most recent call last)"
 _STEP = re.compile(r"(?P<text>.*?)(?: \[while running '(?P<step>[^']*)'\])?", re.DOTALL)
 
 
@@ -106,6 +107,10 @@ def explanation(error: BaseException) -> str:
     whole.
     """
     text = "".join(traceback.format_exception(error))
+    if isinstance(error, JobError):  # its own line and those of this process tell nothing
+        if _TRACEBACK not in str(error):
+            return str(error)
+        text = str(error)
     for line in reversed(text.splitlines()):
         match = _ERROR_LINE.match(line.strip())
         if match and match["type"] in _EXPECTED:

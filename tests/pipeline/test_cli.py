@@ -76,7 +76,7 @@ def _refusal(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
         (["stray"], "'stray' belongs to no flag"),
         (["--direct_num_workers", "2", "stray"], "'stray' belongs to no flag"),
         (["--input=/absent/*.wav"], "--input=/absent/*.wav matches nothing"),
-        (["--input=nope://b/a.wav"], "--input=nope://b/a.wav: cannot be listed: no storage is"),
+        (["--input=nope://b/a.wav"], "--input=nope://b/a.wav: no storage is known for nope://"),
         (["--manifest="], "--manifest cannot be empty"),
         (["--audioset_segments="], "--audioset_segments cannot be empty"),
         (["--audio_root="], "--audio_root cannot be empty"),
@@ -185,7 +185,7 @@ SEGMENTS = ("--audioset_segments=segments.csv", "--audio_root=in")
         (["--manifest=absent.csv"], "--manifest=DIR/absent.csv matches nothing"),
         (["--manifest=absent*"], "--manifest=DIR/absent* matches nothing"),
         (["--manifest", "m.csv", "absent.csv"], "--manifest=DIR/absent.csv matches nothing"),
-        (["--manifest=nope://b/m.csv"], "--manifest=nope://b/m.csv cannot be read: no storage is"),
+        (["--manifest=nope://b/m.csv"], "--manifest=nope://b/m.csv: no storage is known for nope"),
         (["--manifest=folder.csv"], "--manifest=DIR/folder.csv: [Errno 21] Is a directory"),
         (["--manifest=in/a.wav"], "--manifest=DIR/in/a.wav: binary, not text: it looks like WAV"),
         (["--manifest=table.parquet"], "binary, not text: it looks like Parquet; write the table"),
@@ -370,7 +370,7 @@ def test_a_folder_without_audio_is_refused_with_the_suffixes(
     assert ".flac" in refusal
 
 
-@pytest.mark.parametrize("command", [[], ["embed"], ["export-model"], ["demo"]])
+@pytest.mark.parametrize("command", [[], ["embed"], ["check"], ["export-model"], ["demo"]])
 def test_help_tells_the_default_and_the_unit_of_every_option(
     capsys: pytest.CaptureFixture[str], command: list[str]
 ) -> None:
@@ -390,7 +390,7 @@ def test_help_tells_the_default_and_the_unit_of_every_option(
         ):
             assert part in text
     if not command:
-        assert all(name in text for name in ("embed", "export-model", "demo"))
+        assert all(name in text for name in ("embed", "check", "export-model", "demo"))
 
 
 def test_defaults_of_flags_and_settings_agree(tmp_path: Path) -> None:

@@ -1,43 +1,50 @@
 """Engines."""
 
-import os
+import socket
 from typing import Any
 
 import apache_beam as beam
 import pytest
-from apache_beam.options.pipeline_options import DirectOptions
 from apache_beam.runners.worker import data_plane
 
-from pipeline import engines
+from pipeline import engines, local_engine
+from pipeline.beam_flags import beam_options
 from pipeline.settings import UsageError
+from tests.stand_ins.portable import free_port
 
 
-def test_the_default_engine_is_the_one_in_this_process_with_two_threads_or_more() -> None:
-    options = engines.beam_options([], [])
-    direct = options.view_as(DirectOptions)
-    assert type(engines._local_runner(options)).__name__ == "FnApiRunner"
-    assert direct.direct_num_workers == max(2, os.cpu_count() or 1)
-    assert direct.direct_running_mode == "multi_threading"
+def test_the_default_engine_is_the_one_in_this_process() -> None:
+    assert type(local_engine.runner(beam_options([], []))).__name__ == "FnApiRunner"
 
 
-def test_threads_and_mode_that_the_user_names_stay() -> None:
-    options = engines.beam_options(
-        ["--direct_num_workers", "1", "--direct_running_mode=multi_processing"], []
-    )
-    direct = options.view_as(DirectOptions)
-    assert (direct.direct_num_workers, direct.direct_running_mode) == (1, "multi_processing")
+@pytest.mark.parametrize("flags", [[], ["--runner=PrismRunner"]])
+def test_a_job_in_this_process_cannot_be_left_alone(flags: list[str]) -> None:
+    with pytest.raises(UsageError, match="--no_wait: the job runs in this very process"):
+        engines.check(beam_options(flags, []), wait=False)
 
 
-def test_a_runner_that_beam_does_not_know_is_refused() -> None:
-    with pytest.raises(UsageError, match="--runner=Nope"):
-        engines.beam_options(["--runner=Nope"], [])
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--runner=DataflowRunner"], "Missing required option: project"),
+        (
+            ["--runner=FlinkRunner", "--environment_type=EXTERNAL"],
+            "external_service_address is required",
+        ),
+    ],
+)
+def test_what_an_engine_lacks_is_named(flags: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=f"{flags[0]}: .*{message}"):
+        engines.check(beam_options(flags, []))
 
 
-def test_a_misspelt_flag_is_refused_with_the_nearest_of_ours_and_of_beams() -> None:
-    with pytest.raises(UsageError, match=r"--ouput is unknown; did you mean --output\?"):
-        engines.beam_options(["--ouput=x"], ["--output"])
-    with pytest.raises(UsageError, match=r"--runer is unknown; did you mean --runner\?"):
-        engines.beam_options(["--runer=x"], ["--output"])
+def test_a_flink_cluster_that_does_not_answer_or_is_none_is_named_at_once() -> None:
+    with socket.create_server(("localhost", 0)) as mute:
+        port = mute.getsockname()[1]
+        for master in (f"localhost:{free_port()}", f"http://localhost:{port}"):
+            options = beam_options(["--runner=FlinkRunner", f"--flink_master={master}"], [])
+            with pytest.raises(UsageError, match=f"--flink_master={master}: no Flink answers"):
+                engines.check(options)
 
 
 def test_what_a_thread_writes_is_handed_on_between_elements_and_not_by_the_clock(
@@ -57,5 +64,5 @@ def test_what_a_thread_writes_is_handed_on_between_elements_and_not_by_the_clock
     def build(pipeline: beam.Pipeline) -> None:
         _ = pipeline | beam.Create([1, 2]) | beam.Reshuffle() | beam.Map(str)
 
-    engines.run(engines.beam_options([], []), build)
+    engines.run(beam_options([], []), build)
     assert not made

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline import summary
+from pipeline.errors import EngineLostError, JobError
 from transforms.dataset.provenance import IncompleteError
 from transforms.model.errors import ModelError
 
@@ -166,3 +167,14 @@ def test_a_bug_is_given_whole() -> None:
     assert text.startswith("this is a bug")
     assert "Traceback" in text
     assert text.endswith("ZeroDivisionError: division by zero")
+
+
+def test_what_an_engine_says_is_passed_on_and_a_bug_in_it_is_given_whole() -> None:
+    lost = EngineLostError("the engine is gone: Stream removed")
+    assert summary.explanation(_raised(lost)) == "the engine is gone: Stream removed"
+    inside = 'Traceback (most recent call last):\n  File "x.py", line 1, in <module>\n'
+    failed = JobError(f"bundle 7 failed: {inside}transforms.model.errors.ModelError: no model\n")
+    assert summary.explanation(_raised(failed)) == "no model"
+    bug = JobError(f"bundle 7 failed: {inside}ZeroDivisionError: division by zero\n")
+    assert summary.explanation(_raised(bug)).startswith("this is a bug")
+    assert "x.py" in summary.explanation(_raised(bug))

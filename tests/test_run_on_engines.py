@@ -1,0 +1,261 @@
+"""One command line on every engine that runs here: the same dataset, and no end without a word."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import soundfile
+
+from tests.running import run_program
+from tests.stand_ins.portable import free_port, prism, worker_pool
+
+ENGINES = ["threads", "processes", "prism", "prism_pool", "prism_boot"]
+LOST_WITHIN_SECONDS = 15
+
+pytestmark = pytest.mark.slow
+
+
+@contextlib.contextmanager
+def engine(name: str, folder: Path) -> Iterator[list[str]]:
+    """Starts what an engine needs; gives its flags."""
+    with contextlib.ExitStack() as stack:
+        if name == "threads":
+            yield []
+        elif name == "processes":
+            yield ["--direct_running_mode=multi_processing"]
+        else:
+            address, _ = stack.enter_context(prism(folder / f"{name}.log"))
+            flags = ["--runner=PortableRunner", f"--job_endpoint={address}"]
+            if name == "prism":
+                yield [*flags, "--environment_type=LOOPBACK"]
+                return
+            boot = folder / "boot" if name == "prism_boot" else None
+            if boot:
+                boot.mkdir()
+            pool = stack.enter_context(worker_pool(folder / f"{name}-pool.log", boot))
+            yield [*flags, "--environment_type=EXTERNAL", f"--environment_config={pool}"]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with recordings of all sorts, a manifest with labels, and a file that is none."""
+    folder = tmp_path_factory.mktemp("corpus")
+    random = np.random.default_rng(5)
+    lines = ["path,start_seconds,end_seconds,labels,split"]
+    for number in range(24):
+        rate = (16_000, 44_100, 8_000)[number % 3]
+        suffix = ("wav", "flac", "ogg")[number % 3]
+        sound = random.uniform(-0.5, 0.5, (int(rate * (0.3 + number)), 1 + number % 2))
+        soundfile.write(folder / f"{number:02}.{suffix}", sound, rate)
+        split = "test" if number % 4 == 0 else "train"
+        lines += [
+            f"{number:02}.{suffix},,,music|noise {number % 5},{split}",
+            f"{number:02}.{suffix},{number / 3:.2f},{number / 2 + 1:.2f},speech,{split}",
+        ]
+    (folder / "broken.wav").write_bytes(b"RIFF0000")
+    lines += ["broken.wav,,,,train", "absent.wav,,,,test"]
+    (folder / "clips.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def long_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Enough for a trained model's network to be busy with for a good while."""
+    folder = tmp_path_factory.mktemp("long")
+    noise = np.random.default_rng(6).uniform(-0.5, 0.5, 16_000 * 600).astype(np.float32)
+    for number in range(4):
+        soundfile.write(folder / f"{number}.wav", noise, 16_000)
+    return folder
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Returns everything in a folder."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def expected(corpus: Path, stand_in_model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What threads of this machine make of the corpus."""
+    output = tmp_path_factory.mktemp("expected") / "out"
+    finished = run_program(*_arguments(corpus, stand_in_model, output))
+    assert finished.returncode == 3, finished.stderr
+    return output
+
+
+def _arguments(corpus: Path, model: str, output: str | Path) -> list[str | Path]:
+    return [
+        "embed",
+        *("--manifest", corpus / "clips.csv", "--model", model, "--profile", "raw"),
+        *("--output", output, "--num_shards", "3"),
+    ]
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_engine_makes_the_same_files(
+    name: str, corpus: Path, expected: Path, stand_in_model: str, tmp_path: Path
+) -> None:
+    arguments = _arguments(corpus, stand_in_model, "below/out")
+    with engine(name, tmp_path) as flags:
+        finished = run_program(*arguments, *flags, cwd=tmp_path, env=_importable())
+    assert finished.returncode == 3, finished.stderr + _logs(tmp_path)
+    found = files_of(tmp_path / "below/out")
+    assert found == files_of(expected)
+    assert len([each for each in found if each.endswith(".tfrecord")]) == 6
+
+
+def _importable() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+
+
+def _logs(folder: Path) -> str:
+    return "\n".join(path.read_text() for path in folder.glob("*.log"))
+
+
+def _start(arguments: list[str | Path], output: Path) -> subprocess.Popen[str]:
+    with (output.parent / "stderr").open("w") as said:
+        return subprocess.Popen(
+            [sys.executable, "-m", "pipeline", *map(str, arguments)],
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            text=True,
+        )
+
+
+def _until(found: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not found():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _workers(of: psutil.Process) -> list[psutil.Process]:
+    """Returns the processes below another in which Beam's SDK works."""
+    found = []
+    for process in of.children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if process.name().startswith("python") and "sdk_worker" in " ".join(process.cmdline()):
+                found.append(process)
+    return found
+
+
+def _lost(job: subprocess.Popen[str], output: Path) -> str:
+    """Waits for the end of a job whose engine or worker was killed; returns what it says."""
+    status = job.wait(LOST_WITHIN_SECONDS)
+    said = (output.parent / "stderr").read_text()
+    assert status == 1, said
+    assert not [*output.rglob("*.tfrecord"), *output.rglob("dataset.json")]
+    return said
+
+
+@pytest.mark.parametrize("seconds", [0, 5])
+def test_a_worker_process_of_this_machine_that_is_killed_ends_the_job(
+    seconds: float, long_corpus: Path, vggish_model: str, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    flags = ["--direct_running_mode=multi_processing"]
+    job = _start(_embed(long_corpus, vggish_model, output, *flags), output)
+    _until(lambda: _workers(psutil.Process(job.pid)))
+    time.sleep(seconds)
+    workers = _workers(psutil.Process(job.pid))
+    workers[-1].kill()
+    assert "error: a worker process has ended" in _lost(job, output)
+    _, alive = psutil.wait_procs(workers, 5)
+    assert not alive
+
+
+def _embed(corpus: Path, model: str, output: Path, *flags: str) -> list[str | Path]:
+    return [
+        *("embed", "--input", corpus, "--model", model, "--profile", "raw", "--output", output),
+        *flags,
+    ]
+
+
+@pytest.mark.parametrize("name", ["prism_pool", "prism_boot"])
+def test_a_worker_of_a_pool_that_is_killed_ends_the_job_and_the_next_one_runs(
+    name: str,
+    corpus: Path,
+    long_corpus: Path,
+    vggish_model: str,
+    stand_in_model: str,
+    tmp_path: Path,
+) -> None:
+    output = tmp_path / "out"
+    here = psutil.Process()
+    with engine(name, tmp_path) as flags:
+        job = _start(_embed(long_corpus, vggish_model, output, *flags), output)
+        workers: list[psutil.Process] = []
+        _until(lambda: workers.extend(_workers(here)) or workers)
+        time.sleep(4)
+        _workers(here)[-1].kill()
+        said = _lost(job, output)
+        assert "worker" in said
+        again = run_program(*_arguments(corpus, stand_in_model, output), *flags)
+        assert again.returncode == 3, again.stderr
+
+
+@pytest.mark.parametrize("pool", [False, True])
+def test_a_job_server_that_is_killed_ends_the_job(
+    pool: bool, long_corpus: Path, vggish_model: str, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    with contextlib.ExitStack() as stack:
+        address, server = stack.enter_context(prism(tmp_path / "prism.log"))
+        flags = ["--runner=PortableRunner", f"--job_endpoint={address}"]
+        if pool:
+            workers = stack.enter_context(worker_pool(tmp_path / "pool.log"))
+            flags += ["--environment_type=EXTERNAL", f"--environment_config={workers}"]
+        else:
+            flags.append("--environment_type=LOOPBACK")
+        job = _start(_embed(long_corpus, vggish_model, output, *flags), output)
+        _until(lambda: "submitted" in (tmp_path / "stderr").read_text())
+        time.sleep(3)
+        server.kill()
+        assert "error: the engine is gone" in _lost(job, output)
+
+
+def test_a_job_server_or_a_pool_that_is_absent_is_named_within_seconds(
+    corpus: Path, stand_in_model: str, tmp_path: Path
+) -> None:
+    arguments = _arguments(corpus, stand_in_model, tmp_path / "out")
+    absent = f"localhost:{free_port()}"
+    flags = ["--runner=PortableRunner", "--environment_type=EXTERNAL"]
+    with prism(tmp_path / "prism.log") as (address, _):
+        for endpoint, flag in ((absent, "--job_endpoint"), (address, "--environment_config")):
+            started = time.monotonic()
+            finished = run_program(
+                *arguments, *flags, f"--job_endpoint={endpoint}", f"--environment_config={absent}"
+            )
+            # The imports of Beam before it, which a busy machine takes seconds for, included.
+            assert time.monotonic() - started < 10
+            assert finished.returncode == 2
+            assert f"{flag}={absent}: nobody answers" in finished.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["threads", "processes", "prism", "prism_pool"])
+def test_a_request_to_end_cancels_the_job(
+    name: str, long_corpus: Path, vggish_model: str, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    with engine(name, tmp_path) as flags:
+        job = _start(_embed(long_corpus, vggish_model, output, *flags), output)
+        _until(lambda: output.exists())
+        time.sleep(5)
+        job.terminate()
+        assert job.wait(LOST_WITHIN_SECONDS) == 130
+        assert "interrupted: no dataset was written" in (tmp_path / "stderr").read_text()
+        if name == "prism_pool":
+            # The engine has let go of its workers.
+            _until(lambda: not _workers(psutil.Process()), LOST_WITHIN_SECONDS)
+    assert not output.exists()
