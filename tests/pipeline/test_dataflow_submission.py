@@ -1,0 +1,225 @@
+"""The program against stand-ins of Dataflow's REST API and of GCS: what it submits and says."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from apache_beam.portability.api import beam_runner_api_pb2
+
+from tests.running import run_program
+from tests.stand_ins import gcs as stand_in
+from tests.stand_ins.dataflow_rest import DataflowRest
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[2]
+IMAGE = "us-docker.pkg.dev/proj-test/audio/embeddings:1"
+BUCKET = f"gs://{stand_in.BUCKET}"
+
+
+class Gcs:
+    """What is in the stand-in of Cloud Storage, and the environment of a program that uses it."""
+
+    def __init__(self, address: str, credentials: Path) -> None:
+        # A token that has not run out: else the client asks the machine for one, for 20 s.
+        nothing = dict.fromkeys(("client_id", "client_secret", "refresh_token"), "x")
+        expiry = "2999-01-01T00:00:00Z"
+        credentials.write_text(
+            json.dumps({"type": "authorized_user", **nothing, "token": "fake", "expiry": expiry})
+        )
+        self.url = address
+        self.environment = {
+            **os.environ,
+            "STORAGE_EMULATOR_HOST": address,
+            "GOOGLE_APPLICATION_CREDENTIALS": str(credentials),
+        }
+
+    def put(self, name: str, data: bytes) -> None:
+        url = f"{self.url}/upload/storage/v1/b/{stand_in.BUCKET}/o?uploadType=media&name={name}"
+        requests.post(url, data=data, timeout=5).raise_for_status()
+
+    def names(self) -> list[str]:
+        answer = requests.get(f"{self.url}/storage/v1/b/{stand_in.BUCKET}/o", timeout=5).json()
+        return [item["name"] for item in answer.get("items", [])]
+
+    def get(self, end: str) -> bytes:
+        """Returns the one object whose name ends like this."""
+        (name,) = (name for name in self.names() if name.endswith(end))
+        return requests.get(f"{self.url}/{stand_in.BUCKET}/{name}", timeout=5).content
+
+
+@pytest.fixture(scope="module")
+def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gcs]:
+    with stand_in.running() as address:
+        storage = Gcs(address, tmp_path_factory.mktemp("gcs") / "credentials.json")
+        storage.put("recordings/a.wav", b"RIFF")
+        yield storage
+
+
+def _arguments(*more: str) -> list[str]:
+    return [
+        *("embed", f"--input={BUCKET}/recordings", f"--output={BUCKET}/dataset", "--profile=raw"),
+        *("--runner=DataflowRunner", "--project=proj-test", "--region=us-central1"),
+        *(f"--staging_location={BUCKET}/staging", f"--temp_location={BUCKET}/temp"),
+        *(f"--sdk_container_image={IMAGE}", "--machine_type=n2-standard-8"),
+        *("--number_of_worker_harness_threads=12", "--max_num_workers=20", *more),
+    ]
+
+
+def _submit(gcs: Gcs, dataflow: DataflowRest, *more: str) -> subprocess.CompletedProcess[str]:
+    return run_program(
+        *_arguments(f"--dataflow_endpoint={dataflow.url}", *more), env=gcs.environment
+    )
+
+
+@pytest.fixture(scope="module")
+def submitted(gcs: Gcs) -> Iterator[tuple[DataflowRest, subprocess.CompletedProcess[str]]]:
+    """The service with a job, and what the program said."""
+    with DataflowRest("JOB_STATE_RUNNING") as dataflow:
+        yield dataflow, _submit(gcs, dataflow, "--no_wait")
+
+
+def test_the_job_asks_for_one_process_with_many_threads_a_worker(
+    submitted: tuple[DataflowRest, subprocess.CompletedProcess[str]],
+) -> None:
+    dataflow, said = submitted
+    assert said.returncode == 0, said.stderr
+    _check_job(dataflow.job)
+
+
+def _check_job(job: dict[str, Any]) -> None:
+    environment = job["environment"]
+    assert "no_use_multiple_sdk_containers" in environment["experiments"]
+    (pool,) = environment["workerPools"]
+    assert pool["numThreadsPerWorker"] == 12
+    assert pool["machineType"] == "n2-standard-8"
+    assert pool["workerHarnessContainerImage"] == IMAGE
+    images = [each["containerImage"] for each in pool["sdkHarnessContainerImages"]]
+    assert images == [IMAGE], "a second environment would be a second model in memory"
+    assert "workflow.tar.gz" in [package["name"] for package in pool["packages"]]
+
+
+def test_what_is_staged_is_the_graph_and_our_package(
+    gcs: Gcs, submitted: tuple[DataflowRest, subprocess.CompletedProcess[str]]
+) -> None:
+    pipeline = beam_runner_api_pb2.Pipeline.FromString(gcs.get("/pipeline.pb"))
+    names = {each.unique_name for each in pipeline.components.transforms.values()}
+    for step in ("ListClips", "DecodePatches", "EmbedPatches", "WriteShards", "PublishDataset"):
+        assert any(step in name for name in names)
+    assert not any(name.endswith("pickled_main_session") for name in gcs.names())
+    with tarfile.open(fileobj=io.BytesIO(gcs.get("/workflow.tar.gz"))) as tar:
+        inside = {name.partition("/")[2] for name in tar.getnames()}
+    sources = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("pipeline", "transforms")
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    assert sources <= inside
+
+
+def test_a_job_that_is_not_waited_for_is_named_with_where_to_look(
+    submitted: tuple[DataflowRest, subprocess.CompletedProcess[str]],
+) -> None:
+    _, said = submitted
+    assert "https://console.cloud.google.com/dataflow/jobs/us-central1/" in said.stderr
+    assert f"{BUCKET}/dataset/dataset.json" in said.stdout
+
+
+def test_a_template_is_written_and_nothing_submitted(gcs: Gcs, tmp_path: Path) -> None:
+    template = tmp_path / "template.json"
+    with DataflowRest() as dataflow:
+        said = _submit(gcs, dataflow, f"--template_location={template}")
+    assert said.returncode == 0, said.stderr
+    assert dataflow.calls == []
+    _check_job(json.loads(template.read_text()))
+
+
+def test_the_program_of_the_flex_template_writes_the_job_where_the_launcher_asks(
+    gcs: Gcs,
+) -> None:
+    # As the launcher of templates gives them, without the command.
+    parameters = [each for each in _arguments("--overwrite=false")[1:] if "=" in each]
+    added = [
+        *("--job_name=embeddings-1", "--service_account_email=a@b", "--labels={}"),
+        *("--experiments=use_runner_v2", f"--template_location={BUCKET}/staging/job_object"),
+    ]
+    done = subprocess.run(
+        [sys.executable, ROOT / "deploy/dataflow/template.py", *parameters, *added],
+        env=gcs.environment | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    _check_job(json.loads(gcs.get("/job_object")))
+
+
+def test_a_job_without_a_dataset_behind_it_is_an_error(gcs: Gcs) -> None:
+    with DataflowRest("JOB_STATE_DONE") as dataflow:
+        said = _submit(gcs, dataflow)
+    assert said.returncode == 1
+    assert f"no dataset.json in {BUCKET}/dataset" in said.stderr
+    assert "Traceback" not in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "expected"),
+    [
+        ("JOB_STATE_FAILED", "ModelError: no saved_model.pb", "ModelError: no saved_model.pb"),
+        ("JOB_STATE_CANCELLED", "", "CANCELLED"),
+    ],
+)
+def test_a_job_that_ends_badly_is_told_with_its_reason(
+    gcs: Gcs, state: str, error: str, expected: str
+) -> None:
+    with DataflowRest(state, error) as dataflow:
+        said = _submit(gcs, dataflow)
+    assert said.returncode == 1
+    assert expected in said.stderr
+    assert "Traceback" not in said.stderr
+    assert not [name for name in gcs.names() if name.startswith("dataset/")]
+
+
+def test_a_job_that_the_service_refuses_is_told_with_its_reason(gcs: Gcs) -> None:
+    with DataflowRest(refusal=(403, "Dataflow API has not been used in proj-test")) as dataflow:
+        said = _submit(gcs, dataflow)
+    assert said.returncode == 1
+    assert "Dataflow API has not been used in proj-test" in said.stderr
+    assert "Traceback" not in said.stderr
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_cancels_the_job(gcs: Gcs, sent: int) -> None:
+    with DataflowRest("JOB_STATE_RUNNING") as dataflow:
+        command = [sys.executable, "-m", "pipeline"]
+        command += _arguments(f"--dataflow_endpoint={dataflow.url}")
+        with subprocess.Popen(
+            command, stderr=subprocess.PIPE, text=True, env=gcs.environment
+        ) as program:
+            try:
+                _wait_until(lambda: bool(dataflow.lines("GET")))
+                program.send_signal(sent)
+                _, said = program.communicate(timeout=30)
+            finally:
+                program.kill()
+    assert dataflow.requested_states == ["JOB_STATE_CANCELLED"]
+    assert program.returncode in (130, 143), said
+    assert "Traceback" not in said
+
+
+def _wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
