@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from transforms.audio import codecs
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -45,6 +47,8 @@ def test_the_archive_holds_the_two_packages_and_no_more(archive: Path) -> None:
     assert modules == expected
     others = {name.as_posix() for name in names if "egg-info" not in name.parts[0]} - modules
     assert others == {
+        *(path.relative_to(ROOT).as_posix() for path in codecs.FOLDER.iterdir()),
+        "transforms/model/smoke_test.json",
         *("LICENSE", "MANIFEST.in", "PKG-INFO", "README.md", "pyproject.toml"),
         *("requirements.txt", "setup.cfg", "setup.py"),
     }
@@ -71,6 +75,10 @@ for package in (pipeline, transforms):
             __import__(module.name)
 import sys
 assert "tensorflow" not in sys.modules, "importing a module must not take seconds"
+from transforms.audio import codecs
+from transforms.model import smoke_test
+assert codecs.failures() == {{}}, "data must be installed with the modules"
+smoke_test.golden()
 """
     subprocess.run([python, "-c", script], cwd=tmp_path, check=True, timeout=120)
     program = tmp_path / "venv/bin/beam-audio-embeddings"

@@ -39,6 +39,8 @@ class Recording:
 
     Attributes:
       decoder: Name and version of what decodes it.
+      format: Container and codec, by the names of that decoder.
+      num_channels: At its beginning.
       sample_rate_hz: Of the recording itself.
       num_frames: Length of a recording that can be read from anywhere, exactly; else None.
     """
@@ -50,6 +52,8 @@ class Recording:
         self._channel = channel
         self._is_empty = True
         self.decoder = decoder.name
+        self.format = decoder.format
+        self.num_channels = decoder.num_channels
         self.sample_rate_hz = decoder.sample_rate_hz
         self.num_frames = decoder.num_frames
 

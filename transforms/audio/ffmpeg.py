@@ -48,6 +48,7 @@ class FfmpegDecoder:
     """An open recording: the first audio stream of a file.
 
     Attributes:
+      format: Container and codec, by FFmpeg's names.
       sample_rate_hz: Of the recording.
       num_channels: At its beginning.
       num_frames: None, because it can only be read from its start.
@@ -88,6 +89,7 @@ class FfmpegDecoder:
         if codec is None:
             self.close()
             raise AudioError("unsupported_format", "FFmpeg has no decoder for its audio stream")
+        self.format = f"{self._container.format.name} {codec.name}"
         self.sample_rate_hz = int(codec.sample_rate)
         self.num_channels = max(1, int(codec.channels))
         self.position = 0

@@ -49,6 +49,7 @@ class LibsndfileDecoder:
     """An open recording.
 
     Attributes:
+      format: Container and codec, by libsndfile's names.
       sample_rate_hz: Of the recording.
       num_channels: Of the recording.
       num_frames: Length of a recording that can be read from anywhere, exactly; else None.
@@ -94,6 +95,7 @@ class LibsndfileDecoder:
             file.seek(place)
         else:
             os.lseek(descriptor, place, os.SEEK_SET)
+        self.format = f"{self._sound.format} {self._sound.subtype}"
         self.sample_rate_hz: int = self._sound.samplerate
         self.num_channels: int = self._sound.channels
         self.num_frames = self._exact_length()

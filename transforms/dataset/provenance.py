@@ -166,7 +166,7 @@ def dataset_info(
         "audio": _audio_info(origin, _below(own, "decoders/")),
         "rows": _rows_info(origin),
         "labels": {"class_map": class_map},
-        "versions": _versions(),
+        "versions": versions(),
         "shards": [
             {
                 "name": name,
@@ -224,6 +224,17 @@ def _of_any_split(tallies: Tallies, name: str) -> Iterator[int]:
 def text(info: dict[str, Any]) -> bytes:
     """Returns an info as the text of its file."""
     return (json.dumps(info, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of Python and of the distributions that can change a record."""
+    found = {"python": platform.python_version()}
+    for distribution in _DISTRIBUTIONS:
+        try:
+            found[distribution] = importlib.metadata.version(distribution)
+        except importlib.metadata.PackageNotFoundError:
+            found[distribution] = "not installed"
+    return found
 
 
 def _counts(own: Mapping[str, int], num_failures: int) -> dict[str, int | float]:
@@ -290,13 +301,3 @@ def _below(tallies: Mapping[str, int], prefix: str) -> dict[str, int]:
         for name, count in sorted(tallies.items())
         if name.startswith(prefix)
     }
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for distribution in _DISTRIBUTIONS:
-        try:
-            versions[distribution] = importlib.metadata.version(distribution)
-        except importlib.metadata.PackageNotFoundError:
-            versions[distribution] = "not installed"
-    return versions

@@ -1,0 +1,101 @@
+"""Facts of the machine that this process runs on: its code, memory and disk."""
+
+import hashlib
+import os
+import shutil
+import sys
+from pathlib import Path
+
+_PACKAGES = ("pipeline", "transforms")
+# What cgroups that set no limit say: version 2 in a word, version 1 by a number beyond any memory.
+_NO_LIMIT = 2**60
+
+
+def code_digest() -> str:
+    """Returns a sha256 over this program's own source files, wherever they are installed.
+
+    Two states of a checkout have the same version, an image that was built before is told by this.
+    """
+    root = Path(__file__).resolve().parents[2]
+    digest = hashlib.sha256()
+    for package in _PACKAGES:
+        for path in sorted((root / package).rglob("*.py")):
+            digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def python_version() -> str:
+    """Returns the minor version, as `3.11`: patches of it take each other's pickles."""
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def free_memory(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Returns the bytes that a process can still take: the machine's, or fewer by its container.
+
+    Args:
+      proc: Where the kernel says what is used.
+      cgroups: Where it says what a container may use.
+
+    Returns:
+      None where the system has no such files.
+    """
+    free = []
+    try:
+        for line in (proc / "meminfo").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name == "MemAvailable":
+                free.append(int(value.split()[0]) * 1_024)
+        groups = (proc / "self/cgroup").read_text().splitlines()
+    except (OSError, ValueError):
+        groups = []
+    for line in groups:
+        _, controllers, group = line.split(":", 2)
+        if controllers == "":
+            folder, names = cgroups / group.lstrip("/"), ("memory.max", "memory.current")
+        elif "memory" in controllers.split(","):
+            folder = cgroups / "memory" / group.lstrip("/")
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
+        else:
+            continue
+        # A limit may stand at any level; inside a container the group's own folder may be hidden.
+        while folder.is_relative_to(cgroups):
+            free.append(_free_in_group(folder, *names))
+            folder = folder.parent
+    known = [each for each in free if each < _NO_LIMIT]
+    return min(known) if known else None
+
+
+def _free_in_group(folder: Path, limit_name: str, usage_name: str) -> int:
+    try:
+        limit = int((folder / limit_name).read_text())
+        usage = int((folder / usage_name).read_text())
+        for line in (folder / "memory.stat").read_text().splitlines():
+            name, _, value = line.partition(" ")
+            if name in ("inactive_file", "total_inactive_file"):
+                usage -= int(value)  # the cache of files, which gives way
+                break
+        return max(0, limit - max(0, usage))
+    except (OSError, ValueError):  # no such level, or "max"
+        return _NO_LIMIT
+
+
+def peak_memory() -> int | None:
+    """Returns the most bytes that this process has had; None where it cannot be told."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1_024
+
+
+def free_disk(path: str) -> int:
+    """Returns the bytes free where a path is, or where it would be made.
+
+    Raises:
+      OSError: The disk cannot be asked.
+    """
+    while not os.path.exists(path) and path != os.path.dirname(path):
+        path = os.path.dirname(path)
+    return shutil.disk_usage(path).free
