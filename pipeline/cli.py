@@ -30,12 +30,13 @@ model and its numbers, a few recordings, the output, disk and memory. Leaves not
 _CHECKED = """\
 exit status: 0 all checks passed, perhaps with notes; 1 one has failed; 2 wrong use;
 130 interrupted."""
-# Commands that take the flags of `embed`, each a module with a function `run`: help, description,
-# exit status.
+# Commands that take the flags of `embed`: help, description, exit status.
 _JOBS = {
     "embed": ("a corpus into a dataset", _DESCRIPTION, _STATUS),
     "check": ("whether that will work, here and on the workers", _CHECKING, _CHECKED),
 }
+# Where they are, each with a function `run`: the modules import Beam, which takes seconds.
+_MODULES = {"embed": "pipeline.embed", "check": "pipeline.check.command"}
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -73,8 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.print_help()
             return summary.SUCCESS
         if wanted is not None:
-            # The modules import Beam, which takes seconds.
-            command = importlib.import_module(f"pipeline.{parsed.command}")
+            command = importlib.import_module(_MODULES[parsed.command])
             return int(command.run(wanted, rest, own_flags, parsed.verbose))
         if rest:
             raise UsageError(f"{rest[0]} is unknown to {parsed.command}")

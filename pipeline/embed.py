@@ -8,9 +8,11 @@ from typing import Any
 
 import soxr
 
-from pipeline import check_resources, engines, graph, summary
+from pipeline import graph, summary
 from pipeline.asked_for import check_model, check_within_reach, corpus_of
-from pipeline.beam_flags import beam_options, is_elsewhere
+from pipeline.check import resources
+from pipeline.engines import engine
+from pipeline.engines.flags import ask_for_memory, beam_options, is_elsewhere
 from pipeline.errors import EngineLostError, JobError
 from pipeline.output_folder import OutputFolder
 from pipeline.settings import PAD, EmbedSettings
@@ -20,6 +22,8 @@ from transforms.corpus.clips import printable
 from transforms.corpus.spans import Cutting
 from transforms.dataset import files
 from transforms.dataset.provenance import Origin
+from transforms.embed_patches import remote_files
+from transforms.model import resolving
 from transforms.model.errors import ModelError
 from transforms.model.loading import PATCH_SAMPLES
 from transforms.model.postprocessing import Pca, load_pca
@@ -45,13 +49,14 @@ def run(
     started = time.monotonic()
     options = beam_options(beam_flags, own_flags)
     storage.use_options(options)
-    engines.check(options, settings.wait)
+    engine.check(options, settings.wait)
     check_within_reach(options, settings)
     corpus = corpus_of(settings)
     check_model(settings.model, is_elsewhere(options))
+    ask_for_memory(options, lambda: resolving.num_bytes(settings.model, remote_files()))
     folder = OutputFolder(settings.output, settings.name, settings.overwrite)
     folder.check()
-    for note in check_resources.notes(settings, options):
+    for note in resources.notes(settings, options):
         print(f"NOTE: {note}", file=sys.stderr)
     try:
         pca = load_pca(settings.pca, storage.open_to_read) if settings.profile.quantised else None
@@ -60,7 +65,7 @@ def run(
     folder.prepare()
     try:
         job = _job(settings, corpus, folder, pca)
-        ended = engines.run(
+        ended = engine.run(
             options, lambda pipeline: graph.build(pipeline, job), verbose, settings.wait
         )
         if not ended:
@@ -70,10 +75,10 @@ def run(
     except KeyboardInterrupt:
         folder.discard()
         print("interrupted: no dataset was written", file=sys.stderr, flush=True)
-        engines.end_at_once(summary.INTERRUPTED)
+        engine.end_at_once(summary.INTERRUPTED)
     except EngineLostError as error:
         folder.discard()
-        engines.end_at_once(_broke(error))
+        engine.end_at_once(_broke(error))
     except Exception as error:
         folder.discard()
         return _broke(error)

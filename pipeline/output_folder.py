@@ -2,6 +2,7 @@
 
 import os
 import posixpath
+import re
 
 from pipeline.settings import UsageError
 from transforms import storage
@@ -77,7 +78,8 @@ class OutputFolder:
         try:
             self._is_new = storage.is_local(self.path) and not os.path.isdir(self.path)
             self._delete(self._remains(self._names()))
-            storage.delete_folder(self.staging)
+            for passing in self._passing():
+                storage.delete_folder(f"{self.path}/{passing}")
             storage.make_folder(self.staging)
             probe = storage.temporary_name(f"{self.staging}/probe")
             with storage.created(probe) as file:
@@ -101,10 +103,17 @@ class OutputFolder:
             pass  # what remains is told from a dataset by the lack of dataset.json
 
     def _names(self) -> list[str]:
-        """Returns what is in the folder besides the staging folder."""
-        staging = os.path.basename(self.staging)
+        """Returns what is in the folder besides what a run or a check keeps there for itself."""
         names = storage.list_names(self.path)
-        return [name for name in names if name.split("/", 1)[0] != staging]
+        return [name for name in names if not self._is_passing(name.split("/", 1)[0])]
+
+    def _passing(self) -> set[str]:
+        tops = {name.split("/", 1)[0] for name in storage.list_names(self.path)}
+        return {name for name in tops if self._is_passing(name)}
+
+    def _is_passing(self, name: str) -> bool:
+        reports = rf"\.{re.escape(self._name)}\.check-[0-9a-f]{{8}}"  # see `check.report_folder`
+        return name == os.path.basename(self.staging) or bool(re.fullmatch(reports, name))
 
     def _remains(self, names: list[str]) -> list[str]:
         """Returns those of the names that an interrupted run has left."""

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import engines
 from pipeline.cli import main
+from pipeline.engines import engine
 from tests.running import run_program
 from tests.sounds import noise, write_wav
 from transforms import check_workers, storage, worker_checks
@@ -166,7 +166,7 @@ def test_a_worker_that_cannot_use_the_output_is_a_row(
         return real(path, *arguments)
 
     running: list[str] = []
-    run = engines.run
+    run = engine.run
 
     def noticed(*arguments: Any) -> bool:
         running.append(function)
@@ -175,7 +175,7 @@ def test_a_worker_that_cannot_use_the_output_is_a_row(
         finally:
             running.clear()
 
-    monkeypatch.setattr(engines, "run", noticed)
+    monkeypatch.setattr(engine, "run", noticed)
     monkeypatch.setattr(storage, function, refuse)
     status, rows = checked(capsys, tmp_path / "out", stand_in_model, "--input", corpus)
     assert (status, rows[-1]) == (1, "FAILED: output")
@@ -191,7 +191,7 @@ def test_an_engine_that_is_not_there_is_a_row(
     corpus: Path,
     stand_in_model: str,
 ) -> None:
-    monkeypatch.setattr(engines, "_PROBE_SECONDS", 0.1)
+    monkeypatch.setattr(engine, "_PROBE_SECONDS", 0.1)
     flags = ["--runner=PortableRunner", "--job_endpoint=localhost:1", "--input", corpus]
     status, rows = checked(capsys, tmp_path / "out", stand_in_model, *flags)
     assert (status, rows[-1]) == (1, "FAILED: engine, workers")
@@ -209,7 +209,7 @@ def test_workers_without_this_program_are_named(
     def broken(*_: Any) -> bool:
         raise RuntimeError("Traceback\n  of a worker\nNo module named 'transforms.check_workers'")
 
-    monkeypatch.setattr(engines, "run", broken)
+    monkeypatch.setattr(engine, "run", broken)
     status, rows = checked(capsys, tmp_path / "out", stand_in_model, "--input", corpus)
     assert (status, rows[-1]) == (1, "FAILED: workers")
     row = row_of(rows, "workers", "workers")

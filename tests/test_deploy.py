@@ -13,7 +13,7 @@ import yaml
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
 
 from pipeline import cli
-from pipeline.beam_flags import beam_options
+from pipeline.engines.flags import beam_options
 from pipeline.settings import EmbedSettings
 from tests.stand_ins import processes
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import time
@@ -114,6 +115,18 @@ def test_every_engine_makes_the_same_files(
     assert len([each for each in found if each.endswith(".tfrecord")]) == 6
 
 
+def test_check_looks_at_the_workers_of_a_pool(
+    corpus: Path, stand_in_model: str, tmp_path: Path
+) -> None:
+    _, *arguments = _arguments(corpus, stand_in_model, tmp_path / "out")
+    with engine("prism_pool", tmp_path) as flags:
+        finished = run_program("check", *arguments, *flags)
+    assert finished.returncode == 0, finished.stdout + _logs(tmp_path)
+    for what in ("codecs", "model", "recordings", "output"):
+        assert re.search(rf"^(ok|NOTE) +{what} +(?!launcher)\S", finished.stdout, re.M)
+    assert not (tmp_path / "out").exists()
+
+
 def _importable() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
 
@@ -159,8 +172,13 @@ def _lost(job: subprocess.Popen[str], output: Path) -> str:
 
 
 @pytest.mark.parametrize("seconds", [0, 5])
-def test_a_worker_process_of_this_machine_that_is_killed_ends_the_job(
-    seconds: float, long_corpus: Path, vggish_model: str, tmp_path: Path
+def test_a_worker_process_of_this_machine_that_is_killed_ends_the_job_and_the_next_one_runs(
+    seconds: float,
+    corpus: Path,
+    long_corpus: Path,
+    vggish_model: str,
+    stand_in_model: str,
+    tmp_path: Path,
 ) -> None:
     output = tmp_path / "out"
     flags = ["--direct_running_mode=multi_processing"]
@@ -172,6 +190,8 @@ def test_a_worker_process_of_this_machine_that_is_killed_ends_the_job(
     assert "error: a worker process has ended" in _lost(job, output)
     _, alive = psutil.wait_procs(workers, 5)
     assert not alive
+    again = run_program(*_arguments(corpus, stand_in_model, output), *flags)
+    assert again.returncode == 3, again.stderr
 
 
 def _embed(corpus: Path, model: str, output: Path, *flags: str) -> list[str | Path]:
@@ -198,15 +218,19 @@ def test_a_worker_of_a_pool_that_is_killed_ends_the_job_and_the_next_one_runs(
         _until(lambda: workers.extend(_workers(here)) or workers)
         time.sleep(4)
         _workers(here)[-1].kill()
-        said = _lost(job, output)
-        assert "worker" in said
+        assert "a worker is gone; it may have been killed" in _lost(job, output)
         again = run_program(*_arguments(corpus, stand_in_model, output), *flags)
         assert again.returncode == 3, again.stderr
 
 
 @pytest.mark.parametrize("pool", [False, True])
-def test_a_job_server_that_is_killed_ends_the_job(
-    pool: bool, long_corpus: Path, vggish_model: str, tmp_path: Path
+def test_a_job_server_that_is_killed_ends_the_job_and_another_one_takes_the_next(
+    pool: bool,
+    corpus: Path,
+    long_corpus: Path,
+    vggish_model: str,
+    stand_in_model: str,
+    tmp_path: Path,
 ) -> None:
     output = tmp_path / "out"
     with contextlib.ExitStack() as stack:
@@ -222,6 +246,10 @@ def test_a_job_server_that_is_killed_ends_the_job(
         time.sleep(3)
         server.kill()
         assert "error: the engine is gone" in _lost(job, output)
+        address, _ = stack.enter_context(prism(tmp_path / "prism-2.log"))
+        flags[1] = f"--job_endpoint={address}"
+        again = run_program(*_arguments(corpus, stand_in_model, output), *flags)
+        assert again.returncode == 3, again.stderr
 
 
 def test_a_job_server_or_a_pool_that_is_absent_is_named_within_seconds(

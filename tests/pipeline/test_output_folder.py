@@ -167,6 +167,18 @@ def test_remains_of_an_interrupted_run_are_cleared_away(path: str, files: dict[s
     assert storage.list_names(folder.staging) == []
 
 
+def test_remains_of_a_killed_check_are_cleared_away(path: str) -> None:
+    report = {".audio.check-0a1b2c3d/report.json": "{}"}
+    _fill(path, report)
+    folder = OutputFolder(path, "audio", False)
+    folder.check()
+    folder.prepare()
+    assert set(storage.list_names(path)) <= {".audio.incomplete"}
+    _fill(path, {".audio.check-mine/notes.txt": ""})
+    with pytest.raises(UsageError, match="is not empty"):
+        OutputFolder(path, "audio", False).check()
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_remains_of_a_run_with_another_name_are_not_ours(path: str, overwrite: bool) -> None:
     files = _without_description(DATASET) | STAGED

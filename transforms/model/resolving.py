@@ -87,6 +87,26 @@ def resolve(model: str, remote: RemoteFiles | None = None) -> Path:
         ) from error
 
 
+def num_bytes(model: str, remote: RemoteFiles) -> int:
+    """Returns the size of a model's files, without bringing it here; 0 where it is not known.
+
+    Args:
+      model: What `resolve` takes.
+      remote: Reads storages.
+
+    Raises:
+      ModelError: A storage has no SavedModel there.
+      OSError: A storage cannot be read.
+    """
+    if is_url(model):
+        return 0
+    if "://" in model:
+        return sum(file.size for file in _look_up(model, remote)[1].values())
+    path = Path(model)
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
 def fingerprint(saved_model: Path) -> str:
     """Returns the sha256 over names and contents of a SavedModel's graph, weights and assets.
 

@@ -75,6 +75,22 @@ def test_a_model_is_copied_from_a_storage_once(objects: dict[str, bytes], model:
     assert (resolving.resolve(model, remote_files()) / "mark").exists()
 
 
+def test_the_size_of_a_model_is_known_before_it_is_brought_here(
+    objects: dict[str, bytes], tmp_path: Path
+) -> None:
+    size = sum(map(len, FILES.values()))
+    archive = make_zip(tmp_path / "model.zip", FILES)
+    for model, expected in (
+        ("mem://bucket/model", size),
+        ("mem://bucket/model.tgz", len(objects["mem://bucket/model.tgz"])),
+        (str(archive), archive.stat().st_size),
+        (str(resolving.resolve(str(archive))), size),
+        ("/models/on/the/workers", 0),
+        ("https://hub/model", 0),
+    ):
+        assert resolving.num_bytes(model, remote_files()) == expected
+
+
 def test_an_archive_comes_from_a_storage(objects: dict[str, bytes]) -> None:
     resolving.check_model_name("mem://bucket/model.tgz", remote_files())
     assert contents(resolving.resolve("mem://bucket/model.tgz", remote_files())) == FILES

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.check_table import LAUNCHER, Placed, failed, table
+from pipeline.check.table import LAUNCHER, Placed, failed, table
 from transforms.preflight.findings import FAILED, NOTE, OK, Finding
 
 CODECS = Finding("codecs", OK, "all of them")

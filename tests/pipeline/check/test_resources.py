@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.beam_flags import beam_options
-from pipeline.check_resources import memory_of_workers, notes, num_workers
+from pipeline.check.resources import memory_of_workers, notes, num_workers
+from pipeline.engines.flags import beam_options
 from pipeline.settings import EmbedSettings
 from transforms.dataset.profiles import PROFILES
 from transforms.preflight import host

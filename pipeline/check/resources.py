@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline import beam_flags, check_table
-from pipeline.check_table import Placed
+from pipeline.check import table
+from pipeline.check.table import Placed
+from pipeline.engines import flags
 from pipeline.settings import EmbedSettings
 from transforms import storage
 from transforms.preflight import host
@@ -28,9 +29,7 @@ def notes(settings: EmbedSettings, options: PipelineOptions) -> list[str]:
     """Returns what is worth knowing before a run starts and takes no time to find out."""
     found = [disk_of_output(settings), *_memory_of_launcher(options)]
     return [
-        f"{each.check}: {check_table.text([each])}; {each.way_out}"
-        for each in found
-        if each.result != OK
+        f"{each.check}: {table.text([each])}; {each.way_out}" for each in found if each.result != OK
     ]
 
 
@@ -61,7 +60,7 @@ def memory_of_workers(reports: Sequence[Report]) -> list[Placed]:
 def num_workers(options: PipelineOptions) -> int:
     """Returns how many workers the options ask for, or a guess."""
     values = options.get_all_options()
-    if beam_flags.is_local(options):
+    if flags.is_local(options):
         return int(values["direct_num_workers"] or 1)
     known = max(int(values.get(name) or 0) for name in _WORKER_OPTIONS)
     return known if known > 0 else _DEFAULT_WORKERS
@@ -69,7 +68,7 @@ def num_workers(options: PipelineOptions) -> int:
 
 def _memory_of_launcher(options: PipelineOptions) -> list[Finding]:
     """Looks at this machine's memory, if the workers are on it."""
-    if not beam_flags.is_local(options):
+    if not flags.is_local(options):
         return []
     number = num_workers(options)
     in_processes = options.get_all_options()["direct_running_mode"] == "multi_processing"

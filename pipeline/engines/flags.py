@@ -73,23 +73,19 @@ def is_elsewhere(options: PipelineOptions) -> bool:
     return not (is_local(options) or is_loopback(options))
 
 
-def beam_options(
-    flags: Sequence[str], own_flags: Sequence[str], model_bytes: Callable[[], int] = int
-) -> PipelineOptions:
+def beam_options(flags: Sequence[str], own_flags: Sequence[str]) -> PipelineOptions:
     """Parses Beam's flags.
 
     Args:
       flags: What our own parser left over.
       own_flags: Ours, with the dashes, to suggest from.
-      model_bytes: Gives the size of the model's files, 0 where it is not known, for the memory that
-        workers ask for.
 
     Raises:
       UsageError: A flag is unknown, or Beam refuses a value, or the engine.
     """
     try:
         given = PipelineOptions(flags)
-        options = PipelineOptions([*_defaults(given, model_bytes), *flags])
+        options = PipelineOptions([*_defaults(given), *flags])
         known = options.get_all_options()
         unknown = set(options.get_all_options(retain_unknown_options=True)) - set(known)
     except SystemExit as error:
@@ -102,6 +98,21 @@ def beam_options(
         if not word.startswith("-") and (not before.startswith("-") or "=" in before):
             raise UsageError(f"{word!r} belongs to no flag")
     return options
+
+
+def ask_for_memory(options: PipelineOptions, model_bytes: Callable[[], int]) -> None:
+    """Has Dataflow give its workers the memory that the model takes, unless the user says how much.
+
+    Args:
+      options: Changed in place.
+      model_bytes: Gives the size of the model's files; 0 where it is not known.
+    """
+    standard = options.view_as(StandardOptions)
+    hints = standard.resource_hints or []
+    if is_dataflow(options) and not any("ram" in hint.lower() for hint in hints):
+        # Loading holds the files and the variables.
+        gigabytes = -(-(_WORKER_MEMORY_BYTES + 2 * model_bytes()) // 2**30)
+        standard.resource_hints = [*hints, f"min_ram={gigabytes}GB"]
 
 
 def _check_runner(options: PipelineOptions) -> None:
@@ -121,7 +132,7 @@ def _check_runner(options: PipelineOptions) -> None:
         )
 
 
-def _defaults(given: PipelineOptions, model_bytes: Callable[[], int]) -> list[str]:
+def _defaults(given: PipelineOptions) -> list[str]:
     """Returns flags to stand in front of the user's, which may override them."""
     if is_local(given):
         return [*_LOCAL_DEFAULTS]
@@ -130,7 +141,7 @@ def _defaults(given: PipelineOptions, model_bytes: Callable[[], int]) -> list[st
     if not is_loopback(given) and setup.setup_file is None and not setup.extra_packages:
         # Workers get this very program, also where their image holds another version of it. An
         # installed one has no source to send: there the workers' own has to do.
-        source = Path(__file__).resolve().parents[1] / "setup.py"
+        source = Path(__file__).resolve().parents[2] / "setup.py"
         defaults += [f"--setup_file={source}"] if source.is_file() else []
     if is_dataflow(given):
         experiments = [each.split("=")[0] for each in given.view_as(DebugOptions).experiments or ()]
@@ -138,11 +149,6 @@ def _defaults(given: PipelineOptions, model_bytes: Callable[[], int]) -> list[st
         # for each core.
         if not {_ONE_PROCESS, _ONE_PROCESS.removeprefix("no_")} & {*experiments}:
             defaults.append(f"--experiments={_ONE_PROCESS}")
-        hints = given.get_all_options()["resource_hints"] or ()
-        if not any("ram" in hint.lower() for hint in hints):
-            # Loading holds the file and the variables.
-            gigabytes = -(-(_WORKER_MEMORY_BYTES + 2 * model_bytes()) // 2**30)
-            defaults.append(f"--resource_hint=min_ram={gigabytes}GB")
     return defaults
 
 

@@ -23,10 +23,10 @@ from apache_beam.runners.dataflow.dataflow_runner import DataflowRuntimeExceptio
 from apache_beam.runners.runner import PipelineRunner, PipelineState, create_runner
 from google.api_core.exceptions import GoogleAPIError
 
-from pipeline import local_engine
-from pipeline.beam_flags import is_dataflow, is_elsewhere, is_flink, is_local
+from pipeline.engines import local
+from pipeline.engines.flags import is_dataflow, is_elsewhere, is_flink, is_local
+from pipeline.engines.flink import FlinkRunner
 from pipeline.errors import EngineLostError, JobError
-from pipeline.flink import FlinkRunner
 from pipeline.settings import UsageError
 from transforms import storage
 
@@ -96,7 +96,7 @@ def run(
     """
     runner: PipelineRunner | None = None
     if is_local(options):
-        runner = local_engine.runner(options)
+        runner = local.runner(options)
     elif is_flink(options):
         runner = FlinkRunner()
     pipeline = beam.Pipeline(runner=runner, options=options)
@@ -108,10 +108,10 @@ def run(
         try:
             state: str | None
             if is_local(options):
-                state = local_engine.run(pipeline)
+                state = local.run(pipeline)
             else:
                 state = _run_elsewhere(pipeline, options, wait)
-        except local_engine.WorkerLostError as error:
+        except local.WorkerLostError as error:
             raise EngineLostError(str(error)) from error
         except grpc.RpcError as error:
             raise EngineLostError(f"the engine is gone: {_words(error)}") from error

@@ -7,20 +7,20 @@ import apache_beam as beam
 import pytest
 from apache_beam.runners.worker import data_plane
 
-from pipeline import engines, local_engine
-from pipeline.beam_flags import beam_options
+from pipeline.engines import engine, local
+from pipeline.engines.flags import beam_options
 from pipeline.settings import UsageError
 from tests.stand_ins.portable import free_port
 
 
 def test_the_default_engine_is_the_one_in_this_process() -> None:
-    assert type(local_engine.runner(beam_options([], []))).__name__ == "FnApiRunner"
+    assert type(local.runner(beam_options([], []))).__name__ == "FnApiRunner"
 
 
 @pytest.mark.parametrize("flags", [[], ["--runner=PrismRunner"]])
 def test_a_job_in_this_process_cannot_be_left_alone(flags: list[str]) -> None:
     with pytest.raises(UsageError, match="--no_wait: the job runs in this very process"):
-        engines.check(beam_options(flags, []), wait=False)
+        engine.check(beam_options(flags, []), wait=False)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_job_in_this_process_cannot_be_left_alone(flags: list[str]) -> None:
 )
 def test_what_an_engine_lacks_is_named(flags: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=f"{flags[0]}: .*{message}"):
-        engines.check(beam_options(flags, []))
+        engine.check(beam_options(flags, []))
 
 
 def test_a_flink_cluster_that_does_not_answer_or_is_none_is_named_at_once() -> None:
@@ -44,7 +44,7 @@ def test_a_flink_cluster_that_does_not_answer_or_is_none_is_named_at_once() -> N
         for master in (f"localhost:{free_port()}", f"http://localhost:{port}"):
             options = beam_options(["--runner=FlinkRunner", f"--flink_master={master}"], [])
             with pytest.raises(UsageError, match=f"--flink_master={master}: no Flink answers"):
-                engines.check(options)
+                engine.check(options)
 
 
 def test_what_a_thread_writes_is_handed_on_between_elements_and_not_by_the_clock(
@@ -64,5 +64,5 @@ def test_what_a_thread_writes_is_handed_on_between_elements_and_not_by_the_clock
     def build(pipeline: beam.Pipeline) -> None:
         _ = pipeline | beam.Create([1, 2]) | beam.Reshuffle() | beam.Map(str)
 
-    engines.run(beam_options([], []), build)
+    engine.run(beam_options([], []), build)
     assert not made

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.first_recordings import first_recordings
+from pipeline.check.first_recordings import first_recordings
 from pipeline.graph import Corpus
 from tests.sounds import noise, write_wav
 from transforms.corpus.clips import RawFormat

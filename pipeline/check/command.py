@@ -7,12 +7,14 @@ from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline import beam_flags, check_resources, check_table, engines, summary
+from pipeline import summary
 from pipeline.asked_for import check_model, check_within_reach, corpus_of
-from pipeline.check_folder import ReportFolder
-from pipeline.check_table import LAUNCHER, WORKERS, Placed
+from pipeline.check import resources, table
+from pipeline.check.first_recordings import first_recordings
+from pipeline.check.report_folder import ReportFolder
+from pipeline.check.table import LAUNCHER, WORKERS, Placed
+from pipeline.engines import engine, flags
 from pipeline.errors import EngineLostError, JobError
-from pipeline.first_recordings import first_recordings
 from pipeline.output_folder import OutputFolder
 from pipeline.settings import EmbedSettings, UsageError
 from transforms import storage, worker_checks
@@ -46,7 +48,7 @@ def run(
     Raises:
       UsageError: The flags themselves are wrong.
     """
-    options = beam_flags.beam_options(beam_flag_words, own_flags)
+    options = flags.beam_options(beam_flag_words, own_flags)
     storage.use_options(options)
     launcher = _Launcher(settings, options)
     try:
@@ -55,14 +57,14 @@ def run(
     except KeyboardInterrupt:
         launcher.clean_up()
         print("interrupted", file=sys.stderr, flush=True)
-        engines.end_at_once(summary.INTERRUPTED)
+        engine.end_at_once(summary.INTERRUPTED)
     finally:
         launcher.clean_up()
     findings += of_workers
-    print(check_table.table(findings, len(reports)), flush=True)
-    status = summary.JOB_BROKE if check_table.failed(findings) else summary.SUCCESS
+    print(table.table(findings, len(reports)), flush=True)
+    status = summary.JOB_BROKE if table.failed(findings) else summary.SUCCESS
     if is_lost:
-        engines.end_at_once(status)
+        engine.end_at_once(status)
     return status
 
 
@@ -87,13 +89,13 @@ class _Launcher:
         if self._settings.profile.quantised:
             yield self._load_pca()
         yield self._check_output()
-        yield check_resources.disk_of_output(self._settings)
+        yield resources.disk_of_output(self._settings)
 
     def question(self) -> tuple[Asked, int] | None:
         """Returns what workers are to look at and the number of tasks, or None without workers."""
         if not self._has_engine:
             return None
-        if self._folder is None and beam_flags.is_local(self._options):
+        if self._folder is None and flags.is_local(self._options):
             self._folder = ReportFolder.temporary()
         if self._folder is None:
             return None
@@ -105,9 +107,7 @@ class _Launcher:
             channel=self._settings.channel,
             probes_output=self._may_write,
         )
-        return asked, min(
-            _MAX_TASKS, _TASKS_OF_A_WORKER * check_resources.num_workers(self._options)
-        )
+        return asked, min(_MAX_TASKS, _TASKS_OF_A_WORKER * resources.num_workers(self._options))
 
     def clean_up(self) -> None:
         """Leaves nothing behind."""
@@ -115,9 +115,9 @@ class _Launcher:
             self._folder.remove()
 
     def _engine(self) -> Finding:
-        name = beam_flags.runner_name(self._options) or "the local one"
+        name = flags.runner_name(self._options) or "the local one"
         try:
-            engines.check(self._options)
+            engine.check(self._options)
         except UsageError as error:
             return Finding("engine", FAILED, str(error))
         self._has_engine = True
@@ -127,7 +127,7 @@ class _Launcher:
         try:
             check_within_reach(self._options, self._settings)
             corpus = corpus_of(self._settings)
-            check_model(self._settings.model, beam_flags.is_elsewhere(self._options))
+            check_model(self._settings.model, flags.is_elsewhere(self._options))
             self._clips = first_recordings(corpus)
         except (UsageError, ManifestError, OSError) as error:
             return Finding("corpus", FAILED, str(error))
@@ -179,7 +179,7 @@ def _ask_workers(
 
     error: Exception | None = None
     try:
-        if not engines.run(options, build, verbose):
+        if not engine.run(options, build, verbose):
             why = "the job was not run: leave away the flags that only make a template of it"
             error = JobError(why)
     except Exception as caught:
@@ -191,7 +191,7 @@ def _ask_workers(
         placed.append((report.where, worker_checks.compare_versions(report.versions, own)))
         placed += [(report.where, each) for each in report.findings]
     is_lost = isinstance(error, EngineLostError)
-    return reports, placed + check_resources.memory_of_workers(reports), is_lost
+    return reports, placed + resources.memory_of_workers(reports), is_lost
 
 
 def _reports_of(folder: str, error: Exception | None) -> tuple[list[Report], list[Finding]]:

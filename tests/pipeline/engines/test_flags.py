@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 from apache_beam.options.pipeline_options import DirectOptions, SetupOptions
 
-from pipeline.beam_flags import beam_options, is_dataflow, is_flink, is_local, is_loopback
+from pipeline.engines.flags import (
+    ask_for_memory,
+    beam_options,
+    is_dataflow,
+    is_flink,
+    is_local,
+    is_loopback,
+)
 from pipeline.settings import UsageError
 
 DATAFLOW = [
@@ -17,11 +24,13 @@ DATAFLOW = [
     "--temp_location=gs://bucket/temp",
 ]
 PORTABLE = ["--runner=PortableRunner", "--job_endpoint=localhost:1"]
-SETUP = str(Path(__file__).parents[2] / "setup.py")
+SETUP = str(Path(__file__).parents[3] / "setup.py")
 
 
 def of(*flags: str, model_bytes: int = 0) -> dict[str, Any]:
-    return beam_options(flags, [], lambda: model_bytes).get_all_options()
+    options = beam_options(flags, [])
+    ask_for_memory(options, lambda: model_bytes)
+    return options.get_all_options()
 
 
 def test_the_default_has_two_threads_or_more() -> None:
@@ -101,6 +110,7 @@ def test_dataflow_gets_one_process_a_worker_no_main_session_and_memory_for_the_m
     assert options["resource_hints"] == ["min_ram=5GB"]
     assert beam_options(DATAFLOW, []).view_as(SetupOptions).save_main_session is False
     assert of(*DATAFLOW)["resource_hints"] == ["min_ram=3GB"]
+    assert not of()["resource_hints"]
 
 
 def test_what_the_user_names_for_dataflow_stays() -> None:
