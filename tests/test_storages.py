@@ -183,7 +183,8 @@ def test_little_more_moves_than_is_wanted_of_a_large_recording(
     plan = _PlanFn(PlanSpans(CUTTING, span_rows=100))
     assert len(list(plan._readings([Clip("a", uri, num_bytes=wav.tell())]))) > 1
     assert proxy.num_body_bytes - moved < 600_000, "its length is in its header"
-    assert len(proxy.requests) - asked == 1
+    # Google's client does not tell how large an object is of which it gives a part.
+    assert len(proxy.requests) - asked == (2 if uri.startswith("gs") else 1)
 
 
 def test_the_beginning_of_a_table_is_not_all_of_it(bucket: str, proxy: FaultProxy) -> None:
@@ -292,6 +293,21 @@ def test_faults_are_not_seen(
         storage.delete_folder(f"{bucket}/b")
         assert not storage.exists(f"{bucket}/b")
         assert faulty.num_faults > 50
+
+
+def test_a_large_file_is_sent_again_from_its_beginning(
+    server: tuple[str, str], bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "_FIRST_WAIT_SECONDS", 0.05)
+    data = np.random.default_rng(0).bytes(20 * 2**20)
+    with fault_proxy.running(server[1], [fault_proxy.DROP]) as faulty:
+        store = _store(server[0], faulty.address, patience.PATIENT)
+        store.upload(f"{bucket}/a", io.BytesIO(data), len(data))
+        faulty.every = 2 * len(faulty.requests)  # the last request of another upload
+        store.upload(f"{bucket}/b", io.BytesIO(data), len(data))
+        assert faulty.num_faults == 1
+        with store.open(f"{bucket}/b") as file:
+            assert file.read() == data
 
 
 @pytest.fixture

@@ -28,10 +28,12 @@ from transforms.corpus.clips import Clip, Failure
 from transforms.corpus.listing import Found
 from transforms.remote import ranges
 from transforms.remote.store import Facts
-from transforms.remote_listing import below, matches, size_or_none
-from transforms.stores import check_reachable as check_reachable  # the same name for callers
-from transforms.stores import check_spelling, store_of
-from transforms.stores import use_options as use_options
+from transforms.storages.choosing import (
+    check_reachable as check_reachable,  # the same name for callers
+)
+from transforms.storages.choosing import check_spelling, store_of
+from transforms.storages.choosing import use_options as use_options
+from transforms.storages.listing import below, matches, size_or_none
 
 _DECOMPRESSORS: dict[str, Callable[[BinaryIO], Any]] = {
     ".gz": gzip.open,

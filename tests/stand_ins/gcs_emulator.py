@@ -1,4 +1,4 @@
-"""gcp-storage-emulator, with what it lacks: empty uploads, and the generation of what is read."""
+"""gcp-storage-emulator, with what it lacks: the generation of what is read."""
 
 import sys
 from typing import Any
@@ -6,14 +6,8 @@ from typing import Any
 from gcp_storage_emulator import server
 from gcp_storage_emulator.__main__ import main
 
-_read_data = server._read_data
 _write_file = server.Response.write_file
 _get_file_obj = server.Storage.get_file_obj
-
-
-def _data_or_empty(handler: Any, query: dict[str, list[str]]) -> Any:
-    data = _read_data(handler, query)
-    return b"" if data is None and query.get("uploadType") == ["media"] else data
 
 
 class _Generation:
@@ -35,7 +29,6 @@ def _written(self: Any, content: Any, content_type: str = "application/octet-str
 
 if __name__ == "__main__":
     server.server.HTTPServer.request_queue_size = 128
-    server._read_data = _data_or_empty
     server.Storage.get_file_obj = _looked_up
     server.Response.write_file = _written
     sys.exit(main())

@@ -1,35 +1,43 @@
-"""Google Cloud Storage, through its JSON interface.
+"""Google Cloud Storage, through Google's client, which is never left to try again by itself."""
 
-A read is one request; Google's own client reads an object's metadata before its content.
-"""
-
-import base64
 import contextlib
 import dataclasses
+import functools
 import json
 import logging
 import os
 import urllib.parse
-from collections.abc import Iterator
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, TypeVar
 
 import google.auth
-import google_crc32c
+from google.api_core import exceptions
 from google.auth import impersonated_credentials
 from google.auth.credentials import AnonymousCredentials, Credentials
-from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, TransportError
 from google.auth.transport.requests import AuthorizedSession
+from google.cloud.storage import Client
 
 from transforms.remote import web
 from transforms.remote.patience import Patience, TransientError
 from transforms.remote.ranges import WHOLE_BYTES, Part, open_ranges
-from transforms.remote.store import Facts, Listed, NoBucketError, parse_content_range, split_uri
+from transforms.remote.store import Facts, Listed, NoBucketError, split_uri
 
-_ENDPOINT = "https://storage.googleapis.com"
+try:
+    from google.cloud.storage.exceptions import DataCorruption
+except ImportError:  # before 3.0
+    from google.resumable_media import DataCorruption
+
+_Result = TypeVar("_Result")
 _SCOPES = ("https://www.googleapis.com/auth/devstorage.full_control",)
 _KEY_VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
-_PAGE_SIZE = "1000"
-_BLOCK_BYTES = 2**20
+_CONTENT_TYPE = "application/octet-stream"
+_PAGE_SIZE = 1000
+# The client keeps as much of a large file in memory while it sends it; 100 MiB if it is not told.
+_UPLOAD_BYTES = 16 * 2**20
+# The client asks for the bucket behind every first use of it, for traces that nobody takes; without
+# this that costs a request, and fills logs where only objects may be read.
+_NO_BUCKET_METADATA = "DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA"
 # Sending is slower than this only where nothing works.
 _MIN_UPLOAD_BYTES_A_SECOND = 2**17
 
@@ -63,61 +71,49 @@ class GcsStore:
           PermissionError: The credentials that are named cannot be used.
         """
         self._patience = patience
-        self._endpoint = (settings.emulator or _ENDPOINT).rstrip("/")
-        if "://" not in self._endpoint:
-            self._endpoint = f"http://{self._endpoint}"
         credentials = AnonymousCredentials() if settings.emulator else _credentials(settings)
         self._is_anonymous = isinstance(credentials, AnonymousCredentials)
         self._who = getattr(credentials, "service_account_email", None)
-        self._session: Any = web.pooled(AuthorizedSession(credentials))
+        self._client = _client(settings.emulator, credentials)
+        self._host = urllib.parse.urlsplit(self._client.api_endpoint).netloc
+        self._how = {"timeout": (patience.connect_seconds, patience.read_seconds), "retry": None}
 
     def open(self, uri: str, whole_bytes: int = WHOLE_BYTES) -> BinaryIO:
-        return open_ranges(lambda start, end: self._fetch(uri, start, end), uri, whole_bytes)
+        facts: Facts | None = None
+
+        def fetch(start: int, end: int) -> Part:
+            nonlocal facts
+            part = self._call(uri, lambda: self._fetch(uri, start, end, facts))
+            facts = facts or Facts(part.total_bytes, part.version)
+            return part
+
+        return open_ranges(fetch, uri, whole_bytes)
 
     def size(self, uri: str) -> int:
         return self.look_up(uri).num_bytes
 
     def look_up(self, uri: str) -> Facts:
-        params = {"fields": "size,generation,crc32c"}
-        found = self._ask_json("GET", self._object(uri), uri, params)
-        return Facts(int(found["size"]), str(found["generation"]), found.get("crc32c", ""))
+        return self._call(uri, lambda: self._look_up(uri))
 
     def list_below(self, prefix: str) -> Iterator[Listed]:
         bucket, name = split_uri(prefix)
-        params = {
-            "prefix": name,
-            "maxResults": _PAGE_SIZE,
-            "fields": "items(name,size),nextPageToken",
-        }
-        url = f"{self._endpoint}/storage/v1/b/{_quoted(bucket)}/o"
+        token: str | None = None
         while True:
-            page = self._ask_json("GET", url, prefix, params, is_listing=True)
-            for item in page.get("items", ()):
-                yield Listed(f"gs://{bucket}/{item['name']}", int(item["size"]))
-            if not page.get("nextPageToken"):
+            ask = functools.partial(self._page, bucket, name, token)
+            page, token = self._call(prefix, ask, is_listing=True)
+            yield from page
+            if not token:
                 return
-            params["pageToken"] = page["nextPageToken"]
 
     def upload(self, uri: str, file: BinaryIO, num_bytes: int) -> None:
-        bucket, name = split_uri(uri)
-        url = f"{self._endpoint}/upload/storage/v1/b/{_quoted(bucket)}/o"
-        params = {"uploadType": "media", "name": name, "fields": "size,crc32c"}
-        headers = {"Content-Type": "application/octet-stream"}
-        file.seek(0)
-        checksum = google_crc32c.Checksum()
-        while block := file.read(_BLOCK_BYTES):
-            checksum.update(block)
-        crc32c = base64.b64encode(checksum.digest()).decode()
-
         def send() -> None:
-            file.seek(0)
-            data = file if num_bytes else b""
-            answer = self._once("POST", url, uri, params, headers=headers, data=data)
-            made = _json(answer, uri)
-            if int(made["size"]) != num_bytes or made.get("crc32c", crc32c) != crc32c:
+            blob = self._blob(uri, chunk_size=_UPLOAD_BYTES)
+            blob.content_type = _CONTENT_TYPE
+            blob.upload_from_file(file, rewind=True, size=num_bytes, checksum="crc32c", **self._how)
+            if blob.size != num_bytes:
                 raise TransientError(f"{uri}: other bytes arrived than were sent")
 
-        self._patience.call(send, extra_seconds=num_bytes / _MIN_UPLOAD_BYTES_A_SECOND)
+        self._call(uri, send, extra_seconds=num_bytes / _MIN_UPLOAD_BYTES_A_SECOND)
 
     def move(self, source: str, target: str) -> None:
         try:
@@ -133,73 +129,117 @@ class GcsStore:
 
     def delete(self, uri: str) -> None:
         with contextlib.suppress(FileNotFoundError):
-            self._patience.call(lambda: self._once("DELETE", self._object(uri), uri))
+            self._call(uri, lambda: self._blob(uri).delete(**self._how))
+
+    def _fetch(self, uri: str, start: int, end: int, facts: Facts | None) -> Part:
+        """Fetches a part; the first one, for which there are no facts, finds them out."""
+        blob = self._blob(uri)
+        body = web.Body(self._patience.total_seconds)
+        try:
+            blob.download_to_file(
+                body,
+                start=start,
+                end=end - 1,
+                raw_download=True,  # what is stored compressed comes as it is stored
+                checksum=None,  # storages tell that of the whole only
+                if_generation_match=int(facts.version) if facts else None,
+                **self._how,
+            )
+        except exceptions.RequestRangeNotSatisfiable:
+            return Part(b"", 0, 0)
+        except exceptions.PreconditionFailed as error:
+            raise OSError(f"{uri} was replaced while it was read") from error
+        data = body.getvalue()
+        version = str(blob.generation or "")
+        if facts is None:
+            # The client does not tell how large the object is. An answer that is cut off is an
+            # error of urllib3, so one that is shorter than asked for ends where the object does.
+            is_whole = len(data) < end - start
+            facts = Facts(len(data), version) if is_whole else self._look_up(uri)
+            if version and facts.version != version:
+                raise TransientError(f"{uri} was replaced while it was read")
+        if len(data) != min(end, facts.num_bytes) - start:
+            raise TransientError(f"{uri}: the answer is cut off")
+        return Part(data, start, facts.num_bytes, version or facts.version)
+
+    def _look_up(self, uri: str) -> Facts:
+        blob = self._blob(uri)
+        blob.reload(**self._how)
+        return Facts(int(blob.size), str(blob.generation), blob.crc32c or "")
+
+    def _page(self, bucket: str, name: str, token: str | None) -> tuple[list[Listed], str | None]:
+        if not bucket:
+            raise NoBucketError("there is no bucket gs://")
+        found = self._client.list_blobs(
+            bucket,
+            prefix=name,
+            page_token=token,
+            page_size=_PAGE_SIZE,
+            fields="items(name,size),nextPageToken",
+            **self._how,
+        )
+        page = [Listed(f"gs://{bucket}/{blob.name}", int(blob.size)) for blob in next(found.pages)]
+        return page, found.next_page_token
 
     def _copy(self, source: str, target: str) -> None:
-        bucket, name = split_uri(target)
-        into = f"{self._object(source)}/rewriteTo/b/{_quoted(bucket)}/o/{_quoted(name)}"
-        params = {"fields": "done,rewriteToken"}
+        token: str | None = None
         while True:  # what is large, or goes far, takes several requests
-            answer = self._ask_json("POST", into, source, params)
-            if answer.get("done", True):
+            token = self._call(source, functools.partial(self._rewrite, source, target, token))
+            if token is None:
                 return
-            params["rewriteToken"] = answer["rewriteToken"]
 
-    def _fetch(self, uri: str, start: int, end: int) -> Part:
-        return self._patience.call(lambda: self._fetch_once(uri, start, end))
+    def _rewrite(self, source: str, target: str, token: str | None) -> str | None:
+        blob = self._blob(target)
+        blob.content_type = _CONTENT_TYPE  # the client has it made anew, so it would be lost
+        token, _, _ = blob.rewrite(self._blob(source), token=token, **self._how)
+        return token
 
-    def _fetch_once(self, uri: str, start: int, end: int) -> Part:
-        # An object that is stored compressed comes as it is stored.
-        headers = {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "gzip"}
-        answer = self._once("GET", self._object(uri), uri, {"alt": "media"}, headers=headers)
-        version = answer.headers.get("x-goog-generation", "")
-        found = parse_content_range(answer.headers.get("Content-Range", ""))
-        if answer.status == 416:
-            return Part(b"", 0, 0, version)
-        if found is None:
-            return Part(answer.body, 0, len(answer.body), version)
-        if len(answer.body) != max(0, found[1] - found[0]):
-            raise TransientError(f"{uri}: the answer is cut off")
-        return Part(answer.body, found[0], found[2], version)
-
-    def _object(self, uri: str) -> str:
+    def _blob(self, uri: str, chunk_size: int | None = None) -> Any:
+        # A new one each time: one that was used goes on with its generation and its own address.
         bucket, name = split_uri(uri)
         if not bucket or not name:
             raise FileNotFoundError(f"{uri} names no object (gs://BUCKET/NAME)")
-        return f"{self._endpoint}/storage/v1/b/{_quoted(bucket)}/o/{_quoted(name)}"
+        return self._client.bucket(bucket).blob(name, chunk_size=chunk_size)
 
-    def _ask_json(
-        self, method: str, url: str, uri: str, params: dict[str, str], is_listing: bool = False
-    ) -> dict[str, Any]:
-        return self._patience.call(
-            lambda: _json(self._once(method, url, uri, params, is_listing), uri)
-        )
-
-    def _once(
+    def _call(
         self,
-        method: str,
-        url: str,
         uri: str,
-        params: dict[str, str] | None = None,
+        ask: Callable[[], _Result],
         is_listing: bool = False,
-        **more: Any,
-    ) -> web.Answer:
-        answer = web.ask(self._session, method, url, self._patience, params=params, **more)
-        self._check(answer, uri, is_listing)
-        return answer
+        extra_seconds: float = 0.0,
+    ) -> _Result:
+        def once() -> _Result:
+            with web.told(self._host, uri), self._told(uri, is_listing):
+                return ask()
 
-    def _check(self, answer: web.Answer, uri: str, is_listing: bool) -> None:
-        if answer.status < 300 or answer.status == 416:
-            return
-        text = _message(answer.body)
-        if answer.status == 404:
-            bucket = split_uri(uri)[0]
+        return self._patience.call(once, extra_seconds)
+
+    @contextlib.contextmanager
+    def _told(self, uri: str, is_listing: bool) -> Iterator[None]:
+        try:
+            yield
+        except exceptions.GoogleAPICallError as error:
+            raise self._refusal(error, uri, is_listing) from error
+        except DataCorruption as error:
+            raise TransientError(f"{uri}: other bytes arrived than were sent") from error
+        except GoogleAuthError as error:
+            passes = error.retryable or isinstance(error, TransportError)
+            kind = TransientError if passes else PermissionError
+            raise kind(f"the credentials cannot be used: {error}") from error
+
+    def _refusal(self, error: exceptions.GoogleAPICallError, uri: str, is_listing: bool) -> OSError:
+        body = error.response.content if error.response is not None else b""
+        status, text = int(error.code or 0), _message(body)
+        if status in web.COME_AGAIN:
+            words = f"{web.status_words(status)}{web.quote(body)}"
+            return TransientError(f"{self._host} answers {words}")
+        if status == 404:
             if is_listing or "bucket does not exist" in text:
-                raise NoBucketError(f"there is no bucket gs://{bucket}")
-            raise FileNotFoundError(f"{uri} does not exist")
-        if answer.status in (401, 403):
-            raise PermissionError(f"{uri}: {self._forbidden(text)}")
-        raise OSError(f"{uri}: the storage answers {web.status_words(answer.status)}: {text}")
+                return NoBucketError(f"there is no bucket gs://{split_uri(uri)[0]}")
+            return FileNotFoundError(f"{uri} does not exist")
+        if status in (401, 403):
+            return PermissionError(f"{uri}: {self._forbidden(text)}")
+        return OSError(f"{uri}: the storage answers {web.status_words(status)}: {text}")
 
     def _forbidden(self, text: str) -> str:
         if self._is_anonymous:
@@ -235,16 +275,20 @@ def _credentials(settings: GcsSettings) -> Credentials:
     return credentials
 
 
-def _quoted(name: str) -> str:
-    return urllib.parse.quote(name, safe="")
-
-
-def _json(answer: web.Answer, uri: str) -> dict[str, Any]:
+def _client(emulator: str, credentials: Credentials) -> Any:
+    os.environ.setdefault(_NO_BUCKET_METADATA, "true")
+    options = {}
+    if emulator:
+        address = emulator.rstrip("/")
+        options["api_endpoint"] = address if "://" in address else f"http://{address}"
+    # Nobody's credentials cannot be renewed, which google-auth would try where they are refused.
+    renewed_at = () if isinstance(credentials, AnonymousCredentials) else (401,)
+    session: Any = web.pooled(AuthorizedSession(credentials, refresh_status_codes=renewed_at))
     try:
-        found = json.loads(answer.body)
-    except ValueError as error:
-        raise TransientError(f"{uri}: the storage sends no JSON") from error
-    return found if isinstance(found, dict) else {}
+        session.configure_mtls_channel()
+        return Client(None, credentials, _http=session, client_options=options)
+    except (GoogleAuthError, ValueError) as error:
+        raise PermissionError(f"the Google credentials cannot be used: {error}") from error
 
 
 def _message(body: bytes) -> str:

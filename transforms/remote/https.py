@@ -89,9 +89,8 @@ class WebStore:
         return Part(answer.body, 0, len(answer.body), version)
 
     def _ask(self, uri: str, start: int, end: int, max_bytes: int) -> web.Answer:
-        answer = web.ask(
+        answer = web.get(
             self._session,
-            "GET",
             quoted(uri),
             self._patience,
             headers={"Range": f"bytes={start}-{end - 1}"},

@@ -1,13 +1,14 @@
 """One HTTP request: an answer that is whole, or an `OSError` in plain words."""
 
+import contextlib
 import dataclasses
 import http
+import io
 import time
 import urllib.parse
-from collections.abc import Mapping
-from typing import BinaryIO
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-import google.auth.exceptions
 import requests
 import urllib3.exceptions
 from requests.adapters import HTTPAdapter
@@ -17,7 +18,8 @@ from transforms.remote.patience import Patience, TransientError
 _CHUNK_BYTES = 2**20
 # As many connections as threads may ask at the same time are kept open.
 _NUM_CONNECTIONS = 32
-_COME_AGAIN = (408, 425, 429, 500, 502, 503, 504)
+# The statuses that mean "come again later".
+COME_AGAIN = (408, 425, 429, 500, 502, 503, 504)
 _LONGEST_QUOTE = 200
 
 
@@ -38,6 +40,24 @@ class Answer:
     is_whole: bool = True
 
 
+class Body(io.BytesIO):
+    """Takes what comes in within some time: one byte now and then would go on for ever."""
+
+    def __init__(self, seconds: float) -> None:
+        """Begins the time.
+
+        Args:
+          seconds: For the whole of the body.
+        """
+        super().__init__()
+        self._until = time.monotonic() + seconds
+
+    def write(self, data: Any) -> int:
+        if time.monotonic() > self._until:
+            raise TimeoutError
+        return super().write(data)
+
+
 def pooled(session: requests.Session) -> requests.Session:
     """Returns a session that keeps enough connections for many threads, and never retries."""
     for scheme in ("http://", "https://"):
@@ -45,26 +65,52 @@ def pooled(session: requests.Session) -> requests.Session:
     return session
 
 
-def ask(
+@contextlib.contextmanager
+def told(host: str, uri: str) -> Iterator[None]:
+    """Tells in plain words what goes wrong with a request while the block lasts.
+
+    Args:
+      host: Which is asked.
+      uri: For which it is asked.
+
+    Raises:
+      TransientError: No answer came, or not all of it.
+      OSError: It cannot be asked at all.
+    """
+    try:
+        yield
+    except requests.exceptions.SSLError as error:
+        kind = OSError if "CERTIFICATE_VERIFY_FAILED" in str(error) else TransientError
+        raise kind(f"{host}: {innermost(error)}") from error
+    except requests.exceptions.JSONDecodeError as error:
+        raise TransientError(f"{host} sends no JSON") from error
+    except (
+        requests.ConnectionError,
+        requests.Timeout,
+        requests.exceptions.ChunkedEncodingError,
+        urllib3.exceptions.HTTPError,
+        ConnectionError,
+        TimeoutError,
+    ) as error:
+        raise TransientError(f"{host} does not answer: {innermost(error)}") from error
+    except (requests.RequestException, ValueError) as error:
+        raise OSError(f"{uri}: {error}") from error
+
+
+def get(
     session: requests.Session,
-    method: str,
     url: str,
     patience: Patience,
-    headers: Mapping[str, str] | None = None,
-    params: Mapping[str, str] | None = None,
-    data: BinaryIO | bytes | None = None,
-    max_bytes: int | None = None,
+    headers: Mapping[str, str],
+    max_bytes: int,
 ) -> Answer:
     """Asks once.
 
     Args:
       session: See `pooled`.
-      method: Of HTTP.
       url: Quoted.
       patience: The deadlines of one try.
-      headers: Besides the usual ones. The answer must not come compressed unless they say so.
-      params: Of the query.
-      data: What is sent.
+      headers: Besides the usual ones.
       max_bytes: Of the body; a longer one is left off there.
 
     Raises:
@@ -72,37 +118,17 @@ def ask(
       OSError: It cannot be asked at all.
     """
     host = urllib.parse.urlsplit(url).netloc.rpartition("@")[2]
-    try:
-        with session.request(
-            method,
+    with (
+        told(host, url),
+        session.get(
             url,
-            headers={"Accept-Encoding": "identity", **(headers or {})},
-            params=params,
-            data=data,
+            headers={"Accept-Encoding": "identity", **headers},
             stream=True,
             timeout=(patience.connect_seconds, patience.read_seconds),
-        ) as response:
-            body, is_whole = _body(response, patience, max_bytes)
-    except requests.exceptions.SSLError as error:
-        if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            raise OSError(f"{host}: {innermost(error)}") from error
-        raise TransientError(f"{host}: {innermost(error)}") from error
-    except (
-        requests.ConnectionError,
-        requests.Timeout,
-        requests.exceptions.ChunkedEncodingError,
-        urllib3.exceptions.HTTPError,
-        google.auth.exceptions.TransportError,
-        ConnectionError,
-        TimeoutError,
-    ) as error:
-        raise TransientError(f"{host} does not answer: {innermost(error)}") from error
-    except google.auth.exceptions.GoogleAuthError as error:
-        kind = TransientError if error.retryable else PermissionError
-        raise kind(f"the credentials cannot be used: {error}") from error
-    except (requests.RequestException, ValueError) as error:
-        raise OSError(f"{url}: {error}") from error
-    if response.status_code in _COME_AGAIN:
+        ) as response,
+    ):
+        body, is_whole = _body(response, patience, max_bytes)
+    if response.status_code in COME_AGAIN:
         raise TransientError(f"{host} answers {status_words(response.status_code)}{quote(body)}")
     return Answer(response.status_code, response.headers, body, is_whole)
 
@@ -138,17 +164,11 @@ def innermost(error: BaseException) -> str:
     return str(getattr(error, "strerror", None) or error) or type(error).__name__
 
 
-def _body(
-    response: requests.Response, patience: Patience, max_bytes: int | None
-) -> tuple[bytes, bool]:
-    begun = time.monotonic()
-    body = bytearray()
-    while max_bytes is None or len(body) <= max_bytes:
-        chunk = response.raw.read(_CHUNK_BYTES, decode_content=False)
+def _body(response: requests.Response, patience: Patience, max_bytes: int) -> tuple[bytes, bool]:
+    body = Body(patience.total_seconds)
+    while body.tell() <= max_bytes:
+        chunk = response.raw.read1(_CHUNK_BYTES, decode_content=False)
         if not chunk:
-            return bytes(body), True
-        body += chunk
-        # One byte now and then keeps a connection alive, and would go on for ever.
-        if time.monotonic() - begun > patience.total_seconds:
-            raise TimeoutError
-    return bytes(body[:max_bytes]), False
+            return body.getvalue(), True
+        body.write(chunk)
+    return body.getvalue()[:max_bytes], False

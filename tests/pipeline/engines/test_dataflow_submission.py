@@ -22,7 +22,7 @@ from tests.stand_ins.dataflow_rest import DataflowRest
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 IMAGE = "us-docker.pkg.dev/proj-test/audio/embeddings:1"
 BUCKET = f"gs://{stand_in.BUCKET}"
 

@@ -19,7 +19,7 @@ from tests.stand_ins.flink_rest import JAR, JOB, FlinkRest
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 ON_WORKER_POOL = ("--environment_type=EXTERNAL", "--environment_config=localhost:50000")
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+import time
 import urllib.parse
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +26,7 @@ class _Site(ThreadingHTTPServer):
         self.says_length = True
         self.statuses: list[int] = []  # of the next answers
         self.num_cut = 0  # of the next answers
+        self.pause_seconds = 0.0  # between parts of an answer
         self.asked: list[tuple[str, str]] = []
 
     def uri(self, name: str = "a.wav") -> str:
@@ -76,7 +78,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.num_cut -= 1
             body = body[: len(body) // 2]
             self.close_connection = True
-        self.wfile.write(body)
+        for start in range(0, len(body), 10_000):
+            self.wfile.write(body[start : start + 10_000])
+            time.sleep(self.server.pause_seconds)
 
     def log_message(self, *_: object) -> None:
         pass
@@ -175,6 +179,14 @@ def test_an_answer_that_is_cut_off_is_never_taken_for_the_end(
     site.num_cut = 10**9
     with pytest.raises(OSError, match="cut off"):
         _read(store, site.uri())
+
+
+def test_a_body_that_comes_in_drops_is_given_up(site: _Site, store: WebStore) -> None:
+    site.pause_seconds = 0.1
+    begun = time.monotonic()
+    with pytest.raises(OSError, match=r"does not answer: it takes too long \(1 try"):
+        _read(store, site.uri())
+    assert time.monotonic() - begun < 3
 
 
 def test_a_server_without_ranges_gives_no_large_files(

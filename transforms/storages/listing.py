@@ -8,7 +8,7 @@ from apache_beam.io.filesystem import FileSystem
 
 from transforms.corpus import listing
 from transforms.corpus.listing import Found
-from transforms.stores import store_of
+from transforms.storages.choosing import store_of
 
 
 def size_or_none(path: str) -> int | None:

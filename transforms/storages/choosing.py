@@ -18,12 +18,12 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, S3Options
 from apache_beam.options.value_provider import RuntimeValueProvider
 
-from transforms.beam_store import BeamStore
 from transforms.corpus import listing
 from transforms.remote.gcs import GcsSettings, GcsStore
 from transforms.remote.https import WebStore
 from transforms.remote.patience import HASTY, PATIENT, Patience
 from transforms.remote.store import Store, split_uri
+from transforms.storages.beam import BeamStore
 
 _OWN_SCHEMES = ("gs", "s3", "https", "http")
 _SAME_AS = {"gcs": "gs", "gc": "gs", "google": "gs", "s3a": "s3", "s3n": "s3", "aws": "s3"}
