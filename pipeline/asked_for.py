@@ -30,8 +30,8 @@ from transforms.corpus.manifests.segments import check_segments
 from transforms.corpus.manifests.text_lines import ManifestError
 from transforms.embed_patches import remote_files
 from transforms.find_segments import FindSegments
-from transforms.model import resolving
 from transforms.model.errors import ModelError
+from transforms.model.sources import resolving
 
 _NUM_CHECKED = 20
 _Found = TypeVar("_Found")

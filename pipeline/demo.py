@@ -16,9 +16,9 @@ from pipeline.settings import EmbedSettings, UsageError
 from transforms.corpus.clips import printable
 from transforms.dataset.failure_table import failure_table_name
 from transforms.dataset.profiles import PROFILES
-from transforms.model import resolving
 from transforms.model.errors import ModelError
 from transforms.model.postprocessing import load_pca
+from transforms.model.sources import resolving
 
 _HUB_TIMEOUT_SECONDS = 8.0
 # name: (format, subtype, sample rate in Hz, channels, seconds)

@@ -23,10 +23,10 @@ from transforms.corpus.spans import Cutting
 from transforms.dataset import files
 from transforms.dataset.provenance import Origin
 from transforms.embed_patches import remote_files
-from transforms.model import resolving
 from transforms.model.errors import ModelError
 from transforms.model.loading import PATCH_SAMPLES
 from transforms.model.postprocessing import Pca, load_pca
+from transforms.model.sources import resolving
 
 
 def run(

@@ -12,9 +12,9 @@ from transforms.corpus.spans import SAMPLE_RATE_HZ
 from transforms.corpus.splits import Splits
 from transforms.dataset.profiles import PROFILES, Profile
 from transforms.dataset.shards import MAX_SHARDS
-from transforms.model import resolving
 from transforms.model.errors import ModelError
 from transforms.model.postprocessing import RELEASED_PCA_URL
+from transforms.model.sources import resolving
 
 DEFAULT_MODEL = "https://tfhub.dev/google/vggish/1"
 DEFAULT_NAME = "audio"

@@ -14,9 +14,9 @@ from transforms import storage
 from transforms.corpus.rows import PatchRun, RowRun
 from transforms.model import loading
 from transforms.model.batching import Packer, PatchBatch
-from transforms.model.copying import RemoteFiles, StoredFile
 from transforms.model.loading import EmbeddingModel, ModelFacts, ModelInputError
 from transforms.model.postprocessing import EMBEDDING_SIZE, Pca
+from transforms.model.sources.copying import RemoteFiles, StoredFile
 
 REFUSALS = "refusals"
 MODELS = "models"

@@ -16,11 +16,12 @@ from transforms.audio.errors import AudioError
 from transforms.corpus.clips import Clip, printable
 from transforms.dataset import provenance
 from transforms.embed_patches import HubModelHandler
-from transforms.model import caching, smoke_test
+from transforms.model import smoke_test
 from transforms.model.errors import ModelError
 from transforms.model.loading import EmbeddingModel
 from transforms.model.postprocessing import Pca
 from transforms.model.smoke_test import Outcome
+from transforms.model.sources import caching
 from transforms.preflight import host
 from transforms.preflight.findings import FAILED, NOTE, OK, Finding, guarded
 

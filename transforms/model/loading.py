@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from transforms.model import resolving
 from transforms.model.batching import BATCH_ROWS
-from transforms.model.copying import RemoteFiles
 from transforms.model.errors import ModelError
+from transforms.model.sources import resolving
+from transforms.model.sources.copying import RemoteFiles
 
 # Row i of google/vggish/1 depends on the samples [15360 i, 15360 i + 15600) and on no other:
 # 96 hops of 10 ms, and the rest of the last 25 ms STFT window.

@@ -18,8 +18,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from transforms.model import caching, resolving
 from transforms.model.errors import ModelError
+from transforms.model.sources import caching, resolving
 
 RELEASED_PCA_URL = "https://storage.googleapis.com/audioset/vggish_pca_params.npz"
 RELEASED_PCA_SHA256 = "4d878af3e306defbfb37095365aa7e5a6cecb86bad13e859e626151c4e6a8b9d"

@@ -21,7 +21,7 @@ from google.cloud.storage import Client
 from transforms.remote import web
 from transforms.remote.patience import Patience, TransientError
 from transforms.remote.ranges import WHOLE_BYTES, Part, open_ranges
-from transforms.remote.store import Facts, Listed, NoBucketError, split_uri
+from transforms.remote.store import Facts, Listed, NoBucketError, move_by_copy, split_uri
 
 try:
     from google.cloud.storage.exceptions import DataCorruption
@@ -116,16 +116,7 @@ class GcsStore:
         self._call(uri, send, extra_seconds=num_bytes / _MIN_UPLOAD_BYTES_A_SECOND)
 
     def move(self, source: str, target: str) -> None:
-        try:
-            self._copy(source, target)
-        except NoBucketError:
-            raise
-        except FileNotFoundError as gone:
-            try:
-                self.size(target)
-            except FileNotFoundError:
-                raise gone from None
-        self.delete(source)
+        move_by_copy(self, lambda: self._copy(source, target), source, target)
 
     def delete(self, uri: str) -> None:
         with contextlib.suppress(FileNotFoundError):

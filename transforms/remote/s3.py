@@ -17,7 +17,14 @@ from botocore.config import Config
 from transforms.remote import web
 from transforms.remote.patience import Patience, TransientError
 from transforms.remote.ranges import WHOLE_BYTES, Part, open_ranges
-from transforms.remote.store import Facts, Listed, NoBucketError, parse_content_range, split_uri
+from transforms.remote.store import (
+    Facts,
+    Listed,
+    NoBucketError,
+    move_by_copy,
+    parse_content_range,
+    split_uri,
+)
 
 _Result = TypeVar("_Result")
 _NUM_CONNECTIONS = 32
@@ -142,19 +149,13 @@ class S3Store:
         self._patience.call(send, extra_seconds=num_bytes / _MIN_UPLOAD_BYTES_A_SECOND)
 
     def move(self, source: str, target: str) -> None:
+        move_by_copy(self, lambda: self._copy(source, target), source, target)
+
+    def _copy(self, source: str, target: str) -> None:
         from_bucket, from_name = _object(source)
         bucket, name = _object(target)
         origin = {"Bucket": from_bucket, "Key": from_name}
-        try:
-            self._call(source, self._client.copy_object, Bucket=bucket, Key=name, CopySource=origin)
-        except NoBucketError:
-            raise
-        except FileNotFoundError as gone:
-            try:
-                self.size(target)
-            except FileNotFoundError:
-                raise gone from None
-        self.delete(source)
+        self._call(source, self._client.copy_object, Bucket=bucket, Key=name, CopySource=origin)
 
     def delete(self, uri: str) -> None:
         bucket, name = _object(uri)

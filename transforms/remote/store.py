@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, Protocol
 
 from transforms.remote.ranges import WHOLE_BYTES
@@ -67,6 +67,20 @@ class Store(Protocol):
 
     def delete(self, uri: str) -> None:
         """Deletes an object; one that is not there is no error."""
+
+
+def move_by_copy(store: Store, copy: Callable[[], None], source: str, target: str) -> None:
+    """Renames an object on a storage that can only copy, see `Store.move`."""
+    try:
+        copy()
+    except NoBucketError:
+        raise
+    except FileNotFoundError as gone:
+        try:
+            store.size(target)
+        except FileNotFoundError:
+            raise gone from None
+    store.delete(source)
 
 
 def split_uri(uri: str) -> tuple[str, str]:

@@ -8,9 +8,9 @@ from typing import BinaryIO
 
 import google_crc32c
 
-from transforms.model.caching import room_for
 from transforms.model.errors import ModelError
-from transforms.model.writing import MAX_BYTES, MAX_FILES, Writer
+from transforms.model.sources.caching import room_for
+from transforms.model.sources.writing import MAX_BYTES, MAX_FILES, Writer
 
 
 @dataclasses.dataclass(frozen=True, order=True)

@@ -9,10 +9,10 @@ import requests
 import tenacity
 import urllib3
 
-from transforms.model.caching import room_for
 from transforms.model.errors import ModelError, in_one_line
-from transforms.model.unpacking import ARCHIVE_SUFFIXES
-from transforms.model.writing import MAX_BYTES, READ_BYTES
+from transforms.model.sources.caching import room_for
+from transforms.model.sources.unpacking import ARCHIVE_SUFFIXES
+from transforms.model.sources.writing import MAX_BYTES, READ_BYTES
 
 CONNECT_SECONDS = 10.0
 # A hub that says nothing for this long is given up, and so is one that is slower than this.

@@ -13,9 +13,9 @@ import pytest
 from tests.archives import FILES, archive_bytes, contents, make_zip
 from tests.memory_filesystem import MemoryFileSystem
 from transforms.embed_patches import remote_files
-from transforms.model import caching, resolving
-from transforms.model.copying import RemoteFiles, StoredFile
 from transforms.model.errors import ModelError
+from transforms.model.sources import caching, resolving
+from transforms.model.sources.copying import RemoteFiles, StoredFile
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from transforms.model.caching import room_for
 from transforms.model.errors import ModelError, in_one_line
-from transforms.model.writing import READ_BYTES, Writer
+from transforms.model.sources.caching import room_for
+from transforms.model.sources.writing import READ_BYTES, Writer
 
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip")
 # The marks of formats: where they stand, and their bytes.

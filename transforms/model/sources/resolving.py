@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from transforms.model.caching import made_once
-from transforms.model.copying import RemoteFiles, StoredFile, copy_files, stored_files
 from transforms.model.errors import ModelError, in_one_line
-from transforms.model.fetching import download
-from transforms.model.unpacking import ARCHIVE_SUFFIXES, unpack
-from transforms.model.writing import READ_BYTES
+from transforms.model.sources.caching import made_once
+from transforms.model.sources.copying import RemoteFiles, StoredFile, copy_files, stored_files
+from transforms.model.sources.fetching import download
+from transforms.model.sources.unpacking import ARCHIVE_SUFFIXES, unpack
+from transforms.model.sources.writing import READ_BYTES
 
 _ALLOWED = (
     "allowed: a hub URL, or a SavedModel folder or an archive of one"

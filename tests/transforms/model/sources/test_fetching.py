@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from tests.archives import FILES, archive_bytes, contents, make_tar
-from transforms.model import caching, fetching, resolving, writing
 from transforms.model.errors import ModelError
+from transforms.model.sources import caching, fetching, resolving, writing
 
 pytestmark = pytest.mark.usefixtures("cache")
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 ARCHIVE = archive_bytes(FILES)
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -223,7 +223,7 @@ def test_a_disk_without_room_is_an_error_that_names_folder_and_size(
 
 
 def _resolver(url: str) -> "subprocess.Popen[str]":
-    code = f"from transforms.model import resolving; print(resolving.resolve({url!r}))"
+    code = f"from transforms.model.sources import resolving; print(resolving.resolve({url!r}))"
     command = [sys.executable, "-c", code]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.archives import FILES, archive_bytes, contents, make_archive, make_tar, make_zip
-from transforms.model import resolving, unpacking, writing
 from transforms.model.errors import ModelError
-from transforms.model.unpacking import unpack
+from transforms.model.sources import resolving, unpacking, writing
+from transforms.model.sources.unpacking import unpack
 
 pytestmark = pytest.mark.usefixtures("cache")
 
