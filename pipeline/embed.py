@@ -8,7 +8,7 @@ from typing import Any
 
 import soxr
 
-from pipeline import graph, summary
+from pipeline import console, graph, summary
 from pipeline.asked_for import check_model, check_within_reach, corpus_of
 from pipeline.check import resources
 from pipeline.engines import engine
@@ -114,7 +114,11 @@ def _published(folder: OutputFolder) -> dict[str, Any]:
 
 
 def _broke(error: BaseException) -> int:
-    print(f"error: {summary.explanation(error)}", file=sys.stderr)
+    why = summary.explanation(error)
+    print(f"error: {why}", file=sys.stderr)
+    last_words = console.last_words()
+    if last_words and (isinstance(error, EngineLostError) or summary.is_bug(why)):
+        print(f"what was printed last:\n{last_words}", file=sys.stderr)
     return summary.JOB_BROKE
 
 

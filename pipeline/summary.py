@@ -33,6 +33,7 @@ _EXPECTED = (
 _ERROR_LINE = re.compile(
     r"^(?:RuntimeError: )?(?:\w+\.)*(?P<type>\w*(?:Error|Exception)): (?P<text>.*)$"
 )
+_BUG = "this is a bug of the program or of the engine"
 _TRACEBACK = "Traceback (most recent call last)"
 _STEP = re.compile(r"(?P<text>.*?)(?: \[while running '(?P<step>[^']*)'\])?", re.DOTALL)
 
@@ -120,7 +121,12 @@ def explanation(error: BaseException) -> str:
             assert step is not None  # every part of it is optional
             where = f" (in the step {step['step']})" if step["step"] else ""
             return f"{step['text']}{where}"
-    return f"this is a bug of the program or of the engine:\n{text.rstrip()}"
+    return f"{_BUG}:\n{text.rstrip()}"
+
+
+def is_bug(explanation: str) -> bool:
+    """Tells whether what `explanation` returned is that of a bug."""
+    return explanation.startswith(_BUG)
 
 
 def _times(run: dict[str, Any]) -> list[str]:

@@ -1,11 +1,10 @@
 """What differs between engines: how a job is submitted, waited for, looked after and cancelled."""
 
 import contextlib
-import io
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import apache_beam as beam
 import grpc
@@ -23,6 +22,7 @@ from apache_beam.runners.dataflow.dataflow_runner import DataflowRuntimeExceptio
 from apache_beam.runners.runner import PipelineRunner, PipelineState, create_runner
 from google.api_core.exceptions import GoogleAPIError
 
+from pipeline import console
 from pipeline.engines import local
 from pipeline.engines.flags import is_dataflow, is_elsewhere, is_flink, is_local
 from pipeline.engines.flink import FlinkRunner
@@ -101,16 +101,15 @@ def run(
         runner = FlinkRunner()
     pipeline = beam.Pipeline(runner=runner, options=options)
     build(pipeline)
-    with contextlib.ExitStack() as stack:
-        if not verbose:
-            # Threads that fail print the traceback that the job's exception carries as well.
-            stack.enter_context(contextlib.redirect_stderr(_Nowhere()))
+    user = sys.stderr
+    # Threads that fail print the traceback that the job's exception carries as well.
+    with console.threads_kept_quiet(verbose):
         try:
             state: str | None
             if is_local(options):
                 state = local.run(pipeline)
             else:
-                state = _run_elsewhere(pipeline, options, wait)
+                state = _run_elsewhere(pipeline, options, wait, user)
         except local.WorkerLostError as error:
             raise EngineLostError(str(error)) from error
         except grpc.RpcError as error:
@@ -134,27 +133,30 @@ def end_at_once(status: int) -> NoReturn:
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             process.kill()
+    console.forget()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
 
 
-class _Nowhere(io.TextIOBase):
-    """Takes text and drops it. Unlike a file it is never closed: threads may outlive the job."""
+def _run_elsewhere(
+    pipeline: beam.Pipeline, options: PipelineOptions, wait: bool, user: TextIO
+) -> str | None:
+    """Submits a job; returns its state at the end, or None where it is not waited for.
 
-    def write(self, text: str) -> int:
-        return len(text)
-
-
-def _run_elsewhere(pipeline: beam.Pipeline, options: PipelineOptions, wait: bool) -> str | None:
-    """Submits a job; returns its state at the end, or None where it is not waited for."""
+    Args:
+      pipeline: The job.
+      options: Name the engine.
+      wait: For the end.
+      user: Takes what the user should read meanwhile.
+    """
     result = pipeline.run()
     template = options.view_as(GoogleCloudOptions).template_location
     if is_dataflow(options) and not getattr(result, "has_job", False):
         print(f"template  {template}" if template else "nothing was submitted", flush=True)
         return None
     where = _where(result, options)
-    print(f"submitted {where}", file=sys.__stderr__, flush=True)
+    print(f"submitted {where}", file=user, flush=True)
     if not wait:
         return None
     try:
@@ -162,13 +164,13 @@ def _run_elsewhere(pipeline: beam.Pipeline, options: PipelineOptions, wait: bool
     except (RuntimeError, DataflowRuntimeException) as error:
         raise JobError(_explained(str(error))) from error
     except KeyboardInterrupt:
-        print("cancelling the job", file=sys.__stderr__, flush=True)
+        print("cancelling the job", file=user, flush=True)
         try:
             result.cancel()
         except Exception as error:
             print(
                 f"it could not be cancelled: {error}; see to it that it ends: {where}",
-                file=sys.__stderr__,
+                file=user,
                 flush=True,
             )
         raise
