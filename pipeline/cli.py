@@ -94,7 +94,7 @@ def _run(
     """Runs the command that was asked for; the modules are imported here."""
     if wanted is not None:
         command = importlib.import_module(_MODULES[parsed.command])
-        return int(command.run(wanted, rest, own_flags, parsed.verbose))
+        return int(command.run(wanted, rest, own_flags, parsed.verbose, parsed.quiet))
     if rest:
         raise UsageError(f"{rest[0]} is unknown to {parsed.command}")
     if parsed.command == "export-model":
@@ -103,7 +103,7 @@ def _run(
         return export_model.run(parsed.output, parsed.checkpoint, parsed.untrained, parsed.seed)
     from pipeline import demo
 
-    return demo.run(parsed.output, parsed.model)
+    return demo.run(parsed.output, parsed.model, parsed.verbose, parsed.quiet)
 
 
 def _interrupt(_signal: int, _frame: object) -> None:
@@ -194,6 +194,10 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     demo.add_argument(
         "--model", default=settings.DEFAULT_MODEL, help="as for embed (default: %(default)s)"
     )
+    for command in (*jobs, demo):
+        command.add_argument(
+            "--quiet", action="store_true", help="do not show how far the job is while it runs"
+        )
     for command in (*jobs, export, demo):
         command.add_argument(
             "--verbose", action="store_true", help="show the log of Beam and TensorFlow as well"

@@ -137,7 +137,7 @@ def _times(run: dict[str, Any]) -> list[str]:
     bound = run["bounded_by"]
     busy = ": busy" if bound == run_times.MODEL else ":"
     return [
-        f"time      {', '.join(steps)}; threads at the same time count each",
+        f"time      {', '.join(steps)}",
         f"bound by  {bound}{busy} {run['steps'][bound]['share']:.0%} of {run['seconds']:.1f} s,"
         " the engine's start-up left out",
     ]

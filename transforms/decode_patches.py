@@ -49,11 +49,12 @@ class _DecodeFn(TimedFn):
         suffix = posixpath.splitext(reading.uri)[1].lower()
         for found in self.timed(read_spans(open_file, reading, self._cutting, suffix)):
             if isinstance(found, PatchRun):
+                live_counts.count(patches=len(found.patches))
                 yield found
             else:
                 if isinstance(found, Decoded):
                     clip_id = found.clip.id
-                    live_counts.count(done=1, samples=found.num_samples)
+                    live_counts.count(done=1)
                 else:
                     clip_id = found.id
                     live_counts.count(done=1, failures=1)

@@ -27,7 +27,7 @@ def count(**amounts: int) -> None:
 
     Args:
       amounts: By name: `found` clips, those `done`, `failures`, `readings` planned and
-        `readings_done`, `rows`, `samples` at 16 kHz, models that are `loading`, clips
+        `readings_done`, `patches` decoded, `rows` embedded, models that are `loading`, clips
         `assembled`, `shards` written.
     """
     with _lock:

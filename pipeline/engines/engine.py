@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any, NoReturn, TextIO
 
@@ -32,6 +33,7 @@ from transforms import storage
 
 # Of each request that asks whether somebody is there at all.
 _PROBE_SECONDS = 4
+_STATE_SECONDS = 1
 # How Prism, Flink and Dataflow say it.
 _WORKER_GONE = ("SDK worker disconnected", "SDK harness exited", "lost contact with the service")
 
@@ -76,6 +78,7 @@ def run(
     build: Callable[[beam.Pipeline], None],
     verbose: bool = False,
     wait: bool = True,
+    quiet: bool = False,
 ) -> bool:
     """Builds the graph, runs it on the engine of the options, and waits for its end.
 
@@ -84,6 +87,7 @@ def run(
       build: Adds the job to a pipeline.
       verbose: Let through what workers in this process print.
       wait: Else the job is left to the engine as soon as it is submitted.
+      quiet: Do not tell the states of a job that runs elsewhere.
 
     Returns:
       Whether the job has run to its end.
@@ -109,7 +113,7 @@ def run(
             if is_local(options):
                 state = local.run(pipeline)
             else:
-                state = _run_elsewhere(pipeline, options, wait, user)
+                state = _run_elsewhere(pipeline, options, wait, user, quiet)
         except local.WorkerLostError as error:
             raise EngineLostError(str(error)) from error
         except grpc.RpcError as error:
@@ -140,7 +144,7 @@ def end_at_once(status: int) -> NoReturn:
 
 
 def _run_elsewhere(
-    pipeline: beam.Pipeline, options: PipelineOptions, wait: bool, user: TextIO
+    pipeline: beam.Pipeline, options: PipelineOptions, wait: bool, user: TextIO, quiet: bool
 ) -> str | None:
     """Submits a job; returns its state at the end, or None where it is not waited for.
 
@@ -149,6 +153,7 @@ def _run_elsewhere(
       options: Name the engine.
       wait: For the end.
       user: Takes what the user should read meanwhile.
+      quiet: Do not tell the states.
     """
     result = pipeline.run()
     template = options.view_as(GoogleCloudOptions).template_location
@@ -159,6 +164,10 @@ def _run_elsewhere(
     print(f"submitted {where}", file=user, flush=True)
     if not wait:
         return None
+    ended = threading.Event()
+    if not quiet:
+        arguments = (result, is_dataflow(options), where, user, ended)
+        threading.Thread(target=_tell_states, args=arguments, name="states", daemon=True).start()
     try:
         return str(result.wait_until_finish())
     except (RuntimeError, DataflowRuntimeException) as error:
@@ -174,6 +183,24 @@ def _run_elsewhere(
                 flush=True,
             )
         raise
+    finally:
+        ended.set()
+
+
+def _tell_states(
+    result: Any, is_dataflow: bool, where: str, user: TextIO, ended: threading.Event
+) -> None:
+    """Prints each new state of a job, but the last one: what becomes of that is told elsewhere."""
+    told = None
+    while not ended.wait(_STATE_SECONDS):
+        try:
+            # What waits for the end keeps these up to date: no request of our own is made.
+            state = result.state if is_dataflow else result._state
+        except Exception:
+            continue  # who waits for the end says what is wrong
+        if state not in (told, PipelineState.UNKNOWN) and not PipelineState.is_terminal(state):
+            print(f"{str(state).lower()}  {where}", file=user, flush=True)
+        told = state
 
 
 def _explained(text: str) -> str:

@@ -59,7 +59,7 @@ def test_where_the_time_went_and_what_bounded_the_run_is_told() -> None:
     run = {"seconds": 100.0, "steps": steps, "bounded_by": "the model"}
     text = summary.summary(_info(run=run), "/out", 110.0)
     for part in (
-        "time      decoding 31.3 s, the model 93.0 s; threads at the same time count each\n",
+        "time      decoding 31.3 s, the model 93.0 s\n",
         "bound by  the model: busy 93% of 100.0 s, the engine's start-up left out\n",
     ):
         assert part in text
