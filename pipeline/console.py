@@ -29,7 +29,8 @@ _NOISE = re.compile(
     r"|cuda_diagnostics|cudart_stub|Unable to register cu|TF-TRT Warning"
     r"|CPU instructions|rebuild TensorFlow with|cpu_feature_guard"
     r"|Getting build dependencies|Creating isolated environment|Installing packages in isolated"
-    r"|Building sdist|Successfully built|^\s*- \S+$"
+    r"|Building sdist|Successfully built|^\s*- \S+$|no previously-included (files|directories)"
+    r"|^(running|writing|reading|adding|copying|creating|Creating|removing|hard linking|making) "
 )
 # What a user would want to know of a run that has come to its end all the same.
 _WARNINGS = re.compile(

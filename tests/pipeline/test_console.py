@@ -19,6 +19,11 @@ WARNING: All log messages before absl::InitializeLog() is called are written to 
 I0000 00:00:1795523377.358838   22786 port.cc:153] oneDNN custom operations are on.
 I0000 00:00:1795523377.359218   22786 cudart_stub.cc:31] Could not find cuda drivers on your machine
 E0000 00:00:1795523377.359218   22786 cuda_executor.cc:1228] INTERNAL: CUDA Runtime error: Failed call to cuInit
+* Getting build dependencies for sdist...
+  - setuptools>=65
+running sdist
+no previously-included directories found matching 'tests'
+Successfully built beam_audio_embeddings-0.1.0.tar.gz
 """  # noqa: E501
 
 
