@@ -37,6 +37,7 @@ from transforms.plan_clips import PlanClips
 from transforms.plan_spans import PlanSpans
 from transforms.publish_dataset import PublishDataset
 from transforms.read_manifests import ReadManifests
+from transforms.timed import TIMES, SumTimes
 from transforms.write_failures import WriteFailures
 from transforms.write_shards import WriteShards
 
@@ -102,10 +103,12 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     )
     clips = [listed.clips, read.clips]
     failures = [listed[list_clips.FAILURES], read[read_manifests.FAILURES]]
+    times = [listed[TIMES], read[TIMES]]
     if corpus.find_segments is not None:
         found = pipeline | "Segments" >> _paths(corpus.segments) | corpus.find_segments
         clips.append(found["clips"])
         failures.append(found[find_segments.FAILURES])
+        times.append(found[TIMES])
     planned = (
         clips | "Clips" >> beam.Flatten() | PlanClips(corpus.class_map, corpus.drop_unknown_labels)
     )
@@ -143,11 +146,13 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     # a second time.
     sums = assembled.records | "Sums" >> beam.Map(_sums)
     num_shards = (sums, failed) | ChooseNumShards(job.num_shards, _split_names(corpus.splits))
+    written = assembled.records | WriteShards(job.staging, pvalue.AsDict(num_shards))
+    times += [each[TIMES] for each in (spread, decoded, embedded, assembled, written)]
     _ = pipeline | PublishDataset(
         origin=job.origin,
         folder=job.folder,
         staging=job.staging,
-        written=assembled.records | WriteShards(job.staging, pvalue.AsDict(num_shards)),
+        written=written.shards,
         due=(
             sums
             | "SumsDue" >> beam.Map(_by_shard, num_shards=pvalue.AsDict(num_shards))
@@ -159,6 +164,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         manifests=read[read_manifests.FACTS],
         class_map=class_map,
         num_shards=num_shards,
+        times=times | "Times" >> beam.Flatten() | SumTimes(),
     )
 
 

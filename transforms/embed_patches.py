@@ -10,13 +10,16 @@ from apache_beam import pvalue
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.transforms.window import GlobalWindows
 
-from transforms import storage
+from transforms import live_counts, storage
 from transforms.corpus.rows import PatchRun, RowRun
+from transforms.dataset import run_times
+from transforms.dataset.run_times import StepTime
 from transforms.model import loading
 from transforms.model.batching import Packer, PatchBatch
 from transforms.model.loading import EmbeddingModel, ModelFacts, ModelInputError
 from transforms.model.postprocessing import EMBEDDING_SIZE, Pca
 from transforms.model.sources.copying import RemoteFiles, StoredFile
+from transforms.timed import TIMES, TimedFn
 
 REFUSALS = "refusals"
 MODELS = "models"
@@ -27,8 +30,8 @@ class EmbedPatches(beam.PTransform):
     """Packs patches of many clips into full batches, embeds them, and hands back rows by clip.
 
     Input: `PatchRun`s. Outputs: `rows` (`(clip id, RowRun)`), `refusals` (`(clip id, message)`:
-    clips that the model has no finite row for) and `models` (`ModelFacts`, one a batch: what was
-    really loaded).
+    clips that the model has no finite row for), `models` (`ModelFacts`, one a batch: what was
+    really loaded) and `times`.
 
     Attributes:
       model: Hub URL, SavedModel folder, or archive; the last two may be on a storage.
@@ -43,16 +46,25 @@ class EmbedPatches(beam.PTransform):
             patches
             | beam.ParDo(_PackFn())
             | RunInference(HubModelHandler(self.model, EMBEDDING_SIZE if self.pca else None))
-            | beam.ParDo(_UnpackFn(self.pca)).with_outputs(REFUSALS, MODELS, main="rows")
+            | beam.ParDo(_UnpackFn(self.pca)).with_outputs(REFUSALS, MODELS, TIMES, main="rows")
         )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _EmbeddedBatch:
-    """What became of a batch: rows or a refusal for each of its spans, and the model's facts."""
+    """What became of a batch: rows or a refusal for each of its spans, and the model's facts.
+
+    Attributes:
+      spans: `(clip id, rows or why there are none)`.
+      facts: Of the model.
+      seconds: Of the model's calls since the last batch of any thread.
+      loaded: The time of loading it; with the first batch only.
+    """
 
     spans: list[tuple[str, RowRun | str]]
     facts: ModelFacts
+    seconds: float
+    loaded: StepTime | None
 
 
 class HubModelHandler(ModelHandler[PatchBatch, _EmbeddedBatch, EmbeddingModel]):
@@ -68,7 +80,11 @@ class HubModelHandler(ModelHandler[PatchBatch, _EmbeddedBatch, EmbeddingModel]):
 
     def load_model(self) -> EmbeddingModel:
         """Brings the model here, loads it and checks its contract; raises `ModelError`."""
-        return loading.load(self._model_name, self._wanted_size, remote_files())
+        live_counts.count(loading=1)
+        try:
+            return loading.load(self._model_name, self._wanted_size, remote_files())
+        finally:
+            live_counts.count(loading=-1)
 
     def run_inference(
         self,
@@ -116,7 +132,13 @@ def _embed(model: EmbeddingModel, batch: PatchBatch) -> _EmbeddedBatch:
         except ModelInputError as error:
             result = f"the model refuses the audio: {error}"
         spans.append((clip_id, result))
-    return _EmbeddedBatch(spans, model.facts)
+    live_counts.count(
+        rows=len(batch.patches),
+        failures=sum(isinstance(result, str) for _, result in spans),
+    )
+    loading_seconds, seconds = model.take_seconds()
+    loaded = run_times.just_ended(loading_seconds) if loading_seconds else None
+    return _EmbeddedBatch(spans, model.facts, seconds, loaded)
 
 
 class _PackFn(beam.DoFn):
@@ -131,12 +153,17 @@ class _PackFn(beam.DoFn):
             yield GlobalWindows.windowed_value(batch)
 
 
-class _UnpackFn(beam.DoFn):
+class _UnpackFn(TimedFn):
+    step = run_times.MODEL
+
     def __init__(self, pca: Pca | None) -> None:
         self._pca = pca
 
     def process(self, embedded: _EmbeddedBatch) -> Iterator[Any]:
         yield pvalue.TaggedOutput(MODELS, embedded.facts)
+        self.stopwatch.add(embedded.seconds)
+        if embedded.loaded:
+            yield pvalue.TaggedOutput(TIMES, (run_times.LOADING, embedded.loaded))
         for clip_id, result in embedded.spans:
             if isinstance(result, str):
                 yield pvalue.TaggedOutput(REFUSALS, (clip_id, result))

@@ -11,9 +11,10 @@ from apache_beam import pvalue
 from transforms import storage
 from transforms.corpus.labels import CLASS_MAP_NAME, ClassMap
 from transforms.corpus.splits import UNSPLIT
-from transforms.dataset import failure_table, files, provenance, schema, shards
+from transforms.dataset import failure_table, files, provenance, run_times, schema, shards
 from transforms.dataset.failure_table import FailureFile
 from transforms.dataset.provenance import Origin, Part
+from transforms.dataset.run_times import StepTime
 from transforms.dataset.shards import RecordSums, Shard
 from transforms.model.loading import ModelFacts
 
@@ -38,6 +39,7 @@ class PublishDataset(beam.PTransform):
       manifests: How manifests were read.
       class_map: One `ClassMap`.
       num_shards: `(split, number)`, each split once.
+      times: `(step, StepTime)`, each step once.
     """
 
     origin: Origin
@@ -51,6 +53,7 @@ class PublishDataset(beam.PTransform):
     manifests: pvalue.PCollection
     class_map: pvalue.PCollection
     num_shards: pvalue.PCollection
+    times: pvalue.PCollection
 
     def expand(self, pipeline: beam.Pipeline) -> pvalue.PCollection[str]:
         return (
@@ -66,6 +69,7 @@ class PublishDataset(beam.PTransform):
                 manifests=pvalue.AsList(self.manifests),
                 class_map=pvalue.AsSingleton(self.class_map),
                 num_shards=pvalue.AsDict(self.num_shards),
+                times=pvalue.AsDict(self.times),
             )
         )
 
@@ -87,6 +91,7 @@ class _PublishFn(beam.DoFn):
         manifests: Sequence[Any],
         class_map: ClassMap,
         num_shards: Mapping[str, int],
+        times: Mapping[str, StepTime],
     ) -> Iterator[str]:
         num_failures = dict.fromkeys(num_shards, 0)
         for each in failures:
@@ -115,7 +120,7 @@ class _PublishFn(beam.DoFn):
             names += self._write_beside(folder, part, failures, class_map)
             new += [f"{folder}/{name}".lstrip("/") for name in names]
         storage.delete_names(self._folder.rstrip("/"), [file for file in old if file not in new])
-        info = self._describe(infos, tallies)
+        info = self._describe(infos, tallies, times)
         storage.delete_folder(self._staging)
         yield info.decode()
 
@@ -157,7 +162,10 @@ class _PublishFn(beam.DoFn):
         return [table, *texts]
 
     def _describe(
-        self, infos: dict[str, dict[str, Any]], tallies: Mapping[tuple[str, str], int]
+        self,
+        infos: dict[str, dict[str, Any]],
+        tallies: Mapping[tuple[str, str], int],
+        times: Mapping[str, StepTime],
     ) -> bytes:
         """Writes every `dataset.json`, that of the whole last, and returns it."""
         if set(infos) == {""}:
@@ -167,7 +175,8 @@ class _PublishFn(beam.DoFn):
                 path = self._path(folder, files.FILE_NAME)
                 storage.write_at_once(path, [provenance.text(info)])
             whole = provenance.collection_info(infos, tallies)
-        data = provenance.text(whole)
+        # The last key, and the only one in which equal runs differ.
+        data = provenance.text(whole | {"run": run_times.run_info(times)})
         storage.write_at_once(self._path(files.FILE_NAME), [data])
         return data
 

@@ -7,6 +7,7 @@ samples that one row of the embedding depends on; consecutive rows of the model 
 
 import dataclasses
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -55,6 +56,8 @@ class EmbeddingModel:
         # TensorFlow spreads one call over all cores. A second call at the same time was slower
         # in sum (0.89 on two cores) and doubles the memory, so calls wait for each other.
         self._lock = threading.Lock()
+        self._loading_seconds = 0.0
+        self._calls_seconds = 0.0
 
     def embed(self, patches: np.ndarray) -> np.ndarray:
         """Returns the rows of patches that need not belong together.
@@ -78,10 +81,27 @@ class EmbeddingModel:
         import tensorflow as tf
 
         with self._lock:
+            started = time.perf_counter()
             try:
                 return np.asarray(self._batched_call(batch))
             except tf.errors.InvalidArgumentError as error:
                 raise ModelInputError(_first_line(error)) from error
+            finally:
+                self._calls_seconds += time.perf_counter() - started
+
+    def was_loaded_in(self, seconds: float) -> None:
+        """Notes what loading took, the calls of the checks included."""
+        self._loading_seconds, self._calls_seconds = seconds, 0.0
+
+    def take_seconds(self) -> tuple[float, float]:
+        """Returns what loading and the calls took since this was last asked.
+
+        Calls wait for each other; the waiting is not in it.
+        """
+        with self._lock:
+            seconds = self._loading_seconds, self._calls_seconds
+            self._loading_seconds = self._calls_seconds = 0.0
+        return seconds
 
 
 def _filled_up(patches: np.ndarray) -> np.ndarray:
@@ -111,6 +131,7 @@ def load(
       ModelError: It cannot be brought here or loaded, or it is not an audio-embedding model
         whose rows are the patches' rows. The message says what it returned instead.
     """
+    started = time.perf_counter()
     folder = resolving.resolve(model, remote)
 
     import tensorflow as tf
@@ -141,6 +162,7 @@ def load(
     )
     checked = EmbeddingModel(batched_call, facts)
     _check_batches(model, loaded, checked)
+    checked.was_loaded_in(time.perf_counter() - started)
     return checked
 
 
