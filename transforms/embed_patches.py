@@ -17,9 +17,11 @@ from transforms.model.batching import Packer, PatchBatch
 from transforms.model.copying import RemoteFiles, StoredFile
 from transforms.model.loading import EmbeddingModel, ModelFacts, ModelInputError
 from transforms.model.postprocessing import EMBEDDING_SIZE, Pca
+from transforms.model.precision import FLOAT32, Deviation
 
 REFUSALS = "refusals"
 MODELS = "models"
+DEVIATIONS = "deviations"
 
 
 @dataclasses.dataclass
@@ -27,23 +29,28 @@ class EmbedPatches(beam.PTransform):
     """Packs patches of many clips into full batches, embeds them, and hands back rows by clip.
 
     Input: `PatchRun`s. Outputs: `rows` (`(clip id, RowRun)`), `refusals` (`(clip id, message)`:
-    clips that the model has no finite row for) and `models` (`ModelFacts`, one a batch: what was
-    really loaded).
+    clips that the model has no finite row for), `models` (`ModelFacts`, one a batch: what was
+    really loaded) and `deviations` (`Deviation`, of the first batches of each process in bfloat16).
 
     Attributes:
       model: Hub URL, SavedModel folder, or archive; the last two may be on a storage.
       pca: Makes 8-bit rows; None keeps floats.
+      precision: What the model's convolutions compute in.
     """
 
     model: str
     pca: Pca | None = None
+    precision: str = FLOAT32
 
     def expand(self, patches: pvalue.PCollection[PatchRun]) -> pvalue.DoOutputsTuple:
+        wanted_size = EMBEDDING_SIZE if self.pca else None
         return (
             patches
             | beam.ParDo(_PackFn())
-            | RunInference(HubModelHandler(self.model, EMBEDDING_SIZE if self.pca else None))
-            | beam.ParDo(_UnpackFn(self.pca)).with_outputs(REFUSALS, MODELS, main="rows")
+            | RunInference(HubModelHandler(self.model, wanted_size, self.precision))
+            | beam.ParDo(_UnpackFn(self.pca)).with_outputs(
+                REFUSALS, MODELS, DEVIATIONS, main="rows"
+            )
         )
 
 
@@ -53,6 +60,7 @@ class _EmbeddedBatch:
 
     spans: list[tuple[str, RowRun | str]]
     facts: ModelFacts
+    deviation: Deviation | None
 
 
 class HubModelHandler(ModelHandler[PatchBatch, _EmbeddedBatch, EmbeddingModel]):
@@ -61,14 +69,17 @@ class HubModelHandler(ModelHandler[PatchBatch, _EmbeddedBatch, EmbeddingModel]):
     One model a process, shared by its threads: RunInference's own handle.
     """
 
-    def __init__(self, model: str, wanted_size: int | None = None) -> None:
+    def __init__(
+        self, model: str, wanted_size: int | None = None, precision: str = FLOAT32
+    ) -> None:
         super().__init__()
         self._model_name = model
         self._wanted_size = wanted_size
+        self._precision = precision
 
     def load_model(self) -> EmbeddingModel:
         """Brings the model here, loads it and checks its contract; raises `ModelError`."""
-        return loading.load(self._model_name, self._wanted_size, remote_files())
+        return loading.load(self._model_name, self._wanted_size, remote_files(), self._precision)
 
     def run_inference(
         self,
@@ -116,7 +127,8 @@ def _embed(model: EmbeddingModel, batch: PatchBatch) -> _EmbeddedBatch:
         except ModelInputError as error:
             result = f"the model refuses the audio: {error}"
         spans.append((clip_id, result))
-    return _EmbeddedBatch(spans, model.facts)
+    deviation = None if rows is None else model.deviation(batch.patches, rows)
+    return _EmbeddedBatch(spans, model.facts, deviation)
 
 
 class _PackFn(beam.DoFn):
@@ -137,6 +149,8 @@ class _UnpackFn(beam.DoFn):
 
     def process(self, embedded: _EmbeddedBatch) -> Iterator[Any]:
         yield pvalue.TaggedOutput(MODELS, embedded.facts)
+        if embedded.deviation is not None:
+            yield pvalue.TaggedOutput(DEVIATIONS, embedded.deviation)
         for clip_id, result in embedded.spans:
             if isinstance(result, str):
                 yield pvalue.TaggedOutput(REFUSALS, (clip_id, result))
