@@ -151,6 +151,7 @@ def _job(
         profile=layout,
         corpus=_asked_for(settings),
         model=printable(settings.model),
+        precision=settings.precision,
         patch_samples=PATCH_SAMPLES,
         short_clips=settings.short_clips,
         channel="mean" if settings.channel is None else f"number {settings.channel}",
@@ -173,6 +174,7 @@ def _job(
             channel=settings.channel,
         ),
         pca=pca,
+        precision=settings.precision,
         num_shards=settings.num_shards,
         origin=origin,
     )

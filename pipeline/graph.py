@@ -33,6 +33,7 @@ from transforms.embed_patches import EmbedPatches
 from transforms.find_segments import FindSegments
 from transforms.list_clips import ListClips
 from transforms.model.postprocessing import Pca
+from transforms.model.precision import sum_deviations
 from transforms.plan_clips import PlanClips
 from transforms.plan_spans import PlanSpans
 from transforms.publish_dataset import PublishDataset
@@ -79,6 +80,7 @@ class Job:
       profile: Layout of the records.
       cutting: How clips become patches.
       pca: For 8-bit profiles.
+      precision: What the model's convolutions compute in.
       num_shards: Of each split; None chooses it from the amount of data.
       origin: For `dataset.json`.
     """
@@ -90,6 +92,7 @@ class Job:
     profile: Profile
     cutting: Cutting
     pca: Pca | None
+    precision: str
     num_shards: int | None
     origin: Origin
 
@@ -115,7 +118,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     failures.append(planned[plan_clips.FAILURES])
     spread = planned.clips | PlanSpans(job.cutting, corpus.splits)
     decoded = spread["readings"] | DecodePatches(job.cutting)
-    embedded = decoded.patches | EmbedPatches(job.model, job.pca)
+    embedded = decoded.patches | EmbedPatches(job.model, job.pca, job.precision)
     class_map = planned.clips | CollectLabels(corpus.class_map)
     assembled = {
         "verdicts": decoded[decode_patches.VERDICTS],
@@ -161,6 +164,10 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         failures=failed | WriteFailures(job.staging),
         tallies=tallies | "SumTallies" >> beam.CombinePerKey(sum),
         models=embedded[embed_patches.MODELS] | "Models" >> beam.Distinct(),
+        deviations=(
+            embedded[embed_patches.DEVIATIONS]
+            | "Deviations" >> beam.CombineGlobally(sum_deviations).without_defaults()
+        ),
         manifests=read[read_manifests.FACTS],
         class_map=class_map,
         num_shards=num_shards,

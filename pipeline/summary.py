@@ -90,6 +90,8 @@ def summary(info: dict[str, Any], folder: str, seconds: float) -> str:
             f"NOTE: the model {printable(model['uri'])} is UNTRAINED (random weights, seed"
             f" {model['untrained_seed']}): these rows mean nothing"
         )
+    if error := model.get("bfloat16_error"):
+        lines.append(f"NOTE: rows were computed in bfloat16: {_error_of_bfloat16(error)}")
     if model["in_batches"] is False:
         lines.append("NOTE: TensorFlow cannot batch this model's operations: patches go one by one")
     return "\n".join(lines)
@@ -141,6 +143,15 @@ def _times(run: dict[str, Any]) -> list[str]:
         f"bound by  {bound}{busy} {run['steps'][bound]['share']:.0%} of {run['seconds']:.1f} s,"
         " the engine's start-up left out",
     ]
+
+
+def _error_of_bfloat16(error: dict[str, Any]) -> str:
+    if error["mean"] is None:
+        return "how far they are from float32 could not be measured on so few rows"
+    return (
+        f"their values are off float32 by {error['mean']:.2%} of the spread between rows in the"
+        f" mean, {error['largest']:.1%} at most ({error['rows_compared']} rows compared)"
+    )
 
 
 def _also(count: int, what: str) -> str:

@@ -18,11 +18,13 @@ from transforms.model import loading
 from transforms.model.batching import Packer, PatchBatch
 from transforms.model.loading import EmbeddingModel, ModelFacts, ModelInputError
 from transforms.model.postprocessing import EMBEDDING_SIZE, Pca
+from transforms.model.precision import FLOAT32, Deviation
 from transforms.model.sources.copying import RemoteFiles, StoredFile
 from transforms.timed import TIMES, TimedFn
 
 REFUSALS = "refusals"
 MODELS = "models"
+DEVIATIONS = "deviations"
 
 
 @dataclasses.dataclass
@@ -31,22 +33,28 @@ class EmbedPatches(beam.PTransform):
 
     Input: `PatchRun`s. Outputs: `rows` (`(clip id, RowRun)`), `refusals` (`(clip id, message)`:
     clips that the model has no finite row for), `models` (`ModelFacts`, one a batch: what was
-    really loaded) and `times`.
+    really loaded), `deviations` (`Deviation`, of the first batches of each process in bfloat16) and
+    `times`.
 
     Attributes:
       model: Hub URL, SavedModel folder, or archive; the last two may be on a storage.
       pca: Makes 8-bit rows; None keeps floats.
+      precision: What the model's convolutions compute in.
     """
 
     model: str
     pca: Pca | None = None
+    precision: str = FLOAT32
 
     def expand(self, patches: pvalue.PCollection[PatchRun]) -> pvalue.DoOutputsTuple:
+        wanted_size = EMBEDDING_SIZE if self.pca else None
         return (
             patches
             | beam.ParDo(_PackFn())
-            | RunInference(HubModelHandler(self.model, EMBEDDING_SIZE if self.pca else None))
-            | beam.ParDo(_UnpackFn(self.pca)).with_outputs(REFUSALS, MODELS, TIMES, main="rows")
+            | RunInference(HubModelHandler(self.model, wanted_size, self.precision))
+            | beam.ParDo(_UnpackFn(self.pca)).with_outputs(
+                REFUSALS, MODELS, DEVIATIONS, TIMES, main="rows"
+            )
         )
 
 
@@ -65,6 +73,7 @@ class _EmbeddedBatch:
     facts: ModelFacts
     seconds: float
     loaded: StepTime | None
+    deviation: Deviation | None
 
 
 class HubModelHandler(ModelHandler[PatchBatch, _EmbeddedBatch, EmbeddingModel]):
@@ -73,16 +82,21 @@ class HubModelHandler(ModelHandler[PatchBatch, _EmbeddedBatch, EmbeddingModel]):
     One model a process, shared by its threads: RunInference's own handle.
     """
 
-    def __init__(self, model: str, wanted_size: int | None = None) -> None:
+    def __init__(
+        self, model: str, wanted_size: int | None = None, precision: str = FLOAT32
+    ) -> None:
         super().__init__()
         self._model_name = model
         self._wanted_size = wanted_size
+        self._precision = precision
 
     def load_model(self) -> EmbeddingModel:
         """Brings the model here, loads it and checks its contract; raises `ModelError`."""
         live_counts.count(loading=1)
         try:
-            return loading.load(self._model_name, self._wanted_size, remote_files())
+            return loading.load(
+                self._model_name, self._wanted_size, remote_files(), self._precision
+            )
         finally:
             live_counts.count(loading=-1)
 
@@ -136,9 +150,10 @@ def _embed(model: EmbeddingModel, batch: PatchBatch) -> _EmbeddedBatch:
         rows=len(batch.patches),
         failures=sum(isinstance(result, str) for _, result in spans),
     )
+    deviation = None if rows is None else model.deviation(batch.patches, rows)
     loading_seconds, seconds = model.take_seconds()
     loaded = run_times.just_ended(loading_seconds) if loading_seconds else None
-    return _EmbeddedBatch(spans, model.facts, seconds, loaded)
+    return _EmbeddedBatch(spans, model.facts, seconds, loaded, deviation)
 
 
 class _PackFn(beam.DoFn):
@@ -164,6 +179,8 @@ class _UnpackFn(TimedFn):
         self.stopwatch.add(embedded.seconds)
         if embedded.loaded:
             yield pvalue.TaggedOutput(TIMES, (run_times.LOADING, embedded.loaded))
+        if embedded.deviation is not None:
+            yield pvalue.TaggedOutput(DEVIATIONS, embedded.deviation)
         for clip_id, result in embedded.spans:
             if isinstance(result, str):
                 yield pvalue.TaggedOutput(REFUSALS, (clip_id, result))

@@ -17,6 +17,7 @@ from transforms.dataset.provenance import Origin, Part
 from transforms.dataset.run_times import StepTime
 from transforms.dataset.shards import RecordSums, Shard
 from transforms.model.loading import ModelFacts
+from transforms.model.precision import Deviation
 
 
 @dataclasses.dataclass
@@ -36,6 +37,7 @@ class PublishDataset(beam.PTransform):
       failures: `FailureFile`s.
       tallies: `((split, name), count)`, each once.
       models: `ModelFacts`, distinct.
+      deviations: The `Deviation` of all rows that were compared with float32: one or none.
       manifests: How manifests were read.
       class_map: One `ClassMap`.
       num_shards: `(split, number)`, each split once.
@@ -50,6 +52,7 @@ class PublishDataset(beam.PTransform):
     failures: pvalue.PCollection
     tallies: pvalue.PCollection
     models: pvalue.PCollection
+    deviations: pvalue.PCollection
     manifests: pvalue.PCollection
     class_map: pvalue.PCollection
     num_shards: pvalue.PCollection
@@ -66,6 +69,7 @@ class PublishDataset(beam.PTransform):
                 failures=pvalue.AsList(self.failures),
                 tallies=pvalue.AsDict(self.tallies),
                 models=pvalue.AsList(self.models),
+                deviations=pvalue.AsList(self.deviations),
                 manifests=pvalue.AsList(self.manifests),
                 class_map=pvalue.AsSingleton(self.class_map),
                 num_shards=pvalue.AsDict(self.num_shards),
@@ -88,6 +92,7 @@ class _PublishFn(beam.DoFn):
         failures: Sequence[FailureFile],
         tallies: Mapping[tuple[str, str], int],
         models: Sequence[ModelFacts],
+        deviations: Sequence[Deviation],
         manifests: Sequence[Any],
         class_map: ClassMap,
         num_shards: Mapping[str, int],
@@ -98,10 +103,11 @@ class _PublishFn(beam.DoFn):
             num_failures[each.split] = num_failures.get(each.split, 0) + each.num_failures
         provenance.check_sums(tallies, num_failures, due, written, num_shards)
         class_map_name = CLASS_MAP_NAME if class_map.classes else None
+        deviation = deviations[0] if deviations else None
         parts = self._parts(written, num_failures, num_shards)
         infos = {
             folder: provenance.dataset_info(
-                self._origin, models, tallies, part, manifests, class_map_name
+                self._origin, models, tallies, part, manifests, class_map_name, deviation
             )
             for folder, part in parts.items()
         }

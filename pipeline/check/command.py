@@ -105,6 +105,7 @@ class _Launcher:
             reports=self._folder.path,
             model=self._settings.model,
             pca=self._pca,
+            precision=self._settings.precision,
             clips=self._clips,
             channel=self._settings.channel,
             probes_output=self._may_write,

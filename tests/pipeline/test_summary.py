@@ -133,6 +133,16 @@ def test_an_untrained_model_is_named_as_such() -> None:
     assert "patches go one by one" in text
 
 
+def test_rows_in_bfloat16_are_named_as_such_with_their_error() -> None:
+    error = {"mean": 0.0123, "largest": 0.0987, "rows_compared": 512}
+    model = {"uri": "/m", "trained": True, "in_batches": True, "bfloat16_error": error}
+    text = summary.summary(_info(model=model), "/out", 1.0)
+    assert "bfloat16: their values are off float32 by 1.23% of the spread between rows" in text
+    assert "9.9% at most (512 rows compared)" in text
+    error["mean"] = error["largest"] = None  # type: ignore[assignment]
+    assert "could not be measured" in summary.summary(_info(model=model), "/out", 1.0)
+
+
 @pytest.mark.parametrize(("ratio", "status"), [(0.0, 3), (0.19, 3), (0.2, 0), (1.0, 0)])
 def test_the_status_says_whether_too_many_clips_failed(ratio: float, status: int) -> None:
     assert summary.exit_status(_info(), ratio) == status
