@@ -1,20 +1,18 @@
 """What is measured, in rounds: each case once in each, so that all see the same machine."""
 
-import contextlib
 import dataclasses
-import json
+import math
 import os
-import shutil
-import sys
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks import corpora
+from benchmarks import commands, corpora
+from benchmarks.commands import Commands, say, untrained_model
 from benchmarks.corpora import FLAC_2H, FLAC_10S, MP3_10S, OPUS_10S, WAV_1S, WAV_10S, Corpus
-from benchmarks.measuring import CaseError, Run, Server, run
+from benchmarks.measuring import Run, Server
+from benchmarks.plans import Plan
 from benchmarks.report import Figure, Target
 from transforms.model import vggish
 
@@ -40,58 +38,23 @@ _PLAIN_TARGETS = {WAV_1S: 2.0}
 _SHARE_OF_BATCHING = 0.95
 _GROWTH_TARGET = 1_000.0
 _LINEAR_TARGET = 1.15
+# Smaller differences are not told from the start-up, which varies by tenths of a second.
+_MIN_SLOPE_SECONDS = 1.0
+_MIN_GROWTH_SECONDS = 0.3
 _MB = 1e6
 _BILLION = 1e9
 # Positions that each layer of VGGish is computed at for a patch, by the start of its name.
 _POSITIONS = {"conv1": 96 * 64, "conv2": 48 * 32, "conv3": 24 * 16, "conv4": 12 * 8, "fc": 1}
+_WORKER_EACH = "a worker for each core"
+# How the plain Beam job is started: by name, with which flags.
+_PLAIN_WAYS = {
+    "as it comes": (),
+    _WORKER_EACH: (
+        "--direct_running_mode=multi_threading",
+        f"--direct_num_workers={os.cpu_count() or 1}",
+    ),
+}
 _ONE_CORE_EACH = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """How much is measured.
-
-    Attributes:
-      rounds: Values of each figure.
-      seconds: That the model takes for the corpus of a command.
-      call_seconds: Of a measurement in a process that stays.
-      limits: Corpora of this program, beside the bare model and the card's way.
-      plain: Those of the plain Beam job.
-      torch: Those of torchvggish.
-      engines: Measure other workers too.
-      growth: Sizes of the corpora of the model that takes no time, growing.
-    """
-
-    rounds: int
-    seconds: float
-    call_seconds: float
-    limits: tuple[Corpus, ...]
-    plain: tuple[Corpus, ...]
-    torch: tuple[Corpus, ...]
-    engines: bool
-    growth: tuple[int, ...]
-
-
-FULL = Plan(
-    rounds=3,
-    seconds=30,
-    call_seconds=5,
-    limits=(WAV_10S, FLAC_10S, MP3_10S, OPUS_10S, WAV_1S, FLAC_2H),
-    plain=(WAV_10S, WAV_1S),
-    torch=(WAV_10S, FLAC_10S, WAV_1S),
-    engines=True,
-    growth=(100, 1_000, 10_000),
-)
-QUICK = Plan(
-    rounds=2,
-    seconds=4,
-    call_seconds=1.5,
-    limits=(WAV_10S, WAV_1S),
-    plain=(WAV_1S,),
-    torch=(WAV_10S, WAV_1S),
-    engines=False,
-    growth=(100, 1_000),
-)
 
 
 class Benchmark:
@@ -100,7 +63,7 @@ class Benchmark:
     def __init__(
         self, plan: Plan, work: Path, model: str | None, tensorflow: Server, torch: Server | None
     ) -> None:
-        """Makes what is missing: the instant model, a PCA, and how large corpora are.
+        """Makes the instant model if it is missing, and finds out how large corpora are to be.
 
         Args:
           plan: How much.
@@ -112,16 +75,16 @@ class Benchmark:
         self._plan = plan
         self._work = work
         self._is_vggish = model is None
-        self._model = model or str(untrained_model(work))
+        self._commands = Commands(work, model or str(untrained_model(work)))
         self._tensorflow = tensorflow
         self._torch = torch
         self._figures: dict[tuple[str, str], Figure] = {}
+        self.num_without_slope = 0
         instant = work / "instant-model"
         if not (instant / "saved_model.pb").exists():
             tensorflow.call("export_instant_model", folder=str(instant))
         self._instant = str(instant)
-        self._pca = _pca(work)
-        self._batch, self._rate = tensorflow.call("best_batch", seconds=plan.call_seconds / 2)
+        self._batch, self._rate = tensorflow.call("best_batch", seconds=plan.call_seconds / 3)
         self.settings = {
             **{name: getattr(plan, name) for name in ("rounds", "seconds", "call_seconds")},
             "model": model or "VGGish, untrained",
@@ -133,17 +96,20 @@ class Benchmark:
         """All that has been measured so far, by section, with targets as batching allows."""
         sections = (LIMIT, OTHERS, ENGINES, GROWTH, COMMAND, RATES)
         found = [self._within_reach(figure) for figure in self._figures.values()]
-        return sorted(found, key=lambda figure: sections.index(figure.section))
+        return sorted(
+            found,
+            key=lambda each: (sections.index(each.section), each.section == RATES and each.title),
+        )
 
     def round(self) -> None:
         """Measures everything once, except for the growth."""
-        self._commands()
+        self._answers()
         one_row = self._of_waveforms(WAV_1S)
         ten_rows = self._of_waveforms(WAV_10S)
         self._sgemm()
-        one_clip, _ = self._embed("one clip", corpora.make(self._work, WAV_10S, 1))
+        one_clip, _ = self._commands.embed("one clip", corpora.make(self._work, WAV_10S, 1))
         self._add(COMMAND, "start to end with one clip", "s", one_clip.seconds, Target(10, True))
-        plain = self._plain_start() if self._plan.plain else None
+        plain = self._plain_starts()
         before = self._bare()
         marginal_rates = {}
         for corpus in self._plan.limits:
@@ -157,7 +123,7 @@ class Benchmark:
                     title = f"bare model: batches by single calls, {corpus.seconds} s"
                     self._add(RATES, title, "", limit / singly)
             self._card(corpus, marginal)
-            if corpus in self._plan.plain and plain:
+            if corpus in self._plan.plain:
                 self._plain(corpus, marginal, plain)
             if corpus in self._plan.torch and self._torch:
                 self._torchvggish(corpus, marginal)
@@ -168,51 +134,31 @@ class Benchmark:
     def growth(self) -> None:
         """Measures corpora of growing size once, with the model that takes no time."""
         first: tuple[int, Run] | None = None
-        cost_before = None
+        rate_before = None
+        instant = Commands(self._work, self._instant)
         for size in self._plan.growth:
             folder = corpora.make(self._work, WAV_1S, size)
-            grown, _ = self._embed(f"{size:,} clips", folder, self._instant)
+            grown, _ = instant.embed(f"{size:,} clips", folder)
             self._add(GROWTH, f"{size:,} clips: peak memory", "MB", grown.peak_bytes / _MB)
             if first:
-                cost = (grown.seconds - first[1].seconds) / (size - first[0])
+                rate = _slope(size - first[0], grown, first[1], _MIN_GROWTH_SECONDS)
                 title = f"{size:,} clips: clips a second beyond the first {first[0]}"
-                self._add(GROWTH, title, "clips/s", 1 / cost, Target(_GROWTH_TARGET))
-                if cost_before:
+                self._add(GROWTH, title, "clips/s", rate, Target(_GROWTH_TARGET))
+                if rate_before:
                     title = f"{size:,} clips: cost of a clip, by that at the size before"
-                    self._add(GROWTH, title, "", cost / cost_before, Target(_LINEAR_TARGET, True))
-                cost_before = cost
+                    self._add(GROWTH, title, "", rate_before / rate, Target(_LINEAR_TARGET, True))
+                rate_before = rate
             first = first or (size, grown)
 
-    def _commands(self) -> None:
-        program = [sys.executable, "-m", "pipeline"]
+    def _answers(self) -> None:
         at_most = Target(1, True)
-        shown = run([*program, "--help"])
-        self._add(COMMAND, "--help", "s", shown.seconds, at_most)
-        refused = run([*program, "embed", "--input", "a", "--outptu", "b"], status=2)
-        self._add(COMMAND, "refusal of a misspelt flag", "s", refused.seconds, at_most)
-
-    def _embed(
-        self,
-        what: str,
-        folder: Path,
-        model: str | None = None,
-        flags: tuple[str, ...] = (),
-        environment: Mapping[str, str] | None = None,
-    ) -> tuple[Run, int]:
-        """Runs the command; returns what it took and the rows that it made."""
-        _say(f"this program: {what}")
-        with self._output() as output:
-            command = [sys.executable, "-m", "pipeline", "embed", "--model", model or self._model]
-            paths: list[str | Path] = ["--input", folder, "--output", output, "--pca", self._pca]
-            ran = run([*command, *paths, *flags], environment=environment)
-            counts = json.loads((output / "dataset.json").read_text())["counts"]
-        if counts["failures"]:
-            raise CaseError(f"{counts['failures']} clips of {folder} failed")
-        return ran, counts["rows"]
+        self._add(COMMAND, "--help", "s", commands.ask_for_help().seconds, at_most)
+        title = "refusal of a misspelt flag"
+        self._add(COMMAND, title, "s", commands.misspell().seconds, at_most)
 
     def _this_program(self, corpus: Corpus, one_clip: Run) -> float:
         folder = self._corpus(corpus, self._rate)
-        ran, rows = self._embed(corpus.title, folder)
+        ran, rows = self._commands.embed(corpus.title, folder)
         marginal = _marginal(rows, ran, one_clip)
         self._add(RATES, f"this program, marginal: {corpus.title}", "rows/s", marginal)
         title = f"this program, whole command of {rows:,} rows: {corpus.title}"
@@ -225,38 +171,39 @@ class Benchmark:
     def _card(self, corpus: Corpus, marginal: float) -> None:
         if corpus is FLAC_2H:
             return  # one call with 7500 rows would take 75 GB
-        _say(f"the card's way: {corpus.title}")
+        say(f"the card's way: {corpus.title}")
         folder = str(self._corpus(corpus, self._rate))
         card = self._tensorflow.call("card", folder=folder, seconds=self._plan.call_seconds)
         self._add(RATES, f"the card's way: {corpus.title}", "rows/s", card)
         target = Target(_CARD_TARGETS[corpus]) if corpus in _CARD_TARGETS else None
         self._add(OTHERS, f"the card's way: {corpus.title}", "", marginal / card, target)
 
-    def _plain_start(self) -> Run:
-        return self._run_plain("one clip", corpora.make(self._work, WAV_10S, 1))
+    def _plain_starts(self) -> dict[str, Run]:
+        """Runs the plain job with one clip in each of its ways."""
+        alone = corpora.make(self._work, WAV_10S, 1)
+        ways = _PLAIN_WAYS if self._plan.plain_as_it_comes else [_WORKER_EACH]
+        return {
+            way: self._commands.plain_beam(f"{way}, one clip", alone, _PLAIN_WAYS[way])
+            for way in ways
+        }
 
-    def _plain(self, corpus: Corpus, marginal: float, one_clip: Run) -> None:
+    def _plain(self, corpus: Corpus, marginal: float, one_clip: Mapping[str, Run]) -> None:
         # It is slower: fewer rows take it as long.
         singly = self._figures[RATES, _singly(corpus)].median
         folder = self._corpus(corpus, singly)
         rows = corpus.rows_of_clip * sum(path.is_file() for path in folder.rglob("*"))
-        plain = _marginal(rows, self._run_plain(corpus.title, folder), one_clip)
-        self._add(RATES, f"plain Beam job, marginal: {corpus.title}", "rows/s", plain)
         target = Target(_PLAIN_TARGETS[corpus]) if corpus in _PLAIN_TARGETS else None
-        self._add(OTHERS, f"plain Beam job: {corpus.title}", "", marginal / plain, target)
-
-    def _run_plain(self, what: str, folder: Path) -> Run:
-        _say(f"plain Beam job: {what}")
-        with self._output() as output:
-            return run(
-                [sys.executable, "-m", "benchmarks.plain_beam", folder, output, self._model],
-                environment={"TF_CPP_MIN_LOG_LEVEL": "3"},
-            )
+        for way, start in one_clip.items():
+            ran = self._commands.plain_beam(f"{way}, {corpus.title}", folder, _PLAIN_WAYS[way])
+            plain = _marginal(rows, ran, start)
+            title = f"plain Beam job, {way}: {corpus.title}"
+            self._add(RATES, title, "rows/s", plain)
+            self._add(OTHERS, title, "", marginal / plain, target)
 
     def _torchvggish(self, corpus: Corpus, marginal: float) -> None:
         assert self._torch is not None
         for call, name in (("clip_by_clip", "clip by clip"), ("in_batches", "batches of 128")):
-            _say(f"torchvggish, {name}: {corpus.title}")
+            say(f"torchvggish, {name}: {corpus.title}")
             folder = str(self._corpus(corpus, self._rate))
             rate = self._torch.call(call, folder=folder, seconds=self._plan.call_seconds)
             title = f"torchvggish, {name}: {corpus.title}"
@@ -273,7 +220,7 @@ class Benchmark:
             if threads != max(2, cores):  # which is the default
                 flag = f"--direct_num_workers={threads}"
                 name = f"one process, {threads} threads" if threads > 1 else "one process, 1 thread"
-                ran, rows = self._embed(name, folder, flags=(flag,))
+                ran, rows = self._commands.embed(name, folder, (flag,))
                 self._add(ENGINES, name, "", _marginal(rows, ran, one_clip) / default)
         if cores > 1:
             name = f"{cores} processes, one core each in TensorFlow"
@@ -282,13 +229,13 @@ class Benchmark:
                 f"--direct_num_workers={cores}",
             )
             alone = corpora.make(self._work, WAV_10S, 1)
-            start, _ = self._embed(f"{name}, one clip", alone, None, flags, _ONE_CORE_EACH)
-            ran, rows = self._embed(name, folder, None, flags, _ONE_CORE_EACH)
+            start, _ = self._commands.embed(f"{name}, one clip", alone, flags, _ONE_CORE_EACH)
+            ran, rows = self._commands.embed(name, folder, flags, _ONE_CORE_EACH)
             self._add(ENGINES, name, "", _marginal(rows, ran, start) / default)
             self._add(COMMAND, f"peak memory: {name}", "MB", ran.peak_bytes / _MB)
 
     def _bare(self) -> float:
-        _say("bare model")
+        say("bare model")
         rate: float = self._tensorflow.call(
             "bare", batch_rows=self._batch, seconds=self._plan.call_seconds
         )
@@ -318,17 +265,12 @@ class Benchmark:
         wanted = rows_per_second * self._plan.seconds / corpus.rows_of_clip
         return corpora.make(self._work, corpus, _round_number(wanted))
 
-    @contextlib.contextmanager
-    def _output(self) -> Iterator[Path]:
-        folder = Path(tempfile.mkdtemp(prefix="output-", dir=self._work))
-        try:
-            yield folder / "dataset"
-        finally:
-            shutil.rmtree(folder)
-
     def _add(
         self, section: str, title: str, unit: str, value: float, target: Target | None = None
     ) -> None:
+        if math.isnan(value):
+            self.num_without_slope += 1
+            return
         before = self._figures.get((section, title))
         values = (*before.values, value) if before else (value,)
         self._figures[section, title] = Figure(section, title, unit, values, target)
@@ -343,28 +285,6 @@ class Benchmark:
         return dataclasses.replace(figure, target=Target(bound))
 
 
-def untrained_model(work: Path) -> Path:
-    """Returns VGGish with random weights, exported by the program if it is not there."""
-    folder = work / "untrained-vggish"
-    if not (folder / "fingerprint.pb").exists():  # written last
-        _say("exporting an untrained VGGish")
-        shutil.rmtree(folder, ignore_errors=True)
-        run([sys.executable, "-m", "pipeline", "export-model", "--untrained", "--output", folder])
-    return folder
-
-
-def _pca(work: Path) -> Path:
-    """Returns parameters that take the time of the released ones."""
-    path = work / "pca.npz"
-    if not path.exists():
-        size = vggish.EMBEDDING_SIZE
-        matrix = np.random.default_rng(0).normal(0, 1, (size, size))
-        unfinished = path.with_name("unfinished-pca.npz")
-        np.savez(unfinished, pca_eigen_vectors=matrix, pca_means=np.zeros((size, 1)))
-        unfinished.rename(path)
-    return path
-
-
 def _operations_of_a_row() -> float:
     """Returns the multiplications and additions of VGGish's layers for one patch."""
     return sum(
@@ -376,8 +296,14 @@ def _operations_of_a_row() -> float:
 
 
 def _marginal(rows: int, large: Run, one_clip: Run) -> float:
-    """Returns the slope between a corpus and one clip of 10 s, in rows a second."""
-    return (rows - WAV_10S.rows_of_clip) / (large.seconds - one_clip.seconds)
+    """Returns the slope between a corpus and one clip of 10 s, in rows a second, or NaN."""
+    return _slope(rows - WAV_10S.rows_of_clip, large, one_clip, _MIN_SLOPE_SECONDS)
+
+
+def _slope(more: int, large: Run, small: Run, min_seconds: float) -> float:
+    """Returns how much more a second; NaN where start-up may have varied by as much."""
+    seconds = large.seconds - small.seconds
+    return more / seconds if seconds > min_seconds else math.nan
 
 
 def _singly(corpus: Corpus) -> str:
@@ -388,7 +314,3 @@ def _round_number(wanted: float) -> int:
     """Returns the nearest of 8, 12, 16, 24, 32 …: so that few corpora are made and kept."""
     numbers = [base * 2**power for power in range(3, 20) for base in (1, 1.5)]
     return int(min(numbers, key=lambda number: abs(number - wanted)))
-
-
-def _say(what: str) -> None:
-    print(f"  {what}", file=sys.stderr, flush=True)

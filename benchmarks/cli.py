@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import corpora, machine, report, torch_environment
-from benchmarks.cases import FULL, QUICK, Benchmark, Plan, untrained_model
+from benchmarks.cases import Benchmark
+from benchmarks.commands import untrained_model
 from benchmarks.measuring import CaseError, Server, run
+from benchmarks.plans import FULL, QUICK, Plan
 
 _DESCRIPTION = """\
 Measures this program beside the bare model and beside other ways to the same rows, on corpora of
@@ -25,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     plan = QUICK if parsed.quick else FULL
     if parsed.rounds:
-        plan = dataclasses.replace(plan, rounds=parsed.rounds)
+        plan = dataclasses.replace(plan, rounds=parsed.rounds, growth_rounds=parsed.rounds)
     if parsed.large:
         plan = dataclasses.replace(plan, growth=(*plan.growth, _LARGEST_GROWTH))
     try:
@@ -71,9 +73,14 @@ def _measure(plan: Plan, parsed: argparse.Namespace) -> None:
         for number in range(plan.rounds):
             print(f"round {number + 1} of {plan.rounds}", file=sys.stderr)
             benchmark.round()
-        for number in range(plan.rounds):
-            print(f"growth, round {number + 1} of {plan.rounds}", file=sys.stderr)
+        for number in range(plan.growth_rounds):
+            print(f"growth, round {number + 1} of {plan.growth_rounds}", file=sys.stderr)
             benchmark.growth()
+    if benchmark.num_without_slope:
+        notes.append(
+            f"{benchmark.num_without_slope} values are left out: start-up varied by more than the"
+            " corpora took."
+        )
     settings = {**benchmark.settings, "quick": parsed.quick}
     kind = "a quick run" if parsed.quick else "a run"
     minutes = (time.monotonic() - started) / 60
