@@ -38,6 +38,8 @@ _PLAIN_TARGETS = {WAV_1S: 2.0}
 _SHARE_OF_BATCHING = 0.95
 _GROWTH_TARGET = 1_000.0
 _LINEAR_TARGET = 1.15
+# Smaller corpora are too short to be compared with.
+_LINEAR_FROM = 10_000
 # Smaller differences are not told from the start-up, which varies by tenths of a second.
 _MIN_SLOPE_SECONDS = 1.0
 _MIN_GROWTH_SECONDS = 0.3
@@ -63,7 +65,7 @@ class Benchmark:
     def __init__(
         self, plan: Plan, work: Path, model: str | None, tensorflow: Server, torch: Server | None
     ) -> None:
-        """Makes the instant model if it is missing, and finds out how large corpora are to be.
+        """Finds out how large corpora are to be, and makes what is missing.
 
         Args:
           plan: How much.
@@ -85,6 +87,11 @@ class Benchmark:
             tensorflow.call("export_instant_model", folder=str(instant))
         self._instant = str(instant)
         self._batch, self._rate = tensorflow.call("best_batch", seconds=plan.call_seconds / 3)
+        # All of them before anything is measured: the disk is busy with them for a while.
+        for corpus in plan.limits:
+            self._corpus(corpus, self._rate)
+        for size in plan.growth:
+            corpora.make(work, WAV_1S, size)
         self.settings = {
             **{name: getattr(plan, name) for name in ("rounds", "seconds", "call_seconds")},
             "model": model or "VGGish, untrained",
@@ -145,9 +152,10 @@ class Benchmark:
                 title = f"{size:,} clips: clips a second beyond the first {first[0]}"
                 self._add(GROWTH, title, "clips/s", rate, Target(_GROWTH_TARGET))
                 if rate_before:
-                    title = f"{size:,} clips: cost of a clip, by that at the size before"
+                    title = f"{size:,} clips: cost of a clip, by that at {_LINEAR_FROM:,}"
                     self._add(GROWTH, title, "", rate_before / rate, Target(_LINEAR_TARGET, True))
-                rate_before = rate
+                if size == _LINEAR_FROM:
+                    rate_before = rate
             first = first or (size, grown)
 
     def _answers(self) -> None:

@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         plan = dataclasses.replace(plan, rounds=parsed.rounds, growth_rounds=parsed.rounds)
     if parsed.large:
         plan = dataclasses.replace(plan, growth=(*plan.growth, _LARGEST_GROWTH))
+    if parsed.model and os.path.exists(parsed.model):
+        parsed.model = os.path.abspath(parsed.model)  # processes start in the checkout
     try:
         _measure(plan, parsed)
     except CaseError as error:
@@ -46,9 +48,7 @@ def _measure(plan: Plan, parsed: argparse.Namespace) -> None:
     work: Path = parsed.work.expanduser().resolve()
     work.mkdir(parents=True, exist_ok=True)
     facts = machine.facts()
-    notes = [f"Load of the machine before: {machine.load_average():.2f}."]
-    if machine.load_average() > _QUIET_LOAD:
-        notes.append("Something else was running: measure again on a quiet machine.")
+    notes = _notes(plan, machine.load_average())
     # What a first start has to read from the disk, and corpora that have to be made.
     run([sys.executable, "-c", "import pipeline.embed"])
     model = parsed.model or untrained_model(work)
@@ -57,10 +57,6 @@ def _measure(plan: Plan, parsed: argparse.Namespace) -> None:
         torch_python, reason = torch_environment.python(work, may_make=not parsed.quick)
     if torch_python is None:
         notes.append(f"torchvggish is left out: {reason}.")
-    if corpora.FLAC_2H in plan.limits:
-        notes.append(
-            "The card's way with the 2 h FLAC is left out: one call would take about 75 GB."
-        )
     with contextlib.ExitStack() as stack:
         tensorflow = stack.enter_context(
             Server(sys.executable, "benchmarks.tensorflow_side", model)
@@ -70,12 +66,9 @@ def _measure(plan: Plan, parsed: argparse.Namespace) -> None:
             torch = stack.enter_context(Server(torch_python, "benchmarks.torch_side"))
             facts["versions"]["torch"] = torch.call("version")
         benchmark = Benchmark(plan, work, parsed.model, tensorflow, torch)
-        for number in range(plan.rounds):
-            print(f"round {number + 1} of {plan.rounds}", file=sys.stderr)
-            benchmark.round()
-        for number in range(plan.growth_rounds):
-            print(f"growth, round {number + 1} of {plan.growth_rounds}", file=sys.stderr)
-            benchmark.growth()
+        broken = _rounds(benchmark, plan)
+    if broken:
+        notes.append("**The run broke off**; what was measured before is above.")
     if benchmark.num_without_slope:
         notes.append(
             f"{benchmark.num_without_slope} values are left out: start-up varied by more than the"
@@ -85,7 +78,37 @@ def _measure(plan: Plan, parsed: argparse.Namespace) -> None:
     kind = "a quick run" if parsed.quick else "a run"
     minutes = (time.monotonic() - started) / 60
     notes.insert(0, f"From {kind} of {plan.rounds} rounds, {minutes:.1f} minutes.")
-    _write_down(parsed.write or work, facts, settings, benchmark.figures, notes, bool(parsed.write))
+    # A page is not replaced by a part of one.
+    page = None if broken else parsed.write
+    _write_down(page or work, facts, settings, benchmark.figures, notes, bool(page))
+    if broken:
+        raise broken
+
+
+def _notes(plan: Plan, load: float) -> list[str]:
+    """Returns what is known before anything is measured."""
+    notes = [f"Load of the machine before: {load:.2f}."]
+    if load > _QUIET_LOAD:
+        notes.append("Something else was running: measure again on a quiet machine.")
+    if corpora.FLAC_2H in plan.limits:
+        notes.append(
+            "The card's way with the 2 h FLAC is left out: one call would take about 75 GB."
+        )
+    return notes
+
+
+def _rounds(benchmark: Benchmark, plan: Plan) -> CaseError | None:
+    """Measures; returns what made it break off, as what was measured before is worth keeping."""
+    try:
+        for number in range(plan.rounds):
+            print(f"round {number + 1} of {plan.rounds}", file=sys.stderr)
+            benchmark.round()
+        for number in range(plan.growth_rounds):
+            print(f"growth, round {number + 1} of {plan.growth_rounds}", file=sys.stderr)
+            benchmark.growth()
+    except CaseError as error:
+        return error
+    return None
 
 
 def _write_down(

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,6 +89,8 @@ def make(work: Path, corpus: Corpus, num_clips: int) -> Path:
 def _recordings(work: Path, corpus: Corpus, number: int) -> list[Path]:
     folder = work / "recordings" / f"{corpus.name}-v{_VERSION}"
     folder.mkdir(parents=True, exist_ok=True)
+    if number > 1:
+        print(f"  {number} recordings: {corpus.title}", file=sys.stderr, flush=True)
     paths = [folder / f"{seed}{corpus.suffix}" for seed in range(number)]
     for seed, path in enumerate(paths):
         if not path.exists():
