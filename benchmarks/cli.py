@@ -77,7 +77,7 @@ def _measure(plan: Plan, parsed: argparse.Namespace) -> None:
     settings = {**benchmark.settings, "quick": parsed.quick}
     kind = "a quick run" if parsed.quick else "a run"
     minutes = (time.monotonic() - started) / 60
-    notes.insert(0, f"From {kind} of {plan.rounds} rounds, {minutes:.1f} minutes.")
+    notes.insert(0, f"From {kind}; rounds: {plan.rounds}; {minutes:.1f} minutes.")
     # A page is not replaced by a part of one.
     page = None if broken else parsed.write
     _write_down(page or work, facts, settings, benchmark.figures, notes, bool(page))
