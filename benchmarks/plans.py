@@ -48,8 +48,8 @@ FULL = Plan(
 )
 QUICK = Plan(
     rounds=2,
-    seconds=6,
-    call_seconds=1.5,
+    seconds=5,
+    call_seconds=1.2,
     limits=(WAV_10S, WAV_1S),
     plain=(WAV_1S,),
     plain_as_it_comes=False,
