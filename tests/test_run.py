@@ -49,7 +49,10 @@ def boundary_corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dic
     [
         ["--direct_num_workers=1"],
         ["--direct_num_workers=4"],
-        ["--direct_num_workers=2", "--direct_running_mode=multi_processing"],
+        pytest.param(
+            ["--direct_num_workers=2", "--direct_running_mode=multi_processing"],
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["1 thread", "4 threads", "2 processes"],
 )
@@ -494,9 +497,12 @@ def _read_as_told(printed: str) -> str:
     return shown.stdout
 
 
-def test_the_demo_without_a_hub_says_so_shows_its_failure_and_how_to_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_the_demo_without_a_hub_says_so_shows_its_failure_and_how_to_read(
+    times: int, tmp_path: Path
+) -> None:
     arguments = ("demo", f"--output={tmp_path / 'demo it'}", "--model=http://127.0.0.1:9/vggish")
-    for _ in range(2):  # the second time over the first
+    for _ in range(times):  # the second time over the first
         finished = run_program(*arguments, env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)})
         assert finished.returncode == 0, finished.stderr
         assert "cannot be reached" in finished.stdout

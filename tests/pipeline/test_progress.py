@@ -194,6 +194,7 @@ def _screen(drawn: str) -> list[str]:
     return [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in lines]
 
 
+@pytest.mark.slow
 def test_a_run_as_a_person_sees_it(stand_in_model: str, tmp_path: Path) -> None:
     for number in range(3):
         write_wav(tmp_path / f"in/{number}.wav", noise(160_000, seed=number))
