@@ -269,8 +269,8 @@ def test_a_job_server_or_a_pool_that_is_absent_is_named_within_seconds(
             finished = run_program(
                 *arguments, *flags, f"--job_endpoint={endpoint}", f"--environment_config={absent}"
             )
-            # The imports of Beam before it, which a busy machine takes seconds for, included.
-            assert time.monotonic() - started < 10
+            # Beam alone waits for over a minute. The imports are in it, slow on a busy machine.
+            assert time.monotonic() - started < 20
             assert finished.returncode == 2
             assert f"{flag}={absent}: nobody answers" in finished.stderr
     assert not (tmp_path / "out").exists()
