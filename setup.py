@@ -34,7 +34,7 @@ setup(
             "kubernetes-validate>=1.31,<2",
             "moto[s3,server]>=5.1,<6",
         ],
-        "lint": ["import-linter>=2,<3", "mypy>=1.11,<3", "ruff>=0.6,<1"],
+        "lint": ["import-linter>=2,<3", "mypy>=1.11,<3", "ruff>=0.6,<1", "types-psutil>=6,<8"],
     },
     entry_points={"console_scripts": ["beam-audio-embeddings = pipeline.cli:main"]},
 )
