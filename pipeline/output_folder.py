@@ -77,8 +77,9 @@ class OutputFolder:
         """
         try:
             self._is_new = storage.is_local(self.path) and not os.path.isdir(self.path)
-            self._delete(self._remains(self._names()))
-            for passing in self._passing():
+            listed = storage.list_names(self.path)
+            self._delete(self._remains([name for name in listed if not self._is_passing(name)]))
+            for passing in {_top(name) for name in listed if self._is_passing(name)}:
                 storage.delete_folder(f"{self.path}/{passing}")
             storage.make_folder(self.staging)
             probe = storage.temporary_name(f"{self.staging}/probe")
@@ -104,16 +105,13 @@ class OutputFolder:
 
     def _names(self) -> list[str]:
         """Returns what is in the folder besides what a run or a check keeps there for itself."""
-        names = storage.list_names(self.path)
-        return [name for name in names if not self._is_passing(name.split("/", 1)[0])]
-
-    def _passing(self) -> set[str]:
-        tops = {name.split("/", 1)[0] for name in storage.list_names(self.path)}
-        return {name for name in tops if self._is_passing(name)}
+        return [name for name in storage.list_names(self.path) if not self._is_passing(name)]
 
     def _is_passing(self, name: str) -> bool:
+        """Tells whether a name is that of a folder which a run or a check deletes, or is in it."""
         reports = rf"\.{re.escape(self._name)}\.check-[0-9a-f]{{8}}"  # see `check.report_folder`
-        return name == os.path.basename(self.staging) or bool(re.fullmatch(reports, name))
+        top = _top(name)
+        return top == os.path.basename(self.staging) or bool(re.fullmatch(reports, top))
 
     def _remains(self, names: list[str]) -> list[str]:
         """Returns those of the names that an interrupted run has left."""
@@ -150,6 +148,10 @@ class OutputFolder:
 
     def _delete(self, names: list[str]) -> None:
         storage.delete_names(self.path, names)
+
+
+def _top(name: str) -> str:
+    return name.split("/", 1)[0]
 
 
 def _some(names: list[str]) -> str:

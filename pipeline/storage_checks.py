@@ -11,23 +11,27 @@ from transforms.corpus.clips import printable
 _MAX_SECONDS = 29.0
 
 
-def check_storages(paths: Iterable[tuple[str, str]]) -> None:
-    """Refuses paths on storages that cannot be reached; each bucket is asked once.
+def check_storages(paths: Iterable[tuple[str, str]], to_write: bool = False) -> None:
+    """Refuses paths on storages that cannot be reached, asking all at the same time.
 
     Args:
       paths: The flag and the path that it names; a path on this machine is only spelt right.
+        To read from, each bucket is asked once.
+      to_write: They are folders to write to: a file is made in each and deleted.
 
     Raises:
       UsageError: Names the flag, the path and what is wrong, within half a minute.
     """
     first_in: dict[str, tuple[str, str]] = {}
     for flag, path in paths:
-        first_in.setdefault(_where(path), (flag, path))
+        # Who may write to one folder of a bucket may be kept from another.
+        first_in.setdefault(path if to_write else _where(path), (flag, path))
     if not first_in:
         return
     pool = concurrent.futures.ThreadPoolExecutor(len(first_in))
     asked = {
-        pool.submit(storage.check_reachable, path): (flag, path) for flag, path in first_in.values()
+        pool.submit(storage.check_reachable, path, to_write): (flag, path)
+        for flag, path in first_in.values()
     }
     _, pending = concurrent.futures.wait(asked, _MAX_SECONDS)
     pool.shutdown(wait=False)

@@ -29,7 +29,7 @@ from pipeline.engines.flags import is_dataflow, is_elsewhere, is_flink, is_local
 from pipeline.engines.flink import FlinkRunner
 from pipeline.errors import EngineLostError, JobError
 from pipeline.settings import UsageError
-from transforms import storage
+from pipeline.storage_checks import check_storages
 
 # Of each request that asks whether somebody is there at all.
 _PROBE_SECONDS = 4
@@ -53,7 +53,13 @@ def check(options: PipelineOptions, wait: bool = True) -> None:
     if is_local(options):
         return
     name = options.view_as(StandardOptions).runner
-    _check_cloud_storage(options)
+    if is_dataflow(options):
+        cloud = options.view_as(GoogleCloudOptions)
+        places = {
+            "--temp_location": cloud.temp_location,
+            "--staging_location": cloud.staging_location,
+        }
+        check_storages(((flag, path) for flag, path in places.items() if path), to_write=True)
     # This asks the storages as well, with Beam's patience.
     if errors := PipelineOptionsValidator(options, create_runner(name)).validate():
         raise UsageError(f"--runner={name}: {' '.join(errors)}")
@@ -233,21 +239,6 @@ def _flink_job(result: Any) -> tuple[str, str] | None:
     job: Any = jobs.get(getattr(result, "_job_id", None))
     flink_id = getattr(job, "_flink_job_id", None)
     return (job._master_url, flink_id) if flink_id else None
-
-
-def _check_cloud_storage(options: PipelineOptions) -> None:
-    if not is_dataflow(options):
-        return
-    cloud = options.view_as(GoogleCloudOptions)
-    for flag, path in (
-        ("--temp_location", cloud.temp_location),
-        ("--staging_location", cloud.staging_location),
-    ):
-        if path:
-            try:
-                storage.check_reachable(path, to_write=True)
-            except OSError as error:
-                raise UsageError(f"{flag}={path}: {error}") from error
 
 
 def _check_grpc(flag: str, address: str, advice: str) -> None:
