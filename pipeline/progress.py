@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import os
 import shutil
 import tempfile
 import threading
@@ -139,7 +140,7 @@ def shown(
                 return live_counts.total_of_processes(folder)
 
         ended = threading.Event()
-        show = _show_lines if as_lines or not stream.isatty() else _show_bar
+        show = _show_lines if as_lines or not _has_room(stream) else _show_bar
         thread = threading.Thread(
             target=show,
             args=(stream, Report(hop_seconds, is_cut), counts, ended),
@@ -159,6 +160,11 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _has_room(stream: TextIO) -> bool:
+    """Tells whether it is a terminal that says its size: tqdm draws nothing on one of no lines."""
+    return stream.isatty() and os.get_terminal_size(stream.fileno()).lines > 0
 
 
 def _show_lines(

@@ -136,6 +136,15 @@ def test_on_a_terminal_a_bar_is_drawn_and_goes_in_the_end(monkeypatch: pytest.Mo
     assert drawn[-2].strip() == ""
 
 
+def test_a_terminal_that_does_not_say_its_size_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.05)
+    ours, its = pty.openpty()
+    with os.fdopen(its, "w") as terminal, progress.shown(terminal, hop_seconds=0.96):
+        time.sleep(0.3)
+    assert "0:00  0 clips found so far, 0 failures\r\n" in _read_all(ours)
+    os.close(ours)
+
+
 def test_worker_processes_are_counted_through_files(tmp_path: Path) -> None:
     program = (
         "import time\nfrom transforms import live_counts\n"
