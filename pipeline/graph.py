@@ -1,28 +1,22 @@
 """The whole job on one page."""
 
 import dataclasses
-import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import apache_beam as beam
 from apache_beam import pvalue
 
+from pipeline.corpus import Corpus, ask
 from transforms import (
     assemble_clips,
     decode_patches,
     embed_patches,
-    find_segments,
-    list_clips,
-    plan_clips,
     plan_spans,
-    read_manifests,
 )
 from transforms.assemble_clips import AssembleClips
 from transforms.collect_labels import CollectLabels
 from transforms.corpus.clips import Failure
-from transforms.corpus.labels import ClassMap
-from transforms.corpus.manifests.manifest import ManifestOptions
 from transforms.corpus.spans import Cutting
 from transforms.corpus.splits import Splits
 from transforms.dataset.profiles import Profile
@@ -30,40 +24,12 @@ from transforms.dataset.provenance import Origin
 from transforms.dataset.shards import Record, RecordSums, num_shards_for, record_sums, shard_of
 from transforms.decode_patches import DecodePatches
 from transforms.embed_patches import EmbedPatches
-from transforms.find_segments import FindSegments
-from transforms.list_clips import ListClips
 from transforms.model.postprocessing import Pca
-from transforms.plan_clips import PlanClips
 from transforms.plan_spans import PlanSpans
 from transforms.publish_dataset import PublishDataset
-from transforms.read_manifests import ReadManifests
 from transforms.write_failures import WriteFailures
+from transforms.write_report import WriteReport
 from transforms.write_shards import WriteShards
-
-
-@dataclasses.dataclass(frozen=True)
-class Corpus:
-    """What is asked for.
-
-    Attributes:
-      inputs: Absolute paths of files, folders and globs.
-      manifests: Absolute paths and globs.
-      manifest_options: How manifests are read.
-      segments: Absolute paths and globs of AudioSet's files of segments.
-      find_segments: How their audio is found; None where there are none.
-      class_map: The one that was given.
-      drop_unknown_labels: Leave out labels that are not in it; else their clips fail.
-      splits: Shares of the recordings.
-    """
-
-    inputs: tuple[str, ...] = ()
-    manifests: tuple[str, ...] = ()
-    manifest_options: ManifestOptions = dataclasses.field(default_factory=ManifestOptions)
-    segments: tuple[str, ...] = ()
-    find_segments: FindSegments | None = None
-    class_map: ClassMap | None = None
-    drop_unknown_labels: bool = False
-    splits: Splits | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +46,7 @@ class Job:
       pca: For 8-bit profiles.
       num_shards: Of each split; None chooses it from the amount of data.
       origin: For `dataset.json`.
+      timings: File in which workers say how long their work took; None where nobody asks.
     """
 
     corpus: Corpus
@@ -91,29 +58,18 @@ class Job:
     pca: Pca | None
     num_shards: int | None
     origin: Origin
+    timings: str | None = None
 
 
 def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Adds the job to a pipeline."""
     corpus = job.corpus
-    listed = pipeline | "Inputs" >> _paths(corpus.inputs) | ListClips()
-    read = (
-        pipeline | "Manifests" >> _paths(corpus.manifests) | ReadManifests(corpus.manifest_options)
-    )
-    clips = [listed.clips, read.clips]
-    failures = [listed[list_clips.FAILURES], read[read_manifests.FAILURES]]
-    if corpus.find_segments is not None:
-        found = pipeline | "Segments" >> _paths(corpus.segments) | corpus.find_segments
-        clips.append(found["clips"])
-        failures.append(found[find_segments.FAILURES])
-    planned = (
-        clips | "Clips" >> beam.Flatten() | PlanClips(corpus.class_map, corpus.drop_unknown_labels)
-    )
-    failures.append(planned[plan_clips.FAILURES])
-    spread = planned.clips | PlanSpans(job.cutting, corpus.splits)
+    asked = ask(pipeline, corpus)
+    failures = asked.failures
+    spread = asked.clips | PlanSpans(job.cutting, corpus.splits)
     decoded = spread["readings"] | DecodePatches(job.cutting)
     embedded = decoded.patches | EmbedPatches(job.model, job.pca)
-    class_map = planned.clips | CollectLabels(corpus.class_map)
+    class_map = asked.clips | CollectLabels(corpus.class_map)
     assembled = {
         "verdicts": decoded[decode_patches.VERDICTS],
         "rows": embedded.rows,
@@ -123,7 +79,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     # Everything that was asked for: counted here, where nothing can have been lost yet. Clips that
     # are cut off longer ones are not known before these are decoded.
     is_cut = job.cutting.clip_seconds is not None
-    asked_for = [decoded[decode_patches.VERDICTS] if is_cut else planned.clips, *failures]
+    asked_for = [decoded[decode_patches.VERDICTS] if is_cut else asked.clips, *failures]
     not_there = spread[plan_spans.FAILURES]
     if is_cut:
         asked_for.append(not_there)
@@ -134,10 +90,10 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         *(each | f"Clips{i}" >> Tally(_clip_tally) for i, each in enumerate(asked_for)),
         spread["readings"] | "Readings" >> Tally(_reading_tally),
         decoded[decode_patches.DONE] | "Done" >> Tally(_done_tally),
-        planned[plan_clips.TALLIES] | "Planned" >> Tally(),
+        asked.tallies | "Planned" >> Tally(),
         assembled[assemble_clips.TALLIES] | "Assembled" >> Tally(),
         failed | "Failed" >> Tally(_failure_tally),
-        listed[list_clips.LEFT_OUT] | "LeftOut" >> Tally(_left_out_tally),
+        asked.left_out | "LeftOut" >> Tally(_left_out_tally),
     ) | "Tallies" >> beam.Flatten()
     # Taken off the records at once: behind the number of shards, a side input, they would be kept
     # a second time.
@@ -156,10 +112,13 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         failures=failed | WriteFailures(job.staging),
         tallies=tallies | "SumTallies" >> beam.CombinePerKey(sum),
         models=embedded[embed_patches.MODELS] | "Models" >> beam.Distinct(),
-        manifests=read[read_manifests.FACTS],
+        manifests=asked.manifests,
         class_map=class_map,
         num_shards=num_shards,
     )
+    if job.timings is not None:
+        timings = (decoded[decode_patches.DONE], embedded[embed_patches.TIMINGS])
+        _ = timings | "Timings" >> beam.Flatten() | WriteReport(job.timings)
 
 
 @dataclasses.dataclass
@@ -208,10 +167,6 @@ class ChooseNumShards(beam.PTransform):
 
     def _choose(self, split: str, num_bytes: int) -> tuple[str, int]:
         return split, self.num_shards or num_shards_for(num_bytes)
-
-
-def _paths(paths: Iterable[str]) -> beam.PTransform:
-    return beam.Create([*map(os.fsencode, paths)])
 
 
 def _split_names(splits: Splits | None) -> list[str]:

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import posixpath
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,8 @@ from transforms.audio.reading import read_spans
 from transforms.corpus.packing import pack
 from transforms.corpus.rows import Decoded, PatchRun
 from transforms.corpus.spans import Cutting, Reading
+from transforms.preflight import host
+from transforms.preflight.timings import ReadingTiming
 
 VERDICTS = "verdicts"
 DONE = "done"
@@ -25,8 +28,8 @@ class DecodePatches(beam.PTransform):
 
     Input: `Reading`s. Outputs: `patches` (`PatchRun`s, to be consumed where they are: never through
     a shuffle), `verdicts` (`(clip id, packed Decoded or Failure)`: one a clip, or for one of
-    several spans also a failure for each that fails) and `done` (one a reading). A clip that fails
-    in the middle has given patches before.
+    several spans also a failure for each that fails) and `done` (a `ReadingTiming` a
+    reading). A clip that fails in the middle has given patches before.
     """
 
     cutting: Cutting
@@ -43,10 +46,31 @@ class _DecodeFn(beam.DoFn):
     def process(self, reading: Reading) -> Iterator[Any]:
         open_file = functools.partial(storage.open_to_read, reading.uri)
         suffix = posixpath.splitext(reading.uri)[1].lower()
-        for found in read_spans(open_file, reading, self._cutting, suffix):
+        started = time.time()
+        stopwatch = _Stopwatch()
+        found_in = read_spans(open_file, reading, self._cutting, suffix)
+        for found in stopwatch.timed(found_in):
             if isinstance(found, PatchRun):
                 yield found
             else:
                 clip_id = found.clip.id if isinstance(found, Decoded) else found.id
                 yield pvalue.TaggedOutput(VERDICTS, (clip_id, pack(found)))
-        yield pvalue.TaggedOutput(DONE, 1)
+        timing = ReadingTiming(reading.uri, host.process_name(), started, stopwatch.seconds)
+        yield pvalue.TaggedOutput(DONE, timing)
+
+
+class _Stopwatch:
+    """Sums up this thread's time on a core while an iterator works, not while others use it."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def timed(self, items: Iterator[Any]) -> Iterator[Any]:
+        nothing = object()
+        while True:
+            before = time.thread_time()
+            item = next(items, nothing)
+            self.seconds += time.thread_time() - before
+            if item is nothing:
+                return
+            yield item

@@ -1,6 +1,7 @@
 """EmbedPatches: from patches to rows, through RunInference."""
 
 import dataclasses
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,9 +18,12 @@ from transforms.model.batching import Packer, PatchBatch
 from transforms.model.loading import EmbeddingModel, ModelFacts, ModelInputError
 from transforms.model.postprocessing import EMBEDDING_SIZE, Pca
 from transforms.model.sources.copying import RemoteFiles, StoredFile
+from transforms.preflight import host
+from transforms.preflight.timings import BatchTiming
 
 REFUSALS = "refusals"
 MODELS = "models"
+TIMINGS = "timings"
 
 
 @dataclasses.dataclass
@@ -27,8 +31,8 @@ class EmbedPatches(beam.PTransform):
     """Packs patches of many clips into full batches, embeds them, and hands back rows by clip.
 
     Input: `PatchRun`s. Outputs: `rows` (`(clip id, RowRun)`), `refusals` (`(clip id, message)`:
-    clips that the model has no finite row for) and `models` (`ModelFacts`, one a batch: what was
-    really loaded).
+    clips that the model has no finite row for), `models` (`ModelFacts`, one a batch: what was
+    really loaded) and `timings` (`BatchTiming`, one a batch).
 
     Attributes:
       model: Hub URL, SavedModel folder, or archive; the last two may be on a storage.
@@ -43,16 +47,17 @@ class EmbedPatches(beam.PTransform):
             patches
             | beam.ParDo(_PackFn())
             | RunInference(HubModelHandler(self.model, EMBEDDING_SIZE if self.pca else None))
-            | beam.ParDo(_UnpackFn(self.pca)).with_outputs(REFUSALS, MODELS, main="rows")
+            | beam.ParDo(_UnpackFn(self.pca)).with_outputs(REFUSALS, MODELS, TIMINGS, main="rows")
         )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _EmbeddedBatch:
-    """What became of a batch: rows or a refusal for each of its spans, and the model's facts."""
+    """What became of a batch: rows or a refusal for each of its spans, by which model, and when."""
 
     spans: list[tuple[str, RowRun | str]]
     facts: ModelFacts
+    timing: BatchTiming
 
 
 class HubModelHandler(ModelHandler[PatchBatch, _EmbeddedBatch, EmbeddingModel]):
@@ -99,6 +104,7 @@ def _look_up(path: str) -> StoredFile:
 
 
 def _embed(model: EmbeddingModel, batch: PatchBatch) -> _EmbeddedBatch:
+    started = time.time()
     try:
         rows: np.ndarray | None = model.embed(batch.patches)
     except ModelInputError:
@@ -116,7 +122,18 @@ def _embed(model: EmbeddingModel, batch: PatchBatch) -> _EmbeddedBatch:
         except ModelInputError as error:
             result = f"the model refuses the audio: {error}"
         spans.append((clip_id, result))
-    return _EmbeddedBatch(spans, model.facts)
+    return _EmbeddedBatch(spans, model.facts, _timing(started, start))
+
+
+def _timing(started: float, num_rows: int) -> BatchTiming:
+    return BatchTiming(
+        worker=host.process_name(),
+        started=started,
+        ended=time.time(),
+        num_rows=num_rows,
+        num_cores=host.num_cores(),
+        peak_bytes=host.peak_memory() or 0,
+    )
 
 
 class _PackFn(beam.DoFn):
@@ -137,6 +154,7 @@ class _UnpackFn(beam.DoFn):
 
     def process(self, embedded: _EmbeddedBatch) -> Iterator[Any]:
         yield pvalue.TaggedOutput(MODELS, embedded.facts)
+        yield pvalue.TaggedOutput(TIMINGS, embedded.timing)
         for clip_id, result in embedded.spans:
             if isinstance(result, str):
                 yield pvalue.TaggedOutput(REFUSALS, (clip_id, result))

@@ -54,7 +54,7 @@ def test_every_clip_gets_one_verdict_and_the_patches_that_it_promises(tmp_path: 
     runs, verdicts, done = decode([one_reading([clip]) for clip in clips.values()])
     by_id = dict(verdicts)
     assert len(verdicts) == len(by_id) == 4
-    assert done == [1] * 4
+    assert len(done) == 4
     for name, (num_rows, num_samples) in {"good.wav": (3, 50_000), "short.wav": (1, 100)}.items():
         decoded = by_id[name]
         assert isinstance(decoded, Decoded)
@@ -91,7 +91,7 @@ def test_a_recording_is_opened_once_for_all_its_clips(
     clips = [Clip(f"{start}", uri, Decimal(start), Decimal(start + 3)) for start in range(7)]
     runs, verdicts, done = decode([one_reading(clips)])
     assert opened == [uri]
-    assert done == [1]
+    assert len(done) == 1
     assert sorted(clip_id for clip_id, _ in verdicts) == [clip.id for clip in clips]
     for clip in clips:
         start = int(clip.start_seconds) * 16_000
@@ -106,7 +106,7 @@ def test_a_clip_of_several_readings_gets_one_verdict_and_every_row_once(tmp_path
     readings = list(spread_readings([clip], Fraction(20), VGGISH, 5))
     assert len(readings) == 4
     runs, verdicts, done = decode(readings)
-    assert done == [1] * 4
+    assert len(done) == 4
     ((clip_id, decoded),) = verdicts
     assert clip_id == "a"
     assert isinstance(decoded, Decoded)
@@ -120,7 +120,7 @@ def test_each_span_that_fails_says_so(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(cut)
     clip = Clip("a", f"{tmp_path}/a.wav")
     _, verdicts, done = decode(list(spread_readings([clip], Fraction(20), VGGISH, 5)))
-    assert done == [1] * 4
+    assert len(done) == 4
     reasons = [each.reason for _, each in verdicts if isinstance(each, Failure)]
     assert reasons == ["decode_error"] * len(verdicts)
     assert 2 <= len(reasons) <= 3, "the first spans are whole"
