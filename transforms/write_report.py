@@ -3,7 +3,7 @@
 import dataclasses
 import posixpath
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any
 
 import apache_beam as beam
 from apache_beam import pvalue
@@ -12,19 +12,11 @@ from transforms import report_files
 from transforms.preflight import host
 
 
-class Line(Protocol):
-    """What becomes a line of the file."""
-
-    def to_json(self) -> bytes:
-        """Returns the line, without its end."""
-        ...
-
-
 @dataclasses.dataclass
 class WriteReport(beam.PTransform):
     """Writes a small file, also where there is nothing to say.
 
-    Input: what has a method `to_json`. Output: the path.
+    Input: anything with a method `to_json`, which gives a line without its end. Output: the path.
 
     Attributes:
       path: In the launcher's folder of reports.
@@ -47,7 +39,7 @@ class WriteReport(beam.PTransform):
         return self.path
 
 
-def _line(line: Line) -> bytes:
+def _line(line: Any) -> bytes:
     return line.to_json() + b"\n"
 
 
