@@ -33,8 +33,8 @@ def duration(seconds: float) -> str:
     """Returns a time in the unit that suits it."""
     for bound, unit, name in _UNITS:
         if seconds >= bound:
-            return f"{seconds / unit:.3g} {name}"
-    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+            return f"{_short(seconds / unit)} {name}"
+    return f"{_short(seconds)} s"
 
 
 def _rows(estimate: Estimate) -> Iterator[tuple[str, str]]:
@@ -145,6 +145,10 @@ def _cost(estimate: Estimate, speed: Speed) -> Iterator[tuple[str, str]]:
     yield "workers", f"of this size ({cores:.2g} cores): {', '.join(times)}"
     if speed.peak_bytes:
         yield "memory", f"up to {speed.peak_bytes / _GB:.1f} GB in a worker process"
+
+
+def _short(number: float) -> str:
+    return f"{number:.2g}" if number < 10 else f"{number:,.0f}"
 
 
 def _plural(number: int, one: str, many: str | None = None) -> str:

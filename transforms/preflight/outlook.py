@@ -121,14 +121,15 @@ def _pieces(clip: Clip, header: Header, cutting: Cutting) -> _Pieces:
         return _Pieces(num_clips=1)
     length = end - Fraction(clip.start_seconds)
     if length <= 0:
-        is_empty = clip.end_seconds is not None and clip.end_seconds <= clip.start_seconds
+        is_empty = header.seconds is None or (
+            Fraction(clip.start_seconds - clip.zero_seconds) < header.seconds
+        )
         return _Pieces(reason="empty" if is_empty else "out_of_range")
     clipped = int(clip.end_seconds is not None and end < clip.end_seconds)
     if cutting.clip_seconds is not None:
         pieces = _cut(length, Fraction(cutting.clip_seconds), cutting)
     else:
-        num_rows = cutting.num_rows(length)
-        pieces = _Pieces(1, num_rows, length, clipped=clipped) if num_rows else _short(cutting)
+        pieces = _whole(length, cutting, clipped)
     if header.missing is not None and (clip.end_seconds is None or clipped):
         # What comes last is damaged, and fails; the rows before it are good if they are others'.
         if pieces.num_clips <= 1:
@@ -144,14 +145,17 @@ def _cut(length: Fraction, clip_seconds: Fraction, cutting: Cutting) -> _Pieces:
     number, rest = divmod(length, clip_seconds)
     rows_of_rest = cutting.num_rows(rest)
     if not number and not rows_of_rest:
-        return _short(cutting)
+        return _whole(length, cutting)
     num_rows = number * max(1, cutting.num_rows(clip_seconds)) + rows_of_rest
     seconds = number * clip_seconds + (rest if rows_of_rest else 0)
     return _Pieces(number + (rows_of_rest > 0), num_rows, seconds)
 
 
-def _short(cutting: Cutting) -> _Pieces:
-    return _Pieces(1, 1, padded=1) if cutting.pad_short_clips else _Pieces(reason="too_short")
+def _whole(length: Fraction, cutting: Cutting, clipped: int = 0) -> _Pieces:
+    num_rows = cutting.num_rows(length)
+    if not num_rows and not cutting.pad_short_clips:
+        return _Pieces(reason="too_short")
+    return _Pieces(1, num_rows or 1, length, padded=int(not num_rows), clipped=clipped)
 
 
 def _decoded_seconds(clips: Iterable[Clip], header: Header, cutting: Cutting) -> Fraction:
