@@ -23,6 +23,7 @@ class _Pieces:
     num_clips: int = 0
     num_rows: int = 0
     seconds: Fraction = Fraction(0)
+    last_rows: int = 0  # of the last one
     padded: int = 0
     clipped: int = 0
     reason: str | None = None  # of a failure that it gives besides
@@ -44,10 +45,13 @@ def of_recording(clips: Sequence[Clip], header: Header, cutting: Cutting) -> Sur
     splits: dict[str, Sums] = {}
     failures: dict[str, Failed] = {}
     counts = {"padded": 0, "clipped": 0}
+    good = []
     for clip in clips:
         pieces = _pieces(clip, header, cutting)
         if pieces.reason is not None:
             failures[pieces.reason] = failures.get(pieces.reason, Failed()) + failed(clip)
+        elif pieces.num_rows:
+            good.append(clip)
         own = Sums(0, pieces.num_clips, pieces.num_rows, float(pieces.seconds))
         splits[clip.split] = splits.get(clip.split, Sums()) + own
         counts["padded"] += pieces.padded
@@ -59,9 +63,6 @@ def of_recording(clips: Sequence[Clip], header: Header, cutting: Cutting) -> Sur
         num_recordings=1,
         decoded_seconds=float(_decoded_seconds(clips, header, cutting)),
     )
-    chosen = limited(clips, cutting, SPAN_ROWS)
-    is_near = header.can_seek or chosen[0].start_seconds < _MAX_START_SECONDS
-    candidate = Candidate(place_of(clips[0].uri), header, chosen)
     return Survey(
         num_recordings=1,
         num_asked=len(clips),
@@ -70,8 +71,19 @@ def of_recording(clips: Sequence[Clip], header: Header, cutting: Cutting) -> Sur
         splits=splits,
         failures=failures,
         counts={name: count for name, count in counts.items() if count},
-        candidates=(candidate,) if is_near and sums.num_rows and not header.missing else (),
+        candidates=_candidates(good, header, cutting),
     )
+
+
+def _candidates(clips: Sequence[Clip], header: Header, cutting: Cutting) -> tuple[Candidate, ...]:
+    """Returns the recording as one for a trial, if the clips that are good can be had at once."""
+    chosen = limited(clips, cutting, SPAN_ROWS)
+    if not chosen or header.missing is not None:
+        return ()
+    start = chosen[0].start_seconds - chosen[0].zero_seconds
+    if not header.can_seek and start > _MAX_START_SECONDS:
+        return ()
+    return (Candidate(place_of(chosen[0].uri), header, chosen),)
 
 
 def of_broken(clips: Sequence[Clip], reason: str) -> Survey:
@@ -134,9 +146,11 @@ def _pieces(clip: Clip, header: Header, cutting: Cutting) -> _Pieces:
         # What comes last is damaged, and fails; the rows before it are good if they are others'.
         if pieces.num_clips <= 1:
             return _Pieces(reason="decode_error")
-        rows = pieces.num_rows * (pieces.num_clips - 1) // pieces.num_clips
         return dataclasses.replace(
-            pieces, num_clips=pieces.num_clips - 1, num_rows=rows, reason="decode_error"
+            pieces,
+            num_clips=pieces.num_clips - 1,
+            num_rows=pieces.num_rows - pieces.last_rows,
+            reason="decode_error",
         )
     return pieces
 
@@ -146,9 +160,14 @@ def _cut(length: Fraction, clip_seconds: Fraction, cutting: Cutting) -> _Pieces:
     rows_of_rest = cutting.num_rows(rest)
     if not number and not rows_of_rest:
         return _whole(length, cutting)
-    num_rows = number * max(1, cutting.num_rows(clip_seconds)) + rows_of_rest
+    rows_of_piece = max(1, cutting.num_rows(clip_seconds))
     seconds = number * clip_seconds + (rest if rows_of_rest else 0)
-    return _Pieces(number + (rows_of_rest > 0), num_rows, seconds)
+    return _Pieces(
+        number + (rows_of_rest > 0),
+        number * rows_of_piece + rows_of_rest,
+        seconds,
+        rows_of_rest or rows_of_piece,
+    )
 
 
 def _whole(length: Fraction, cutting: Cutting, clipped: int = 0) -> _Pieces:
