@@ -7,7 +7,7 @@ from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline import graph, summary
+from pipeline import graph, plan, summary
 from pipeline.asked_for import check_model, check_within_reach, corpus_of
 from pipeline.check.report_folder import ReportFolder
 from pipeline.check.resources import num_workers
@@ -27,6 +27,8 @@ from transforms.embed_patches import remote_files
 from transforms.model.errors import ModelError
 from transforms.model.postprocessing import Pca, load_pca
 from transforms.model.sources import resolving
+
+_IMPORT_SECONDS = time.monotonic() - plan.IMPORT_STARTED
 
 
 def run(
@@ -67,7 +69,7 @@ def run(
         raise UsageError(f"{label} cannot be written: {error.strerror or error}") from error
     try:
         planning = _Planning(settings, options, corpus, pca, folder.path, verbose)
-        plan = planning.plan(time.monotonic() - started)
+        planned = planning.plan(_IMPORT_SECONDS + time.monotonic() - started)
     except KeyboardInterrupt:
         folder.remove()
         print("interrupted", file=sys.stderr, flush=True)
@@ -79,8 +81,8 @@ def run(
         return _broke(error)
     finally:
         folder.remove()
-    print(table(plan), flush=True)
-    return _status(plan, settings.max_failed_ratio)
+    print(table(planned), flush=True)
+    return _status(planned, settings.max_failed_ratio)
 
 
 class _Planning:
@@ -140,11 +142,11 @@ class _Planning:
             )
 
 
-def _status(plan: Estimate, max_failed_ratio: float) -> int:
-    if plan.num_failed <= max_failed_ratio * plan.num_clips:
+def _status(planned: Estimate, max_failed_ratio: float) -> int:
+    if planned.num_failed <= max_failed_ratio * planned.num_clips:
         return summary.SUCCESS
     print(
-        f"of {plan.num_clips:,.0f} clips {plan.num_failed:,.0f} would fail, more than"
+        f"of {planned.num_clips:,.0f} clips {planned.num_failed:,.0f} would fail, more than"
         f" --max_failed_ratio={max_failed_ratio:g} allows",
         file=sys.stderr,
     )
