@@ -30,7 +30,7 @@ ENV PATH=/opt/venv/bin:$PATH \
 COPY requirements.txt /opt/program/requirements.txt
 RUN python3 -m venv /opt/venv && \
     pip install --no-cache-dir --requirement /opt/program/requirements.txt \
-        "apache-beam[gcp]==${BEAM_VERSION}" "setuptools>=70.1" && \
+        "apache-beam[aws,gcp]==${BEAM_VERSION}" && \
     chown -R 9999:9999 /opt/venv
 
 COPY LICENSE MANIFEST.in README.md pyproject.toml setup.py /opt/program/

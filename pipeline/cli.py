@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from pipeline import settings, summary
+from pipeline import console, settings, summary
 from pipeline.embed_flags import add_embed_flags, natural
 from pipeline.settings import EmbedSettings, UsageError
 
@@ -85,18 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if parsed.command is None:
             parser.print_help()
             return summary.SUCCESS
-        if wanted is not None:
-            command = importlib.import_module(_MODULES[parsed.command])
-            return int(command.run(wanted, rest, own_flags, parsed.verbose))
-        if rest:
-            raise UsageError(f"{rest[0]} is unknown to {parsed.command}")
-        if parsed.command == "export-model":
-            from pipeline import export_model
-
-            return export_model.run(parsed.output, parsed.checkpoint, parsed.untrained, parsed.seed)
-        from pipeline import demo
-
-        return demo.run(parsed.output, parsed.model)
+        with console.libraries_kept_quiet(parsed.verbose):
+            return _run(parsed, wanted, rest, own_flags)
     except UsageError as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return summary.WRONG_USE
@@ -105,6 +95,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return summary.INTERRUPTED
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+def _run(
+    parsed: argparse.Namespace,
+    wanted: EmbedSettings | None,
+    rest: Sequence[str],
+    own_flags: Sequence[str],
+) -> int:
+    """Runs the command that was asked for; the modules are imported here."""
+    if wanted is not None:
+        command = importlib.import_module(_MODULES[parsed.command])
+        return int(command.run(wanted, rest, own_flags, parsed.verbose, parsed.quiet))
+    if rest:
+        raise UsageError(f"{rest[0]} is unknown to {parsed.command}")
+    if parsed.command == "export-model":
+        from pipeline import export_model
+
+        return export_model.run(parsed.output, parsed.checkpoint, parsed.untrained, parsed.seed)
+    from pipeline import demo
+
+    return demo.run(parsed.output, parsed.model, parsed.verbose, parsed.quiet)
 
 
 def _interrupt(_signal: int, _frame: object) -> None:
@@ -127,7 +138,8 @@ def _quiet(verbose: bool) -> None:
     if verbose:
         logging.basicConfig(level=logging.INFO)
         return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Warnings and worse; what of it is worth reading is told when the run ends.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     # Errors reach the user through exceptions, without the tracebacks of Beam's threads.
     logging.basicConfig(level=logging.CRITICAL)
 
@@ -194,6 +206,10 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     demo.add_argument(
         "--model", default=settings.DEFAULT_MODEL, help="as for embed (default: %(default)s)"
     )
+    for command in (*jobs, demo):
+        command.add_argument(
+            "--quiet", action="store_true", help="do not show how far the job is while it runs"
+        )
     for command in (*jobs, export, demo):
         command.add_argument(
             "--verbose", action="store_true", help="show the log of Beam and TensorFlow as well"

@@ -16,6 +16,7 @@ from transforms.find_segments import FindSegments
 from transforms.list_clips import ListClips
 from transforms.plan_clips import PlanClips
 from transforms.read_manifests import ReadManifests
+from transforms.timed import TIMES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Asked:
       left_out: Why a file of a folder is not read, a string a file.
       manifests: How they were read.
       tallies: Of `PlanClips`.
+      times: What listing took.
     """
 
     clips: pvalue.PCollection
@@ -62,6 +64,7 @@ class Asked:
     left_out: pvalue.PCollection
     manifests: pvalue.PCollection
     tallies: pvalue.PCollection
+    times: list[pvalue.PCollection]
 
 
 def ask(pipeline: beam.Pipeline, corpus: Corpus) -> Asked:
@@ -72,10 +75,12 @@ def ask(pipeline: beam.Pipeline, corpus: Corpus) -> Asked:
     )
     clips = [listed.clips, read.clips]
     failures = [listed[list_clips.FAILURES], read[read_manifests.FAILURES]]
+    times = [listed[TIMES], read[TIMES]]
     if corpus.find_segments is not None:
         found = pipeline | "Segments" >> _paths(corpus.segments) | corpus.find_segments
         clips.append(found["clips"])
         failures.append(found[find_segments.FAILURES])
+        times.append(found[TIMES])
     if corpus.clips:
         clips.append(pipeline | "Given" >> beam.Create([*corpus.clips]))
     planned = (
@@ -88,6 +93,7 @@ def ask(pipeline: beam.Pipeline, corpus: Corpus) -> Asked:
         listed[list_clips.LEFT_OUT],
         read[read_manifests.FACTS],
         planned[plan_clips.TALLIES],
+        times,
     )
 
 

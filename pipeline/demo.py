@@ -43,8 +43,14 @@ context, lists = tf.io.parse_single_sequence_example(
 print(context["video_id"].numpy().decode(), {rows})"""
 
 
-def run(output: str, model: str) -> int:
+def run(output: str, model: str, verbose: bool = False, quiet: bool = False) -> int:
     """Makes the corpus and the dataset below `output`; returns the exit status.
+
+    Args:
+      output: Folder; made if absent.
+      model: As for `embed`.
+      verbose: Let through what the engine prints.
+      quiet: Do not show how far the job is.
 
     Raises:
       UsageError: The folder cannot be used.
@@ -82,7 +88,7 @@ def run(output: str, model: str) -> int:
         max_failed_ratio=1 / num_files,  # the broken file is part of the show
         overwrite=True,
     )
-    status = embed.run(settings, [], [])
+    status = embed.run(settings, [], [], verbose, quiet)
     if status:
         return status
     table = f"{dataset}/{failure_table_name(settings.name)}"

@@ -1,22 +1,29 @@
 """The command `embed`: from settings to a dataset and an exit status."""
 
+import contextlib
 import json
 import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline import graph, summary
+from pipeline import console, graph, progress, summary
 from pipeline.asked_for import check_model, check_within_reach, corpus_of
 from pipeline.check import resources
 from pipeline.engines import engine
-from pipeline.engines.flags import ask_for_memory, beam_options, is_elsewhere
+from pipeline.engines.flags import (
+    ask_for_memory,
+    beam_options,
+    is_elsewhere,
+    is_in_processes,
+)
 from pipeline.errors import EngineLostError, JobError
 from pipeline.job import job_of
 from pipeline.output_folder import OutputFolder
 from pipeline.settings import EmbedSettings
 from transforms import storage
 from transforms.corpus.clips import printable
+from transforms.corpus.spans import SAMPLE_RATE_HZ
 from transforms.dataset import files
 from transforms.embed_patches import remote_files
 from transforms.model.errors import ModelError
@@ -29,6 +36,7 @@ def run(
     beam_flags: Sequence[str],
     own_flags: Sequence[str],
     verbose: bool = False,
+    quiet: bool = False,
 ) -> int:
     """Runs the job, prints how it went, and returns the exit status.
 
@@ -37,6 +45,7 @@ def run(
       beam_flags: What is left for Beam.
       own_flags: The command's flags, to name the nearest one to a misspelt one.
       verbose: Let through what the engine prints.
+      quiet: Do not show how far the job is.
 
     Raises:
       UsageError: Before anything has started.
@@ -60,9 +69,21 @@ def run(
     folder.prepare()
     try:
         job = job_of(settings, corpus, folder.path, folder.staging, pca)
-        ended = engine.run(
-            options, lambda pipeline: graph.build(pipeline, job), verbose, settings.wait
-        )
+        with contextlib.ExitStack() as stack:
+            if not quiet and not is_elsewhere(options):
+                stack.enter_context(
+                    progress.shown(
+                        sys.stderr,
+                        hop_seconds=job.profile.hop_samples / SAMPLE_RATE_HZ,
+                        is_cut=settings.clip_seconds is not None,
+                        in_processes=is_in_processes(options),
+                        as_lines=verbose,
+                    )
+                )
+                quiet = True  # the states of the engine say less
+            ended = engine.run(
+                options, lambda pipeline: graph.build(pipeline, job), verbose, settings.wait, quiet
+            )
         if not ended:
             print(f"the dataset is complete as soon as {folder.path}/{files.FILE_NAME} is there")
             return summary.SUCCESS
@@ -109,5 +130,9 @@ def _published(folder: OutputFolder) -> dict[str, Any]:
 
 
 def _broke(error: BaseException) -> int:
-    print(f"error: {summary.explanation(error)}", file=sys.stderr)
+    why = summary.explanation(error)
+    print(f"error: {why}", file=sys.stderr)
+    last_words = console.last_words()
+    if last_words and (isinstance(error, EngineLostError) or summary.is_bug(why)):
+        print(f"what was printed last:\n{last_words}", file=sys.stderr)
     return summary.JOB_BROKE

@@ -25,8 +25,10 @@ from transforms.dataset.shards import Record, RecordSums, num_shards_for, record
 from transforms.decode_patches import DecodePatches
 from transforms.embed_patches import EmbedPatches
 from transforms.model.postprocessing import Pca
+from transforms.model.precision import sum_deviations
 from transforms.plan_spans import PlanSpans
 from transforms.publish_dataset import PublishDataset
+from transforms.timed import TIMES, SumTimes
 from transforms.write_failures import WriteFailures
 from transforms.write_report import WriteReport
 from transforms.write_shards import WriteShards
@@ -44,6 +46,7 @@ class Job:
       profile: Layout of the records.
       cutting: How clips become patches.
       pca: For 8-bit profiles.
+      precision: What the model's convolutions compute in.
       num_shards: Of each split; None chooses it from the amount of data.
       origin: For `dataset.json`.
       timings: File in which workers say how long their work took; None where nobody asks.
@@ -56,6 +59,7 @@ class Job:
     profile: Profile
     cutting: Cutting
     pca: Pca | None
+    precision: str
     num_shards: int | None
     origin: Origin
     timings: str | None = None
@@ -65,10 +69,11 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Adds the job to a pipeline."""
     corpus = job.corpus
     asked = ask(pipeline, corpus)
+    times = asked.times
     failures = asked.failures
     spread = asked.clips | PlanSpans(job.cutting, corpus.splits)
     decoded = spread["readings"] | DecodePatches(job.cutting)
-    embedded = decoded.patches | EmbedPatches(job.model, job.pca)
+    embedded = decoded.patches | EmbedPatches(job.model, job.pca, job.precision)
     class_map = asked.clips | CollectLabels(corpus.class_map)
     assembled = {
         "verdicts": decoded[decode_patches.VERDICTS],
@@ -99,11 +104,13 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     # a second time.
     sums = assembled.records | "Sums" >> beam.Map(_sums)
     num_shards = (sums, failed) | ChooseNumShards(job.num_shards, _split_names(corpus.splits))
+    written = assembled.records | WriteShards(job.staging, pvalue.AsDict(num_shards))
+    times += [each[TIMES] for each in (spread, decoded, embedded, assembled, written)]
     _ = pipeline | PublishDataset(
         origin=job.origin,
         folder=job.folder,
         staging=job.staging,
-        written=assembled.records | WriteShards(job.staging, pvalue.AsDict(num_shards)),
+        written=written.shards,
         due=(
             sums
             | "SumsDue" >> beam.Map(_by_shard, num_shards=pvalue.AsDict(num_shards))
@@ -112,9 +119,14 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         failures=failed | WriteFailures(job.staging),
         tallies=tallies | "SumTallies" >> beam.CombinePerKey(sum),
         models=embedded[embed_patches.MODELS] | "Models" >> beam.Distinct(),
+        deviations=(
+            embedded[embed_patches.DEVIATIONS]
+            | "Deviations" >> beam.CombineGlobally(sum_deviations).without_defaults()
+        ),
         manifests=asked.manifests,
         class_map=class_map,
         num_shards=num_shards,
+        times=times | "Times" >> beam.Flatten() | SumTimes(),
     )
     if job.timings is not None:
         timings = (decoded[decode_patches.DONE], embedded[embed_patches.TIMINGS])

@@ -44,6 +44,7 @@ def job_of(
         profile=layout,
         corpus=_asked_for(settings),
         model=printable(settings.model),
+        precision=settings.precision,
         patch_samples=PATCH_SAMPLES,
         short_clips=settings.short_clips,
         channel="mean" if settings.channel is None else f"number {settings.channel}",
@@ -59,6 +60,7 @@ def job_of(
         profile=layout,
         cutting=cutting_of(settings),
         pca=pca,
+        precision=settings.precision,
         num_shards=settings.num_shards,
         origin=origin,
     )

@@ -14,6 +14,7 @@ from transforms.dataset.profiles import PROFILES, Profile
 from transforms.dataset.shards import MAX_SHARDS
 from transforms.model.errors import ModelError
 from transforms.model.postprocessing import RELEASED_PCA_URL
+from transforms.model.precision import FLOAT32
 from transforms.model.sources import resolving
 
 DEFAULT_MODEL = "https://tfhub.dev/google/vggish/1"
@@ -58,6 +59,7 @@ class EmbedSettings:
     model: str = DEFAULT_MODEL
     profile: Profile = PROFILES["audioset"]
     pca: str = RELEASED_PCA_URL
+    precision: str = FLOAT32
     short_clips: str = PAD
     num_shards: int | None = None
     name: str = DEFAULT_NAME

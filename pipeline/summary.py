@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.errors import JobError
 from transforms.corpus.clips import printable
+from transforms.dataset import run_times
 from transforms.dataset.failure_table import failure_table_name
 
 SUCCESS = 0
@@ -32,6 +33,7 @@ _EXPECTED = (
 _ERROR_LINE = re.compile(
     r"^(?:RuntimeError: )?(?:\w+\.)*(?P<type>\w*(?:Error|Exception)): (?P<text>.*)$"
 )
+_BUG = "this is a bug of the program or of the engine"
 _TRACEBACK = "Traceback (most recent call last)"
 _STEP = re.compile(r"(?P<text>.*?)(?: \[while running '(?P<step>[^']*)'\])?", re.DOTALL)
 
@@ -61,6 +63,7 @@ def summary(info: dict[str, Any], folder: str, seconds: float) -> str:
         f"left out  {sum(info['left_out'].values())} files of the folders"
         f"{_by_reason(info['left_out'])}",
         f"speed     {counts['rows'] / seconds:.1f} rows/s over {seconds:.1f} s, start-up included",
+        *_times(info["run"]),
         *(
             f"split     {part['folder']}: {part['counts']['records']} records,"
             f" {part['counts']['failures']} failures"
@@ -87,6 +90,8 @@ def summary(info: dict[str, Any], folder: str, seconds: float) -> str:
             f"NOTE: the model {printable(model['uri'])} is UNTRAINED (random weights, seed"
             f" {model['untrained_seed']}): these rows mean nothing"
         )
+    if error := model.get("bfloat16_error"):
+        lines.append(f"NOTE: rows were computed in bfloat16: {_error_of_bfloat16(error)}")
     if model["in_batches"] is False:
         lines.append("NOTE: TensorFlow cannot batch this model's operations: patches go one by one")
     return "\n".join(lines)
@@ -118,7 +123,35 @@ def explanation(error: BaseException) -> str:
             assert step is not None  # every part of it is optional
             where = f" (in the step {step['step']})" if step["step"] else ""
             return f"{step['text']}{where}"
-    return f"this is a bug of the program or of the engine:\n{text.rstrip()}"
+    return f"{_BUG}:\n{text.rstrip()}"
+
+
+def is_bug(explanation: str) -> bool:
+    """Tells whether what `explanation` returned is that of a bug."""
+    return explanation.startswith(_BUG)
+
+
+def _times(run: dict[str, Any]) -> list[str]:
+    """Returns where the time went, and what bounded the run."""
+    if not run["steps"]:
+        return []
+    steps = (f"{step} {each['seconds']:.1f} s" for step, each in run["steps"].items())
+    bound = run["bounded_by"]
+    busy = ": busy" if bound == run_times.MODEL else ":"
+    return [
+        f"time      {', '.join(steps)}",
+        f"bound by  {bound}{busy} {run['steps'][bound]['share']:.0%} of {run['seconds']:.1f} s,"
+        " the engine's start-up left out",
+    ]
+
+
+def _error_of_bfloat16(error: dict[str, Any]) -> str:
+    if error["mean"] is None:
+        return "how far they are from float32 could not be measured on so few rows"
+    return (
+        f"their values are off float32 by {error['mean']:.2%} of the spread between rows in the"
+        f" mean, {error['largest']:.1%} at most ({error['rows_compared']} rows compared)"
+    )
 
 
 def _also(count: int, what: str) -> str:

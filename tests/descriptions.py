@@ -35,6 +35,7 @@ ORIGIN = Origin(
     profile=PROFILES["audioset"],
     corpus=(("inputs", ["/data/ü", "gs://bucket/*.wav"]), ("clip_seconds", 10.5)),
     model="https://tfhub.dev/google/vggish/1",
+    precision="float32",
     patch_samples=15_600,
     short_clips="pad",
     channel="mean",

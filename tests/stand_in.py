@@ -1,11 +1,16 @@
 """A stand-in for the hub's model, and the same thing in numpy."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 PATCH_SAMPLES = 15_600
 MODEL_HOP_SAMPLES = 15_360
 STRIDE = 122  # 128 samples of a patch
+# A model for one test: what it makes of the patches [num_rows, 15600] of its waveform.
+Body = Callable[[Any], Any]
 
 
 class StandIn(tf.Module):

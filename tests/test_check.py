@@ -168,10 +168,10 @@ def test_a_worker_that_cannot_use_the_output_is_a_row(
     running: list[str] = []
     run = engine.run
 
-    def noticed(*arguments: Any) -> bool:
+    def noticed(*arguments: Any, **options: Any) -> bool:
         running.append(function)
         try:
-            return run(*arguments)
+            return run(*arguments, **options)
         finally:
             running.clear()
 
@@ -206,7 +206,7 @@ def test_workers_without_this_program_are_named(
     corpus: Path,
     stand_in_model: str,
 ) -> None:
-    def broken(*_: Any) -> bool:
+    def broken(*_: Any, **__: Any) -> bool:
         raise RuntimeError("Traceback\n  of a worker\nNo module named 'transforms.check_workers'")
 
     monkeypatch.setattr(engine, "run", broken)

@@ -21,6 +21,7 @@ from tests.memory_filesystem import MemoryFileSystem
 from tests.running import embed, run_program
 from tests.sounds import noise, write_wav
 from tests.stand_in import stand_in_rows
+from transforms.model import precision
 
 # Around the first rows: one sample too few, just enough, one too few for two, enough for two.
 BOUNDARIES = (15_599, 15_600, 30_959, 30_960)
@@ -48,7 +49,10 @@ def boundary_corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dic
     [
         ["--direct_num_workers=1"],
         ["--direct_num_workers=4"],
-        ["--direct_num_workers=2", "--direct_running_mode=multi_processing"],
+        pytest.param(
+            ["--direct_num_workers=2", "--direct_running_mode=multi_processing"],
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["1 thread", "4 threads", "2 processes"],
 )
@@ -493,9 +497,12 @@ def _read_as_told(printed: str) -> str:
     return shown.stdout
 
 
-def test_the_demo_without_a_hub_says_so_shows_its_failure_and_how_to_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_the_demo_without_a_hub_says_so_shows_its_failure_and_how_to_read(
+    times: int, tmp_path: Path
+) -> None:
     arguments = ("demo", f"--output={tmp_path / 'demo it'}", "--model=http://127.0.0.1:9/vggish")
-    for _ in range(2):  # the second time over the first
+    for _ in range(times):  # the second time over the first
         finished = run_program(*arguments, env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)})
         assert finished.returncode == 0, finished.stderr
         assert "cannot be reached" in finished.stdout
@@ -536,6 +543,44 @@ def test_a_model_that_is_not_one_ends_the_job_with_the_reason(
     error = capsys.readouterr().err
     assert error.startswith(f"error: {yamnet} is not an audio-embedding model")
     assert "a dict of outputs" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_in_bfloat16_says_so_and_how_far_off_it_is(
+    bfloat16_cpu: None,
+    tf: Any,
+    convolutions: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    waveform = write_wav(tmp_path / "a.wav", noise(160_000))
+    arguments = ["--profile=raw", f"--model={convolutions}", f"--input={tmp_path / 'a.wav'}"]
+    assert embed(tmp_path / "out", *arguments, "--precision=bfloat16") == 0
+    assert "NOTE: rows were computed in bfloat16: their values are off" in capsys.readouterr().out
+    model = reading.info(tmp_path / "out")["model"]
+    assert model["precision"] == "bfloat16"
+    assert model["bfloat16_error"]["rows_compared"] == 10
+    exact = tf.saved_model.load(convolutions)(waveform).numpy()
+    rows = reading.float_rows(tmp_path / "out")["a.wav"]
+    error = np.abs(rows - exact).mean() / exact.std(axis=0).mean()
+    assert model["bfloat16_error"]["mean"] == pytest.approx(error, rel=0.01)
+    assert 0 < error < 0.05
+
+
+def test_bfloat16_on_a_cpu_without_it_ends_the_job_with_the_reason(
+    stand_in_model: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    check_cpu = precision.check_cpu
+    monkeypatch.setattr(precision, "check_cpu", lambda: check_cpu("/dev/null"))
+    write_wav(tmp_path / "a.wav", noise(16_000))
+    arguments = [f"--model={stand_in_model}", f"--input={tmp_path / 'a.wav'}", "--profile=raw"]
+    assert embed(tmp_path / "out", *arguments, "--precision=bfloat16") == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: --precision=bfloat16 needs a CPU with AVX512_BF16 or AMX_BF16")
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
 

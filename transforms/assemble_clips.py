@@ -8,13 +8,16 @@ import apache_beam as beam
 import numpy as np
 from apache_beam import pvalue
 
+from transforms import live_counts
 from transforms.corpus.clips import Failure
 from transforms.corpus.labels import ClassMap
 from transforms.corpus.packing import unpack
 from transforms.corpus.rows import Decoded, RowRun, join_rows
 from transforms.dataset.profiles import Profile
+from transforms.dataset.run_times import ASSEMBLING
 from transforms.dataset.sequence_examples import sequence_example
 from transforms.dataset.shards import Record
+from transforms.timed import TIMES, TimedFn
 
 FAILURES = "failures"
 TALLIES = "tallies"
@@ -26,7 +29,8 @@ class AssembleClips(beam.PTransform):
 
     Input: a dict of `verdicts` (`(clip id, packed Decoded or Failure)`), `rows`
     (`(clip id, RowRun)`) and `refusals` (`(clip id, message)`). Outputs: `records` (`Record`) and
-    `failures` (`Failure`), together exactly one a clip, and `tallies` (`((split, name), count)`).
+    `failures` (`Failure`), together exactly one a clip, `tallies` (`((split, name), count)`) and
+    `times`.
 
     Attributes:
       profile: Layout of the records.
@@ -41,16 +45,24 @@ class AssembleClips(beam.PTransform):
             inputs
             | beam.CoGroupByKey()
             | beam.ParDo(_AssembleFn(self.profile), class_map=self.class_map).with_outputs(
-                FAILURES, TALLIES, main="records"
+                FAILURES, TALLIES, TIMES, main="records"
             )
         )
 
 
-class _AssembleFn(beam.DoFn):
+class _AssembleFn(TimedFn):
+    step = ASSEMBLING
+
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
 
     def process(
+        self, element: tuple[str, Mapping[str, Iterable[Any]]], class_map: ClassMap
+    ) -> Iterator[Any]:
+        live_counts.count(assembled=1)
+        yield from self.timed(self._assembled(element, class_map))
+
+    def _assembled(
         self, element: tuple[str, Mapping[str, Iterable[Any]]], class_map: ClassMap
     ) -> Iterator[Any]:
         clip_id, found = element

@@ -13,6 +13,7 @@ from apache_beam import pvalue
 from transforms import report_files, storage, worker_checks
 from transforms.corpus.clips import Clip
 from transforms.model.postprocessing import EMBEDDING_SIZE, Pca
+from transforms.model.precision import FLOAT32
 from transforms.preflight import host
 from transforms.preflight.findings import Report
 
@@ -30,6 +31,7 @@ class Asked:
       reports: Folder of the reports, of this very check alone, with its mark in it.
       model: Hub URL, SavedModel folder, or archive.
       pca: For 8-bit profiles.
+      precision: What the model's convolutions are to compute in.
       clips: Recordings to open.
       channel: From 1, or None for the mean of all.
       probes_output: The folder is in the output: see whether it can be written.
@@ -38,6 +40,7 @@ class Asked:
     reports: str
     model: str
     pca: Pca | None = None
+    precision: str = FLOAT32
     clips: tuple[Clip, ...] = ()
     channel: int | None = None
     probes_output: bool = True
@@ -89,6 +92,7 @@ def look(asked: Asked) -> Report:
     findings = worker_checks.all_checks(
         model=asked.model,
         pca=asked.pca,
+        precision=asked.precision,
         wanted_size=EMBEDDING_SIZE if asked.pca else None,
         clips=asked.clips,
         channel=asked.channel,

@@ -11,18 +11,23 @@ from apache_beam import pvalue
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.transforms.window import GlobalWindows
 
-from transforms import storage
+from transforms import live_counts, storage
 from transforms.corpus.rows import PatchRun, RowRun
+from transforms.dataset import run_times
+from transforms.dataset.run_times import StepTime
 from transforms.model import loading
 from transforms.model.batching import Packer, PatchBatch
 from transforms.model.loading import EmbeddingModel, ModelFacts, ModelInputError
 from transforms.model.postprocessing import EMBEDDING_SIZE, Pca
+from transforms.model.precision import FLOAT32, Deviation
 from transforms.model.sources.copying import RemoteFiles, StoredFile
 from transforms.preflight import host
 from transforms.preflight.timings import BatchTiming
+from transforms.timed import TIMES, TimedFn
 
 REFUSALS = "refusals"
 MODELS = "models"
+DEVIATIONS = "deviations"
 TIMINGS = "timings"
 
 
@@ -32,31 +37,49 @@ class EmbedPatches(beam.PTransform):
 
     Input: `PatchRun`s. Outputs: `rows` (`(clip id, RowRun)`), `refusals` (`(clip id, message)`:
     clips that the model has no finite row for), `models` (`ModelFacts`, one a batch: what was
-    really loaded) and `timings` (`BatchTiming`, one a batch).
+    really loaded), `deviations` (`Deviation`, of the first batches of each process in bfloat16),
+    `times` and `timings` (`BatchTiming`, one a batch).
 
     Attributes:
       model: Hub URL, SavedModel folder, or archive; the last two may be on a storage.
       pca: Makes 8-bit rows; None keeps floats.
+      precision: What the model's convolutions compute in.
     """
 
     model: str
     pca: Pca | None = None
+    precision: str = FLOAT32
 
     def expand(self, patches: pvalue.PCollection[PatchRun]) -> pvalue.DoOutputsTuple:
+        wanted_size = EMBEDDING_SIZE if self.pca else None
         return (
             patches
             | beam.ParDo(_PackFn())
-            | RunInference(HubModelHandler(self.model, EMBEDDING_SIZE if self.pca else None))
-            | beam.ParDo(_UnpackFn(self.pca)).with_outputs(REFUSALS, MODELS, TIMINGS, main="rows")
+            | RunInference(HubModelHandler(self.model, wanted_size, self.precision))
+            | beam.ParDo(_UnpackFn(self.pca)).with_outputs(
+                REFUSALS, MODELS, DEVIATIONS, TIMES, TIMINGS, main="rows"
+            )
         )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _EmbeddedBatch:
-    """What became of a batch: rows or a refusal for each of its spans, by which model, and when."""
+    """What became of a batch: rows or a refusal for each of its spans, and the model's facts.
+
+    Attributes:
+      spans: `(clip id, rows or why there are none)`.
+      facts: Of the model.
+      seconds: Of the model's calls since the last batch of any thread.
+      loaded: The time of loading it; with the first batch only.
+      deviation: Of a batch in bfloat16 that was compared.
+      timing: When this batch was embedded.
+    """
 
     spans: list[tuple[str, RowRun | str]]
     facts: ModelFacts
+    seconds: float
+    loaded: StepTime | None
+    deviation: Deviation | None
     timing: BatchTiming
 
 
@@ -66,14 +89,23 @@ class HubModelHandler(ModelHandler[PatchBatch, _EmbeddedBatch, EmbeddingModel]):
     One model a process, shared by its threads: RunInference's own handle.
     """
 
-    def __init__(self, model: str, wanted_size: int | None = None) -> None:
+    def __init__(
+        self, model: str, wanted_size: int | None = None, precision: str = FLOAT32
+    ) -> None:
         super().__init__()
         self._model_name = model
         self._wanted_size = wanted_size
+        self._precision = precision
 
     def load_model(self) -> EmbeddingModel:
         """Brings the model here, loads it and checks its contract; raises `ModelError`."""
-        return loading.load(self._model_name, self._wanted_size, remote_files())
+        live_counts.count(loading=1)
+        try:
+            return loading.load(
+                self._model_name, self._wanted_size, remote_files(), self._precision
+            )
+        finally:
+            live_counts.count(loading=-1)
 
     def run_inference(
         self,
@@ -122,7 +154,14 @@ def _embed(model: EmbeddingModel, batch: PatchBatch) -> _EmbeddedBatch:
         except ModelInputError as error:
             result = f"the model refuses the audio: {error}"
         spans.append((clip_id, result))
-    return _EmbeddedBatch(spans, model.facts, _timing(started, start))
+    live_counts.count(
+        rows=len(batch.patches),
+        failures=sum(isinstance(result, str) for _, result in spans),
+    )
+    deviation = None if rows is None else model.deviation(batch.patches, rows)
+    loading_seconds, seconds = model.take_seconds()
+    loaded = run_times.just_ended(loading_seconds) if loading_seconds else None
+    return _EmbeddedBatch(spans, model.facts, seconds, loaded, deviation, _timing(started, start))
 
 
 def _timing(started: float, num_rows: int) -> BatchTiming:
@@ -148,13 +187,20 @@ class _PackFn(beam.DoFn):
             yield GlobalWindows.windowed_value(batch)
 
 
-class _UnpackFn(beam.DoFn):
+class _UnpackFn(TimedFn):
+    step = run_times.MODEL
+
     def __init__(self, pca: Pca | None) -> None:
         self._pca = pca
 
     def process(self, embedded: _EmbeddedBatch) -> Iterator[Any]:
         yield pvalue.TaggedOutput(MODELS, embedded.facts)
         yield pvalue.TaggedOutput(TIMINGS, embedded.timing)
+        self.stopwatch.add(embedded.seconds)
+        if embedded.loaded:
+            yield pvalue.TaggedOutput(TIMES, (run_times.LOADING, embedded.loaded))
+        if embedded.deviation is not None:
+            yield pvalue.TaggedOutput(DEVIATIONS, embedded.deviation)
         for clip_id, result in embedded.spans:
             if isinstance(result, str):
                 yield pvalue.TaggedOutput(REFUSALS, (clip_id, result))

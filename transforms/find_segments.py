@@ -9,11 +9,13 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import pvalue
 
-from transforms import storage
+from transforms import live_counts, storage
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.manifests import segment_names
 from transforms.corpus.manifests.segments import Segment, read_segments
+from transforms.dataset.run_times import LISTING
 from transforms.read_manifests import ExpandPatterns, records_of
+from transforms.timed import TIMES, TimedFn
 
 FAILURES = "failures"
 _SEGMENTS = "segments"
@@ -25,8 +27,8 @@ class FindSegments(beam.PTransform):
     """Finds the audio of segments.
 
     Input: absolute paths and globs of files of segments, as bytes, `os.fsencode`d. Outputs: `clips`
-    (`Clip`) and `failures` (`Failure`: rows that are wrong, and without a template the segments
-    that no file is named after).
+    (`Clip`), `failures` (`Failure`: rows that are wrong, and without a template the segments that
+    no file is named after) and `times`.
 
     Attributes:
       audio_root: Folder that the audio is below.
@@ -40,9 +42,12 @@ class FindSegments(beam.PTransform):
 
     def expand(self, patterns: pvalue.PCollection[bytes]) -> dict[str, pvalue.PCollection]:
         read = (
-            patterns | ExpandPatterns() | beam.ParDo(_ReadFn()).with_outputs(FAILURES, main="read")
+            patterns
+            | ExpandPatterns()
+            | beam.ParDo(_ReadFn()).with_outputs(FAILURES, TIMES, main="read")
         )
         failures = [read[FAILURES]]
+        times = [read[TIMES]]
         if self.audio_name is not None:
             name = _NameFn(self.audio_root, self.audio_name, self.are_cut)
             found = read.read | "Name" >> beam.ParDo(name).with_outputs(FAILURES, main="clips")
@@ -50,9 +55,10 @@ class FindSegments(beam.PTransform):
             listed = (
                 patterns.pipeline
                 | "AudioRoot" >> beam.Create([os.fsencode(self.audio_root)])
-                | beam.ParDo(_ListFn()).with_outputs(FAILURES, main="files")
+                | beam.ParDo(_ListFn()).with_outputs(FAILURES, TIMES, main="files")
             )
             failures.append(listed[FAILURES])
+            times.append(listed[TIMES])
             segments = read.read | beam.Map(_by_id).with_output_types(tuple[str, Segment])
             found = (
                 {_SEGMENTS: segments, _FILES: listed.files}
@@ -63,19 +69,32 @@ class FindSegments(beam.PTransform):
                 )
             )
         failures.append(found[FAILURES])
-        return {"clips": found.clips, FAILURES: failures | beam.Flatten()}
+        return {
+            "clips": found.clips,
+            FAILURES: failures | beam.Flatten(),
+            TIMES: times | "Times" >> beam.Flatten(),
+        }
 
 
-class _ReadFn(beam.DoFn):
+class _ReadFn(TimedFn):
+    step = LISTING
+
     def process(self, path: bytes) -> Iterator[Any]:
-        for found in records_of(os.fsdecode(path), read_segments):
-            yield found if isinstance(found, Segment) else pvalue.TaggedOutput(FAILURES, found)
+        for found in self.timed(records_of(os.fsdecode(path), read_segments)):
+            if isinstance(found, Segment):
+                live_counts.count(found=1)
+                yield found
+            else:
+                live_counts.count_found(found)
+                yield pvalue.TaggedOutput(FAILURES, found)
 
 
-class _ListFn(beam.DoFn):
+class _ListFn(TimedFn):
+    step = LISTING
+
     def process(self, folder: bytes) -> Iterator[Any]:
         try:
-            for found in storage.list_input(os.fsdecode(folder)):
+            for found in self.timed(storage.list_input(os.fsdecode(folder))):
                 if isinstance(found, Clip):
                     for possible_id in segment_names.possible_ids(printable(found.uri)):
                         yield possible_id, os.fsencode(found.uri)
@@ -100,6 +119,7 @@ class _NameFn(beam.DoFn):
         except ValueError as error:
             message = f"its times do not fit into {self._audio_name}: {error}"
             failure = _failure(segment, self._audio_root, "invalid_time", message)
+            live_counts.count(done=1, failures=1)
             yield pvalue.TaggedOutput(FAILURES, failure)
         else:
             yield _clip(segment, f"{self._audio_root}/{name}", self._are_cut)
@@ -122,6 +142,7 @@ class _FindFn(beam.DoFn):
             else:
                 message = f"no audio below this folder is named {name}, or as downloaders name it"
                 failure = _failure(segment, self._audio_root, "not_found", message)
+                live_counts.count(done=1, failures=1)
                 yield pvalue.TaggedOutput(FAILURES, failure)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import pvalue
 
+from transforms import live_counts
 from transforms.corpus.clips import Clip, Failure, resolve_duplicates
 from transforms.corpus.labels import ClassMap, with_known_labels
 from transforms.corpus.packing import pack, unpack
@@ -56,6 +57,7 @@ class _ResolveFn(beam.DoFn):
                 if dropped := len(clip.labels) - len(known.labels):
                     yield pvalue.TaggedOutput(TALLIES, ((clip.split, "labels_dropped"), dropped))
                 yield known
+        live_counts.count(done=len(failures), failures=len(failures))
         for failure in failures:
             yield pvalue.TaggedOutput(FAILURES, failure)
 

@@ -12,10 +12,10 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import pvalue
 
-from transforms import storage
+from transforms import live_counts, storage
 from transforms.audio import decoding
 from transforms.audio.errors import AudioError
-from transforms.corpus.clips import Clip
+from transforms.corpus.clips import Clip, Failure
 from transforms.corpus.packing import pack, unpack
 from transforms.corpus.spans import (
     SPAN_ROWS,
@@ -27,6 +27,8 @@ from transforms.corpus.spans import (
     spread_readings,
 )
 from transforms.corpus.splits import Splits, with_splits
+from transforms.dataset.run_times import LISTING
+from transforms.timed import TIMES, TimedFn
 
 FAILURES = "failures"
 # A smaller file is decoded within seconds: to look into it twice would cost more than it gains.
@@ -37,8 +39,8 @@ MIN_BYTES_TO_SPREAD = 8 * 2**20
 class PlanSpans(beam.PTransform):
     """Groups clips by recording, and spreads the work on long recordings over the workers.
 
-    Input: `Clip`s, one an id. Outputs: `readings` (`Reading`) and `failures` (`Failure`: clips
-    whose recording is not there). Clips of one recording are in one split.
+    Input: `Clip`s, one an id. Outputs: `readings` (`Reading`), `failures` (`Failure`: clips
+    whose recording is not there) and `times`. Clips of one recording are in one split.
 
     It is the last shuffle before the audio: only these small records go through it.
 
@@ -60,7 +62,7 @@ class PlanSpans(beam.PTransform):
             clips
             | beam.Map(by_recording).with_output_types(tuple[bytes, bytes])
             | beam.GroupByKey()
-            | beam.ParDo(_PlanFn(self)).with_outputs(FAILURES, main="planned")
+            | beam.ParDo(_PlanFn(self)).with_outputs(FAILURES, TIMES, main="planned")
         )
         readings = (
             planned.planned
@@ -69,10 +71,12 @@ class PlanSpans(beam.PTransform):
             | beam.Reshuffle()
             | "Unpack" >> beam.Map(unpack).with_output_types(Reading)
         )
-        return {"readings": readings, FAILURES: planned[FAILURES]}
+        return {"readings": readings, FAILURES: planned[FAILURES], TIMES: planned[TIMES]}
 
 
-class _PlanFn(beam.DoFn):
+class _PlanFn(TimedFn):
+    step = LISTING
+
     def __init__(self, plan: PlanSpans) -> None:
         self._cutting = plan.cutting
         self._splits = plan.splits
@@ -80,11 +84,19 @@ class _PlanFn(beam.DoFn):
         self._span_rows = plan.span_rows
 
     def process(self, element: tuple[bytes, Iterable[bytes]]) -> Iterator[Any]:
-        clips = list(with_splits(map(unpack, element[1]), self._splits))
+        for planned in self.timed(self._planned(element[1])):
+            if isinstance(planned, Failure):
+                live_counts.count(done=1, failures=1)
+                yield pvalue.TaggedOutput(FAILURES, planned)
+            else:
+                live_counts.count(readings=1)
+                yield planned
+
+    def _planned(self, packed: Iterable[bytes]) -> Iterator[Reading | Failure]:
+        clips = list(with_splits(map(unpack, packed), self._splits))
         if storage.is_absent(clips[0].uri):
             for clip in self._first_pieces(clips):
-                failure = clip.failure("plan", "not_found", os.strerror(errno.ENOENT))
-                yield pvalue.TaggedOutput(FAILURES, failure)
+                yield clip.failure("plan", "not_found", os.strerror(errno.ENOENT))
             return
         by_format = sorted(clips, key=lambda clip: str(clip.raw_format))
         for _, group in itertools.groupby(by_format, key=lambda clip: clip.raw_format):

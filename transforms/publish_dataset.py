@@ -11,11 +11,13 @@ from apache_beam import pvalue
 from transforms import storage
 from transforms.corpus.labels import CLASS_MAP_NAME, ClassMap
 from transforms.corpus.splits import UNSPLIT
-from transforms.dataset import failure_table, files, provenance, schema, shards
+from transforms.dataset import failure_table, files, provenance, run_times, schema, shards
 from transforms.dataset.failure_table import FailureFile
 from transforms.dataset.provenance import Origin, Part
+from transforms.dataset.run_times import StepTime
 from transforms.dataset.shards import RecordSums, Shard
 from transforms.model.loading import ModelFacts
+from transforms.model.precision import Deviation
 
 
 @dataclasses.dataclass
@@ -35,9 +37,11 @@ class PublishDataset(beam.PTransform):
       failures: `FailureFile`s.
       tallies: `((split, name), count)`, each once.
       models: `ModelFacts`, distinct.
+      deviations: The `Deviation` of all rows that were compared with float32: one or none.
       manifests: How manifests were read.
       class_map: One `ClassMap`.
       num_shards: `(split, number)`, each split once.
+      times: `(step, StepTime)`, each step once.
     """
 
     origin: Origin
@@ -48,9 +52,11 @@ class PublishDataset(beam.PTransform):
     failures: pvalue.PCollection
     tallies: pvalue.PCollection
     models: pvalue.PCollection
+    deviations: pvalue.PCollection
     manifests: pvalue.PCollection
     class_map: pvalue.PCollection
     num_shards: pvalue.PCollection
+    times: pvalue.PCollection
 
     def expand(self, pipeline: beam.Pipeline) -> pvalue.PCollection[str]:
         return (
@@ -63,9 +69,11 @@ class PublishDataset(beam.PTransform):
                 failures=pvalue.AsList(self.failures),
                 tallies=pvalue.AsDict(self.tallies),
                 models=pvalue.AsList(self.models),
+                deviations=pvalue.AsList(self.deviations),
                 manifests=pvalue.AsList(self.manifests),
                 class_map=pvalue.AsSingleton(self.class_map),
                 num_shards=pvalue.AsDict(self.num_shards),
+                times=pvalue.AsDict(self.times),
             )
         )
 
@@ -84,19 +92,22 @@ class _PublishFn(beam.DoFn):
         failures: Sequence[FailureFile],
         tallies: Mapping[tuple[str, str], int],
         models: Sequence[ModelFacts],
+        deviations: Sequence[Deviation],
         manifests: Sequence[Any],
         class_map: ClassMap,
         num_shards: Mapping[str, int],
+        times: Mapping[str, StepTime],
     ) -> Iterator[str]:
         num_failures = dict.fromkeys(num_shards, 0)
         for each in failures:
             num_failures[each.split] = num_failures.get(each.split, 0) + each.num_failures
         provenance.check_sums(tallies, num_failures, due, written, num_shards)
         class_map_name = CLASS_MAP_NAME if class_map.classes else None
+        deviation = deviations[0] if deviations else None
         parts = self._parts(written, num_failures, num_shards)
         infos = {
             folder: provenance.dataset_info(
-                self._origin, models, tallies, part, manifests, class_map_name
+                self._origin, models, tallies, part, manifests, class_map_name, deviation
             )
             for folder, part in parts.items()
         }
@@ -115,7 +126,7 @@ class _PublishFn(beam.DoFn):
             names += self._write_beside(folder, part, failures, class_map)
             new += [f"{folder}/{name}".lstrip("/") for name in names]
         storage.delete_names(self._folder.rstrip("/"), [file for file in old if file not in new])
-        info = self._describe(infos, tallies)
+        info = self._describe(infos, tallies, times)
         storage.delete_folder(self._staging)
         yield info.decode()
 
@@ -157,7 +168,10 @@ class _PublishFn(beam.DoFn):
         return [table, *texts]
 
     def _describe(
-        self, infos: dict[str, dict[str, Any]], tallies: Mapping[tuple[str, str], int]
+        self,
+        infos: dict[str, dict[str, Any]],
+        tallies: Mapping[tuple[str, str], int],
+        times: Mapping[str, StepTime],
     ) -> bytes:
         """Writes every `dataset.json`, that of the whole last, and returns it."""
         if set(infos) == {""}:
@@ -167,7 +181,8 @@ class _PublishFn(beam.DoFn):
                 path = self._path(folder, files.FILE_NAME)
                 storage.write_at_once(path, [provenance.text(info)])
             whole = provenance.collection_info(infos, tallies)
-        data = provenance.text(whole)
+        # The last key, and the only one in which equal runs differ.
+        data = provenance.text(whole | {"run": run_times.run_info(times)})
         storage.write_at_once(self._path(files.FILE_NAME), [data])
         return data
 

@@ -8,10 +8,12 @@ from typing import Any, BinaryIO
 import apache_beam as beam
 from apache_beam import pvalue
 
-from transforms import storage
+from transforms import live_counts, storage
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.manifests.manifest import ManifestOptions, read_manifest
 from transforms.corpus.manifests.text_lines import ManifestError
+from transforms.dataset.run_times import LISTING
+from transforms.timed import TIMES, TimedFn
 
 FAILURES = "failures"
 FACTS = "facts"
@@ -32,7 +34,7 @@ class ReadManifests(beam.PTransform):
         return (
             patterns
             | ExpandPatterns()
-            | beam.ParDo(_ReadFn(self.options)).with_outputs(FAILURES, FACTS, main="clips")
+            | beam.ParDo(_ReadFn(self.options)).with_outputs(FAILURES, FACTS, TIMES, main="clips")
         )
 
 
@@ -52,7 +54,9 @@ class ExpandPatterns(beam.PTransform):
         )
 
 
-class _ReadFn(beam.DoFn):
+class _ReadFn(TimedFn):
+    step = LISTING
+
     def __init__(self, options: ManifestOptions) -> None:
         self._options = options
 
@@ -60,7 +64,8 @@ class _ReadFn(beam.DoFn):
         def read(file: BinaryIO, uri: str) -> Iterator[Any]:
             return read_manifest(file, uri, self._options)
 
-        for found in records_of(os.fsdecode(path), read):
+        for found in self.timed(records_of(os.fsdecode(path), read)):
+            live_counts.count_found(found)
             if isinstance(found, Clip):
                 yield found
             else:

@@ -2,20 +2,24 @@
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import apache_beam as beam
 from apache_beam import pvalue
 
-from transforms import storage
+from transforms import live_counts, storage
+from transforms.dataset.run_times import WRITING
 from transforms.dataset.shards import Record, Shard, shard_of, write_shard
+from transforms.timed import TIMES, TimedFn
 
 
 @dataclasses.dataclass
 class WriteShards(beam.PTransform):
     """Writes every shard, the empty ones too, so that the set of names is whole.
 
-    Input: `Record`s. Output: `Shard`s. Each attempt writes to a name of its own, and only what a
-    successful attempt gave back is published later: a retry leaves no second file.
+    Input: `Record`s. Outputs: `shards` (`Shard`) and `times`. Each attempt writes to a name of
+    its own, and only what a successful attempt gave back is published later: a retry leaves no
+    second file.
 
     Attributes:
       folder: Where to; it must be there.
@@ -25,7 +29,7 @@ class WriteShards(beam.PTransform):
     folder: str
     num_shards: pvalue.AsDict
 
-    def expand(self, records: pvalue.PCollection[Record]) -> pvalue.PCollection[Shard]:
+    def expand(self, records: pvalue.PCollection[Record]) -> pvalue.DoOutputsTuple:
         by_shard = records | "AssignShard" >> beam.Map(
             _assigned, num_shards=self.num_shards
         ).with_output_types(tuple[tuple[str, int], Record | None])
@@ -41,16 +45,22 @@ class WriteShards(beam.PTransform):
             (by_shard, every_shard)
             | beam.Flatten()
             | beam.GroupByKey()
-            | beam.ParDo(_WriteShardFn(self.folder))
+            | beam.ParDo(_WriteShardFn(self.folder)).with_outputs(TIMES, main="shards")
         )
 
 
-class _WriteShardFn(beam.DoFn):
+class _WriteShardFn(TimedFn):
+    step = WRITING
+
     def __init__(self, folder: str) -> None:
         self._folder = folder
 
-    def process(self, element: tuple[tuple[str, int], Iterable[Record | None]]) -> Iterator[Shard]:
-        (split, index), records = element
+    def process(self, element: tuple[tuple[str, int], Iterable[Record | None]]) -> Iterator[Any]:
+        yield from self.timed(self._written(*element))
+        live_counts.count(shards=1)
+
+    def _written(self, shard: tuple[str, int], records: Iterable[Record | None]) -> Iterator[Shard]:
+        split, index = shard
         path = storage.temporary_name(f"{self._folder}/{index:05d}")
         with storage.created(path) as file:
             sums, crc32c = write_shard(file, (each for each in records if each is not None))

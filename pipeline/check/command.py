@@ -37,6 +37,7 @@ def run(
     beam_flag_words: Sequence[str],
     own_flags: Sequence[str],
     verbose: bool = False,
+    quiet: bool = False,
 ) -> int:
     """Checks launcher and workers, prints a table, and returns the exit status.
 
@@ -45,6 +46,7 @@ def run(
       beam_flag_words: What is left for Beam.
       own_flags: The command's flags, to name the nearest one to a misspelt one.
       verbose: Let through what the engine prints.
+      quiet: Do not tell the states of a job that runs elsewhere.
 
     Raises:
       UsageError: The flags themselves are wrong.
@@ -54,7 +56,7 @@ def run(
     launcher = _Launcher(settings, options)
     try:
         findings = [(LAUNCHER, each) for each in launcher.look()]
-        reports, of_workers, is_lost = _ask_workers(launcher, options, verbose)
+        reports, of_workers, is_lost = _ask_workers(launcher, options, verbose, quiet)
     except KeyboardInterrupt:
         launcher.clean_up()
         print("interrupted", file=sys.stderr, flush=True)
@@ -104,6 +106,7 @@ class _Launcher:
             reports=self._folder.path,
             model=self._settings.model,
             pca=self._pca,
+            precision=self._settings.precision,
             clips=self._clips,
             channel=self._settings.channel,
             probes_output=self._may_write,
@@ -166,7 +169,7 @@ class _Launcher:
 
 
 def _ask_workers(
-    launcher: _Launcher, options: PipelineOptions, verbose: bool
+    launcher: _Launcher, options: PipelineOptions, verbose: bool, quiet: bool
 ) -> tuple[list[Report], list[Placed], bool]:
     """Returns the workers' reports, what follows from them, and whether the engine was lost."""
     question = launcher.question()
@@ -180,7 +183,7 @@ def _ask_workers(
 
     error: Exception | None = None
     try:
-        if not engine.run(options, build, verbose):
+        if not engine.run(options, build, verbose, quiet=quiet):
             why = "the job was not run: leave away the flags that only make a template of it"
             error = JobError(why)
     except Exception as caught:

@@ -1,11 +1,11 @@
 """What differs between engines: how a job is submitted, waited for, looked after and cancelled."""
 
 import contextlib
-import io
 import os
 import sys
+import threading
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import apache_beam as beam
 import grpc
@@ -23,6 +23,7 @@ from apache_beam.runners.dataflow.dataflow_runner import DataflowRuntimeExceptio
 from apache_beam.runners.runner import PipelineRunner, PipelineState, create_runner
 from google.api_core.exceptions import GoogleAPIError
 
+from pipeline import console
 from pipeline.engines import local
 from pipeline.engines.flags import is_dataflow, is_elsewhere, is_flink, is_local
 from pipeline.engines.flink import FlinkRunner
@@ -32,6 +33,7 @@ from transforms import storage
 
 # Of each request that asks whether somebody is there at all.
 _PROBE_SECONDS = 4
+_STATE_SECONDS = 1
 # How Prism, Flink and Dataflow say it.
 _WORKER_GONE = ("SDK worker disconnected", "SDK harness exited", "lost contact with the service")
 
@@ -76,6 +78,7 @@ def run(
     build: Callable[[beam.Pipeline], None],
     verbose: bool = False,
     wait: bool = True,
+    quiet: bool = False,
 ) -> bool:
     """Builds the graph, runs it on the engine of the options, and waits for its end.
 
@@ -84,6 +87,7 @@ def run(
       build: Adds the job to a pipeline.
       verbose: Let through what workers in this process print.
       wait: Else the job is left to the engine as soon as it is submitted.
+      quiet: Do not tell the states of a job that runs elsewhere.
 
     Returns:
       Whether the job has run to its end.
@@ -101,16 +105,15 @@ def run(
         runner = FlinkRunner()
     pipeline = beam.Pipeline(runner=runner, options=options)
     build(pipeline)
-    with contextlib.ExitStack() as stack:
-        if not verbose:
-            # Threads that fail print the traceback that the job's exception carries as well.
-            stack.enter_context(contextlib.redirect_stderr(_Nowhere()))
+    user = sys.stderr
+    # Threads that fail print the traceback that the job's exception carries as well.
+    with console.threads_kept_quiet(verbose):
         try:
             state: str | None
             if is_local(options):
                 state = local.run(pipeline)
             else:
-                state = _run_elsewhere(pipeline, options, wait)
+                state = _run_elsewhere(pipeline, options, wait, user, quiet)
         except local.WorkerLostError as error:
             raise EngineLostError(str(error)) from error
         except grpc.RpcError as error:
@@ -134,44 +137,70 @@ def end_at_once(status: int) -> NoReturn:
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             process.kill()
+    console.forget()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
 
 
-class _Nowhere(io.TextIOBase):
-    """Takes text and drops it. Unlike a file it is never closed: threads may outlive the job."""
+def _run_elsewhere(
+    pipeline: beam.Pipeline, options: PipelineOptions, wait: bool, user: TextIO, quiet: bool
+) -> str | None:
+    """Submits a job; returns its state at the end, or None where it is not waited for.
 
-    def write(self, text: str) -> int:
-        return len(text)
-
-
-def _run_elsewhere(pipeline: beam.Pipeline, options: PipelineOptions, wait: bool) -> str | None:
-    """Submits a job; returns its state at the end, or None where it is not waited for."""
+    Args:
+      pipeline: The job.
+      options: Name the engine.
+      wait: For the end.
+      user: Takes what the user should read meanwhile.
+      quiet: Do not tell the states.
+    """
     result = pipeline.run()
     template = options.view_as(GoogleCloudOptions).template_location
     if is_dataflow(options) and not getattr(result, "has_job", False):
         print(f"template  {template}" if template else "nothing was submitted", flush=True)
         return None
     where = _where(result, options)
-    print(f"submitted {where}", file=sys.__stderr__, flush=True)
+    print(f"submitted {where}", file=user, flush=True)
     if not wait:
         return None
+    ended = threading.Event()
+    if not quiet:
+        arguments = (result, is_dataflow(options), where, user, ended)
+        threading.Thread(target=_tell_states, args=arguments, name="states", daemon=True).start()
     try:
         return str(result.wait_until_finish())
     except (RuntimeError, DataflowRuntimeException) as error:
         raise JobError(_explained(str(error))) from error
     except KeyboardInterrupt:
-        print("cancelling the job", file=sys.__stderr__, flush=True)
+        print("cancelling the job", file=user, flush=True)
         try:
             result.cancel()
         except Exception as error:
             print(
                 f"it could not be cancelled: {error}; see to it that it ends: {where}",
-                file=sys.__stderr__,
+                file=user,
                 flush=True,
             )
         raise
+    finally:
+        ended.set()
+
+
+def _tell_states(
+    result: Any, is_dataflow: bool, where: str, user: TextIO, ended: threading.Event
+) -> None:
+    """Prints each new state of a job, but the last one: what becomes of that is told elsewhere."""
+    told = None
+    while not ended.wait(_STATE_SECONDS):
+        try:
+            # What waits for the end keeps these up to date: no request of our own is made.
+            state = result.state if is_dataflow else result._state
+        except Exception:
+            continue  # who waits for the end says what is wrong
+        if state not in (told, PipelineState.UNKNOWN) and not PipelineState.is_terminal(state):
+            print(f"{str(state).lower()}  {where}", file=user, flush=True)
+        told = state
 
 
 def _explained(text: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from apache_beam.options.pipeline_options import (
     DebugOptions,
+    DirectOptions,
     FlinkRunnerOptions,
     PipelineOptions,
     PortableOptions,
@@ -45,6 +46,12 @@ def is_local(options: PipelineOptions) -> bool:
     """Tells whether the engine is in this process."""
     name = runner_name(options)
     return name is None or name.lower() in _LOCAL
+
+
+def is_in_processes(options: PipelineOptions) -> bool:
+    """Tells whether the engine is in this process, and its workers in other ones that it starts."""
+    mode = options.view_as(DirectOptions).direct_running_mode
+    return is_local(options) and mode == "multi_processing"
 
 
 def is_dataflow(options: PipelineOptions) -> bool:

@@ -36,6 +36,7 @@ def run(
     beam_flag_words: Sequence[str],
     own_flags: Sequence[str],
     verbose: bool = False,
+    quiet: bool = False,
 ) -> int:
     """Looks at the corpus, tries a few clips, prints the plan, and returns the exit status.
 
@@ -44,6 +45,7 @@ def run(
       beam_flag_words: What is left for Beam.
       own_flags: The command's flags, to name the nearest one to a misspelt one.
       verbose: Let through what the engine prints.
+      quiet: Do not tell the states of a job that runs elsewhere.
 
     Raises:
       UsageError: Before anything has started.
@@ -68,7 +70,7 @@ def run(
         label = f"--output={printable(settings.output)}"
         raise UsageError(f"{label} cannot be written: {error.strerror or error}") from error
     try:
-        planning = _Planning(settings, options, corpus, pca, folder.path, verbose)
+        planning = _Planning(settings, options, corpus, pca, folder.path, verbose, quiet)
         planned = planning.plan(_IMPORT_SECONDS + time.monotonic() - started)
     except KeyboardInterrupt:
         folder.remove()
@@ -99,6 +101,7 @@ class _Planning:
         pca: Pca | None,
         folder: str,
         verbose: bool,
+        quiet: bool,
     ) -> None:
         self._settings = settings
         self._options = options
@@ -106,6 +109,7 @@ class _Planning:
         self._pca = pca
         self._folder = folder
         self._verbose = verbose
+        self._quiet = quiet
         self._cutting = cutting_of(settings)
 
     def plan(self, seconds_before: float) -> Estimate:
@@ -136,7 +140,7 @@ class _Planning:
         return read_trial(self._folder, self._settings.name, chosen, self._cutting, times)
 
     def _run(self, build: Callable[[Any], None]) -> None:
-        if not engine.run(self._options, build, self._verbose):
+        if not engine.run(self._options, build, self._verbose, quiet=self._quiet):
             raise JobError(
                 "the job was not run: leave away the flags that only make a template of it"
             )

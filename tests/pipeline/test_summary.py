@@ -30,6 +30,7 @@ def _info(**changes: Any) -> dict[str, Any]:
         "manifests": [],
         "model": {"uri": "/m", "trained": True, "in_batches": True},
         "shards": [{"bytes": 100}],
+        "run": {"seconds": 0.0, "steps": {}, "bounded_by": None},
         **changes,
     }
 
@@ -48,6 +49,22 @@ def test_the_summary_has_counts_reasons_hours_speed_and_places() -> None:
     assert "UNTRAINED" not in text
     for part in ("split ", "manifest ", "NOTE", "padded", "ended by", "beyond"):
         assert part not in text
+
+
+def test_where_the_time_went_and_what_bounded_the_run_is_told() -> None:
+    steps = {
+        "decoding": {"seconds": 31.26, "share": 0.04},
+        "the model": {"seconds": 93.0, "share": 0.93},
+    }
+    run = {"seconds": 100.0, "steps": steps, "bounded_by": "the model"}
+    text = summary.summary(_info(run=run), "/out", 110.0)
+    for part in (
+        "time      decoding 31.3 s, the model 93.0 s\n",
+        "bound by  the model: busy 93% of 100.0 s, the engine's start-up left out\n",
+    ):
+        assert part in text
+    text = summary.summary(_info(run=run | {"bounded_by": "decoding"}), "/out", 110.0)
+    assert "bound by  decoding: 4% of" in text
 
 
 def test_clips_that_were_padded_or_ended_early_or_lost_rows_or_labels_are_counted() -> None:
@@ -114,6 +131,16 @@ def test_an_untrained_model_is_named_as_such() -> None:
     text = summary.summary(_info(model=model), "/out", 1.0)
     assert "the model /m is UNTRAINED (random weights, seed 3)" in text
     assert "patches go one by one" in text
+
+
+def test_rows_in_bfloat16_are_named_as_such_with_their_error() -> None:
+    error = {"mean": 0.0123, "largest": 0.0987, "rows_compared": 512}
+    model = {"uri": "/m", "trained": True, "in_batches": True, "bfloat16_error": error}
+    text = summary.summary(_info(model=model), "/out", 1.0)
+    assert "bfloat16: their values are off float32 by 1.23% of the spread between rows" in text
+    assert "9.9% at most (512 rows compared)" in text
+    error["mean"] = error["largest"] = None  # type: ignore[assignment]
+    assert "could not be measured" in summary.summary(_info(model=model), "/out", 1.0)
 
 
 @pytest.mark.parametrize(("ratio", "status"), [(0.0, 3), (0.19, 3), (0.2, 0), (1.0, 0)])

@@ -37,7 +37,7 @@ def segments(tmp_path: Path) -> Path:
 
 
 class _Tagged(beam.PTransform):
-    """Gives both outputs in one, each element with the name of its own."""
+    """Gives clips and failures in one, each element with the name of its output."""
 
     def __init__(self, find: FindSegments) -> None:
         self._find = find
@@ -45,7 +45,8 @@ class _Tagged(beam.PTransform):
     def expand(self, patterns: Any) -> Any:
         found = patterns | self._find
         return [
-            found[tag] | tag >> beam.Map(lambda each, tag: (tag, each), tag) for tag in found
+            found[tag] | tag >> beam.Map(lambda each, tag: (tag, each), tag)
+            for tag in ("clips", FAILURES)
         ] | "Both" >> beam.Flatten()
 
 

@@ -16,6 +16,7 @@ from transforms.corpus.labels import ClassMap, collected_class_map
 from transforms.dataset.failure_table import FailureFile, failure_lines
 from transforms.dataset.profiles import PROFILES
 from transforms.dataset.provenance import Origin
+from transforms.dataset.run_times import StepTime
 from transforms.dataset.shards import RecordSums, Shard
 from transforms.model.loading import ModelFacts
 from transforms.publish_dataset import PublishDataset, _PublishFn
@@ -25,6 +26,7 @@ ORIGIN = Origin(
     profile=PROFILES["audioset"],
     corpus=(("inputs", ["/in"]),),
     model="/model",
+    precision="float32",
     patch_samples=15_600,
     short_clips="pad",
     channel="mean",
@@ -79,9 +81,11 @@ def _one_part(staging: str, **changes: Any) -> dict[str, Any]:
         "failures": [_failed(staging, FAILURE)],
         "tallies": [*_of_no_split(clips=3, records=2, rows=9), (("", "failures/empty"), 1)],
         "models": [FACTS],
+        "deviations": [],
         "manifests": [],
         "class_map": [ClassMap(())],
         "num_shards": [("", 2)],
+        "times": [("decoding", StepTime(3.0, 100.0, 102.0))],
     }
     for name, change in changes.items():
         given[name] = change(given[name]) if callable(change) else change
@@ -159,6 +163,8 @@ def test_the_dataset_is_complete_and_nothing_temporary_is_left(folder: str) -> N
         {"name": "audio-00000-of-00002.tfrecord", "records": 2, "bytes": 10, "crc32c": "00000abc"},
         {"name": "audio-00001-of-00002.tfrecord", "records": 0, "bytes": 0, "crc32c": "00000abc"},
     ]
+    assert [*info][-1] == "run", "what differs between equal runs is the last key"
+    assert info["run"]["steps"] == {"decoding": {"seconds": 3.0, "share": 1.0}}
 
 
 def test_a_dataset_in_the_way_is_replaced_and_other_files_stay(folder: str) -> None:
@@ -206,6 +212,8 @@ def test_each_split_is_a_dataset_in_a_folder_of_its_own(folder: str) -> None:
     whole = _read(f"{folder}/dataset.json")
     assert [whole["counts"][name] for name in numbers] == [6, 2, 4]
     assert [part["folder"] for part in whole["splits"]] == ["test", "train"]
+    assert [*whole][-1] == "run"
+    assert not any("run" in info for info in infos.values())
 
 
 def test_what_is_in_no_split_stands_in_a_folder_beside_them(folder: str) -> None:
@@ -271,7 +279,7 @@ def test_datasets_with_and_without_splits_take_each_others_place(folder: str) ->
 def test_publishing_again_after_all_was_published_changes_nothing(folder: str) -> None:
     staging = _staging(folder)
     given = _splits(staging)
-    as_dicts = {name: dict(given[name]) for name in ("due", "tallies", "num_shards")}
+    as_dicts = {name: dict(given[name]) for name in ("due", "tallies", "num_shards", "times")}
     (class_map,) = given["class_map"]
     texts = []
     for _ in range(2):

@@ -11,7 +11,7 @@ from tests.sounds import noise, write_wav
 from transforms import storage, worker_checks
 from transforms.audio import codecs
 from transforms.corpus.clips import Clip
-from transforms.model import smoke_test
+from transforms.model import precision, smoke_test
 from transforms.preflight.findings import FAILED, NOTE, OK
 
 OWN = {"python": "3.11", "program": "code 1", "apache-beam": "2.77.0", "numpy": "2.0"}
@@ -143,6 +143,23 @@ def test_the_numbers_of_models(tf: Any, tmp_path: Path, monkeypatch: pytest.Monk
         monkeypatch.setattr(worker_checks, "HubModelHandler", lambda *_, to=handler: to)
         _, numbers = worker_checks.check_model(name, None, None)
         assert numbers.result == result
+
+
+def test_a_cpu_without_bfloat16_fails_the_model(
+    stand_in_model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_cpu = precision.check_cpu
+    monkeypatch.setattr(precision, "check_cpu", lambda: check_cpu(os.devnull))
+    (found,) = worker_checks.check_model(stand_in_model, None, None, "bfloat16")
+    assert (found.check, found.result) == ("model", FAILED)
+    assert "needs a CPU with AVX512_BF16 or AMX_BF16" in found.text
+
+
+def test_a_model_in_bfloat16_is_named_as_such(bfloat16_cpu: None, convolutions: str) -> None:
+    found, numbers = worker_checks.check_model(convolutions, None, None, "bfloat16")
+    assert (found.check, found.result) == ("model", OK)
+    assert "convolutions in bfloat16" in found.text
+    assert (numbers.check, numbers.result) == ("numbers", NOTE)  # it is not VGGish
 
 
 def test_a_model_that_does_not_load_hides_no_other_check(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ class _ToShards(beam.PTransform):
 
     def expand(self, records: Any) -> Any:
         num_shards = records.pipeline | "N" >> beam.Create(self._num_shards.items())
-        return records | WriteShards(self._folder, beam.pvalue.AsDict(num_shards))
+        return (records | WriteShards(self._folder, beam.pvalue.AsDict(num_shards))).shards
 
 
 @pytest.mark.parametrize("num_shards", [1, 7, 200])

@@ -39,6 +39,7 @@ class Origin:
       profile: Layout of the records.
       corpus: What was asked for, by option: text, numbers or lists of text.
       model: As given.
+      precision: What the model's convolutions compute in.
       patch_samples: Length of a patch at 16 kHz.
       short_clips: `pad` or `skip`.
       channel: In words.
@@ -51,6 +52,7 @@ class Origin:
     profile: Profile
     corpus: tuple[tuple[str, Any], ...]
     model: str
+    precision: str
     patch_samples: int
     short_clips: str
     channel: str
@@ -133,17 +135,21 @@ def dataset_info(
     part: Part,
     manifests: Sequence[Any] = (),
     class_map: str | None = None,
+    deviation: Any | None = None,
 ) -> dict[str, Any]:
     """Returns what `dataset.json` says.
 
     Args:
       origin: The settings.
       models: What the workers loaded, each once: none where no clip came as far as the model.
-        Objects with `fingerprint`, `embedding_size`, `untrained_seed` and `in_batches`.
+        Objects with `fingerprint`, `embedding_size`, `untrained_seed`, `in_batches` and
+        `precision`.
       tallies: Counts; of the names, those of failures begin with `failures/`.
       part: The dataset or split.
       manifests: Dataclasses that say how manifests were read.
       class_map: Name of the file that numbers the labels.
+      deviation: Of rows in bfloat16 from float32, over all that workers have compared. An object
+        with `mean`, `largest` and `num_rows`.
 
     Raises:
       IncompleteError: Workers loaded different models.
@@ -162,7 +168,7 @@ def dataset_info(
         "failures": _below(own, "failures/"),
         "left_out": _below(own, "left_out/"),
         "manifests": [dataclasses.asdict(each) for each in sorted(manifests)],
-        "model": _model_info(origin, models[0] if models else None),
+        "model": _model_info(origin, models[0] if models else None, deviation),
         "audio": _audio_info(origin, _below(own, "decoders/")),
         "rows": _rows_info(origin),
         "labels": {"class_map": class_map},
@@ -252,17 +258,29 @@ def _counts(own: Mapping[str, int], num_failures: int) -> dict[str, int | float]
     }
 
 
-def _model_info(origin: Origin, model: Any | None) -> dict[str, Any]:
+def _model_info(origin: Origin, model: Any | None, deviation: Any | None) -> dict[str, Any]:
     info = {
         "uri": origin.model,
         "fingerprint": model.fingerprint if model else None,
         "embedding_size": model.embedding_size if model else None,
         "trained": model.untrained_seed < 0 if model else None,
         "in_batches": model.in_batches if model else None,
+        "precision": (model or origin).precision,
     }
     if model and model.untrained_seed >= 0:
         info["untrained_seed"] = model.untrained_seed
+    if deviation is not None:
+        info["bfloat16_error"] = {
+            "mean": _rounded(deviation.mean),
+            "largest": _rounded(deviation.largest),
+            "rows_compared": deviation.num_rows,
+        }
     return info
+
+
+def _rounded(share: float | None) -> float | None:
+    """Returns a share to three digits: the order of summing up over workers changes later ones."""
+    return None if share is None else float(f"{share:.3g}")
 
 
 def _audio_info(origin: Origin, decoders: dict[str, int]) -> dict[str, Any]:

@@ -7,13 +7,16 @@ samples that one row of the embedding depends on; consecutive rows of the model 
 
 import dataclasses
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from transforms.model import precision
 from transforms.model.batching import BATCH_ROWS
 from transforms.model.errors import ModelError
+from transforms.model.precision import BFLOAT16, FLOAT32, Deviation
 from transforms.model.sources import resolving
 from transforms.model.sources.copying import RemoteFiles
 
@@ -23,6 +26,14 @@ PATCH_SAMPLES = 15_600
 MODEL_HOP_SAMPLES = 15_360
 # What float32 arithmetic in another order may change, relative to the largest value of a row.
 ROW_TOLERANCE = 1e-4
+# Batches of a process that are computed in float32 as well, where rows are asked for in bfloat16.
+COMPARED_BATCHES = 4
+_BFLOAT16_PROBE_ROWS = 16
+
+# TensorFlow spreads one call over all cores. A second call at the same time was slower in sum (0.89
+# on two cores) and doubles the memory, so calls wait for each other; `precision.computing_in` needs
+# that, too.
+_ONE_CALL = threading.Lock()
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -34,12 +45,14 @@ class ModelFacts:
       embedding_size: Values in a row.
       untrained_seed: The seed of a model with random weights; -1 for a trained one.
       in_batches: Patches go through its operations together; else one by one, which is slow.
+      precision: Of `precision.PRECISIONS`, what its convolutions compute in.
     """
 
     fingerprint: str
     embedding_size: int
     untrained_seed: int = -1
     in_batches: bool = True
+    precision: str = FLOAT32
 
 
 class ModelInputError(Exception):
@@ -52,9 +65,9 @@ class EmbeddingModel:
     def __init__(self, batched_call: Callable[[Any], Any], facts: ModelFacts) -> None:
         self._batched_call = batched_call
         self.facts = facts
-        # TensorFlow spreads one call over all cores. A second call at the same time was slower
-        # in sum (0.89 on two cores) and doubles the memory, so calls wait for each other.
-        self._lock = threading.Lock()
+        self._num_compared = 0
+        self._loading_seconds = 0.0
+        self._calls_seconds = 0.0
 
     def embed(self, patches: np.ndarray) -> np.ndarray:
         """Returns the rows of patches that need not belong together.
@@ -68,20 +81,56 @@ class EmbeddingModel:
         Raises:
           ModelInputError: The model refuses one of the patches.
         """
-        if not len(patches):  # neither vectorized_map nor the hub's model takes an empty batch
-            return np.empty((0, self.facts.embedding_size), np.float32)
-        batch = _filled_up(patches) if self.facts.in_batches else patches
-        return self.call(batch)[: len(patches)]
+        return self._embed(patches, self.facts.precision)
 
-    def call(self, batch: np.ndarray) -> np.ndarray:
+    def deviation(self, patches: np.ndarray, rows: np.ndarray) -> Deviation | None:
+        """Compares rows in bfloat16 with those in float32, for the first batches it is given.
+
+        Args:
+          patches: As `embed` takes them.
+          rows: What it has returned for them.
+
+        Returns:
+          None in float32, and behind the first `COMPARED_BATCHES` batches of this process.
+        """
+        with _ONE_CALL:
+            if self.facts.precision == FLOAT32 or self._num_compared == COMPARED_BATCHES:
+                return None
+            self._num_compared += 1
+        return Deviation.between(rows, self._embed(patches, FLOAT32))
+
+    def call(self, batch: np.ndarray, in_precision: str = FLOAT32) -> np.ndarray:
         """Returns the rows of a batch of any size but 0 as `embed` does, without filling it up."""
         import tensorflow as tf
 
-        with self._lock:
+        with _ONE_CALL, precision.computing_in(in_precision):
+            started = time.perf_counter()
             try:
                 return np.asarray(self._batched_call(batch))
             except tf.errors.InvalidArgumentError as error:
                 raise ModelInputError(_first_line(error)) from error
+            finally:
+                self._calls_seconds += time.perf_counter() - started
+
+    def was_loaded_in(self, seconds: float) -> None:
+        """Notes what loading took, the calls of the checks included."""
+        self._loading_seconds, self._calls_seconds = seconds, 0.0
+
+    def take_seconds(self) -> tuple[float, float]:
+        """Returns what loading and the calls took since this was last asked.
+
+        Calls wait for each other; the waiting is not in it.
+        """
+        with _ONE_CALL:
+            seconds = self._loading_seconds, self._calls_seconds
+            self._loading_seconds = self._calls_seconds = 0.0
+        return seconds
+
+    def _embed(self, patches: np.ndarray, in_precision: str) -> np.ndarray:
+        if not len(patches):  # neither vectorized_map nor the hub's model takes an empty batch
+            return np.empty((0, self.facts.embedding_size), np.float32)
+        batch = _filled_up(patches) if self.facts.in_batches else patches
+        return self.call(batch, in_precision)[: len(patches)]
 
 
 def _filled_up(patches: np.ndarray) -> np.ndarray:
@@ -98,7 +147,10 @@ def _filled_up(patches: np.ndarray) -> np.ndarray:
 
 
 def load(
-    model: str, wanted_size: int | None = None, remote: RemoteFiles | None = None
+    model: str,
+    wanted_size: int | None = None,
+    remote: RemoteFiles | None = None,
+    in_precision: str = FLOAT32,
 ) -> EmbeddingModel:
     """Loads a model and checks its contract.
 
@@ -106,11 +158,17 @@ def load(
       model: What `resolving.resolve` takes.
       wanted_size: Values that a row must have; None takes any.
       remote: Reads models on storages; without it there are none.
+      in_precision: Of `precision.PRECISIONS`, what its convolutions are to compute in.
 
     Raises:
       ModelError: It cannot be brought here or loaded, or it is not an audio-embedding model
-        whose rows are the patches' rows. The message says what it returned instead.
+        whose rows are the patches' rows, or neither it nor this machine's CPU is for bfloat16. The
+        message says what it returned instead.
     """
+    started = time.perf_counter()
+    if in_precision == BFLOAT16:
+        precision.check_cpu()
+        precision.forbid_casts()
     folder = resolving.resolve(model, remote)
 
     import tensorflow as tf
@@ -138,24 +196,29 @@ def load(
         embedding_size,
         -1 if seed is None else int(seed),
         in_batches,
+        in_precision,
     )
     checked = EmbeddingModel(batched_call, facts)
     _check_batches(model, loaded, checked)
+    if in_precision == BFLOAT16:
+        graph = batched_call.get_concrete_function().graph.as_graph_def()
+        precision.check_model(model, graph, checked.call, _patches(_probe(_BFLOAT16_PROBE_ROWS)))
+    checked.was_loaded_in(time.perf_counter() - started)
     return checked
 
 
-def _batched(loaded: Any, embedding_size: int) -> tuple[Callable[[Any], Any], bool]:
+def _batched(loaded: Any, embedding_size: int) -> tuple[Any, bool]:
     """Turns a call on one waveform into one on patches `[num_rows, 15600]`.
 
     Returns:
-      The call, and whether the model's operations work on whole batches.
+      The call, a `tf.function`, and whether the model's operations work on whole batches.
     """
     import tensorflow as tf
 
     def row_of_patch(patch: Any) -> Any:
         return tf.ensure_shape(loaded(patch), [1, embedding_size])[0]
 
-    def compiled(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def compiled(call: Callable[[Any], Any]) -> Any:
         signature = [tf.TensorSpec([None, PATCH_SAMPLES], tf.float32)]
         function = tf.function(call, input_signature=signature, autograph=False)
         function.get_concrete_function()
@@ -178,6 +241,10 @@ def _probe(num_rows: int) -> np.ndarray:
     noise = np.random.default_rng(16_000).uniform(-0.1, 0.1, num_samples)
     sweep = 0.4 * np.sin(2e-6 * np.arange(num_samples) ** 2)
     return (noise + sweep).astype(np.float32)
+
+
+def _patches(waveform: np.ndarray) -> np.ndarray:
+    return np.lib.stride_tricks.sliding_window_view(waveform, PATCH_SAMPLES)[::MODEL_HOP_SAMPLES]
 
 
 def _check_single_calls(model: str, loaded: Any) -> int:
@@ -203,12 +270,7 @@ def _check_batches(model: str, loaded: Any, checked: EmbeddingModel) -> None:
 
     waveform = _probe(3)
     whole = _call(model, loaded, waveform)
-    patches = np.stack(
-        [
-            waveform[start : start + PATCH_SAMPLES]
-            for start in range(0, 3 * MODEL_HOP_SAMPLES, MODEL_HOP_SAMPLES)
-        ]
-    )
+    patches = _patches(waveform)
     try:
         batch = checked.call(patches)
     except (ModelInputError, ValueError, tf.errors.OpError) as error:
@@ -234,7 +296,8 @@ def _call(model: str, loaded: Any, waveform: np.ndarray) -> np.ndarray:
     import tensorflow as tf
 
     try:
-        returned = loaded(tf.constant(waveform))
+        with _ONE_CALL:
+            returned = loaded(tf.constant(waveform))
     except (ValueError, TypeError, tf.errors.OpError) as error:
         raise _refusal(
             model, f"a waveform of {len(waveform)} samples fails: {_first_line(error)}"

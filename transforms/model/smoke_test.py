@@ -70,13 +70,19 @@ def is_vggish_url(model: str) -> bool:
     return _VGGISH_URL.match(model) is not None
 
 
-def compare(rows: np.ndarray, untrained_seed: int = -1, pca: Pca | None = None) -> Verdict:
+def compare(
+    rows: np.ndarray,
+    untrained_seed: int = -1,
+    pca: Pca | None = None,
+    tolerance: float = FLOAT_TOLERANCE,
+) -> Verdict:
     """Compares the rows of `patches` with the published ones.
 
     Args:
       rows: float32 `[3, embedding_size]`.
       untrained_seed: Of a model with random weights; -1 for a trained one.
       pca: Makes the bytes; None compares floats only.
+      tolerance: How far floats may be off, as a share of the row's largest value.
     """
     if untrained_seed >= 0:
         return Verdict(
@@ -89,8 +95,8 @@ def compare(rows: np.ndarray, untrained_seed: int = -1, pca: Pca | None = None) 
     wanted, _ = golden()
     scale = float(np.abs(wanted).max())
     difference = float(np.abs(rows - wanted).max()) / scale
-    allowed = f"allowed: {FLOAT_TOLERANCE:g} of the largest value"
-    if float(np.abs(rows - np.maximum(wanted, 0)).max()) / scale <= FLOAT_TOLERANCE:
+    allowed = f"allowed: {tolerance:g} of the largest value"
+    if float(np.abs(rows - np.maximum(wanted, 0)).max()) / scale <= tolerance:
         return Verdict(
             Outcome.DIFFERENT,
             "its rows are the published ones with every value below 0 cut off: the export has a"
@@ -99,7 +105,7 @@ def compare(rows: np.ndarray, untrained_seed: int = -1, pca: Pca | None = None) 
     correlation = _correlation(rows, wanted)
     if correlation < _MIN_CORRELATION:
         return _another(f"its row of a sine correlates with VGGish's by {correlation:.2f} only")
-    if not difference <= FLOAT_TOLERANCE:
+    if not difference <= tolerance:
         return Verdict(
             Outcome.DIFFERENT,
             f"it is like VGGish, and its rows of a sine differ from the published ones by"

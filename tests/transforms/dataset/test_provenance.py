@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import json
+import types
 from typing import Any
 
 import pytest
@@ -310,6 +311,20 @@ def test_a_model_that_no_clip_came_to_is_not_made_up() -> None:
     assert model["uri"] == "https://tfhub.dev/google/vggish/1"
     assert model["fingerprint"] is None
     assert model["trained"] is None
+    origin = dataclasses.replace(ORIGIN, precision="bfloat16")  # what was asked for is known
+    assert info(origin, models=())["model"]["precision"] == "bfloat16"
+
+
+def test_how_far_bfloat16_is_off_stands_beside_the_model() -> None:
+    assert info()["model"]["precision"] == "float32"
+    assert "bfloat16_error" not in info()["model"]
+    deviation = types.SimpleNamespace(mean=0.012345, largest=0.1, num_rows=512)
+    facts = dataclasses.replace(MODEL, precision="bfloat16")
+    model = info(models=(facts,), deviation=deviation)["model"]
+    assert model["precision"] == "bfloat16"
+    assert model["bfloat16_error"] == {"mean": 0.0123, "largest": 0.1, "rows_compared": 512}
+    deviation.mean = deviation.largest = None
+    assert info(models=(facts,), deviation=deviation)["model"]["bfloat16_error"]["mean"] is None
 
 
 def test_workers_with_different_models_publish_nothing() -> None:

@@ -7,13 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.stand_in import stand_in_rows
+from tests.stand_in import Body, stand_in_rows
 from transforms.model import loading
 from transforms.model.batching import BATCH_ROWS
 from transforms.model.errors import ModelError
-
-# A model for the tests: what it makes of the patches [num_rows, 15600] of its waveform.
-Body = Callable[[Any], Any]
 
 
 def test_the_stand_in_loads_and_its_batches_are_its_rows(stand_in_model: str) -> None:
@@ -154,22 +151,6 @@ def test_audio_that_the_model_itself_refuses_is_told_from_a_bug(
     with pytest.raises(loading.ModelInputError, match="too loud"):
         model.embed(loud)
     np.testing.assert_array_equal(model.embed(loud / 3), np.ones((2, 4), np.float32))
-
-
-@pytest.fixture
-def save(tf: Any, tmp_path: Path) -> Callable[[Body], str]:
-    """Saves a model with the framing of VGGish and a body of its own."""
-
-    def save_body(body: Body) -> str:
-        class Model(tf.Module):  # type: ignore[misc]
-            @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
-            def __call__(self, waveform: Any) -> Any:
-                return body(tf.signal.frame(waveform, 15_600, 15_360))
-
-        tf.saved_model.save(Model(), str(tmp_path / "model"))
-        return str(tmp_path / "model")
-
-    return save_body
 
 
 def test_the_bits_of_a_row_follow_from_its_patch_alone(vggish_model: str) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from transforms.model import smoke_test
+from transforms.model import precision, smoke_test
 from transforms.model.postprocessing import RELEASED_PCA_SHA256, Pca, load_pca
 from transforms.model.smoke_test import Outcome, compare
 
@@ -92,6 +92,14 @@ def test_rows_that_are_not_the_published_ones(
     verdict = compare(rows, seed)
     assert verdict.outcome is outcome
     assert text in verdict.text
+
+
+def test_bfloat16_has_a_tolerance_of_its_own() -> None:
+    verdict = compare(three(1.01 * ROW), tolerance=precision.TOLERANCE)
+    assert verdict.outcome is Outcome.EQUAL
+    assert "(allowed: 0.02 of the largest value)" in verdict.text
+    verdict = compare(three(1.03 * ROW), tolerance=precision.TOLERANCE)
+    assert verdict.outcome is Outcome.DIFFERENT
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,60 @@
+"""How much is measured, in full and quickly."""
+
+import dataclasses
+
+from benchmarks.corpora import FLAC_2H, FLAC_10S, MP3_10S, OPUS_10S, WAV_1S, WAV_10S, Corpus
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How much is measured.
+
+    Attributes:
+      rounds: Values of each figure.
+      seconds: That the model takes for the corpus of a command.
+      call_seconds: Of a measurement in a process that stays.
+      limits: Corpora of this program, beside the bare model and the card's way.
+      plain: Those of the plain Beam job.
+      plain_as_it_comes: Measure it with one worker as well, not only with one for each core.
+      torch: Those of torchvggish.
+      engines: Measure other workers too.
+      growth: Sizes of the corpora of the model that takes no time, growing.
+      growth_rounds: Values of their figures.
+    """
+
+    rounds: int
+    seconds: float
+    call_seconds: float
+    limits: tuple[Corpus, ...]
+    plain: tuple[Corpus, ...]
+    plain_as_it_comes: bool
+    torch: tuple[Corpus, ...]
+    engines: bool
+    growth: tuple[int, ...]
+    growth_rounds: int
+
+
+FULL = Plan(
+    rounds=3,
+    seconds=30,
+    call_seconds=5,
+    limits=(WAV_10S, FLAC_10S, MP3_10S, OPUS_10S, WAV_1S, FLAC_2H),
+    plain=(WAV_10S, WAV_1S),
+    plain_as_it_comes=True,
+    torch=(WAV_10S, FLAC_10S, WAV_1S),
+    engines=True,
+    growth=(100, 1_000, 10_000),
+    growth_rounds=2,
+)
+QUICK = Plan(
+    rounds=2,
+    seconds=5,
+    call_seconds=1.2,
+    limits=(WAV_10S, WAV_1S),
+    plain=(WAV_1S,),
+    plain_as_it_comes=False,
+    torch=(WAV_10S, WAV_1S),
+    engines=False,
+    growth=(100, 1_000),
+    growth_rounds=1,
+)

@@ -1,0 +1,198 @@
+"""What a person sees of a job while it runs: a bar on a terminal, else a line now and then."""
+
+import collections
+import contextlib
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TextIO
+
+from tqdm import tqdm
+
+from transforms import live_counts
+
+LINE_SECONDS = 30.0
+BAR_SECONDS = 0.5
+# Over which the rate is taken: batches come seldom.
+_RATE_SECONDS = 30.0
+# A terminal that was told to stop (Ctrl-S) takes nothing; the job's end does not wait for it.
+_STOPPED_SECONDS = 2.0
+_BAR = "{percentage:3.0f}%|{bar}| {desc}"
+
+
+class Report:
+    """Puts counts into words, with rates and the time left.
+
+    Args:
+      hop_seconds: From a row to the next one.
+      is_cut: Recordings are cut into clips whose number is not known before these are decoded.
+      clock: Gives seconds.
+    """
+
+    def __init__(
+        self, hop_seconds: float, is_cut: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._hop_seconds = hop_seconds
+        self._is_cut = is_cut
+        self._clock = clock
+        self._started = clock()
+        # When decoding was first seen, and what was done then: failures of listing and planning.
+        self._begin: tuple[float, int] | None = None
+        self._rows: collections.deque[tuple[float, int]] = collections.deque()
+
+    @property
+    def seconds(self) -> float:
+        """Since the report was made."""
+        return self._clock() - self._started
+
+    def share(self, counts: Mapping[str, int]) -> float | None:
+        """Returns the part of decoding and embedding that is done; None before and after it."""
+        if not _is_decoding(counts):
+            return None
+        done, number = self._parts(counts)
+        if self._begin is None:
+            self._begin = self._clock(), done
+        _, done_then = self._begin
+        decoded = (done - done_then) / (number - done_then) if number > done_then else 1.0
+        # Decoding runs ahead of the model.
+        patches = counts.get("patches", 0)
+        embedded = counts.get("rows", 0) / patches if patches else 1.0
+        return min(1.0, decoded * embedded)
+
+    def text(self, counts: Mapping[str, int]) -> str:
+        """Returns what is known."""
+        found = counts.get("found", 0)
+        if shards := counts.get("shards"):
+            return f"writing, {shards} shards so far"
+        if assembled := counts.get("assembled"):
+            return f"assembling, {assembled} clips so far"
+        if counts.get("loading", 0) > 0 and not counts.get("rows"):
+            return f"loading the model for {found} clips{_failures(counts)}"
+        if _is_decoding(counts):
+            return self._text_of_decoding(counts)
+        return f"{found} clips found so far{_failures(counts)}"
+
+    def _text_of_decoding(self, counts: Mapping[str, int]) -> str:
+        now = self._clock()
+        clips, rows = counts.get("done", 0), counts.get("rows", 0)
+        share = self.share(counts)
+        found = counts.get("found", 0)
+        of_all = f"{min(clips, found)}/{found} clips decoded"
+        if self._is_cut:
+            done, number = self._parts(counts)
+            of_all = f"{clips} clips decoded, {done}/{number} parts"
+        return (
+            f"{of_all}, {self._rate(now, rows):.0f} rows/s"
+            f", {rows * self._hop_seconds / 3_600:.2f} h{_failures(counts)}"
+            f"{self._left(now, share)}"
+        )
+
+    def _rate(self, now: float, rows: int) -> float:
+        self._rows.append((now, rows))
+        while len(self._rows) > 2 and self._rows[1][0] <= now - _RATE_SECONDS:
+            self._rows.popleft()
+        since, rows_then = self._rows[0]
+        return (rows - rows_then) / (now - since) if now > since else 0.0
+
+    def _left(self, now: float, share: float | None) -> str:
+        if not share or self._begin is None or now <= self._begin[0]:
+            return ""
+        return f", {duration((now - self._begin[0]) * (1 - share) / share)} left"
+
+    def _parts(self, counts: Mapping[str, int]) -> tuple[int, int]:
+        """Returns how many equal parts of the work are done, and their number."""
+        readings = counts.get("readings", 0)
+        # Long recordings are read in several parts.
+        if self._is_cut or readings > counts.get("found", 0):
+            return counts.get("readings_done", 0), readings
+        return counts.get("done", 0), counts.get("found", 0)
+
+
+@contextlib.contextmanager
+def shown(
+    stream: TextIO,
+    hop_seconds: float,
+    is_cut: bool = False,
+    in_processes: bool = False,
+    as_lines: bool = False,
+) -> Iterator[None]:
+    """Shows how far the job is that runs in this context, in this process or in those it starts.
+
+    Args:
+      stream: Where to: if it is a terminal, a bar, that goes when the job ends.
+      hop_seconds: See `Report`.
+      is_cut: See `Report`.
+      in_processes: The workers are other processes of this machine.
+      as_lines: No bar on a terminal either.
+    """
+    with contextlib.ExitStack() as stack:
+        counts = live_counts.total
+        live_counts.reset()
+        if in_processes:
+            folder = tempfile.mkdtemp(prefix="beam-audio-embeddings-")
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            stack.enter_context(live_counts.shared(folder))
+
+            def counts() -> dict[str, int]:
+                return live_counts.total_of_processes(folder)
+
+        ended = threading.Event()
+        show = _show_lines if as_lines or not stream.isatty() else _show_bar
+        thread = threading.Thread(
+            target=show,
+            args=(stream, Report(hop_seconds, is_cut), counts, ended),
+            name="progress",
+            daemon=True,
+        )
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join(_STOPPED_SECONDS)
+
+
+def duration(seconds: float) -> str:
+    """Returns seconds as `m:ss` or `h:mm:ss`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _show_lines(
+    stream: TextIO, report: Report, counts: Callable[[], dict[str, int]], ended: threading.Event
+) -> None:
+    while not ended.wait(LINE_SECONDS):
+        text = report.text(counts())
+        with contextlib.suppress(OSError, ValueError):  # nobody reads any more
+            print(f"{duration(report.seconds)}  {text}", file=stream, flush=True)
+
+
+def _show_bar(
+    stream: TextIO, report: Report, counts: Callable[[], dict[str, int]], ended: threading.Event
+) -> None:
+    tqdm.monitor_interval = 0  # no thread of its own: this one looks often enough
+    with (
+        contextlib.suppress(OSError, ValueError),
+        tqdm(total=1.0, file=stream, leave=False, dynamic_ncols=True, bar_format="{desc}") as bar,
+    ):
+        while not ended.wait(BAR_SECONDS):
+            now = counts()
+            share = report.share(now)
+            bar.bar_format = "{desc}" if share is None else _BAR
+            bar.n = share or 0.0
+            # This shows it as well.
+            bar.set_description_str(f"{duration(report.seconds)}  {report.text(now)}")
+
+
+def _is_decoding(counts: Mapping[str, int]) -> bool:
+    """Tells whether planning has ended: an engine on this machine plans all before it decodes."""
+    is_over = counts.get("assembled") or counts.get("shards")
+    return bool(counts.get("readings_done") or counts.get("rows")) and not is_over
+
+
+def _failures(counts: Mapping[str, int]) -> str:
+    number = counts.get("failures", 0)
+    return f", {number} {'failure' if number == 1 else 'failures'}"

@@ -1,0 +1,146 @@
+"""What reaches the user, and what does not."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline import console
+
+# As TensorFlow 2.21 prints it, before it can be told not to.
+NOISE = """\
+WARNING: All log messages before absl::InitializeLog() is called are written to STDERR
+I0000 00:00:1795523377.358838   22786 port.cc:153] oneDNN custom operations are on.
+I0000 00:00:1795523377.359218   22786 cudart_stub.cc:31] Could not find cuda drivers on your machine
+E0000 00:00:1795523377.359218   22786 cuda_executor.cc:1228] INTERNAL: CUDA Runtime error: Failed call to cuInit
+* Getting build dependencies for sdist...
+  - setuptools>=65
+running sdist
+no previously-included directories found matching 'tests'
+Successfully built beam_audio_embeddings-0.1.0.tar.gz
+"""  # noqa: E501
+
+
+def run(program: str, temporary: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a program in a process of its own, with a log in a folder of its own."""
+    imports = "from pipeline import console\nimport os, subprocess, sys\n"
+    return subprocess.run(
+        [sys.executable, "-c", imports + program],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env=os.environ | {"TMPDIR": str(temporary)},
+    )
+
+
+def test_what_libraries_and_processes_print_is_kept_and_what_we_say_is_not(tmp_path: Path) -> None:
+    program = f"""
+with console.libraries_kept_quiet():
+    os.write(2, {NOISE!r}.encode())
+    os.write(1, b"psf_fseek: damaged\\n")
+    subprocess.run(["sh", "-c", "echo of a child; echo of a child >&2"], check=True)
+    print("said")
+    print("said to stderr", file=sys.stderr)
+    with console.threads_kept_quiet():
+        print("of a thread", file=sys.stderr)
+os.write(2, b"behind it\\n")
+print("behind it")
+"""
+    done = run(program, tmp_path)
+    assert done.stdout == "said\nbehind it\n"
+    assert done.stderr == "said to stderr\nbehind it\n"
+    assert not [*tmp_path.iterdir()]
+
+
+def test_with_verbose_all_goes_through(tmp_path: Path) -> None:
+    program = """
+with console.libraries_kept_quiet(verbose=True), console.threads_kept_quiet(verbose=True):
+    os.write(2, b"of a library\\n")
+    print("of a thread", file=sys.stderr)
+"""
+    assert run(program, tmp_path).stderr == "of a library\nof a thread\n"
+
+
+def test_the_last_words_are_without_what_is_always_there(capfd: pytest.CaptureFixture[str]) -> None:
+    with console.libraries_kept_quiet():
+        os.write(2, NOISE.encode())
+        os.write(2, b"Traceback (most recent call last):\n  File x\nValueError: no\nKilled\n")
+        assert console.last_words() == "ValueError: no\nKilled"
+    assert console.last_words() == ""
+    assert capfd.readouterr() == ("", "")
+
+
+def test_warnings_that_matter_are_told_once_in_the_end(capfd: pytest.CaptureFixture[str]) -> None:
+    with console.libraries_kept_quiet():
+        for _ in range(3):
+            os.write(2, b"W0000 op.cc] OOM when allocating tensor\nW0000 of no matter\n")
+    assert capfd.readouterr().err == "NOTE: W0000 op.cc] OOM when allocating tensor\n"
+
+
+def test_any_amount_is_taken_by_one_thread_without_waiting(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(console, "_MAX_BYTES", 2**20)
+    with console.libraries_kept_quiet():
+        log = console._log
+        assert log is not None
+        for number in range(3):
+            os.write(2, b"x" * 2**20 + b"\nline %d\n" % number)
+            log.trim()
+            assert os.fstat(log.fd).st_size <= console._KEPT_BYTES
+            assert console.last_words().endswith(f"line {number}")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_threads_that_outlive_it_print_nowhere(capfd: pytest.CaptureFixture[str]) -> None:
+    go_on = threading.Event()
+
+    def outlive() -> None:
+        stream = sys.stderr
+        go_on.wait(10)
+        print("too late", file=stream)
+
+    with console.libraries_kept_quiet(), console.threads_kept_quiet():
+        thread = threading.Thread(target=outlive)
+        thread.start()
+        while not thread.is_alive():
+            time.sleep(0.01)
+        time.sleep(0.1)
+    go_on.set()
+    thread.join()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_fatal_error_is_seen_and_what_libraries_said_before_stays_in_a_file(
+    tmp_path: Path,
+) -> None:
+    program = """
+with console.libraries_kept_quiet():
+    os.write(2, b"F0000 check failed\\n")
+    os.abort()
+"""
+    done = run(program, tmp_path)
+    assert done.returncode == -signal.SIGABRT
+    assert re.match("Fatal Python error: Aborted\n", done.stderr)
+    (log,) = tmp_path.iterdir()
+    assert log.read_text() == "F0000 check failed\n"
+
+
+def test_an_end_without_further_ado_leaves_no_file(tmp_path: Path) -> None:
+    program = """
+from pipeline.engines import engine
+with console.libraries_kept_quiet(), console.threads_kept_quiet():
+    os.write(2, b"noise")
+    print("said")
+    engine.end_at_once(5)
+"""
+    done = run(program, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (5, "said\n", "")
+    assert not [*tmp_path.iterdir()]

@@ -1,0 +1,233 @@
+"""What a person sees while a job runs."""
+
+import contextlib
+import fcntl
+import io
+import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline import progress
+from pipeline.progress import Report
+from tests.running import run_program
+from tests.sounds import noise, write_wav
+from transforms import live_counts
+from transforms.corpus.clips import Clip, Failure
+
+
+@pytest.fixture(autouse=True)
+def _from_nothing() -> Iterator[None]:
+    live_counts.reset()
+    yield
+    live_counts.reset()
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_report_says_what_is_known_at_each_time() -> None:
+    clock = Clock()
+    report = Report(hop_seconds=0.96, is_cut=False, clock=clock)
+    counts: dict[str, int] = {}
+
+    def said(seconds: float, **changes: int) -> str:
+        clock.now = 100 + seconds
+        counts.update(changes)
+        return report.text(counts)
+
+    assert said(0) == "0 clips found so far, 0 failures"
+    assert said(1, found=50, failures=10, done=10) == "50 clips found so far, 10 failures"
+    assert report.share(counts) is None
+    assert said(2, readings=40, loading=1) == "loading the model for 50 clips, 10 failures"
+    assert report.share(counts) is None
+    said(4, loading=0, readings_done=1)
+    begun = said(14, done=30, patches=400, rows=200, failures=11)
+    assert begun == "30/50 clips decoded, 20 rows/s, 0.05 h, 11 failures, 0:30 left"
+    assert report.share(counts) == 0.25, "half of what is to be decoded, of which half is embedded"
+    assert said(34, done=50, patches=800, rows=800).endswith(
+        "27 rows/s, 0.21 h, 11 failures, 0:00 left"
+    )
+    assert report.share(counts) == 1.0
+    assert said(35, assembled=7) == "assembling, 7 clips so far"
+    assert report.share(counts) is None
+    assert said(36, shards=2) == "writing, 2 shards so far"
+
+
+def test_clips_that_are_cut_off_have_no_number_and_long_recordings_go_by_their_parts() -> None:
+    counts = {"found": 2, "readings": 8, "readings_done": 2, "done": 40, "rows": 5, "patches": 5}
+    cut = Report(0.96, is_cut=True)
+    cut.share(counts | {"readings_done": 0})
+    assert cut.text(counts).startswith("40 clips decoded, 2/8 parts, ")
+    assert cut.share(counts) == 0.25
+    long = Report(0.96, is_cut=False)
+    long.share(counts | {"readings_done": 0})
+    assert long.text(counts | {"done": 0}).startswith("0/2 clips decoded, ")
+    assert long.share(counts) == 0.25
+
+
+def test_the_rate_is_that_of_late() -> None:
+    clock = Clock()
+    report = Report(0.96, is_cut=False, clock=clock)
+    for second in range(120):
+        clock.now = 100.0 + second
+        rows = second * 10 if second < 60 else 600 + (second - 60) * 100
+        text = report.text({"found": 9, "readings_done": 1, "rows": rows})
+    assert ", 100 rows/s, " in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0:00"), (59.6, "1:00"), (3_599, "59:59"), (3_661, "1:01:01")]
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert progress.duration(seconds) == text
+
+
+def test_in_a_pipe_a_line_comes_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.05)
+    stream = io.StringIO()
+    with progress.shown(stream, hop_seconds=0.96):
+        assert stream.getvalue() == ""
+        live_counts.count(found=3)
+        deadline = time.monotonic() + 5
+        while "\n" not in stream.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert re.fullmatch("(0:00  3 clips found so far, 0 failures\n)+", stream.getvalue())
+    assert progress.LINE_SECONDS == 0.05
+    monkeypatch.undo()
+    assert progress.LINE_SECONDS == 30
+
+
+def test_on_a_terminal_a_bar_is_drawn_and_goes_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "BAR_SECONDS", 0.05)
+    ours, its = pty.openpty()
+    _set_width(its, 100)
+    found: list[str] = []
+    reader = threading.Thread(target=lambda: found.append(_read_all(ours)))
+    reader.start()
+    with os.fdopen(its, "w") as terminal, progress.shown(terminal, hop_seconds=0.96):
+        live_counts.count(found=4, readings=4)
+        time.sleep(0.2)
+        live_counts.count(readings_done=1)
+        time.sleep(0.2)
+        live_counts.count(done=2, patches=3, rows=3)
+        time.sleep(0.2)
+    reader.join(10)
+    os.close(ours)
+    drawn = found[0].split("\r")
+    assert "0:00  4 clips found so far, 0 failures" in [each.strip() for each in drawn]
+    bar = r" 50%\|█+▌? *\| 0:00  2/4 clips decoded, \d+ rows/s, 0.00 h, 0 failures, 0:00 left"
+    assert [each for each in drawn if re.match(bar, each)], drawn
+    assert drawn[-1] == ""
+    assert drawn[-2].strip() == ""
+
+
+def test_worker_processes_are_counted_through_files(tmp_path: Path) -> None:
+    program = (
+        "import time\nfrom transforms import live_counts\n"
+        "live_counts.count(rows=3)\nlive_counts.count(rows=4)\ntime.sleep(60)"
+    )
+    with live_counts.shared(str(tmp_path)):
+        workers = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(2)]
+    try:
+        deadline = time.monotonic() + 20
+        while live_counts.total_of_processes(str(tmp_path)) != {"rows": 14}:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+    (tmp_path / "half.json").write_text('{"rows"')
+    assert live_counts.total_of_processes(str(tmp_path)) == {"rows": 14}
+
+
+def test_clips_and_failures_that_are_found_are_counted_and_nothing_else() -> None:
+    for found in (Clip("a", "/a"), Failure("b", "/b", "list", "unreadable", "no"), "left out"):
+        live_counts.count_found(found)
+    assert live_counts.total() == {"found": 2, "done": 1, "failures": 1}
+
+
+def on_a_terminal(*arguments: str | Path) -> tuple[int, str]:
+    """Runs the program on a terminal of its own; returns its status and all that was drawn."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        environment = {name: os.environ[name] for name in os.environ if "TF_CPP" not in name}
+        words = [sys.executable, "-m", "pipeline", *map(str, arguments)]
+        os.execve(sys.executable, words, environment)
+    _set_width(fd, 100)
+    drawn = _read_all(fd)
+    os.close(fd)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), drawn
+
+
+def _set_width(terminal: int, columns: int) -> None:
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+
+
+def _read_all(terminal: int) -> str:
+    """Returns what is drawn until nobody has the terminal open any more."""
+    drawn = b""
+    with contextlib.suppress(OSError):  # Linux's way to say that
+        while data := os.read(terminal, 2**16):
+            drawn += data
+    return drawn.decode()
+
+
+def _screen(drawn: str) -> list[str]:
+    """Returns the lines that stay: a carriage return goes back to the start of the line."""
+    lines = drawn.replace("\r\n", "\n").split("\n")
+    return [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in lines]
+
+
+@pytest.mark.slow
+def test_a_run_as_a_person_sees_it(stand_in_model: str, tmp_path: Path) -> None:
+    for number in range(3):
+        write_wav(tmp_path / f"in/{number}.wav", noise(160_000, seed=number))
+    arguments = ["--input", tmp_path / "in", "--model", stand_in_model, "--profile=raw"]
+    status, drawn = on_a_terminal("embed", *arguments, "--output", tmp_path / "out")
+    assert status == 0, drawn
+    assert "clips found so far, 0 failures" in drawn
+    assert "\rclips     3" in drawn.replace(" \r", "\r")
+    screen = [line for line in _screen(drawn) if line]
+    assert screen[0] == "clips     3"
+    assert screen[-1].startswith("about it  "), "nothing of libraries, nothing of the bar"
+    assert [line for line in screen if re.match(r"bound by  .+: .*\d+% of \d+\.\d s", line)]
+    run = json.loads((tmp_path / "out/dataset.json").read_text())["run"]
+    assert run["bounded_by"] in run["steps"]
+    assert {"listing", "decoding", "loading the model", "the model", "assembling", "writing"} == {
+        *run["steps"]
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["multi_threading", "multi_processing"])
+def test_a_quiet_run_shows_nothing_and_a_loud_one_clips_on_every_local_engine(
+    mode: str, stand_in_model: str, tmp_path: Path
+) -> None:
+    for number in range(3):
+        write_wav(tmp_path / f"in/{number}.wav", noise(160_000, seed=number))
+    arguments = ["--input", tmp_path / "in", "--model", stand_in_model, "--profile=raw"]
+    arguments.append(f"--direct_running_mode={mode}")
+    status, drawn = on_a_terminal("embed", *arguments, "--output", tmp_path / "loud")
+    assert status == 0, drawn
+    assert "3 clips" in drawn
+    status, drawn = on_a_terminal("embed", "--quiet", *arguments, "--output", tmp_path / "quiet")
+    assert status == 0, drawn
+    assert drawn.startswith("clips     3")
+    finished = run_program("embed", *arguments, "--output", tmp_path / "pipe")
+    assert (finished.returncode, finished.stderr) == (0, ""), "it took less than 30 s"
