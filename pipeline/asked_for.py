@@ -9,8 +9,8 @@ from typing import BinaryIO, TypeVar
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipeline.corpus import Corpus
 from pipeline.engines.flags import is_dataflow
-from pipeline.graph import Corpus
 from pipeline.settings import DROP, EmbedSettings, UsageError
 from pipeline.storage_checks import check_storages
 from transforms import storage

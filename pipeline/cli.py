@@ -30,13 +30,25 @@ model and its numbers, a few recordings, the output, disk and memory. Leaves not
 _CHECKED = """\
 exit status: 0 all checks passed, perhaps with notes; 1 one has failed; 2 wrong use;
 130 interrupted."""
+_PLANNING = """\
+Says, before a corpus is spent, what an embed with these very flags would take and give: clips,
+hours and rows, formats, what would fail and why, size, time and memory. Opens recordings and
+embeds a few clips on the workers of the engine. Writes no dataset and leaves nothing behind."""
+_PLANNED = """\
+exit status: 0 the plan is made; 1 a job of it broke; 2 wrong use; 3 more clips would fail than
+--max_failed_ratio allows; 130 interrupted."""
 # Commands that take the flags of `embed`: help, description, exit status.
 _JOBS = {
     "embed": ("a corpus into a dataset", _DESCRIPTION, _STATUS),
     "check": ("whether that will work, here and on the workers", _CHECKING, _CHECKED),
+    "plan": ("what it will take and give, and what would fail", _PLANNING, _PLANNED),
 }
 # Where they are, each with a function `run`: the modules import Beam, which takes seconds.
-_MODULES = {"embed": "pipeline.embed", "check": "pipeline.check.command"}
+_MODULES = {
+    "embed": "pipeline.embed",
+    "check": "pipeline.check.command",
+    "plan": "pipeline.plan.command",
+}
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):

@@ -7,8 +7,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import soxr
-
 from pipeline import console, graph, progress, summary
 from pipeline.asked_for import check_model, check_within_reach, corpus_of
 from pipeline.check import resources
@@ -20,18 +18,16 @@ from pipeline.engines.flags import (
     is_in_processes,
 )
 from pipeline.errors import EngineLostError, JobError
+from pipeline.job import job_of
 from pipeline.output_folder import OutputFolder
-from pipeline.settings import PAD, EmbedSettings
+from pipeline.settings import EmbedSettings
 from transforms import storage
-from transforms.audio import decoding, resampling
 from transforms.corpus.clips import printable
-from transforms.corpus.spans import SAMPLE_RATE_HZ, Cutting
+from transforms.corpus.spans import SAMPLE_RATE_HZ
 from transforms.dataset import files
-from transforms.dataset.provenance import Origin
 from transforms.embed_patches import remote_files
 from transforms.model.errors import ModelError
-from transforms.model.loading import PATCH_SAMPLES
-from transforms.model.postprocessing import Pca, load_pca
+from transforms.model.postprocessing import load_pca
 from transforms.model.sources import resolving
 
 
@@ -72,7 +68,7 @@ def run(
         return _broke(error)
     folder.prepare()
     try:
-        job = _job(settings, corpus, folder, pca)
+        job = job_of(settings, corpus, folder.path, folder.staging, pca)
         with contextlib.ExitStack() as stack:
             if not quiet and not is_elsewhere(options):
                 stack.enter_context(
@@ -140,61 +136,3 @@ def _broke(error: BaseException) -> int:
     if last_words and (isinstance(error, EngineLostError) or summary.is_bug(why)):
         print(f"what was printed last:\n{last_words}", file=sys.stderr)
     return summary.JOB_BROKE
-
-
-def _job(
-    settings: EmbedSettings, corpus: graph.Corpus, folder: OutputFolder, pca: Pca | None
-) -> graph.Job:
-    layout = settings.layout
-    origin = Origin(
-        name=settings.name,
-        profile=layout,
-        corpus=_asked_for(settings),
-        model=printable(settings.model),
-        precision=settings.precision,
-        patch_samples=PATCH_SAMPLES,
-        short_clips=settings.short_clips,
-        channel="mean" if settings.channel is None else f"number {settings.channel}",
-        pca=(printable(settings.pca), pca.sha256) if pca else None,
-        resampler=f"soxr {soxr.__libsoxr_version__} {resampling.QUALITY}",
-        decoder=decoding.VERSIONS,
-    )
-    return graph.Job(
-        corpus=corpus,
-        folder=folder.path,
-        staging=folder.staging,
-        model=settings.model,
-        profile=layout,
-        cutting=Cutting(
-            patch_samples=PATCH_SAMPLES,
-            hop_samples=layout.hop_samples,
-            max_rows=layout.max_rows,
-            pad_short_clips=settings.short_clips == PAD,
-            clip_seconds=settings.clip_seconds,
-            channel=settings.channel,
-        ),
-        pca=pca,
-        precision=settings.precision,
-        num_shards=settings.num_shards,
-        origin=origin,
-    )
-
-
-def _asked_for(settings: EmbedSettings) -> tuple[tuple[str, object], ...]:
-    """Returns the options that say what the corpus is, for `dataset.json`: those that are given."""
-    shares = settings.split.shares if settings.split else ()
-    options: dict[str, object] = {
-        "inputs": list(map(printable, settings.inputs)),
-        "manifests": list(map(printable, settings.manifests)),
-        "audioset_segments": list(map(printable, settings.audioset_segments)),
-        "audio_root": settings.audio_root and printable(settings.audio_root),
-        "audio_name": settings.audio_name and printable(settings.audio_name),
-        "segments_are_cut": settings.segments_are_cut,
-        "manifest_format": settings.manifest_format,
-        "keep_columns": list(settings.keep_columns),
-        "class_map": settings.class_map and printable(settings.class_map),
-        "unknown_labels": settings.unknown_labels if settings.class_map else None,
-        "split": {name: float(share) for name, share in shares},
-        "clip_seconds": settings.clip_seconds and float(settings.clip_seconds),
-    }
-    return tuple((name, value) for name, value in options.items() if value)

@@ -1,28 +1,22 @@
 """The whole job on one page."""
 
 import dataclasses
-import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import apache_beam as beam
 from apache_beam import pvalue
 
+from pipeline.corpus import Corpus, ask
 from transforms import (
     assemble_clips,
     decode_patches,
     embed_patches,
-    find_segments,
-    list_clips,
-    plan_clips,
     plan_spans,
-    read_manifests,
 )
 from transforms.assemble_clips import AssembleClips
 from transforms.collect_labels import CollectLabels
 from transforms.corpus.clips import Failure
-from transforms.corpus.labels import ClassMap
-from transforms.corpus.manifests.manifest import ManifestOptions
 from transforms.corpus.spans import Cutting
 from transforms.corpus.splits import Splits
 from transforms.dataset.profiles import Profile
@@ -30,42 +24,13 @@ from transforms.dataset.provenance import Origin
 from transforms.dataset.shards import Record, RecordSums, num_shards_for, record_sums, shard_of
 from transforms.decode_patches import DecodePatches
 from transforms.embed_patches import EmbedPatches
-from transforms.find_segments import FindSegments
-from transforms.list_clips import ListClips
 from transforms.model.postprocessing import Pca
 from transforms.model.precision import sum_deviations
-from transforms.plan_clips import PlanClips
 from transforms.plan_spans import PlanSpans
 from transforms.publish_dataset import PublishDataset
-from transforms.read_manifests import ReadManifests
 from transforms.timed import TIMES, SumTimes
 from transforms.write_failures import WriteFailures
 from transforms.write_shards import WriteShards
-
-
-@dataclasses.dataclass(frozen=True)
-class Corpus:
-    """What is asked for.
-
-    Attributes:
-      inputs: Absolute paths of files, folders and globs.
-      manifests: Absolute paths and globs.
-      manifest_options: How manifests are read.
-      segments: Absolute paths and globs of AudioSet's files of segments.
-      find_segments: How their audio is found; None where there are none.
-      class_map: The one that was given.
-      drop_unknown_labels: Leave out labels that are not in it; else their clips fail.
-      splits: Shares of the recordings.
-    """
-
-    inputs: tuple[str, ...] = ()
-    manifests: tuple[str, ...] = ()
-    manifest_options: ManifestOptions = dataclasses.field(default_factory=ManifestOptions)
-    segments: tuple[str, ...] = ()
-    find_segments: FindSegments | None = None
-    class_map: ClassMap | None = None
-    drop_unknown_labels: bool = False
-    splits: Splits | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,26 +65,13 @@ class Job:
 def build(pipeline: beam.Pipeline, job: Job) -> None:
     """Adds the job to a pipeline."""
     corpus = job.corpus
-    listed = pipeline | "Inputs" >> _paths(corpus.inputs) | ListClips()
-    read = (
-        pipeline | "Manifests" >> _paths(corpus.manifests) | ReadManifests(corpus.manifest_options)
-    )
-    clips = [listed.clips, read.clips]
-    failures = [listed[list_clips.FAILURES], read[read_manifests.FAILURES]]
-    times = [listed[TIMES], read[TIMES]]
-    if corpus.find_segments is not None:
-        found = pipeline | "Segments" >> _paths(corpus.segments) | corpus.find_segments
-        clips.append(found["clips"])
-        failures.append(found[find_segments.FAILURES])
-        times.append(found[TIMES])
-    planned = (
-        clips | "Clips" >> beam.Flatten() | PlanClips(corpus.class_map, corpus.drop_unknown_labels)
-    )
-    failures.append(planned[plan_clips.FAILURES])
-    spread = planned.clips | PlanSpans(job.cutting, corpus.splits)
+    asked = ask(pipeline, corpus)
+    times = asked.times
+    failures = asked.failures
+    spread = asked.clips | PlanSpans(job.cutting, corpus.splits)
     decoded = spread["readings"] | DecodePatches(job.cutting)
     embedded = decoded.patches | EmbedPatches(job.model, job.pca, job.precision)
-    class_map = planned.clips | CollectLabels(corpus.class_map)
+    class_map = asked.clips | CollectLabels(corpus.class_map)
     assembled = {
         "verdicts": decoded[decode_patches.VERDICTS],
         "rows": embedded.rows,
@@ -129,7 +81,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     # Everything that was asked for: counted here, where nothing can have been lost yet. Clips that
     # are cut off longer ones are not known before these are decoded.
     is_cut = job.cutting.clip_seconds is not None
-    asked_for = [decoded[decode_patches.VERDICTS] if is_cut else planned.clips, *failures]
+    asked_for = [decoded[decode_patches.VERDICTS] if is_cut else asked.clips, *failures]
     not_there = spread[plan_spans.FAILURES]
     if is_cut:
         asked_for.append(not_there)
@@ -140,10 +92,10 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
         *(each | f"Clips{i}" >> Tally(_clip_tally) for i, each in enumerate(asked_for)),
         spread["readings"] | "Readings" >> Tally(_reading_tally),
         decoded[decode_patches.DONE] | "Done" >> Tally(_done_tally),
-        planned[plan_clips.TALLIES] | "Planned" >> Tally(),
+        asked.tallies | "Planned" >> Tally(),
         assembled[assemble_clips.TALLIES] | "Assembled" >> Tally(),
         failed | "Failed" >> Tally(_failure_tally),
-        listed[list_clips.LEFT_OUT] | "LeftOut" >> Tally(_left_out_tally),
+        asked.left_out | "LeftOut" >> Tally(_left_out_tally),
     ) | "Tallies" >> beam.Flatten()
     # Taken off the records at once: behind the number of shards, a side input, they would be kept
     # a second time.
@@ -168,7 +120,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
             embedded[embed_patches.DEVIATIONS]
             | "Deviations" >> beam.CombineGlobally(sum_deviations).without_defaults()
         ),
-        manifests=read[read_manifests.FACTS],
+        manifests=asked.manifests,
         class_map=class_map,
         num_shards=num_shards,
         times=times | "Times" >> beam.Flatten() | SumTimes(),
@@ -221,10 +173,6 @@ class ChooseNumShards(beam.PTransform):
 
     def _choose(self, split: str, num_bytes: int) -> tuple[str, int]:
         return split, self.num_shards or num_shards_for(num_bytes)
-
-
-def _paths(paths: Iterable[str]) -> beam.PTransform:
-    return beam.Create([*map(os.fsencode, paths)])
 
 
 def _split_names(splits: Splits | None) -> list[str]:

@@ -57,7 +57,7 @@ def outputs(transform: beam.PTransform, elements: Iterable[Any], *tags: str) -> 
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         given = pipeline | beam.Create(list(elements), reshuffle=False) | transform
         for tag, into in zip(tags, found, strict=True):
-            output = given[tag] if isinstance(given, beam.pvalue.DoOutputsTuple) else given
+            output = given[tag] if isinstance(given, (beam.pvalue.DoOutputsTuple, dict)) else given
             token = _register(into)
             _ = output | f"Keep {tag}" >> beam.Map(_append, token)
     return found

@@ -10,18 +10,14 @@ from collections.abc import Iterator
 import apache_beam as beam
 from apache_beam import pvalue
 
-from transforms import storage, worker_checks
-from transforms.corpus.clips import Clip, printable
+from transforms import report_files, storage, worker_checks
+from transforms.corpus.clips import Clip
 from transforms.model.postprocessing import EMBEDDING_SIZE, Pca
 from transforms.model.precision import FLOAT32
 from transforms.preflight import host
 from transforms.preflight.findings import Report
 
-# What the launcher writes, for workers to tell that the folder is the launcher's own.
-MARK = "launcher"
 _SUFFIX = ".json"
-# Begins the text of the error where a worker cannot report.
-CANNOT_REPORT = "the output cannot be used from the worker"
 _ONCE = threading.Lock()
 # How the latest check of this process has ended, by its folder: the error, if it could not report.
 _ended: dict[str, OSError | None] = {}
@@ -32,7 +28,7 @@ class Asked:
     """What workers are to look at.
 
     Attributes:
-      reports: Folder of the reports, of this very check alone, with the file `MARK` in it.
+      reports: Folder of the reports, of this very check alone, with its mark in it.
       model: Hub URL, SavedModel folder, or archive.
       pca: For 8-bit profiles.
       precision: What the model's convolutions are to compute in.
@@ -79,7 +75,7 @@ class _CheckFn(beam.DoFn):
         self._asked = asked
 
     def process(self, _: int) -> Iterator[str]:
-        where = f"{socket.gethostname()}:{os.getpid()}"
+        where = host.process_name()
         folder = self._asked.reports
         with _ONCE:  # the model is loaded once, and threads find the report written
             if folder not in _ended:
@@ -128,21 +124,11 @@ def read_reports(folder: str) -> list[Report]:
 
 def _report(asked: Asked, where: str) -> OSError | None:
     """Looks, and writes a report; returns why it could not."""
-    try:
-        with storage.open_to_read(f"{asked.reports}/{MARK}"):
-            pass
-    except FileNotFoundError:
-        return OSError(
-            f"{CANNOT_REPORT} {where}: what the launcher has written to {printable(asked.reports)}"
-            " is not there, so that it is another folder; name one that all machines share, or an"
-            " object storage"
-        )
-    except OSError as error:
-        return OSError(f"{CANNOT_REPORT} {where}: {error}")
-    report = look(asked)
     name = re.sub(r"[^A-Za-z0-9.-]", "_", where)
     try:
-        storage.write_at_once(f"{asked.reports}/{name}{_SUFFIX}", [report.to_json()])
+        report_files.check_mark(asked.reports, where)
+        report = look(asked)
+        report_files.write(f"{asked.reports}/{name}{_SUFFIX}", report.to_json(), where)
     except OSError as error:
-        return OSError(f"{CANNOT_REPORT} {where}: {error}")
+        return error
     return None

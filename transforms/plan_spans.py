@@ -60,7 +60,7 @@ class PlanSpans(beam.PTransform):
     def expand(self, clips: pvalue.PCollection[Clip]) -> dict[str, pvalue.PCollection]:
         planned = (
             clips
-            | beam.Map(_by_recording).with_output_types(tuple[bytes, bytes])
+            | beam.Map(by_recording).with_output_types(tuple[bytes, bytes])
             | beam.GroupByKey()
             | beam.ParDo(_PlanFn(self)).with_outputs(FAILURES, TIMES, main="planned")
         )
@@ -138,6 +138,7 @@ class _PlanFn(TimedFn):
             return None  # decoding will say what is wrong
 
 
-def _by_recording(clip: Clip) -> tuple[bytes, bytes]:
+def by_recording(clip: Clip) -> tuple[bytes, bytes]:
+    """Returns a packed clip with the name of its recording as key."""
     # Beam's coder for text refuses names that are not UTF-8.
     return os.fsencode(clip.uri), pack(clip)

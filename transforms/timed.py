@@ -9,6 +9,7 @@ from apache_beam import pvalue
 from apache_beam.transforms.window import GlobalWindows
 
 from transforms.dataset.run_times import Stopwatch, add_up
+from transforms.preflight import host
 
 TIMES = "times"
 
@@ -33,8 +34,8 @@ class TimedFn(beam.DoFn):
 
     def finish_bundle(self) -> Iterator[Any]:
         if self.stopwatch.time is not None:
-            spent = GlobalWindows.windowed_value((self.step, self.stopwatch.time))
-            yield pvalue.TaggedOutput(TIMES, spent)
+            spent = dataclasses.replace(self.stopwatch.time, peak_bytes=host.peak_memory() or 0)
+            yield pvalue.TaggedOutput(TIMES, GlobalWindows.windowed_value((self.step, spent)))
 
 
 @dataclasses.dataclass

@@ -11,19 +11,20 @@ from pipeline import summary
 from pipeline.asked_for import check_model, check_within_reach, corpus_of
 from pipeline.check import resources, table
 from pipeline.check.first_recordings import first_recordings
-from pipeline.check.report_folder import ReportFolder
 from pipeline.check.table import LAUNCHER, WORKERS, Placed
 from pipeline.engines import engine, flags
 from pipeline.errors import EngineLostError, JobError
 from pipeline.output_folder import OutputFolder
+from pipeline.report_folder import ReportFolder
 from pipeline.settings import EmbedSettings, UsageError
 from transforms import storage, worker_checks
-from transforms.check_workers import CANNOT_REPORT, Asked, CheckWorkers, read_reports
+from transforms.check_workers import Asked, CheckWorkers, read_reports
 from transforms.corpus.clips import Clip, printable
 from transforms.corpus.manifests.text_lines import ManifestError
 from transforms.model.errors import ModelError
 from transforms.model.postprocessing import RELEASED_PCA_SHA256, Pca, load_pca
 from transforms.preflight.findings import FAILED, NOTE, OK, Finding, Report
+from transforms.report_files import CANNOT_REPORT
 
 _MAX_TASKS = 32
 _TASKS_OF_A_WORKER = 2

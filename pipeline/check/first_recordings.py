@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator
 
-from pipeline.graph import Corpus
+from pipeline.corpus import Corpus
 from transforms import storage
 from transforms.corpus.clips import Clip, printable
 from transforms.corpus.manifests import segment_names

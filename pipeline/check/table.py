@@ -28,7 +28,7 @@ def table(placed: Sequence[Placed], num_workers: int) -> str:
     ]
     head = ("result", "check", "where", "what was found")
     widths = [max(len(row[column]) for row in [head, *named]) for column in range(3)]
-    total = min(max(shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns, _MIN_WIDTH), _MAX_WIDTH)
+    total = terminal_width()
     lines = [_line(head, widths)]
     for row, (_, findings) in zip(named, rows, strict=True):
         indent = " " * len(_line((*row[:3], ""), widths))
@@ -41,6 +41,12 @@ def table(placed: Sequence[Placed], num_workers: int) -> str:
             wrapping.subsequent_indent = f"{indent}   "
             lines += wrapping.wrap(findings[0].way_out)
     return "\n".join([*lines, "", _sum([finding for _, finding in placed])])
+
+
+def terminal_width() -> int:
+    """Returns how long lines of a table may be."""
+    columns = shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns
+    return min(max(columns, _MIN_WIDTH), _MAX_WIDTH)
 
 
 def failed(placed: Iterable[Placed]) -> list[str]:

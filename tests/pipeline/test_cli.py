@@ -370,7 +370,9 @@ def test_a_folder_without_audio_is_refused_with_the_suffixes(
     assert ".flac" in refusal
 
 
-@pytest.mark.parametrize("command", [[], ["embed"], ["check"], ["export-model"], ["demo"]])
+@pytest.mark.parametrize(
+    "command", [[], ["embed"], ["check"], ["plan"], ["export-model"], ["demo"]]
+)
 def test_help_tells_the_default_and_the_unit_of_every_option(
     capsys: pytest.CaptureFixture[str], command: list[str]
 ) -> None:
@@ -390,7 +392,7 @@ def test_help_tells_the_default_and_the_unit_of_every_option(
         ):
             assert part in text
     if not command:
-        assert all(name in text for name in ("embed", "check", "export-model", "demo"))
+        assert all(name in text for name in ("embed", "check", "plan", "export-model", "demo"))
 
 
 def test_defaults_of_flags_and_settings_agree(tmp_path: Path) -> None:

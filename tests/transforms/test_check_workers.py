@@ -9,8 +9,9 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from transforms import check_workers, worker_checks
-from transforms.check_workers import MARK, Asked, CheckWorkers, read_reports
+from transforms.check_workers import Asked, CheckWorkers, read_reports
 from transforms.preflight.findings import OK, Finding
+from transforms.report_files import MARK
 
 
 @pytest.fixture

@@ -43,6 +43,8 @@ class Recording:
       num_channels: At its beginning.
       sample_rate_hz: Of the recording itself.
       num_frames: Length of a recording that can be read from anywhere, exactly; else None.
+      header_seconds: About how long it is by its header; None where that does not say.
+      missing: What is known to be missing at its end, in words; None where nothing is.
     """
 
     def __init__(
@@ -56,6 +58,8 @@ class Recording:
         self.num_channels = decoder.num_channels
         self.sample_rate_hz = decoder.sample_rate_hz
         self.num_frames = decoder.num_frames
+        self.header_seconds = decoder.header_seconds
+        self.missing = decoder.missing
 
     @property
     def position(self) -> int:

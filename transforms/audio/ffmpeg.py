@@ -52,11 +52,14 @@ class FfmpegDecoder:
       sample_rate_hz: Of the recording.
       num_channels: At its beginning.
       num_frames: None, because it can only be read from its start.
+      header_seconds: About how long it is by its header; None where that does not say.
+      missing: None, because its end is only looked at when it is there.
       position: Frames up to here are read.
     """
 
     name = VERSION
     num_frames = None
+    missing = None
 
     def __init__(self, file: BinaryIO, suffix: str, otherwise: str) -> None:
         """Opens a recording.
@@ -92,6 +95,7 @@ class FfmpegDecoder:
         self.format = f"{self._container.format.name} {codec.name}"
         self.sample_rate_hz = int(codec.sample_rate)
         self.num_channels = max(1, int(codec.channels))
+        self.header_seconds = self._length()
         self.position = 0
         self._frames = self._decoded_frames()
         self._rest = np.empty((0, self.num_channels), np.float32)
@@ -160,6 +164,14 @@ class FfmpegDecoder:
                 yield _float_samples(frame)
         except av.error.FFmpegError as error:
             raise AudioError("decode_error", f"FFmpeg: {error.strerror}") from error
+
+    def _length(self) -> float | None:
+        """Returns what the header says, or FFmpeg guesses by the bit rate."""
+        stream = self._stream
+        if stream.duration and stream.time_base:
+            return float(stream.duration * stream.time_base)
+        duration = self._container.duration
+        return float(duration / av.time_base) if duration else None
 
     def _seconds_due(self) -> float:
         """Returns the length in seconds by the header, or 0 where it is not the audio's own."""

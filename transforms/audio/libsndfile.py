@@ -53,6 +53,8 @@ class LibsndfileDecoder:
       sample_rate_hz: Of the recording.
       num_channels: Of the recording.
       num_frames: Length of a recording that can be read from anywhere, exactly; else None.
+      header_seconds: About how long it is by its header; None where that does not say.
+      missing: What is known to be missing at its end, in words; None where nothing is.
       position: Frames up to here are decoded.
     """
 
@@ -99,6 +101,10 @@ class LibsndfileDecoder:
         self.sample_rate_hz: int = self._sound.samplerate
         self.num_channels: int = self._sound.channels
         self.num_frames = self._exact_length()
+        num_frames = self._account.num_frames or self._sound.frames
+        is_known = 0 < num_frames < _MAX_FRAMES
+        self.header_seconds = num_frames / self.sample_rate_hz if is_known else None
+        self.missing = self._account.missing
         self.position = 0
 
     def seek(self, frame: int) -> None:

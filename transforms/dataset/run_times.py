@@ -24,13 +24,15 @@ class StepTime:
       seconds: That it worked for: threads at the same time count each.
       first: When it began, in seconds since 1970, by the worker's clock.
       last: When it ended.
-      number: Of measurements.
+      number: Of measurements: of the model's, batches.
+      peak_bytes: The most memory that a process had had by then; 0 where it is not known.
     """
 
     seconds: float
     first: float
     last: float
     number: int = 1
+    peak_bytes: int = 0
 
     def __add__(self, other: "StepTime") -> "StepTime":
         return StepTime(
@@ -38,6 +40,7 @@ class StepTime:
             min(self.first, other.first),
             max(self.last, other.last),
             self.number + other.number,
+            max(self.peak_bytes, other.peak_bytes),
         )
 
     @property
@@ -59,13 +62,14 @@ class Stopwatch:
         self._seconds = 0.0
         self._first: float | None = None
         self._last = 0.0
+        self._number = 0
 
     @property
     def time(self) -> StepTime | None:
         """What was measured, or None where nothing was."""
         if self._first is None:
             return None
-        return StepTime(self._seconds, self._first, self._last)
+        return StepTime(self._seconds, self._first, self._last, self._number)
 
     def of(self, items: Iterable[_Item]) -> Iterator[_Item]:
         """Hands on items; what making them takes counts, and not what is done with them."""
@@ -86,6 +90,7 @@ class Stopwatch:
         if self._first is None:
             self._first = self._last - seconds
         self._seconds += seconds
+        self._number += 1
 
 
 def add_up(times: Iterable[StepTime]) -> StepTime:
@@ -104,18 +109,23 @@ def run_info(times: Mapping[str, StepTime]) -> dict[str, Any]:
     Args:
       times: By step; steps that had nothing to do are absent.
     """
+    # Each process loads the model once, and calls it by itself.
+    processes = times[LOADING].number if LOADING in times else 0
+    facts = {
+        "workers": processes,
+        "batches": times[MODEL].number if MODEL in times else 0,
+        "peak_bytes": max((each.peak_bytes for each in times.values()), default=0),
+    }
     if not times:
-        return {"seconds": 0.0, "steps": {}, "bounded_by": None}
+        return {"seconds": 0.0, "steps": {}, "bounded_by": None, **facts}
     seconds = add_up(times.values()).span
     shares = {step: each.span for step, each in times.items()}
     with_sound = [times[step] for step in (DECODING, LOADING, MODEL) if step in times]
     if with_sound:
         idle = add_up(with_sound).span
-        # Each process loads the model once, and calls it by itself.
-        processes = times[LOADING].number if LOADING in times else 1
         for step in (LOADING, MODEL):
             if step in times:
-                shares[step] = times[step].seconds / processes
+                shares[step] = times[step].seconds / max(1, processes)
                 idle -= shares[step]
         shares[DECODING] = max(0.0, idle)
     steps = {
@@ -130,4 +140,5 @@ def run_info(times: Mapping[str, StepTime]) -> dict[str, Any]:
         "seconds": round(seconds, 3),
         "steps": steps,
         "bounded_by": max(steps, key=lambda step: float(steps[step]["share"])),
+        **facts,
     }

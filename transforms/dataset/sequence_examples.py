@@ -10,6 +10,10 @@ import numpy as np
 from transforms.corpus.rows import Decoded
 from transforms.dataset.profiles import Profile
 
+# Of a row of 128 bytes to 16 kB: three messages inside each other, each with a tag and a length of
+# two bytes (`Feature`, its list, the list's value).
+FEATURE_OVERHEAD_BYTES = 9
+
 
 def sequence_example(
     profile: Profile, decoded: Decoded, labels: Sequence[int], rows: np.ndarray

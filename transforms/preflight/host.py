@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import socket
 import sys
 from pathlib import Path
 
@@ -28,6 +29,18 @@ def code_digest() -> str:
 def python_version() -> str:
     """Returns the minor version, as `3.11`: patches of it take each other's pickles."""
     return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def process_name() -> str:
+    """Returns a name that tells this process from those of other machines."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def num_cores() -> int:
+    """Returns how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def free_memory(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> int | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.check.first_recordings import first_recordings
-from pipeline.graph import Corpus
+from pipeline.corpus import Corpus
 from tests.sounds import noise, write_wav
 from transforms.corpus.clips import RawFormat
 from transforms.corpus.manifests.manifest import ManifestOptions

@@ -20,8 +20,13 @@ from transforms.dataset.run_times import (
 
 
 def test_times_of_threads_add_up_and_span_all_of_them() -> None:
-    sum_ = add_up([StepTime(2.0, 10.0, 12.0), StepTime(3.0, 11.0, 15.0), StepTime(1.0, 9.0, 10.0)])
-    assert sum_ == StepTime(6.0, 9.0, 15.0, number=3)
+    times = [
+        StepTime(2.0, 10.0, 12.0),
+        StepTime(3.0, 11.0, 15.0, number=2, peak_bytes=9),
+        StepTime(1.0, 9.0, 10.0, peak_bytes=5),
+    ]
+    sum_ = add_up(times)
+    assert sum_ == StepTime(6.0, 9.0, 15.0, number=4, peak_bytes=9)
     assert sum_.span == 6.0
 
 
@@ -38,7 +43,7 @@ def test_what_is_done_with_items_does_not_count_for_making_them() -> None:
     assert stopwatch.time is not None
     assert 0.04 <= stopwatch.time.seconds < 0.1
     assert stopwatch.time.span > 0.2
-    assert stopwatch.time.number == 1
+    assert stopwatch.time.number == 3, "two items and the end"
 
 
 def test_an_error_while_making_an_item_is_handed_on() -> None:
@@ -74,7 +79,7 @@ def test_what_bounded_a_run(
         LISTING: StepTime(1.0, 100, 101),
         DECODING: StepTime(decoding, 101, 200),
         LOADING: StepTime(loading, 101, 101 + loading / processes, number=processes),
-        MODEL: StepTime(model, 106, 200),
+        MODEL: StepTime(model, 106, 200, number=7, peak_bytes=8),
         ASSEMBLING: StepTime(1.0, 200, end),
         WRITING: StepTime(1.0, end, end + 1),
     }
@@ -83,8 +88,11 @@ def test_what_bounded_a_run(
     assert info["seconds"] == end + 1 - 100
     assert info["steps"][expected]["share"] == pytest.approx(share, abs=0.02)
     assert [*info["steps"]] == [*times]
+    assert (info["workers"], info["batches"], info["peak_bytes"]) == (processes, 7, 8)
 
 
 def test_a_run_of_which_nothing_was_measured_is_told_as_that() -> None:
-    assert run_info({})["bounded_by"] is None
+    nothing = run_info({})
+    assert nothing["bounded_by"] is None
+    assert (nothing["workers"], nothing["batches"], nothing["peak_bytes"]) == (0, 0, 0)
     assert run_info({LISTING: StepTime(0.0, 5.0, 5.0)})["steps"][LISTING]["share"] == 0.0

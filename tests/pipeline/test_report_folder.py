@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.check.report_folder import ReportFolder
+from pipeline.report_folder import ReportFolder
 
 
 def test_it_leaves_no_folder_that_was_not_there(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The folder through which workers report: there while `check` runs, and gone without a trace."""
+"""The folder through which workers report: there while a command runs, and gone without a trace."""
 
 import contextlib
 import os
@@ -6,11 +6,11 @@ import tempfile
 import uuid
 
 from transforms import storage
-from transforms.check_workers import MARK
+from transforms.report_files import MARK
 
 
 class ReportFolder:
-    """A folder of one check.
+    """A folder of one command.
 
     Attributes:
       path: Absolute; there while the object is entered.

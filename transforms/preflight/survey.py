@@ -1,0 +1,206 @@
+"""What a look at the recordings of a corpus finds: sums that can be put together in any order."""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, TypeVar
+
+from transforms.corpus.clips import Clip, RawFormat
+from transforms.corpus.packing import Compact
+
+NUM_NAMED = 3
+# Recordings that are kept for a trial: enough to fill it with short ones, and of each kind a few.
+_NUM_CANDIDATES = 300
+_NUM_OF_KIND = 4
+_Value = TypeVar("_Value")
+
+
+@dataclasses.dataclass(frozen=True)
+class Failed(Compact):
+    """Clips that fail for one reason.
+
+    Attributes:
+      num_clips: How many.
+      names: Of the first few, by name.
+    """
+
+    num_clips: int = 0
+    names: tuple[str, ...] = ()
+
+    def __add__(self, other: "Failed") -> "Failed":
+        names = tuple(sorted({*self.names, *other.names})[:NUM_NAMED])
+        return Failed(self.num_clips + other.num_clips, names)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sums(Compact):
+    """What clips add up to.
+
+    Attributes:
+      num_recordings: That they are of.
+      num_clips: That become records.
+      num_rows: Of these.
+      seconds: Of sound in these.
+      decoded_seconds: That are decoded for them.
+    """
+
+    num_recordings: int = 0
+    num_clips: int = 0
+    num_rows: int = 0
+    seconds: float = 0.0
+    decoded_seconds: float = 0.0
+
+    def __add__(self, other: "Sums") -> "Sums":
+        pairs = zip(_values(self), _values(other), strict=True)
+        return Sums(*(own + others for own, others in pairs))
+
+
+@dataclasses.dataclass(frozen=True)
+class Header(Compact):
+    """What a recording says of itself.
+
+    Attributes:
+      kind: Format, rate and channels, in words.
+      seconds: How long it is; None where it does not say.
+      can_seek: It is read where its clips are; else from its start.
+      missing: What is missing at its end, in words; None where nothing is known to be.
+    """
+
+    kind: str
+    seconds: Fraction | None
+    can_seek: bool
+    missing: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate(Compact):
+    """A recording that could have a part in a trial.
+
+    Attributes:
+      place: Among all: follows from its name alone, and is spread evenly.
+      header: What it says of itself.
+      clips: Of it, the first ones.
+    """
+
+    place: int
+    header: Header
+    clips: tuple[Clip, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey(Compact):
+    """What was found in some recordings.
+
+    Attributes:
+      num_recordings: That are there.
+      num_asked: Clips asked for of them, before any is cut into more.
+      rows_squared: Sum over the recordings, to tell how sure a sample is.
+      header_seconds: That it took to open them.
+      kinds: Those that can be opened, by format.
+      splits: The same, by split.
+      failures: By reason.
+      counts: By name: `padded`, `clipped`, `unknown_length`.
+      candidates: For a trial, by place.
+    """
+
+    num_recordings: int = 0
+    num_asked: int = 0
+    rows_squared: float = 0.0
+    header_seconds: float = 0.0
+    kinds: Mapping[str, Sums] = dataclasses.field(default_factory=dict)
+    splits: Mapping[str, Sums] = dataclasses.field(default_factory=dict)
+    failures: Mapping[str, Failed] = dataclasses.field(default_factory=dict)
+    counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    candidates: tuple[Candidate, ...] = ()
+
+    def __add__(self, other: "Survey") -> "Survey":
+        return Survey(
+            self.num_recordings + other.num_recordings,
+            self.num_asked + other.num_asked,
+            self.rows_squared + other.rows_squared,
+            self.header_seconds + other.header_seconds,
+            _merged(self.kinds, other.kinds, Sums()),
+            _merged(self.splits, other.splits, Sums()),
+            _merged(self.failures, other.failures, Failed()),
+            _merged(self.counts, other.counts, 0),
+            _first([*self.candidates, *other.candidates]),
+        )
+
+    @property
+    def sums(self) -> Sums:
+        """Of all kinds."""
+        return sum(self.kinds.values(), Sums())
+
+    @property
+    def num_failed(self) -> int:
+        """Clips that fail, for any reason."""
+        return sum(each.num_clips for each in self.failures.values())
+
+    def to_json(self) -> bytes:
+        """Returns the survey as one line."""
+        return json.dumps(dataclasses.asdict(self), default=str).encode()
+
+    @classmethod
+    def from_json(cls, line: bytes) -> "Survey":
+        """Reads a line; raises `ValueError` for one that is no survey."""
+        try:
+            values: dict[str, Any] = json.loads(line)
+            for name in ("kinds", "splits"):
+                values[name] = {key: Sums(**each) for key, each in values[name].items()}
+            values["failures"] = {
+                reason: Failed(each["num_clips"], tuple(each["names"]))
+                for reason, each in values["failures"].items()
+            }
+            values["candidates"] = tuple(map(_candidate, values["candidates"]))
+            return cls(**values)
+        except (AttributeError, KeyError, TypeError, ArithmeticError) as error:
+            raise ValueError(f"not a survey: {error}") from error
+
+
+def total(surveys: Iterable[Survey]) -> Survey:
+    """Returns what several surveys have found."""
+    return sum(surveys, Survey())
+
+
+def _values(sums: Sums) -> Iterator[Any]:
+    return (getattr(sums, field.name) for field in dataclasses.fields(sums))
+
+
+def _merged(
+    own: Mapping[str, _Value], others: Mapping[str, _Value], nothing: _Value
+) -> dict[str, _Value]:
+    merged = dict(own)
+    for key, value in others.items():
+        merged[key] = merged.get(key, nothing) + value  # type: ignore[operator]
+    return dict(sorted(merged.items()))
+
+
+def _first(candidates: list[Candidate]) -> tuple[Candidate, ...]:
+    """Keeps the first ones of all and of each kind: which these are, no order of adding changes."""
+    kept = []
+    of_kind: dict[str, int] = {}
+    ordered = sorted(candidates, key=lambda each: (each.place, each.clips[0].uri))
+    for index, each in enumerate(ordered):
+        of_kind[each.header.kind] = number = of_kind.get(each.header.kind, 0) + 1
+        if index < _NUM_CANDIDATES or number <= _NUM_OF_KIND:
+            kept.append(each)
+    return tuple(kept)
+
+
+def _candidate(values: dict[str, Any]) -> Candidate:
+    header = values["header"]
+    seconds = header["seconds"]
+    header["seconds"] = None if seconds is None else Fraction(seconds)
+    return Candidate(values["place"], Header(**header), tuple(map(_clip, values["clips"])))
+
+
+def _clip(values: dict[str, Any]) -> Clip:
+    for name in ("start_seconds", "end_seconds", "zero_seconds"):
+        values[name] = None if values[name] is None else Decimal(values[name])
+    values["labels"] = tuple(values["labels"])
+    values["columns"] = tuple((name, value) for name, value in values["columns"])
+    raw = values["raw_format"]
+    values["raw_format"] = None if raw is None else RawFormat(**raw)
+    return Clip(**values)
