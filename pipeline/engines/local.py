@@ -17,6 +17,8 @@ _M_ARENA_MAX = -8
 # What Beam's thread that waits for a worker process raises when that has ended.
 _WORKER_ENDED = "Worker subprocess exited"
 
+_SIGNAL_SECONDS = 0.5
+
 
 class WorkerLostError(Exception):
     """A worker process has ended; threads of the engine wait for it for ever."""
@@ -69,12 +71,21 @@ def run(pipeline: beam.Pipeline) -> str:
     previous, threading.excepthook = threading.excepthook, watch
     try:
         threading.Thread(target=run_to_the_end, name="engine", daemon=True).start()
-        outcome = outcomes.get()
+        outcome = _next(outcomes)
     finally:
         threading.excepthook = previous
     if isinstance(outcome, BaseException):
         raise outcome
     return str(outcome)
+
+
+def _next(outcomes: "queue.SimpleQueue[Any]") -> Any:
+    """Waits in steps: a signal that another thread was given does not end a wait of this one."""
+    while True:
+        try:
+            return outcomes.get(timeout=_SIGNAL_SECONDS)
+        except queue.Empty:
+            continue
 
 
 def _share_one_heap() -> None:

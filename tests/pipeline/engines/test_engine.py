@@ -1,6 +1,9 @@
 """Engines."""
 
+import signal
 import socket
+import threading
+import time
 from typing import Any
 
 import apache_beam as beam
@@ -66,3 +69,25 @@ def test_what_a_thread_writes_is_handed_on_between_elements_and_not_by_the_clock
 
     engine.run(beam_options([], []), build)
     assert not made
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="the system has no such signals")
+def test_ctrl_c_is_seen_though_another_thread_was_given_it() -> None:
+    class Endless:
+        def run(self) -> "Endless":
+            return self
+
+        def wait_until_finish(self) -> None:
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+            ended.wait(30)
+
+    ended = threading.Event()
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    started = time.monotonic()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            local.run(Endless())  # type: ignore[arg-type]
+    finally:
+        signal.signal(signal.SIGINT, previous)
+        ended.set()
+    assert time.monotonic() - started < 10
