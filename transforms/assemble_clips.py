@@ -1,5 +1,6 @@
 """AssembleClips: from rows to complete records."""
 
+import collections
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 from apache_beam import pvalue
+from apache_beam.transforms.window import GlobalWindows
 
 from transforms import live_counts
 from transforms.corpus.clips import Failure
@@ -56,6 +58,16 @@ class _AssembleFn(TimedFn):
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
 
+    def start_bundle(self) -> None:
+        super().start_bundle()
+        self._tallies: collections.Counter[tuple[str, str]] = collections.Counter()
+
+    def finish_bundle(self) -> Iterator[Any]:
+        yield from super().finish_bundle()
+        for tally in self._tallies.items():
+            if tally[1]:
+                yield pvalue.TaggedOutput(TALLIES, GlobalWindows.windowed_value(tally))
+
     def process(
         self, element: tuple[str, Mapping[str, Iterable[Any]]], class_map: ClassMap
     ) -> Iterator[Any]:
@@ -84,8 +96,7 @@ class _AssembleFn(TimedFn):
             ("rows_left_out", decoded.num_rows_left_out),
             (f"decoders/{decoded.decoder}", 1),
         ):
-            if count:
-                yield pvalue.TaggedOutput(TALLIES, ((clip.split, name), count))
+            self._tallies[clip.split, name] += count
 
 
 def _outcome(

@@ -16,6 +16,9 @@ from transforms.corpus.clips import Clip, Failure
 # Folder into which worker processes write their counts; they inherit it from the launcher.
 _FOLDER = "BEAM_AUDIO_EMBEDDINGS_COUNTS"
 _WRITE_SECONDS = 0.5
+# Of a process that was started in the context of `shared`; looked up once, as it takes as long as
+# the counting.
+_IS_SHARED = _FOLDER in os.environ
 
 _lock = threading.Lock()
 _counts: collections.Counter[str] = collections.Counter()
@@ -31,8 +34,9 @@ def count(**amounts: int) -> None:
         `assembled`, `shards` written.
     """
     with _lock:
-        _counts.update(amounts)
-        if _FOLDER in os.environ:
+        for name, amount in amounts.items():
+            _counts[name] += amount
+        if _IS_SHARED:
             _start_writer()
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import queue
+import sys
 import threading
 from typing import Any
 
@@ -17,6 +18,9 @@ _M_ARENA_MAX = -8
 # What Beam's thread that waits for a worker process raises when that has ended.
 _WORKER_ENDED = "Worker subprocess exited"
 
+# A thread that waits for Python's lock has the one that holds it give it up after 5 ms by default.
+# 10,000 clips of 1 s with an instant model took 6 % less time at this value, and no less at 500 ms.
+_SWITCH_SECONDS = 0.05
 _SIGNAL_SECONDS = 0.5
 
 
@@ -27,6 +31,7 @@ class WorkerLostError(Exception):
 def runner(options: PipelineOptions) -> fn_runner.FnApiRunner:
     """Returns Beam's in-process runner; `DirectRunner` itself tries to download another first."""
     _share_one_heap()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     # Beam's threads hand on what they have written once a second, from another thread that does not
     # wait for the end of an element: the two halves are then read as garbage, or as other elements
     # (in 2.77, 100,000 small elements written within 2 s broke one run of two). Without the limit

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,15 @@ class RowRun:
 
     first_row: int
     rows: np.ndarray
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        # Numpy's own way takes three times as long for a row.
+        rows = np.ascontiguousarray(self.rows)
+        return _row_run, (self.first_row, rows.dtype.str, rows.shape[1], rows.tobytes())
+
+
+def _row_run(first_row: int, dtype: str, size: int, data: bytes) -> RowRun:
+    return RowRun(first_row, np.frombuffer(data, dtype).reshape(-1, size))
 
 
 @dataclasses.dataclass(frozen=True)
