@@ -53,8 +53,8 @@ QUICK = Plan(
     limits=(WAV_10S, WAV_1S),
     plain=(WAV_1S,),
     plain_as_it_comes=False,
-    torch=(WAV_10S, WAV_1S),
+    torch=(WAV_10S,),
     engines=False,
-    growth=(100, 1_000),
-    growth_rounds=1,
+    growth=(),
+    growth_rounds=0,
 )
