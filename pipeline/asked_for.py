@@ -11,8 +11,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.corpus import Corpus
 from pipeline.engines.flags import is_dataflow
+from pipeline.places.storage_checks import check_storages
 from pipeline.settings import DROP, EmbedSettings, UsageError
-from pipeline.storage_checks import check_storages
 from transforms import storage
 from transforms.audio import decoding
 from transforms.corpus import listing

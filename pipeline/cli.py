@@ -9,9 +9,10 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from pipeline import console, settings, summary
+from pipeline import settings
 from pipeline.embed_flags import add_embed_flags, natural
 from pipeline.settings import EmbedSettings, UsageError
+from pipeline.terminal import console, summary
 
 _PROGRAM = "beam-audio-embeddings"
 _DESCRIPTION = """\

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from pipeline import embed, export_model, summary
+from pipeline import embed, export_model
 from pipeline.settings import EmbedSettings, UsageError
+from pipeline.terminal import summary
 from transforms.corpus.clips import printable
 from transforms.dataset.failure_table import failure_table_name
 from transforms.dataset.profiles import PROFILES

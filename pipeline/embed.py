@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline import console, graph, progress, summary
+from pipeline import graph
 from pipeline.asked_for import check_model, check_within_reach, corpus_of
 from pipeline.check import resources
 from pipeline.engines import engine
@@ -19,8 +19,9 @@ from pipeline.engines.flags import (
 )
 from pipeline.errors import EngineLostError, JobError
 from pipeline.job import job_of
-from pipeline.output_folder import OutputFolder
+from pipeline.places.output_folder import OutputFolder
 from pipeline.settings import EmbedSettings
+from pipeline.terminal import console, progress, summary
 from transforms import storage
 from transforms.corpus.clips import printable
 from transforms.corpus.spans import SAMPLE_RATE_HZ

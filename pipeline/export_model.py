@@ -3,8 +3,8 @@
 import os
 import sys
 
-from pipeline import summary
 from pipeline.settings import UsageError
+from pipeline.terminal import summary
 from transforms.model import vggish
 from transforms.model.errors import ModelError
 

@@ -32,7 +32,9 @@ def planned(
     """Runs `plan`; returns the status and the rows by their label, each on one line."""
     arguments = ["--output", output, "--model", model, "--profile=raw", *flags]
     status = main(["plan", *map(str, arguments)])
-    return status, rows_of(capsys.readouterr().out)
+    printed = capsys.readouterr()
+    assert printed.err.startswith("listing the corpus and opening recordings …\n")
+    return status, rows_of(printed.out)
 
 
 def rows_of(text: str) -> dict[str, str]:

@@ -7,16 +7,16 @@ from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline import summary
 from pipeline.asked_for import check_model, check_within_reach, corpus_of
 from pipeline.check import resources, table
 from pipeline.check.first_recordings import first_recordings
 from pipeline.check.table import LAUNCHER, WORKERS, Placed
 from pipeline.engines import engine, flags
 from pipeline.errors import EngineLostError, JobError
-from pipeline.output_folder import OutputFolder
-from pipeline.report_folder import ReportFolder
+from pipeline.places.output_folder import OutputFolder
+from pipeline.places.report_folder import ReportFolder
 from pipeline.settings import EmbedSettings, UsageError
+from pipeline.terminal import summary
 from transforms import storage, worker_checks
 from transforms.check_workers import Asked, CheckWorkers, read_reports
 from transforms.corpus.clips import Clip, printable
@@ -111,7 +111,7 @@ class _Launcher:
             channel=self._settings.channel,
             probes_output=self._may_write,
         )
-        return asked, min(_MAX_TASKS, _TASKS_OF_A_WORKER * resources.num_workers(self._options))
+        return asked, min(_MAX_TASKS, _TASKS_OF_A_WORKER * flags.num_workers(self._options))
 
     def clean_up(self) -> None:
         """Leaves nothing behind."""

@@ -20,9 +20,6 @@ _THREAD_BYTES = 0.1 * GB
 _BYTES_OF_AN_HOUR = 3_750 * 128
 _FLOAT_BYTES = 4
 _FEW_HOURS = 100
-# Where the options do not say how many workers there are.
-_DEFAULT_WORKERS = 4
-_WORKER_OPTIONS = ("num_workers", "max_num_workers", "parallelism")
 
 
 def notes(settings: EmbedSettings, options: PipelineOptions) -> list[str]:
@@ -57,20 +54,11 @@ def memory_of_workers(reports: Sequence[Report]) -> list[Placed]:
     return placed
 
 
-def num_workers(options: PipelineOptions) -> int:
-    """Returns how many workers the options ask for, or a guess."""
-    values = options.get_all_options()
-    if flags.is_local(options):
-        return int(values["direct_num_workers"] or 1)
-    known = max(int(values.get(name) or 0) for name in _WORKER_OPTIONS)
-    return known if known > 0 else _DEFAULT_WORKERS
-
-
 def _memory_of_launcher(options: PipelineOptions) -> list[Finding]:
     """Looks at this machine's memory, if the workers are on it."""
     if not flags.is_local(options):
         return []
-    number = num_workers(options)
+    number = flags.num_workers(options)
     in_processes = options.get_all_options()["direct_running_mode"] == "multi_processing"
     num_processes, num_threads = (number, 1) if in_processes else (1, number)
     return [_memory(host.free_memory(), num_processes, num_threads)]

@@ -1,15 +1,13 @@
 """Findings of the launcher and of many workers as one table."""
 
-import shutil
-import textwrap
 from collections.abc import Iterable, Sequence
 
+from pipeline.terminal.wrapping import wrap
 from transforms.preflight.findings import FAILED, NOTE, OK, Finding
 
 LAUNCHER = "launcher"
 WORKERS = "workers"  # which of them is not known
 _MAX_NAMED = 3
-_MIN_WIDTH, _DEFAULT_WIDTH, _MAX_WIDTH = 80, 100, 160
 Placed = tuple[str, Finding]  # where it was found
 
 
@@ -28,25 +26,13 @@ def table(placed: Sequence[Placed], num_workers: int) -> str:
     ]
     head = ("result", "check", "where", "what was found")
     widths = [max(len(row[column]) for row in [head, *named]) for column in range(3)]
-    total = terminal_width()
     lines = [_line(head, widths)]
     for row, (_, findings) in zip(named, rows, strict=True):
         indent = " " * len(_line((*row[:3], ""), widths))
-        wrapping = textwrap.TextWrapper(
-            total, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-        )
-        lines += wrapping.wrap(_line(row, widths))
+        lines += wrap(_line(row, widths), others=indent)
         if findings[0].way_out and findings[0].result != OK:
-            wrapping.initial_indent = f"{indent}-> "
-            wrapping.subsequent_indent = f"{indent}   "
-            lines += wrapping.wrap(findings[0].way_out)
+            lines += wrap(findings[0].way_out, f"{indent}-> ", f"{indent}   ")
     return "\n".join([*lines, "", _sum([finding for _, finding in placed])])
-
-
-def terminal_width() -> int:
-    """Returns how long lines of a table may be."""
-    columns = shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns
-    return min(max(columns, _MIN_WIDTH), _MAX_WIDTH)
 
 
 def failed(placed: Iterable[Placed]) -> list[str]:

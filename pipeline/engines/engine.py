@@ -23,13 +23,13 @@ from apache_beam.runners.dataflow.dataflow_runner import DataflowRuntimeExceptio
 from apache_beam.runners.runner import PipelineRunner, PipelineState, create_runner
 from google.api_core.exceptions import GoogleAPIError
 
-from pipeline import console
 from pipeline.engines import local
 from pipeline.engines.flags import is_dataflow, is_elsewhere, is_flink, is_local
 from pipeline.engines.flink import FlinkRunner
 from pipeline.errors import EngineLostError, JobError
+from pipeline.places.storage_checks import check_storages
 from pipeline.settings import UsageError
-from pipeline.storage_checks import check_storages
+from pipeline.terminal import console
 
 # Of each request that asks whether somebody is there at all.
 _PROBE_SECONDS = 4

@@ -35,6 +35,10 @@ _ONE_PROCESS = "no_use_multiple_sdk_containers"
 # processes take.
 _WORKER_MEMORY_BYTES = 3 * 2**30
 
+# Where the options do not say how many workers there are.
+_DEFAULT_WORKERS = 4
+_WORKER_OPTIONS = ("num_workers", "max_num_workers", "parallelism")
+
 
 def runner_name(options: PipelineOptions) -> str | None:
     """Returns the name of the engine's class, or None for the default."""
@@ -105,6 +109,15 @@ def beam_options(flags: Sequence[str], own_flags: Sequence[str]) -> PipelineOpti
         if not word.startswith("-") and (not before.startswith("-") or "=" in before):
             raise UsageError(f"{word!r} belongs to no flag")
     return options
+
+
+def num_workers(options: PipelineOptions) -> int:
+    """Returns how many workers the options ask for, or a guess."""
+    values = options.get_all_options()
+    if is_local(options):
+        return int(values["direct_num_workers"] or 1)
+    known = max(int(values.get(name) or 0) for name in _WORKER_OPTIONS)
+    return known if known > 0 else _DEFAULT_WORKERS
 
 
 def ask_for_memory(options: PipelineOptions, model_bytes: Callable[[], int]) -> None:

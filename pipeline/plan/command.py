@@ -7,20 +7,20 @@ from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline import graph, plan, summary
+from pipeline import graph, plan
 from pipeline.asked_for import check_model, check_within_reach, corpus_of
-from pipeline.check.resources import num_workers
 from pipeline.corpus import Corpus
 from pipeline.engines import engine, flags
 from pipeline.errors import EngineLostError, JobError
 from pipeline.job import cutting_of
-from pipeline.output_folder import OutputFolder
+from pipeline.places.output_folder import OutputFolder
+from pipeline.places.report_folder import ReportFolder
 from pipeline.plan.estimate import Estimate, estimate
 from pipeline.plan.looking import Found, add_look, read_found
 from pipeline.plan.table import table
 from pipeline.plan.trial import Trial, choose, read_trial, trial_job
-from pipeline.report_folder import ReportFolder
 from pipeline.settings import EmbedSettings, UsageError
+from pipeline.terminal import summary
 from transforms import storage
 from transforms.corpus.clips import printable
 from transforms.embed_patches import remote_files
@@ -45,7 +45,7 @@ def run(
       beam_flag_words: What is left for Beam.
       own_flags: The command's flags, to name the nearest one to a misspelt one.
       verbose: Let through what the engine prints.
-      quiet: Do not tell the states of a job that runs elsewhere.
+      quiet: Do not say what it is about, nor the states of a job that runs elsewhere.
 
     Raises:
       UsageError: Before anything has started.
@@ -123,12 +123,13 @@ class _Planning:
           seconds_before: That it took to come here, as it takes a run.
         """
         began = time.monotonic()
+        self._say("listing the corpus and opening recordings")
         self._run(lambda pipeline: add_look(pipeline, self._corpus, self._cutting, self._folder))
         found = read_found(self._folder)
         if flags.is_local(self._options):
             # A run lists as well, and opens no headers for it. On other engines this cannot be told
             # from the time that an engine needs to start.
-            in_headers = found.opened.header_seconds / num_workers(self._options)
+            in_headers = found.opened.header_seconds / flags.num_workers(self._options)
             seconds_before += max(0.0, time.monotonic() - began - in_headers)
         return estimate(self._settings, found, self._try(found), seconds_before)
 
@@ -138,10 +139,15 @@ class _Planning:
             return None
         job = trial_job(self._settings, self._corpus, chosen, self._folder, self._pca)
         storage.make_folder(job.staging)
+        self._say(f"embedding clips of {len(chosen):,} recordings")
         started = time.monotonic()
         self._run(lambda pipeline: graph.build(pipeline, job))
         seconds = time.monotonic() - started
         return read_trial(self._folder, self._settings.name, chosen, self._cutting, seconds)
+
+    def _say(self, what: str) -> None:
+        if not self._quiet:
+            print(f"{what} …", file=sys.stderr, flush=True)
 
     def _run(self, build: Callable[[Any], None]) -> None:
         if not engine.run(self._options, build, self._verbose, quiet=self._quiet):

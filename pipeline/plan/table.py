@@ -1,11 +1,10 @@
 """A plan for people: a line or two for each question that one has before a large run."""
 
-import textwrap
 from collections.abc import Iterator
 
-from pipeline.check.table import terminal_width
 from pipeline.plan.estimate import Estimate, Expected
 from pipeline.plan.speed import Speed
+from pipeline.terminal.wrapping import wrap
 
 _MAX_KINDS = 6
 _WORKERS = (1, 10, 100)
@@ -18,14 +17,7 @@ def table(estimate: Estimate) -> str:
     """Returns the text."""
     lines: list[str] = []
     for label, text in _rows(estimate):
-        wrapping = textwrap.TextWrapper(
-            terminal_width(),
-            initial_indent=label.ljust(_LABEL_WIDTH),
-            subsequent_indent=" " * _LABEL_WIDTH,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        lines += wrapping.wrap(text)
+        lines += wrap(text, label.ljust(_LABEL_WIDTH), " " * _LABEL_WIDTH)
     return "\n".join(lines)
 
 
@@ -62,8 +54,10 @@ def _rows(estimate: Estimate) -> Iterator[tuple[str, str]]:
         yield "", f"{_number(expected)} {reason}: {_named(expected)}"
     if estimate.speed is not None:
         yield from _cost(estimate, estimate.speed)
-    else:
+    elif estimate.trial is None:
         yield "time", "not measured: there was no clip to try"
+    else:
+        yield "time", "not measured: no clip that was tried became a record"
 
 
 def _changed(estimate: Estimate) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import summary
+from pipeline.terminal import summary
 from tests.archives import contents
 from tests.memory_filesystem import MemoryFileSystem
 from tests.running import outputs

@@ -9,8 +9,6 @@ import hashlib
 import io
 import os
 import tempfile
-import urllib.error
-import urllib.request
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +17,7 @@ from typing import BinaryIO
 import numpy as np
 
 from transforms.model.errors import ModelError
-from transforms.model.sources import caching, resolving
+from transforms.model.sources import caching, fetching, resolving
 
 RELEASED_PCA_URL = "https://storage.googleapis.com/audioset/vggish_pca_params.npz"
 RELEASED_PCA_SHA256 = "4d878af3e306defbfb37095365aa7e5a6cecb86bad13e859e626151c4e6a8b9d"
@@ -28,7 +26,6 @@ QUANTISE_MIN = -2.0
 QUANTISE_MAX = 2.0
 # The file is 73 KB; more than this is something else.
 _MAX_PCA_BYTES = 2**24
-_FETCH_TIMEOUT_SECONDS = 20.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,27 +110,32 @@ def _keep(path: Path, data: bytes) -> None:
 
 
 def _read(pca: str, open_to_read: Callable[[str], BinaryIO] | None = None) -> bytes:
-    if not resolving.is_url(pca):
-        open_file = open_to_read if open_to_read and "://" in pca else _open_here
-        try:
-            with open_file(pca) as file:
-                data = file.read(_MAX_PCA_BYTES + 1)
-        except OSError as error:
-            why = error.strerror or error
-            raise ModelError(f"cannot read the PCA parameters {pca!r}: {why}") from error
-    else:
-        try:
-            with urllib.request.urlopen(pca, timeout=_FETCH_TIMEOUT_SECONDS) as response:
-                data = response.read(_MAX_PCA_BYTES + 1)
-        except (OSError, ValueError, urllib.error.URLError) as error:
-            raise ModelError(
-                f"cannot fetch the PCA parameters {pca}: {error}. Download {RELEASED_PCA_URL} where"
-                " the network allows and name the file with --pca, or write float rows with"
-                " --profile raw, which needs none"
-            ) from error
+    if resolving.is_url(pca):
+        return _fetched(pca)
+    open_file = open_to_read if open_to_read and "://" in pca else _open_here
+    try:
+        with open_file(pca) as file:
+            data = file.read(_MAX_PCA_BYTES + 1)
+    except OSError as error:
+        why = error.strerror or error
+        raise ModelError(f"cannot read the PCA parameters {pca!r}: {why}") from error
     if len(data) > _MAX_PCA_BYTES:
         raise ModelError(f"{pca} is not vggish_pca_params.npz: more than {_MAX_PCA_BYTES} bytes")
     return data
+
+
+def _fetched(url: str) -> bytes:
+    way_out = (
+        f"These are the PCA parameters: download {RELEASED_PCA_URL} where the network allows and"
+        " name the file with --pca, or write float rows with --profile raw, which needs none"
+    )
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "pca.npz")
+            fetching.fetch(url, path, way_out, _MAX_PCA_BYTES)
+            return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot keep {url} for a while: {error}") from error
 
 
 def _open_here(path: str) -> BinaryIO:

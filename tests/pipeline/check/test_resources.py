@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.check.resources import memory_of_workers, notes, num_workers
+from pipeline.check.resources import memory_of_workers, notes
 from pipeline.engines.flags import beam_options
 from pipeline.settings import EmbedSettings
 from transforms.dataset.profiles import PROFILES
@@ -45,15 +45,3 @@ def test_processes_of_one_machine_share_its_memory() -> None:
         *(("small:1", NOTE), ("small:2", NOTE), ("large:1", OK), ("unknown:1", OK)),
     ]
     assert found[0][1].figures == (("{} GB are free", 3.0),)
-
-
-@pytest.mark.parametrize(
-    ("flags", "number"),
-    [
-        (["--direct_num_workers=7"], 7),
-        (["--runner=PortableRunner", "--job_endpoint=localhost:1"], 4),
-        (["--runner=FlinkRunner", "--flink_master=h:1", "--parallelism=8"], 8),
-    ],
-)
-def test_how_many_workers_are_asked_for(flags: list[str], number: int) -> None:
-    assert num_workers(beam_options(flags, [])) == number

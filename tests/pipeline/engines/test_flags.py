@@ -14,6 +14,7 @@ from pipeline.engines.flags import (
     is_flink,
     is_local,
     is_loopback,
+    num_workers,
 )
 from pipeline.settings import UsageError
 
@@ -124,3 +125,15 @@ def test_what_the_user_names_for_dataflow_stays() -> None:
     assert options["experiments"] == ["use_multiple_sdk_containers", "shuffle_mode=service"]
     assert options["resource_hints"] == ["minRam=8GB"]
     assert options["save_main_session"] is True
+
+
+@pytest.mark.parametrize(
+    ("flags", "number"),
+    [
+        (["--direct_num_workers=7"], 7),
+        (["--runner=PortableRunner", "--job_endpoint=localhost:1"], 4),
+        (["--runner=FlinkRunner", "--flink_master=h:1", "--parallelism=8"], 8),
+    ],
+)
+def test_how_many_workers_are_asked_for(flags: list[str], number: int) -> None:
+    assert num_workers(beam_options(flags, [])) == number

@@ -9,6 +9,7 @@ import pytest
 from transforms.model import postprocessing
 from transforms.model.errors import ModelError
 from transforms.model.postprocessing import Pca, load_pca
+from transforms.model.sources import fetching
 
 
 def test_quantising_truncates_and_clips() -> None:
@@ -92,6 +93,9 @@ def test_the_released_url_is_checked_and_kept(
     assert fetched.count(postprocessing.RELEASED_PCA_URL) == 3, "a damaged cache is not used"
 
 
-def test_an_unreachable_pca_says_where_to_get_it_and_that_raw_needs_none() -> None:
+def test_an_unreachable_pca_says_where_to_get_it_and_that_raw_needs_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fetching, "FIRST_PAUSE_SECONDS", 0.01)
     with pytest.raises(ModelError, match=r"--pca.*--profile raw"):
         load_pca("http://127.0.0.1:9/vggish_pca_params.npz")

@@ -1,5 +1,6 @@
 """From a URL to a file on this machine, over networks and hubs that fail for a while."""
 
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,14 +41,40 @@ def archive_url(url: str) -> str:
 
 
 def download(url: str, target: Path) -> None:
-    """Fetches a model's archive, through the proxy of the environment if there is one.
+    """Fetches a model's archive, as `fetch` does.
+
+    Args:
+      url: http or https, as a hub takes it.
+      target: The file to write, new or of an attempt before.
+
+    Raises:
+      ModelError: It cannot be fetched, or it does not fit on the disk.
+      OSError: It cannot be written.
+    """
+    way_out = (
+        "Download it where the network allows, and name the archive or its folder with --model"
+    )
+    fetch(url, target, way_out, MAX_BYTES, archive_url(url))
+
+
+def fetch(
+    url: str,
+    target: Path,
+    way_out: str,
+    max_bytes: int,
+    request: str | None = None,
+) -> None:
+    """Fetches a file, through the proxy of the environment if there is one.
 
     Tries again where that may help: after resets, stalls, bodies that are cut short, and when the
     other side is overloaded or broken.
 
     Args:
-      url: http or https, as a hub takes it; redirects are followed.
+      url: http or https; redirects are followed.
       target: The file to write, new or of an attempt before.
+      way_out: What the user can do where it cannot be fetched, a sentence without its full stop.
+      max_bytes: More of them are an error.
+      request: What is really asked for, where that is another URL.
 
     Raises:
       ModelError: It cannot be fetched, or it does not fit on the disk.
@@ -60,27 +87,24 @@ def download(url: str, target: Path) -> None:
         reraise=True,
     )
     try:
-        retrying(_receive, url, target)
+        retrying(_receive, url, request or url, target, max_bytes)
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise ModelError(
-            f"cannot fetch {url}: {_cause(error)}. Download it where the network allows, and name"
-            " the archive or its folder with --model"
-        ) from error
+        raise ModelError(f"cannot fetch {url}: {_cause(error)}. {way_out}") from error
 
 
-def _receive(url: str, target: Path) -> None:
-    # The archive as it is: some servers would take its own compression for that of the transport.
+def _receive(url: str, request: str, target: Path, max_bytes: int) -> None:
+    # The file as it is: some servers would take its own compression for that of the transport.
     headers = {"Accept-Encoding": "identity"}
     timeouts = (CONNECT_SECONDS, STALL_SECONDS)
-    with requests.get(archive_url(url), headers=headers, timeout=timeouts, stream=True) as response:
+    with requests.get(request, headers=headers, timeout=timeouts, stream=True) as response:
         response.raise_for_status()
         size = response.raw.length_remaining or 0
         received = 0
         with room_for(size, target.parent, url), target.open("wb") as file:
             for block in _blocks(response.raw):
                 received += len(block)
-                if received > MAX_BYTES:
-                    raise ModelError(f"{url} gives more than {MAX_BYTES} bytes")
+                if received > max_bytes:
+                    raise ModelError(f"{url} gives more than {max_bytes} bytes")
                 file.write(block)
 
 
@@ -106,6 +130,8 @@ def _may_pass(error: BaseException) -> bool:
         return error.response is not None and error.response.status_code in _PASSING_STATUS
     if isinstance(error, requests.exceptions.SSLError):  # a certificate, which stays what it is
         return False
+    if _number(error) == socket.EAI_NONAME:  # no network, or a misspelt host
+        return False
     return isinstance(
         error,
         (
@@ -128,10 +154,20 @@ def _pause_seconds(state: tenacity.RetryCallState) -> float:
     return min(max(seconds, float(asked) if asked.isdecimal() else 0.0), MAX_PAUSE_SECONDS)
 
 
+def _number(error: BaseException) -> int | None:
+    """Returns the number of what went wrong with a name, or None where it was something else."""
+    innermost = _innermost(error)
+    return innermost.errno if isinstance(innermost, socket.gaierror) else None
+
+
 def _cause(error: BaseException) -> str:
     """Returns the innermost error in words; the outer ones only repeat the URL."""
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"{error.response.status_code} {error.response.reason}"
+    return in_one_line(_innermost(error))
+
+
+def _innermost(error: BaseException) -> BaseException:
     while inner := error.__cause__ or error.__context__:
         error = inner
-    return in_one_line(error)
+    return error

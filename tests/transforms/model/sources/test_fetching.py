@@ -2,6 +2,7 @@
 
 import http.server
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ import pytest
 
 from tests.archives import FILES, archive_bytes, contents, make_tar
 from transforms.model.errors import ModelError
+from transforms.model.postprocessing import load_pca
 from transforms.model.sources import caching, fetching, resolving, writing
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -175,6 +177,28 @@ def test_a_hub_that_is_not_there_is_an_error_in_one_line(
 ) -> None:
     with pytest.raises(ModelError, match=r"9/model: \[Errno \d+\] Connection refused\. Download"):
         resolving.resolve("http://127.0.0.1:9/model")
+
+
+def test_a_name_that_nobody_knows_is_not_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def unknown(*arguments: object, **_: object) -> None:
+        asked.append(arguments)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(ModelError, match=r"cannot fetch http://hub\.invalid/m: .*Name or service"):
+        resolving.resolve("http://hub.invalid/m")
+    assert len(asked) == 1
+
+
+def test_the_pca_is_fetched_as_persistently(hub: Hub, pca_file: str) -> None:
+    hub.answers = [send(503), hang_up, send(body=Path(pca_file).read_bytes())]
+    assert load_pca(f"{hub.url}/pca.npz?a=b").sha256 == load_pca(pca_file).sha256
+    assert hub.requests == ["/pca.npz?a=b"] * 3
+    hub.answers = [send(404)]
+    with pytest.raises(ModelError, match=r"404.*--pca.*--profile raw"):
+        load_pca(f"{hub.url}/pca.npz")
 
 
 @pytest.mark.parametrize("body", [b"<html>sign in</html>", b""])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.output_folder import OutputFolder
+from pipeline.places.output_folder import OutputFolder
 from pipeline.settings import UsageError
 from tests.memory_filesystem import MemoryFileSystem
 from transforms import storage

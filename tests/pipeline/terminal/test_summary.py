@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import summary
 from pipeline.errors import EngineLostError, JobError
+from pipeline.terminal import summary
 from transforms.dataset.provenance import IncompleteError
 from transforms.model.errors import ModelError
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import progress
-from pipeline.progress import Report
+from pipeline.terminal import progress
+from pipeline.terminal.progress import Report
 from tests.running import run_program
 from tests.sounds import noise, write_wav
 from transforms import live_counts

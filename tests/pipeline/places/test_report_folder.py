@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.report_folder import ReportFolder
+from pipeline.places.report_folder import ReportFolder
 
 
 def test_it_leaves_no_folder_that_was_not_there(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import console
+from pipeline.terminal import console
 
 # As TensorFlow 2.21 prints it, before it can be told not to.
 NOISE = """\
@@ -29,7 +29,7 @@ Successfully built beam_audio_embeddings-0.1.0.tar.gz
 
 def run(program: str, temporary: Path) -> subprocess.CompletedProcess[str]:
     """Runs a program in a process of its own, with a log in a folder of its own."""
-    imports = "from pipeline import console\nimport os, subprocess, sys\n"
+    imports = "from pipeline.terminal import console\nimport os, subprocess, sys\n"
     return subprocess.run(
         [sys.executable, "-c", imports + program],
         capture_output=True,
