@@ -195,4 +195,4 @@ def _decoder(
         if raw_format is not None:
             raise AudioError("unsupported_format", str(unknown)) from unknown
         file.seek(0)
-        return FfmpegDecoder(file, suffix, str(unknown))
+        return FfmpegDecoder(file, suffix, str(unknown), unknown.account)

@@ -1,14 +1,18 @@
-"""Decoding through FFmpeg, in PyAV's wheel: AAC, WMA, AMR and the sound of videos."""
+"""Decoding through FFmpeg, in PyAV's wheel: Opus, AAC, WMA, AMR and the sound of videos."""
 
+import itertools
 from collections.abc import Iterator
 from typing import BinaryIO
 
 import av
 import av.error
 import numpy as np
+from av.audio.codeccontext import AudioCodecContext
+from av.codec import CodecContext
 from av.container import InputContainer
 
 from transforms.audio.errors import AudioError
+from transforms.audio.truncation import Account
 
 VERSION = (
     f"PyAV {av.__version__} (libavcodec {'.'.join(map(str, av.library_versions['libavcodec']))})"
@@ -33,6 +37,8 @@ _KNOWN_BEGINNINGS = (
 _LENGTH_SLACK_SECONDS = 0.25
 _LENGTH_OF_STREAM = "mov,mp4,m4a,3gp,3g2,mj2"
 _LENGTH_OF_CONTAINER = ("matroska,webm", "flv")
+# The decoder of Opus that defines it: FFmpeg's own has speech up to 4 samples off.
+_REFERENCE_OF_OPUS = "libopus"
 # Full scale of FFmpeg's sample formats, planar or not, and what stands for silence.
 _SAMPLE_FORMATS = {
     "u8": (2.0**7, 2.0**7),
@@ -53,21 +59,23 @@ class FfmpegDecoder:
       num_channels: At its beginning.
       num_frames: None, because it can only be read from its start.
       header_seconds: About how long it is by its header; None where that does not say.
-      missing: None, because its end is only looked at when it is there.
+      missing: What is known to be missing at its end, in words; None where nothing is.
       position: Frames up to here are read.
     """
 
     name = VERSION
     num_frames = None
-    missing = None
 
-    def __init__(self, file: BinaryIO, suffix: str, otherwise: str) -> None:
+    def __init__(
+        self, file: BinaryIO, suffix: str, otherwise: str, account: Account | None = None
+    ) -> None:
         """Opens a recording.
 
         Args:
           file: Seekable and binary, at its start.
           suffix: Of the file's name, with the dot.
           otherwise: What another decoder said, for the message.
+          account: What that one found of the recording's end, to be held against what comes.
 
         Raises:
           AudioError: `unsupported_format` or `decode_error`.
@@ -95,7 +103,10 @@ class FfmpegDecoder:
         self.format = f"{self._container.format.name} {codec.name}"
         self.sample_rate_hz = int(codec.sample_rate)
         self.num_channels = max(1, int(codec.channels))
+        self._account = account or Account()
+        self.missing = self._account.missing
         self.header_seconds = self._length()
+        self._codec = _reference_of_opus(codec) or codec
         self.position = 0
         self._frames = self._decoded_frames()
         self._rest = np.empty((0, self.num_channels), np.float32)
@@ -118,6 +129,8 @@ class FfmpegDecoder:
         if not len(block):
             if self._error is not None:
                 raise self._error
+            if missing := self._account.missing_end(self.position, self.sample_rate_hz):
+                raise AudioError("decode_error", f"truncated: {missing}")
             due = self._seconds_due()
             if self.position / self.sample_rate_hz < due - _LENGTH_SLACK_SECONDS:
                 raise AudioError("decode_error", f"truncated: its header promises {due:.3f} s")
@@ -154,7 +167,8 @@ class FfmpegDecoder:
 
     def _decoded_frames(self) -> Iterator[np.ndarray]:
         try:
-            for frame in self._container.decode(self._stream):
+            packets = self._container.demux(self._stream)
+            for frame in itertools.chain.from_iterable(map(self._codec.decode, packets)):
                 if frame.sample_rate != self.sample_rate_hz:
                     raise AudioError(
                         "decode_error",
@@ -183,6 +197,18 @@ class FfmpegDecoder:
         if container in _LENGTH_OF_CONTAINER and alone and self._container.duration:
             return float(self._container.duration / av.time_base)
         return 0.0
+
+
+def _reference_of_opus(codec: AudioCodecContext) -> AudioCodecContext | None:
+    """Returns the reference decoder for a stream of Opus; None for others, or where it is not."""
+    if codec.name != "opus" or _REFERENCE_OF_OPUS not in av.codecs_available:
+        return None
+    reference = CodecContext.create(_REFERENCE_OF_OPUS, "r")
+    assert isinstance(reference, AudioCodecContext)
+    reference.extradata = codec.extradata
+    reference.sample_rate = codec.sample_rate
+    reference.options = {"request_sample_fmt": "flt"}  # 16 bits otherwise
+    return reference
 
 
 def _opened(file: BinaryIO, suffix: str) -> InputContainer:

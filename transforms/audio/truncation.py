@@ -3,13 +3,14 @@
 libsndfile decodes what is there of a cut file and reports no error for most formats. What
 the file itself says of its length is held against what came: chunk sizes (WAV, AIFF, AU, CAF,
 W64, RF64), frame counts (FLAC, NIST SPHERE, MP3 with a Xing or Info header), the end-of-stream
-mark of Ogg (RFC 3533), and the frames of MP3.
+mark and the checksums of Ogg (RFC 3533), and the frames of MP3.
 """
 
 import dataclasses
 import os
 import re
 import struct
+import zlib
 from typing import BinaryIO
 
 import soundfile
@@ -29,6 +30,8 @@ _OGG_PAGE = b"OggS"
 _OGG_HEADER_BYTES = 27  # and the lengths of up to 255 segments behind it
 _OGG_FIRST_PAGE = 2
 _OGG_LAST_PAGE = 4
+_OGG_CHECKSUM = (22, 26)
+_REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 # From the first frame's start: header, checksum, side information and the mark itself.
 _MP3_HEADER_BYTES = 4 + 2 + 32 + 4
@@ -137,8 +140,9 @@ def _walk_ogg(file: BinaryIO, size: int) -> tuple[bool, str | None]:
     Returns:
       Whether streams are chained, one behind the other; and what is missing at the end.
     """
-    position = 0
-    flags = 0
+    position = flags = 0
+    first: tuple[int, int] | None = None  # where the first page with sound is
+    last = (0, 0)
     begun = chained = False
     while position < size:
         file.seek(position)
@@ -155,10 +159,30 @@ def _walk_ogg(file: BinaryIO, size: int) -> tuple[bool, str | None]:
         begun = begun or not is_first
         num_segments = header[26]
         segments = header[_OGG_HEADER_BYTES : _OGG_HEADER_BYTES + num_segments]
-        position += _OGG_HEADER_BYTES + num_segments + sum(segments)
+        last = (position, position + _OGG_HEADER_BYTES + num_segments + sum(segments))
+        position = last[1]
         if len(segments) < num_segments or position > size:
             return chained, "its last page is cut"
-    return chained, None if flags & _OGG_LAST_PAGE else "the stream has no end mark"
+        if first is None and int.from_bytes(header[6:14], "little", signed=True) > 0:
+            first = last  # the samples up to its end are counted
+    if not flags & _OGG_LAST_PAGE:
+        return chained, "the stream has no end mark"
+    # Decoders leave out damaged pages. Of one in the middle the samples are missing in the end; the
+    # first one and the last one say how many there are.
+    for name, (start, end) in (("first", first or last), ("last", last)):
+        file.seek(start)
+        if not _is_whole_page(file.read(end - start)):
+            return chained, f"its {name} page is damaged"
+    return chained, None
+
+
+def _is_whole_page(page: bytes) -> bool:
+    """Holds a page against its checksum: CRC-32, in Ogg with the highest bit of a byte first."""
+    start, end = _OGG_CHECKSUM
+    zeroed = page[:start] + bytes(end - start) + page[end:]
+    # zlib's is the same the other way round, and inverted at both ends.
+    crc = zlib.crc32(zeroed.translate(_REVERSED_BITS), 0xFFFF_FFFF) ^ 0xFFFF_FFFF
+    return crc.to_bytes(4, "big").translate(_REVERSED_BITS) == page[start:end]
 
 
 def _first_mp3_frame(file: BinaryIO) -> int:

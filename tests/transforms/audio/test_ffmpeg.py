@@ -203,12 +203,65 @@ def test_both_decoders_agree_on_lengths_to_the_sample(
     file = io.BytesIO()
     options = {"bitrate_mode": mode} if kind == "MP3" else {}
     soundfile.write(file, tone(rate_hz), rate_hz, format=kind, subtype=subtype, **options)
-    by_libsndfile = decoded(file.getvalue())[1]
+    by_libsndfile, _ = soundfile.read(io.BytesIO(file.getvalue()), dtype="float32")
     file.seek(0)
     decoder = decoding.FfmpegDecoder(file, "", "")
     by_ffmpeg = decoder.read(2**20)[:, 0]
     assert len(by_libsndfile) == len(by_ffmpeg) == len(tone(rate_hz))
     np.testing.assert_allclose(by_libsndfile, by_ffmpeg, atol=1e-3)
+
+
+def opus(container: str, application: str, bit_rate: int, num_channels: int) -> bytes:
+    """Returns 3 s of a tone in noise; few bits for speech are coded another way than music."""
+    noise = np.random.default_rng(5).normal(0, 0.01, (3 * 48_000, num_channels))
+    sound = (tone(48_000)[:, None] + noise).astype(np.float32)
+    file = io.BytesIO()
+    layout = "stereo" if num_channels == 2 else "mono"
+    with av.open(file, "w", format=container) as output:
+        stream = output.add_stream("libopus", rate=48_000, layout=layout)
+        stream.bit_rate = bit_rate
+        stream.options = {"application": application}
+        for start in range(0, len(sound), 960):
+            block = np.ascontiguousarray(sound[start : start + 960]).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(block, "flt", layout)
+            frame.sample_rate = 48_000
+            frame.pts = start
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("container", ["ogg", "webm"])
+@pytest.mark.parametrize(
+    ("application", "bit_rate", "num_channels"),
+    [("voip", 8_000, 1), ("voip", 24_000, 1), ("audio", 32_000, 2), ("audio", 128_000, 2)],
+)
+def test_opus_is_what_its_reference_decoder_makes_of_it(
+    container: str, application: str, bit_rate: int, num_channels: int
+) -> None:
+    in_ogg = opus("ogg", application, bit_rate, num_channels)
+    expected, _ = soundfile.read(io.BytesIO(in_ogg), dtype="float32", always_2d=True)
+    rate_hz, samples = decoded(opus(container, application, bit_rate, num_channels))
+    assert rate_hz == 48_000
+    if container == "ogg":
+        assert len(samples) == len(expected)
+    length = min(len(samples), len(expected))
+    assert length >= len(expected) - 960  # webm counts in milliseconds
+    np.testing.assert_allclose(samples[:length], expected[:length].mean(axis=1), atol=2e-6)
+
+
+@pytest.mark.parametrize("header_rate_hz", [8_000, 12_000, 16_000, 24_000])
+def test_opus_has_its_own_rate_whatever_that_of_what_was_encoded(header_rate_hz: int) -> None:
+    file = io.BytesIO()
+    sound = tone(header_rate_hz)
+    soundfile.write(file, sound, header_rate_hz, format="OGG", subtype="OPUS")
+    data = file.getvalue()
+    rate_hz, samples = decoded(data)
+    assert (rate_hz, len(samples)) == (48_000, SECONDS * 48_000)
+    expected = tone(48_000)
+    # The encoder's resampling moves it by some samples.
+    np.testing.assert_allclose(samples[4_800:-4_800], expected[4_800:-4_800], atol=0.2)
+    assert reason(data[: data.rindex(b"OggS")]) == "decode_error"
 
 
 @pytest.mark.parametrize("name", FORMATS)

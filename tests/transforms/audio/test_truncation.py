@@ -1,6 +1,7 @@
 """Files that end before their audio does: none passes for a shorter recording."""
 
 import io
+import itertools
 import re
 import struct
 from pathlib import Path
@@ -200,6 +201,18 @@ def test_ogg_fails_when_cut_between_pages(name: str) -> None:
     assert last_page > len(data) // 2
     assert_truncated(data[:last_page])
     assert_truncated(data[: last_page + 27])
+
+
+@pytest.mark.parametrize("name", ["ogg_vorbis", "ogg_opus"])
+def test_ogg_fails_when_any_page_is_damaged(name: str) -> None:
+    """Decoders leave such a page out, and the first and the last one say how long the sound is."""
+    data = encoded(name, 5 * NUM_FRAMES)
+    starts = [match.start() for match in re.finditer(b"OggS", data)]
+    assert len(starts) > 5
+    for start, end in itertools.pairwise([*starts, len(data)]):
+        damaged = bytearray(data)
+        damaged[(start + 30 + end) // 2] ^= 1
+        assert_truncated(bytes(damaged))
 
 
 @pytest.mark.parametrize("name", ["ogg_vorbis", "ogg_opus"])
