@@ -33,7 +33,7 @@ def planned(
     arguments = ["--output", output, "--model", model, "--profile=raw", *flags]
     status = main(["plan", *map(str, arguments)])
     printed = capsys.readouterr()
-    assert printed.err.startswith("listing the corpus and opening recordings …\n")
+    assert "listing the corpus and opening recordings …\n" in printed.err
     return status, rows_of(printed.out)
 
 
