@@ -4,13 +4,16 @@ A corpus may be huge: of an input one file is looked for, of a manifest the begi
 of many manifests the first ones. The workers read all of them.
 """
 
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, TypeVar
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.corpus import Corpus
-from pipeline.engines.flags import is_dataflow
+from pipeline.engines import engine
+from pipeline.engines.flags import ask_for_memory, beam_options, is_dataflow, is_elsewhere
+from pipeline.places.output_folder import OutputFolder
 from pipeline.places.storage_checks import check_storages
 from pipeline.settings import DROP, EmbedSettings, UsageError
 from transforms import storage
@@ -35,6 +38,47 @@ from transforms.model.sources import resolving
 
 _NUM_CHECKED = 20
 _Found = TypeVar("_Found")
+
+
+@dataclasses.dataclass(frozen=True)
+class Ready:
+    """What a job can be started with.
+
+    Attributes:
+      options: Beam's.
+      corpus: What is asked for.
+      output: Where to; nothing has been made there.
+    """
+
+    options: PipelineOptions
+    corpus: Corpus
+    output: OutputFolder
+
+
+def ready(
+    settings: EmbedSettings, beam_flags: Sequence[str], own_flags: Sequence[str], wait: bool = True
+) -> Ready:
+    """Looks at all that can be wrong, and has the storages take their flags.
+
+    Args:
+      settings: Of the command.
+      beam_flags: What is left for Beam.
+      own_flags: The command's flags, to name the nearest one to a misspelt one.
+      wait: The launcher waits for the end of the job.
+
+    Raises:
+      UsageError: Says what is wrong.
+    """
+    options = beam_options(beam_flags, own_flags)
+    storage.use_options(options)
+    engine.check(options, wait)
+    check_within_reach(options, settings)
+    corpus = corpus_of(settings)
+    check_model(settings.model, is_elsewhere(options))
+    ask_for_memory(options, lambda: resolving.num_bytes(settings.model, remote_files()))
+    output = OutputFolder(settings.output, settings.name, settings.overwrite)
+    output.check()
+    return Ready(options, corpus, output)
 
 
 def corpus_of(settings: EmbedSettings) -> Corpus:

@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline import graph
-from pipeline.asked_for import check_model, check_within_reach, corpus_of
+from pipeline.asked_for import ready
 from pipeline.check import resources
 from pipeline.engines import engine
 from pipeline.engines.flags import (
-    ask_for_memory,
-    beam_options,
     is_elsewhere,
     is_in_processes,
 )
@@ -21,15 +19,13 @@ from pipeline.errors import EngineLostError, JobError
 from pipeline.job import job_of
 from pipeline.places.output_folder import OutputFolder
 from pipeline.settings import EmbedSettings
-from pipeline.terminal import console, progress, summary
+from pipeline.terminal import progress, summary
 from transforms import storage
 from transforms.corpus.clips import printable
 from transforms.corpus.spans import SAMPLE_RATE_HZ
 from transforms.dataset import files
-from transforms.embed_patches import remote_files
 from transforms.model.errors import ModelError
 from transforms.model.postprocessing import load_pca
-from transforms.model.sources import resolving
 
 
 def run(
@@ -52,24 +48,17 @@ def run(
       UsageError: Before anything has started.
     """
     started = time.monotonic()
-    options = beam_options(beam_flags, own_flags)
-    storage.use_options(options)
-    engine.check(options, settings.wait)
-    check_within_reach(options, settings)
-    corpus = corpus_of(settings)
-    check_model(settings.model, is_elsewhere(options))
-    ask_for_memory(options, lambda: resolving.num_bytes(settings.model, remote_files()))
-    folder = OutputFolder(settings.output, settings.name, settings.overwrite)
-    folder.check()
+    asked = ready(settings, beam_flags, own_flags, settings.wait)
+    options, folder = asked.options, asked.output
     for note in resources.notes(settings, options):
         print(f"NOTE: {note}", file=sys.stderr)
     try:
         pca = load_pca(settings.pca, storage.open_to_read) if settings.profile.quantised else None
     except ModelError as error:
-        return _broke(error)
+        return summary.broke(error)
     folder.prepare()
     try:
-        job = job_of(settings, corpus, folder.path, folder.staging, pca)
+        job = job_of(settings, asked.corpus, folder.path, folder.staging, pca)
         with contextlib.ExitStack() as stack:
             if not quiet and not is_elsewhere(options):
                 stack.enter_context(
@@ -95,10 +84,10 @@ def run(
         engine.end_at_once(summary.INTERRUPTED)
     except EngineLostError as error:
         folder.discard()
-        engine.end_at_once(_broke(error))
+        engine.end_at_once(summary.broke(error))
     except Exception as error:
         folder.discard()
-        return _broke(error)
+        return summary.broke(error)
     print(summary.summary(info, settings.output, time.monotonic() - started))
     num_behind = info["failures"].get("out_of_range", 0)
     if num_behind and settings.audioset_segments and not settings.segments_are_cut:
@@ -128,12 +117,3 @@ def _published(folder: OutputFolder) -> dict[str, Any]:
             f" {printable(folder.path)}: if the workers are on other machines, --output has to be"
             " on a storage that they and this machine share"
         ) from error
-
-
-def _broke(error: BaseException) -> int:
-    why = summary.explanation(error)
-    print(f"error: {why}", file=sys.stderr)
-    last_words = console.last_words()
-    if last_words and (isinstance(error, EngineLostError) or summary.is_bug(why)):
-        print(f"what was printed last:\n{last_words}", file=sys.stderr)
-    return summary.JOB_BROKE

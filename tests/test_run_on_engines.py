@@ -132,6 +132,25 @@ def test_check_looks_at_the_workers_of_a_pool(
     assert not (tmp_path / "out").exists()
 
 
+def test_plan_tries_clips_on_the_workers_of_a_pool(
+    corpus: Path, expected: Path, stand_in_model: str, tmp_path: Path
+) -> None:
+    _, *arguments = _arguments(corpus, stand_in_model, tmp_path / "out")
+    with engine("prism_pool", tmp_path) as flags:
+        finished = run_program("plan", *arguments, *flags)
+    assert finished.returncode == 3, finished.stderr + _logs(tmp_path)
+    made = json.loads((expected / "dataset.json").read_text())["counts"]
+    assert re.search(rf"^rows +{made['rows']:,}$", finished.stdout, re.M)
+    assert re.search(rf" {made['records']} would become records", finished.stdout)
+    tables = [path.read_text().splitlines() for path in expected.rglob("*-failures.jsonl")]
+    failures = [json.loads(line) for lines in tables for line in lines]
+    assert {each["uri"].rpartition("/")[2] for each in failures} == {"broken.wav", "absent.wav"}
+    for each in failures:
+        assert f"1 {each['reason']}: {each['id']}" in finished.stdout
+    assert re.search(r"^time +about .* on \d workers? like", finished.stdout, re.M)
+    assert not (tmp_path / "out").exists()
+
+
 def _importable() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
 

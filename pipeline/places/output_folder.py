@@ -109,7 +109,7 @@ class OutputFolder:
 
     def _is_passing(self, name: str) -> bool:
         """Tells whether a name is that of a folder which a run or a check deletes, or is in it."""
-        reports = rf"\.{re.escape(self._name)}\.check-[0-9a-f]{{8}}"  # see `check.report_folder`
+        reports = rf"\.{re.escape(self._name)}\.check-[0-9a-f]{{8}}"  # see `report_folder`
         top = _top(name)
         return top == os.path.basename(self.staging) or bool(re.fullmatch(reports, top))
 

@@ -8,12 +8,11 @@ from typing import Any
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline import graph, plan
-from pipeline.asked_for import check_model, check_within_reach, corpus_of
+from pipeline.asked_for import ready
 from pipeline.corpus import Corpus
 from pipeline.engines import engine, flags
 from pipeline.errors import EngineLostError, JobError
 from pipeline.job import cutting_of
-from pipeline.places.output_folder import OutputFolder
 from pipeline.places.report_folder import ReportFolder
 from pipeline.plan.estimate import Estimate, estimate
 from pipeline.plan.looking import Found, add_look, read_found
@@ -23,17 +22,15 @@ from pipeline.settings import EmbedSettings, UsageError
 from pipeline.terminal import summary
 from transforms import storage
 from transforms.corpus.clips import printable
-from transforms.embed_patches import remote_files
 from transforms.model.errors import ModelError
 from transforms.model.postprocessing import Pca, load_pca
-from transforms.model.sources import resolving
 
 _IMPORT_SECONDS = time.monotonic() - plan.IMPORT_STARTED
 
 
 def run(
     settings: EmbedSettings,
-    beam_flag_words: Sequence[str],
+    beam_flags: Sequence[str],
     own_flags: Sequence[str],
     verbose: bool = False,
     quiet: bool = False,
@@ -42,7 +39,7 @@ def run(
 
     Args:
       settings: Of the `embed` that is to follow.
-      beam_flag_words: What is left for Beam.
+      beam_flags: What is left for Beam.
       own_flags: The command's flags, to name the nearest one to a misspelt one.
       verbose: Let through what the engine prints.
       quiet: Do not say what it is about, nor the states of a job that runs elsewhere.
@@ -51,19 +48,12 @@ def run(
       UsageError: Before anything has started.
     """
     started = time.monotonic()
-    options = flags.beam_options(beam_flag_words, own_flags)
-    storage.use_options(options)
-    engine.check(options)
-    check_within_reach(options, settings)
-    corpus = corpus_of(settings)
-    check_model(settings.model, flags.is_elsewhere(options))
-    flags.ask_for_memory(options, lambda: resolving.num_bytes(settings.model, remote_files()))
-    output = OutputFolder(settings.output, settings.name, settings.overwrite)
-    output.check()
+    asked = ready(settings, beam_flags, own_flags)
+    options, output = asked.options, asked.output
     try:
         pca = load_pca(settings.pca, storage.open_to_read) if settings.profile.quantised else None
     except ModelError as error:
-        return _broke(error)
+        return summary.broke(error)
     try:
         folder = (
             ReportFolder.inside(output.path, settings.name)
@@ -74,7 +64,7 @@ def run(
         label = f"--output={printable(settings.output)}"
         raise UsageError(f"{label} cannot be written: {error.strerror or error}") from error
     try:
-        planning = _Planning(settings, options, corpus, pca, folder.path, verbose, quiet)
+        planning = _Planning(settings, options, asked.corpus, pca, folder.path, verbose, quiet)
         planned = planning.plan(_IMPORT_SECONDS + time.monotonic() - started)
     except KeyboardInterrupt:
         folder.remove()
@@ -82,9 +72,9 @@ def run(
         engine.end_at_once(summary.INTERRUPTED)
     except EngineLostError as error:
         folder.remove()
-        engine.end_at_once(_broke(error))
+        engine.end_at_once(summary.broke(error))
     except Exception as error:
-        return _broke(error)
+        return summary.broke(error)
     finally:
         folder.remove()
     print(table(planned), flush=True)
@@ -165,8 +155,3 @@ def _status(planned: Estimate, max_failed_ratio: float) -> int:
         file=sys.stderr,
     )
     return summary.TOO_MANY_FAILED
-
-
-def _broke(error: BaseException) -> int:
-    print(f"error: {summary.explanation(error)}", file=sys.stderr)
-    return summary.JOB_BROKE

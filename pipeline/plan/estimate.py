@@ -43,15 +43,15 @@ class Estimate:
     Attributes:
       found: In the recordings.
       trial: None where nothing could be tried.
-      speed: The same.
+      speed: None there, and where no clip of it became a record.
       records: Clips that become one.
       rows: Of these.
       hours: Of sound in these.
       slack: Of rows and hours, as a share, with a confidence of 95 %; 0 where all were opened.
       failures: By reason.
-      num_bytes: Of the shards; None without a trial.
+      num_bytes: Of the shards; None, as what follows, where the speed is not known.
       num_shards: The same.
-      seconds: Of the run on the workers of the trial; None without.
+      seconds: Of the run on the workers of the trial.
       work_seconds: Of these, what more workers would share.
     """
 
@@ -80,7 +80,7 @@ class Estimate:
 
     @property
     def rows_per_second(self) -> float:
-        """Of the workers of the trial together, the start left out; 0 without a trial."""
+        """Of the workers of the trial together, the start left out; 0 where it is not known."""
         return self.rows / self.work_seconds if self.work_seconds else 0.0
 
 
@@ -99,7 +99,6 @@ def estimate(
     # Recordings that do not say how long they are, are taken for as long as the others.
     known = sums.num_recordings - found.opened.counts.get("unknown_length", 0)
     longer = sums.num_recordings / known if known > 0 else 1.0
-    failures = _failures(found, trial)
     in_decoding = _failed_in_trial(found, trial)
     good = 1 - sum(each.num_clips for each in in_decoding.values()) / max(
         1.0, found.factor * sums.num_clips
@@ -112,7 +111,7 @@ def estimate(
         rows=found.factor * sums.num_rows * longer * good,
         hours=found.factor * sums.seconds * longer * good / 3_600,
         slack=_slack(found),
-        failures=failures,
+        failures=_failures(found, in_decoding),
     )
     speed = speed_of(trial) if trial is not None else None
     if trial is None or speed is None:
@@ -130,7 +129,7 @@ def estimate(
     )
 
 
-def _failures(found: Found, trial: Trial | None) -> dict[str, Expected]:
+def _failures(found: Found, in_decoding: Mapping[str, Expected]) -> dict[str, Expected]:
     """Returns what fails: found while listing, by headers, and while decoding."""
     of_listing = {
         reason: Expected(each.num_clips, each.names, True)
@@ -141,7 +140,7 @@ def _failures(found: Found, trial: Trial | None) -> dict[str, Expected]:
         for reason, each in found.opened.failures.items()
     }
     failures: dict[str, Expected] = {}
-    for part in (of_listing, of_headers, _failed_in_trial(found, trial)):
+    for part in (of_listing, of_headers, in_decoding):
         for reason, expected in part.items():
             failures[reason] = failures[reason] + expected if reason in failures else expected
     return dict(sorted(failures.items(), key=lambda item: -item[1].num_clips))
@@ -168,10 +167,8 @@ def _slack(found: Found) -> float:
     return 2 * math.sqrt(variance / number) / mean
 
 
-def _num_bytes(settings: EmbedSettings, plain: Estimate, trial: Trial) -> float | None:
+def _num_bytes(settings: EmbedSettings, plain: Estimate, trial: Trial) -> float:
     counts = trial.info["counts"]
-    if not counts["records"]:
-        return None
     size = EMBEDDING_SIZE
     if not settings.profile.quantised:
         size = _FLOAT_BYTES * trial.info["model"]["embedding_size"]
@@ -182,9 +179,7 @@ def _num_bytes(settings: EmbedSettings, plain: Estimate, trial: Trial) -> float 
     return of_record * plain.records + of_row * plain.rows
 
 
-def _num_shards(settings: EmbedSettings, found: Found, num_bytes: float | None) -> int | None:
-    if num_bytes is None:
-        return None
+def _num_shards(settings: EmbedSettings, found: Found, num_bytes: float) -> int:
     rows = {split: sums.num_rows for split, sums in found.opened.splits.items()}
     names = {*(name for name, _ in settings.split.shares)} if settings.split else set()
     in_all = max(1, sum(rows.values()))

@@ -111,11 +111,12 @@ def _named(expected: Expected) -> str:
 
 def _cost(estimate: Estimate, speed: Speed) -> Iterator[tuple[str, str]]:
     assert estimate.trial is not None
-    if estimate.num_bytes is not None:
-        shards = "1 shard" if estimate.num_shards == 1 else f"{estimate.num_shards} shards"
-        yield "dataset", f"about {_bytes(estimate.num_bytes)} in {shards}"
+    assert estimate.num_bytes is not None
+    assert estimate.num_shards is not None
     assert estimate.seconds is not None
     assert estimate.work_seconds is not None
+    shards = _plural(estimate.num_shards, "shard")
+    yield "dataset", f"about {_bytes(estimate.num_bytes)} in {shards}"
     begin = estimate.seconds - estimate.work_seconds
     yield (
         "time",

@@ -1,11 +1,13 @@
 """What the user is told at the end, and the exit status."""
 
 import re
+import sys
 import traceback
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.errors import JobError
+from pipeline.errors import EngineLostError, JobError
+from pipeline.terminal import console
 from transforms.corpus.clips import printable
 from transforms.dataset import run_times
 from transforms.dataset.failure_table import failure_table_name
@@ -124,6 +126,16 @@ def explanation(error: BaseException) -> str:
             where = f" (in the step {step['step']})" if step["step"] else ""
             return f"{step['text']}{where}"
     return f"{_BUG}:\n{text.rstrip()}"
+
+
+def broke(error: BaseException) -> int:
+    """Prints why a job has ended, and returns the exit status."""
+    why = explanation(error)
+    print(f"error: {why}", file=sys.stderr)
+    last_words = console.last_words()
+    if last_words and (isinstance(error, EngineLostError) or is_bug(why)):
+        print(f"what was printed last:\n{last_words}", file=sys.stderr)
+    return JOB_BROKE
 
 
 def is_bug(explanation: str) -> bool:
