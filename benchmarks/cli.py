@@ -50,7 +50,7 @@ def _measure(plan: Plan, parsed: argparse.Namespace) -> None:
     facts = machine.facts()
     notes = _notes(plan, machine.load_average())
     # What a first start has to read from the disk, and corpora that have to be made.
-    run([sys.executable, "-c", "import pipeline.embed"])
+    run([sys.executable, "-c", "import pipeline.commands.embed"])
     model = parsed.model or untrained_model(work)
     torch_python, reason = None, "asked for by --no_torch"
     if not parsed.no_torch:

@@ -9,9 +9,9 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from pipeline import settings
-from pipeline.embed_flags import add_embed_flags, natural
-from pipeline.settings import EmbedSettings, UsageError
+from pipeline.options import settings
+from pipeline.options.flags import add_embed_flags, natural
+from pipeline.options.settings import EmbedSettings, UsageError
 from pipeline.terminal import console, summary
 
 _PROGRAM = "beam-audio-embeddings"
@@ -46,9 +46,9 @@ _JOBS = {
 }
 # Where they are, each with a function `run`: the modules import Beam, which takes seconds.
 _MODULES = {
-    "embed": "pipeline.embed",
-    "check": "pipeline.check.command",
-    "plan": "pipeline.plan.command",
+    "embed": "pipeline.commands.embed",
+    "check": "pipeline.commands.check.command",
+    "plan": "pipeline.commands.plan.command",
 }
 
 
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if parsed.command is None:
             parser.print_help()
             return summary.SUCCESS
-        with console.libraries_kept_quiet(parsed.verbose):
+        with console.redirect_native_output(parsed.verbose):
             return _run(parsed, wanted, rest, own_flags)
     except UsageError as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
@@ -111,10 +111,10 @@ def _run(
     if rest:
         raise UsageError(f"{rest[0]} is unknown to {parsed.command}")
     if parsed.command == "export-model":
-        from pipeline import export_model
+        from pipeline.commands import export_model
 
         return export_model.run(parsed.output, parsed.checkpoint, parsed.untrained, parsed.seed)
-    from pipeline import demo
+    from pipeline.commands import demo
 
     return demo.run(parsed.output, parsed.model, parsed.verbose, parsed.quiet)
 

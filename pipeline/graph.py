@@ -8,7 +8,6 @@ import apache_beam as beam
 from apache_beam import pvalue
 from apache_beam.transforms.window import GlobalWindows
 
-from pipeline.corpus import Corpus, ask
 from transforms import (
     assemble_clips,
     decode_patches,
@@ -18,18 +17,19 @@ from transforms import (
 from transforms.assemble_clips import AssembleClips
 from transforms.collect_labels import CollectLabels
 from transforms.corpus.clips import Failure
-from transforms.corpus.spans import Cutting
+from transforms.corpus.spans import FramingConfig
 from transforms.corpus.splits import Splits
 from transforms.dataset.profiles import Profile
 from transforms.dataset.provenance import Origin
 from transforms.dataset.shards import Record, RecordSums, num_shards_for, record_sums, shard_of
 from transforms.decode_patches import DecodePatches
 from transforms.embed_patches import EmbedPatches
+from transforms.metrics.timed import TIMES, SumTimes
 from transforms.model.postprocessing import Pca
 from transforms.model.precision import sum_deviations
 from transforms.plan_spans import PlanSpans
 from transforms.publish_dataset import PublishDataset
-from transforms.timed import TIMES, SumTimes
+from transforms.read_corpus import Corpus, ask
 from transforms.write_failures import WriteFailures
 from transforms.write_shards import WriteShards
 
@@ -44,7 +44,7 @@ class Job:
       staging: Folder of temporary files; it is there.
       model: Hub URL, SavedModel folder, or archive.
       profile: Layout of the records.
-      cutting: How clips become patches.
+      framing: How clips become patches.
       pca: For 8-bit profiles.
       precision: What the model's convolutions compute in.
       num_shards: Of each split; None chooses it from the amount of data.
@@ -56,7 +56,7 @@ class Job:
     staging: str
     model: str
     profile: Profile
-    cutting: Cutting
+    framing: FramingConfig
     pca: Pca | None
     precision: str
     num_shards: int | None
@@ -69,20 +69,20 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     asked = ask(pipeline, corpus)
     times = asked.times
     failures = asked.failures
-    spread = asked.clips | PlanSpans(job.cutting, corpus.splits)
-    decoded = spread["readings"] | DecodePatches(job.cutting)
+    spread = asked.clips | PlanSpans(job.framing, corpus.splits)
+    decoded = spread["decode_tasks"] | DecodePatches(job.framing)
     embedded = decoded.patches | EmbedPatches(job.model, job.pca, job.precision)
     class_map = asked.clips | CollectLabels(corpus.class_map)
     assembled = {
-        "verdicts": decoded[decode_patches.VERDICTS],
+        "decode_results": decoded[decode_patches.DECODE_RESULTS],
         "rows": embedded.rows,
-        "refusals": embedded[embed_patches.REFUSALS],
+        "model_failures": embedded[embed_patches.MODEL_FAILURES],
     } | AssembleClips(job.profile, pvalue.AsSingleton(class_map))
 
     # Everything that was asked for: counted here, where nothing can have been lost yet. Clips that
     # are cut off longer ones are not known before these are decoded.
-    is_cut = job.cutting.clip_seconds is not None
-    asked_for = [decoded[decode_patches.VERDICTS] if is_cut else asked.clips, *failures]
+    is_cut = job.framing.clip_seconds is not None
+    asked_for = [decoded[decode_patches.DECODE_RESULTS] if is_cut else asked.clips, *failures]
     not_there = spread[plan_spans.FAILURES]
     if is_cut:
         asked_for.append(not_there)
@@ -90,13 +90,13 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     failed = failed | "Failures" >> beam.Flatten()
     # Each is summed up by itself: put together before, they would all be kept.
     tallies = (
-        *(each | f"Clips{i}" >> Tally(_clip_tally) for i, each in enumerate(asked_for)),
-        spread["readings"] | "Readings" >> Tally(_reading_tally),
-        decoded[decode_patches.DONE] | "Done" >> Tally(_done_tally),
-        asked.tallies | "Planned" >> Tally(),
-        assembled[assemble_clips.TALLIES] | "Assembled" >> Tally(),
-        failed | "Failed" >> Tally(_failure_tally),
-        asked.left_out | "LeftOut" >> Tally(_left_out_tally),
+        *(each | f"Clips{i}" >> CountByKey(_clip_tally) for i, each in enumerate(asked_for)),
+        spread["decode_tasks"] | "Readings" >> CountByKey(_decode_task_tally),
+        decoded[decode_patches.COMPLETED_TASKS] | "Done" >> CountByKey(_done_tally),
+        asked.tallies | "Planned" >> CountByKey(),
+        assembled[assemble_clips.TALLIES] | "Assembled" >> CountByKey(),
+        failed | "Failed" >> CountByKey(_failure_tally),
+        asked.skipped | "LeftOut" >> CountByKey(_skipped_tally),
     ) | "Tallies" >> beam.Flatten()
     # Taken off the records at once: behind the number of shards, a side input, they would be kept
     # a second time.
@@ -129,7 +129,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
 
 
 @dataclasses.dataclass
-class Tally(beam.PTransform):
+class CountByKey(beam.PTransform):
     """Counts.
 
     Input: anything. Output: `(key, count)`, each key once.
@@ -182,8 +182,8 @@ class ChooseNumShards(beam.PTransform):
         return (
             (
                 sums.pipeline | beam.Create([(split, 0) for split in self.splits]),
-                sums | "NumBytes" >> Tally(_bytes_of_split),
-                failures | "NoBytes" >> Tally(_no_bytes_of_split),
+                sums | "NumBytes" >> CountByKey(_bytes_of_split),
+                failures | "NoBytes" >> CountByKey(_no_bytes_of_split),
             )
             | beam.Flatten()
             | beam.CombinePerKey(sum)
@@ -210,20 +210,20 @@ def _clip_tally(_: object) -> tuple[tuple[str, str], int]:
     return ("", "clips"), 1
 
 
-def _reading_tally(_: object) -> tuple[tuple[str, str], int]:
-    return ("", "readings"), 1
+def _decode_task_tally(_: object) -> tuple[tuple[str, str], int]:
+    return ("", "decode_tasks"), 1
 
 
 def _done_tally(_: object) -> tuple[tuple[str, str], int]:
-    return ("", "readings_done"), 1
+    return ("", "decode_tasks_done"), 1
 
 
 def _failure_tally(failure: Failure) -> tuple[tuple[str, str], int]:
     return (failure.split, f"failures/{failure.reason}"), 1
 
 
-def _left_out_tally(why: str) -> tuple[tuple[str, str], int]:
-    return ("", f"left_out/{why}"), 1
+def _skipped_tally(why: str) -> tuple[tuple[str, str], int]:
+    return ("", f"skipped/{why}"), 1
 
 
 def _sums(record: Record) -> tuple[str, str, RecordSums]:

@@ -55,12 +55,12 @@ TALLIES = of_no_split(
         "rows": 30,
         "samples": 16_000 * 5_400,
         "padded_clips": 1,
-        "clipped_clips": 2,
+        "truncated_clips": 2,
         "rows_left_out": 4,
         "labels_dropped": 6,
         "failures/empty": 1,
         "failures/decode_error": 1,
-        "left_out/hidden": 2,
+        "skipped/hidden": 2,
         "decoders/libsndfile 1.2.2": 3,
     }
 )
@@ -91,7 +91,7 @@ def info(
 def splits(**tallies: int) -> tuple[dict[str, dict[str, Any]], dict[tuple[str, str], int]]:
     """Returns the infos of two splits with everything once and tenfold, and the tallies."""
     test = {("test", name): count for (_, name), count in TALLIES.items()}
-    all_tallies = OF_TRAIN | test | of_no_split({"left_out/other": 8, **tallies})
+    all_tallies = OF_TRAIN | test | of_no_split({"skipped/other": 8, **tallies})
     parts = (Part("train", "train", SHARDS, 20), Part("test", "test", SHARDS, 2))
     infos = {part.folder: info(tallies=all_tallies, part=part) for part in parts}
     return infos, all_tallies

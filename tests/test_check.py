@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from pipeline.cli import main
-from pipeline.engines import engine
+from pipeline.runners import runner
 from tests.running import run_program
 from tests.sounds import noise, write_wav
-from transforms import check_workers, storage, worker_checks
 from transforms.model import smoke_test
+from transforms.preflight import check_workers, worker_checks
 from transforms.preflight.findings import OK, Finding, Report
+from transforms.storage import files
 
 
 @pytest.fixture
@@ -158,7 +159,7 @@ def test_a_worker_that_cannot_use_the_output_is_a_row(
     error: OSError,
     text: str,
 ) -> None:
-    real = getattr(storage, function)
+    real = getattr(files, function)
 
     def refuse(path: str, *arguments: Any) -> Any:
         if path.endswith(("/launcher", ".json")) and function in running:
@@ -166,7 +167,7 @@ def test_a_worker_that_cannot_use_the_output_is_a_row(
         return real(path, *arguments)
 
     running: list[str] = []
-    run = engine.run
+    run = runner.run
 
     def noticed(*arguments: Any, **options: Any) -> bool:
         running.append(function)
@@ -175,8 +176,8 @@ def test_a_worker_that_cannot_use_the_output_is_a_row(
         finally:
             running.clear()
 
-    monkeypatch.setattr(engine, "run", noticed)
-    monkeypatch.setattr(storage, function, refuse)
+    monkeypatch.setattr(runner, "run", noticed)
+    monkeypatch.setattr(files, function, refuse)
     status, rows = checked(capsys, tmp_path / "out", stand_in_model, "--input", corpus)
     assert (status, rows[-1]) == (1, "FAILED: output")
     assert "the output cannot be used from the worker" in row_of(rows, "output", "workers")
@@ -191,7 +192,7 @@ def test_an_engine_that_is_not_there_is_a_row(
     corpus: Path,
     stand_in_model: str,
 ) -> None:
-    monkeypatch.setattr(engine, "_PROBE_SECONDS", 0.1)
+    monkeypatch.setattr(runner, "_PROBE_SECONDS", 0.1)
     flags = ["--runner=PortableRunner", "--job_endpoint=localhost:1", "--input", corpus]
     status, rows = checked(capsys, tmp_path / "out", stand_in_model, *flags)
     assert (status, rows[-1]) == (1, "FAILED: engine, workers")
@@ -207,13 +208,15 @@ def test_workers_without_this_program_are_named(
     stand_in_model: str,
 ) -> None:
     def broken(*_: Any, **__: Any) -> bool:
-        raise RuntimeError("Traceback\n  of a worker\nNo module named 'transforms.check_workers'")
+        raise RuntimeError(
+            "Traceback\n  of a worker\nNo module named 'transforms.preflight.check_workers'"
+        )
 
-    monkeypatch.setattr(engine, "run", broken)
+    monkeypatch.setattr(runner, "run", broken)
     status, rows = checked(capsys, tmp_path / "out", stand_in_model, "--input", corpus)
     assert (status, rows[-1]) == (1, "FAILED: workers")
     row = row_of(rows, "workers", "workers")
-    assert "the job broke: No module named 'transforms.check_workers'" in row
+    assert "the job broke: No module named 'transforms.preflight.check_workers'" in row
     assert "-> the workers have not got this program" in row
 
 
@@ -222,7 +225,7 @@ def test_flags_that_are_wrong_are_wrong_use(
 ) -> None:
     arguments = [f"--output={tmp_path / 'out'}", f"--model={stand_in_model}", "--profile=raw"]
     assert main(["check", *arguments]) == 2
-    assert "nothing is asked for" in capsys.readouterr().err
+    assert "no input: pass --input" in capsys.readouterr().err
     assert main(["check", *arguments, "--input=in", "--direct_num_worker=2"]) == 2
     assert "did you mean --direct_num_w" in capsys.readouterr().err
 

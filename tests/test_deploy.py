@@ -13,8 +13,8 @@ import yaml
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
 
 from pipeline import cli
-from pipeline.engines.flags import beam_options
-from pipeline.settings import EmbedSettings
+from pipeline.options.settings import EmbedSettings
+from pipeline.runners.options import beam_options
 from tests.stand_ins import processes
 
 DEPLOY = Path(__file__).resolve().parents[1] / "deploy"

@@ -129,8 +129,8 @@ def _check_embedded(image: Image, done: subprocess.CompletedProcess[str]) -> Non
 def _built(folder: Path, model: str) -> Image:
     """Does the steps, with a model among what is copied."""
     context = folder / "context"
-    left_out = shutil.ignore_patterns(".*", "*.egg-info", "tests", "build", "__pycache__")
-    shutil.copytree(ROOT, context, ignore=left_out)
+    skipped = shutil.ignore_patterns(".*", "*.egg-info", "tests", "build", "__pycache__")
+    shutil.copytree(ROOT, context, ignore=skipped)
     shutil.copytree(model, context / "model")
     root = folder / "root"
     root.mkdir()

@@ -14,14 +14,14 @@ import soundfile
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipeline.cli import main
-from pipeline.corpus import Corpus
-from pipeline.plan.looking import add_look, read_found
+from pipeline.commands.plan.survey_job import add_look, read_found
 from tests.memory_filesystem import MemoryFileSystem
 from tests.running import embed, run_program
 from tests.sounds import noise, write_wav
-from transforms import report_files
-from transforms.corpus.spans import Cutting
+from transforms.corpus.spans import FramingConfig
+from transforms.preflight import report_files
 from transforms.preflight.survey import Failed
+from transforms.read_corpus import Corpus
 
 KINDS = (("wav", 44_100), ("flac", 48_000), ("mp3", 44_100), ("ogg", 16_000))
 
@@ -155,8 +155,8 @@ def test_the_look_is_reported_through_a_storage(tmp_path: Path) -> None:
     (tmp_path / "b.wav").write_bytes(b"")
     MemoryFileSystem.objects["mem://set/.audio.check-1/launcher"] = b"the launcher's"
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
-        cutting = Cutting(patch_samples=15_600, hop_samples=15_360)
-        add_look(pipeline, Corpus(inputs=(str(tmp_path),)), cutting, "mem://set/.audio.check-1")
+        framing = FramingConfig(patch_samples=15_600, hop_samples=15_360)
+        add_look(pipeline, Corpus(inputs=(str(tmp_path),)), framing, "mem://set/.audio.check-1")
     found = read_found("mem://set/.audio.check-1")
     assert found.listed.num_recordings == 2
     assert found.opened.failures == {"empty": Failed(1, ("b.wav",))}

@@ -244,7 +244,7 @@ def test_each_bad_file_is_one_line_and_every_good_one_a_record(
     assert info["counts"]["clips"] == len(reasons) + len(good)
     assert info["counts"]["records"] == len(good)
     assert info["counts"]["failures"] == len(reasons) == sum(info["failures"].values())
-    assert info["left_out"] == {"hidden": 1, "other": 1}
+    assert info["skipped"] == {"hidden": 1, "other": 1}
     printed = capsys.readouterr()
     assert f"clips     {len(reasons) + len(good)}" in printed.out
     assert "more than --max_failed_ratio=0 allows" in printed.err

@@ -158,7 +158,7 @@ def test_a_recording_that_ends_within_its_segment_is_embedded_up_to_its_end(
     rows = reading.float_rows(output)["_bNWx6FLpu0"]
     np.testing.assert_array_equal(rows, stand_in_rows(sound[20 * RATE_HZ :]))
     assert len(rows) == 9
-    assert reading.info(output)["counts"]["clipped_clips"] == 1
+    assert reading.info(output)["counts"]["truncated_clips"] == 1
 
 
 def test_segments_whose_files_are_cut_and_names_by_a_template(

@@ -22,21 +22,20 @@ from tests.running import embed
 from tests.sounds import noise, write_wav
 from tests.stand_ins import fault_proxy, gcs, s3
 from tests.stand_ins.fault_proxy import FaultProxy
-from transforms import storage
 from transforms.audio.reading import read_spans
 from transforms.corpus.clips import Clip, Failure
-from transforms.corpus.rows import Decoded
-from transforms.corpus.spans import Cutting, one_reading
+from transforms.corpus.runs import Decoded
+from transforms.corpus.spans import FramingConfig, one_decode_task
 from transforms.plan_spans import PlanSpans, _PlanFn
-from transforms.remote import patience
-from transforms.remote.gcs import GcsSettings, GcsStore, _credentials
-from transforms.remote.patience import Patience
-from transforms.remote.s3 import S3Settings, S3Store
-from transforms.remote.store import Store
+from transforms.storage import files, retries
+from transforms.storage.gcs import GcsSettings, GcsStore, _credentials
+from transforms.storage.retries import RetryPolicy
+from transforms.storage.s3 import S3Settings, S3Store
+from transforms.storage.store import Store
 
 STAND_INS = {"gs": gcs, "s3": s3}
 ADDRESSES = {"gs": "STORAGE_EMULATOR_HOST", "s3": "AWS_ENDPOINT_URL_S3"}
-CUTTING = Cutting(
+CUTTING = FramingConfig(
     patch_samples=15_600,
     hop_samples=15_360,
     max_rows=None,
@@ -81,7 +80,7 @@ def bucket(server: tuple[str, str], proxy: FaultProxy) -> str:
 
 
 def _put(path: str, data: bytes) -> None:
-    storage.write_at_once(path, [data])
+    files.write_at_once(path, [data])
 
 
 def _copy(folder: Path, path: str) -> None:
@@ -92,9 +91,9 @@ def _copy(folder: Path, path: str) -> None:
 def _published(folder: str | Path) -> dict[str, bytes]:
     """Returns the files of a dataset that do not say where it is."""
     contents = {}
-    for name in storage.list_names(str(folder)):
+    for name in files.list_names(str(folder)):
         if not name.endswith(".json"):
-            with storage.open_to_read(f"{folder}/{name}") as file:
+            with files.open_to_read(f"{folder}/{name}") as file:
                 contents[name] = file.read()
     return contents
 
@@ -103,23 +102,23 @@ def test_names_are_kept_as_they_are(bucket: str) -> None:
     folder = f"{bucket}/a b#%1%20ü [x]*?/ö"
     for name in ("b.wav", "a/c d.flac", "empty.mp3", "e.txt", "100%.wav"):
         _put(f"{folder}/{name}", b"" if name == "empty.mp3" else name.encode())
-    assert storage.list_names(folder) == ["100%.wav", "a/c d.flac", "b.wav", "e.txt", "empty.mp3"]
-    clips = [each for each in storage.list_input(folder) if isinstance(each, Clip)]
+    assert files.list_names(folder) == ["100%.wav", "a/c d.flac", "b.wav", "e.txt", "empty.mp3"]
+    clips = [each for each in files.list_input(folder) if isinstance(each, Clip)]
     assert sorted(each.id for each in clips) == ["100%.wav", "a/c d.flac", "b.wav", "empty.mp3"]
     assert {each.id: each.num_bytes for each in clips}["a/c d.flac"] == 10
-    for name in storage.list_names(folder):
-        with storage.open_to_read(f"{folder}/{name}") as file:
+    for name in files.list_names(folder):
+        with files.open_to_read(f"{folder}/{name}") as file:
             assert file.read() == (b"" if name == "empty.mp3" else name.encode())
-    (clip,) = storage.list_input(f"{folder}/b.wav")
+    (clip,) = files.list_input(f"{folder}/b.wav")
     assert clip == Clip("b.wav", f"{folder}/b.wav")
-    assert storage.matching_files(f"{bucket}/a b*/ö/**/*.wav") == [
+    assert files.matching_files(f"{bucket}/a b*/ö/**/*.wav") == [
         f"{folder}/100%.wav",
         f"{folder}/b.wav",
     ]
-    assert storage.exists(folder)
-    assert storage.exists(f"{folder}/a")
-    assert not storage.exists(f"{folder}/b")
-    assert storage.look_up(f"{folder}/b.wav").version
+    assert files.exists(folder)
+    assert files.exists(f"{folder}/a")
+    assert not files.exists(f"{folder}/b")
+    assert files.look_up(f"{folder}/b.wav").version
 
 
 def test_what_is_renamed_again_or_deleted_again_is_no_error(bucket: str) -> None:
@@ -128,20 +127,20 @@ def test_what_is_renamed_again_or_deleted_again_is_no_error(bucket: str) -> None
     for path in sources:
         _put(path, path.encode())
     _put(targets[0], b"of before")
-    storage.rename(sources[:6], targets[:6])
+    files.rename(sources[:6], targets[:6])
     # A crash after the copy and before the deletion leaves both.
     _put(sources[3], sources[3].encode())
-    storage.rename(sources, targets)
-    storage.rename(sources, targets)
-    assert storage.list_names(f"{bucket}/staged") == []
+    files.rename(sources, targets)
+    files.rename(sources, targets)
+    assert files.list_names(f"{bucket}/staged") == []
     for source, target in zip(sources, targets, strict=True):
-        with storage.open_to_read(target) as file:
+        with files.open_to_read(target) as file:
             assert file.read() == source.encode()
     with pytest.raises(FileNotFoundError, match="staged/absent does not exist"):
-        storage.rename([f"{bucket}/staged/absent"], [f"{bucket}/out/absent"])
-    storage.delete_files([*targets, f"{bucket}/absent"])
-    storage.delete_folder(f"{bucket}/out")
-    assert storage.list_names(bucket) == []
+        files.rename([f"{bucket}/staged/absent"], [f"{bucket}/out/absent"])
+    files.delete_files([*targets, f"{bucket}/absent"])
+    files.delete_folder(f"{bucket}/out")
+    assert files.list_names(bucket) == []
 
 
 def test_a_block_that_raises_leaves_no_object(bucket: str) -> None:
@@ -150,16 +149,16 @@ def test_a_block_that_raises_leaves_no_object(bucket: str) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        storage.write_at_once(f"{bucket}/a", broken())
-    assert storage.list_names(bucket) == []
+        files.write_at_once(f"{bucket}/a", broken())
+    assert files.list_names(bucket) == []
     with pytest.raises(FileNotFoundError, match="absent does not exist"):
-        storage.open_to_read(f"{bucket}/absent")
+        files.open_to_read(f"{bucket}/absent")
 
 
 def test_what_is_not_there_has_the_reason_not_found(bucket: str) -> None:
     for uri in (f"{bucket}/absent.wav", f"{bucket}x/absent.wav"):
-        reading = one_reading([Clip("a", uri)])
-        (failure,) = read_spans(lambda uri=uri: storage.open_to_read(uri), reading, CUTTING)
+        decode_task = one_decode_task([Clip("a", uri)])
+        (failure,) = read_spans(lambda uri=uri: files.open_to_read(uri), decode_task, CUTTING)
         assert isinstance(failure, Failure)
         assert failure.reason == "not_found"
 
@@ -175,13 +174,13 @@ def test_little_more_moves_than_is_wanted_of_a_large_recording(
     _put(uri, wav.getvalue())
     moved, asked = proxy.num_body_bytes, len(proxy.requests)
     clip = Clip("a", uri, Decimal("301.7"), Decimal("311.7"))
-    found = list(read_spans(lambda: storage.open_to_read(uri), one_reading([clip]), CUTTING))
+    found = list(read_spans(lambda: files.open_to_read(uri), one_decode_task([clip]), CUTTING))
     assert isinstance(found[-1], Decoded)
     assert proxy.num_body_bytes - moved < 3_000_000, "10 s are 1,764,000 bytes"
     assert len(proxy.requests) - asked <= 6
     moved, asked = proxy.num_body_bytes, len(proxy.requests)
     plan = _PlanFn(PlanSpans(CUTTING, span_rows=100))
-    assert len(list(plan._readings([Clip("a", uri, num_bytes=wav.tell())]))) > 1
+    assert len(list(plan._decode_tasks([Clip("a", uri, num_bytes=wav.tell())]))) > 1
     assert proxy.num_body_bytes - moved < 600_000, "its length is in its header"
     # Google's client does not tell how large an object is of which it gives a part.
     assert len(proxy.requests) - asked == (2 if uri.startswith("gs") else 1)
@@ -190,7 +189,7 @@ def test_little_more_moves_than_is_wanted_of_a_large_recording(
 def test_the_beginning_of_a_table_is_not_all_of_it(bucket: str, proxy: FaultProxy) -> None:
     _put(f"{bucket}/m.csv", b"uri\n" + b"a.wav\n" * 5_000_000)
     moved = proxy.num_body_bytes
-    with storage.open_decompressed(f"{bucket}/m.csv") as file:
+    with files.open_decompressed(f"{bucket}/m.csv") as file:
         file.read(2**20)
     assert proxy.num_body_bytes - moved <= 2 * 2**20
 
@@ -207,10 +206,10 @@ def test_a_public_bucket_needs_no_credentials(
     with fault_proxy.running(f"http://127.0.0.1:{proxy.target[1]}") as fresh:
         for variable in ADDRESSES.values():
             monkeypatch.setenv(variable, fresh.address)
-        storage.check_reachable(f"{bucket}/a")
-        with storage.open_to_read(f"{bucket}/a") as file:
+        files.check_reachable(f"{bucket}/a")
+        with files.open_to_read(f"{bucket}/a") as file:
             assert file.read() == b"public"
-        assert storage.list_names(bucket) == ["a"]
+        assert files.list_names(bucket) == ["a"]
         assert len(fresh.requests) == 3
         assert fresh.num_signed == 0
     assert time.monotonic() - begun < 5
@@ -229,7 +228,7 @@ def test_where_google_knows_nobody_nobody_is_asked_for_long(
         _credentials(GcsSettings(scopes=("https://example.test/other",)))
 
 
-def _store(scheme: str, address: str, with_patience: Patience) -> Store:
+def _store(scheme: str, address: str, with_patience: RetryPolicy) -> Store:
     if scheme == "gs":
         return GcsStore(GcsSettings(emulator=address), with_patience)
     return S3Store(S3Settings(endpoint_url=address), with_patience)
@@ -240,7 +239,7 @@ def test_a_connection_that_stalls_is_given_up_and_another_taken(
     server: tuple[str, str], bucket: str
 ) -> None:
     _put(f"{bucket}/a", b"sound")
-    impatient = Patience(connect_seconds=1, read_seconds=1, total_seconds=20)
+    impatient = RetryPolicy(connect_seconds=1, read_seconds=1, total_seconds=20)
     with fault_proxy.running(server[1], [fault_proxy.STALL], every=2, stall_seconds=5) as stalling:
         store = _store(server[0], stalling.address, impatient)
         for _ in range(2):
@@ -255,8 +254,8 @@ def test_a_storage_that_goes_away_is_never_the_end_of_a_recording(
     wav = io.BytesIO()
     soundfile.write(wav, noise(16_000 * 60), 16_000, format="WAV", subtype="PCM_16")
     _put(f"{bucket}/a.wav", wav.getvalue())
-    reading = one_reading([Clip("a", f"{bucket}/a.wav")])
-    impatient = Patience(connect_seconds=1, read_seconds=1, total_seconds=0.2)
+    decode_task = one_decode_task([Clip("a", f"{bucket}/a.wav")])
+    impatient = RetryPolicy(connect_seconds=1, read_seconds=1, total_seconds=0.2)
     for fault in (fault_proxy.UNAVAILABLE, fault_proxy.TRUNCATE, fault_proxy.DROP):
         with fault_proxy.running(server[1], [fault]) as failing:
             store = _store(server[0], failing.address, impatient)
@@ -268,7 +267,7 @@ def test_a_storage_that_goes_away_is_never_the_end_of_a_recording(
                 failing.every = 1  # from the second request on
                 return file
 
-            found = list(read_spans(open_file, reading, CUTTING))
+            found = list(read_spans(open_file, decode_task, CUTTING))
         assert isinstance(found[-1], Failure)
         assert found[-1].reason == "unreadable"
         assert not any(isinstance(each, Decoded) for each in found)
@@ -278,30 +277,30 @@ def test_a_storage_that_goes_away_is_never_the_end_of_a_recording(
 def test_faults_are_not_seen(
     server: tuple[str, str], bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "_FIRST_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(retries, "_FIRST_WAIT_SECONDS", 0.05)
     contents = {f"{index:02d}": noise(400_000, index).tobytes() for index in range(20)}
     with fault_proxy.running(server[1], fault_proxy.ALL, every=3) as faulty:
         monkeypatch.setenv(ADDRESSES[server[0]], faulty.address)
         for name, data in contents.items():
             _put(f"{bucket}/a/{name}", data)
         sources = [f"{bucket}/a/{name}" for name in contents]
-        storage.rename(sources, [f"{bucket}/b/{name}" for name in contents])
-        assert storage.list_names(bucket) == [f"b/{name}" for name in contents]
+        files.rename(sources, [f"{bucket}/b/{name}" for name in contents])
+        assert files.list_names(bucket) == [f"b/{name}" for name in contents]
         for name, data in contents.items():
-            with storage.open_to_read(f"{bucket}/b/{name}") as file:
+            with files.open_to_read(f"{bucket}/b/{name}") as file:
                 assert file.read() == data
-        storage.delete_folder(f"{bucket}/b")
-        assert not storage.exists(f"{bucket}/b")
+        files.delete_folder(f"{bucket}/b")
+        assert not files.exists(f"{bucket}/b")
         assert faulty.num_faults > 50
 
 
 def test_a_large_file_is_sent_again_from_its_beginning(
     server: tuple[str, str], bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "_FIRST_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(retries, "_FIRST_WAIT_SECONDS", 0.05)
     data = np.random.default_rng(0).bytes(20 * 2**20)
     with fault_proxy.running(server[1], [fault_proxy.DROP]) as faulty:
-        store = _store(server[0], faulty.address, patience.PATIENT)
+        store = _store(server[0], faulty.address, retries.DEFAULT_RETRY)
         store.upload(f"{bucket}/a", io.BytesIO(data), len(data))
         faulty.every = 2 * len(faulty.requests)  # the last request of another upload
         store.upload(f"{bucket}/b", io.BytesIO(data), len(data))
@@ -378,7 +377,7 @@ def test_a_run_on_a_storage_gives_what_a_run_here_gives(
         assert embed(f"{bucket}/out", *_flags(f"{bucket}/corpus"), *more) == 0
         assert faulty.num_faults > 10
     check(f"{bucket}/out")
-    names = storage.list_names(f"{bucket}/out")
+    names = files.list_names(f"{bucket}/out")
     assert not [name for name in names if "tmp" in name or "incomplete" in name]
 
 
@@ -427,9 +426,9 @@ def test_recordings_are_anywhere(
         output = f"s3://{s3.BUCKET}/out"
         flags = [f"--manifest={tmp_path}/m.csv", f"--model={stand_in_model}", "--profile=raw"]
         assert embed(output, *flags, "--max_failed_ratio=0.2") == 0
-        with storage.open_to_read(f"{output}/dataset.json") as file:
+        with files.open_to_read(f"{output}/dataset.json") as file:
             assert json.load(file)["counts"]["records"] == 4
-        with storage.open_to_read(f"{output}/audio-failures.jsonl") as file:
+        with files.open_to_read(f"{output}/audio-failures.jsonl") as file:
             failure = json.loads(file.read())
         assert (failure["uri"], failure["reason"]) == (uris[3], "not_found")
 
@@ -467,7 +466,7 @@ def refusing() -> Iterator[str]:
 def _refusal(path: str, to_write: bool = False) -> str:
     begun = time.monotonic()
     with pytest.raises(OSError, match=r".") as raised:
-        storage.check_reachable(path, to_write)
+        files.check_reachable(path, to_write)
     assert time.monotonic() - begun < 29
     return str(raised.value)
 
@@ -497,9 +496,9 @@ def test_a_bucket_that_is_missing_is_named(server: tuple[str, str], bucket: str)
     assert _refusal(f"{bucket}x/a.wav") == f"there is no bucket {bucket}x"
     assert _refusal(f"{bucket}x/out", to_write=True) == f"there is no bucket {bucket}x"
     assert _refusal(f"{server[0]}://") == f"{server[0]}:// names no bucket"
-    storage.check_reachable(f"{bucket}/absent*")
-    storage.check_reachable(f"{bucket}/absent", to_write=True)
-    assert storage.list_names(bucket) == []
+    files.check_reachable(f"{bucket}/absent*")
+    files.check_reachable(f"{bucket}/absent", to_write=True)
+    assert files.list_names(bucket) == []
 
 
 @pytest.mark.parametrize(
@@ -516,7 +515,7 @@ def test_a_bucket_that_is_missing_is_named(server: tuple[str, str], bucket: str)
 )
 def test_a_scheme_that_is_misspelt_is_named_with_the_nearest(path: str, words: str) -> None:
     assert words in _refusal(path)
-    assert storage.absolute(path) == path
+    assert files.absolute(path) == path
 
 
 def test_a_path_of_this_machine_is_one_whatever_its_name(
@@ -525,8 +524,8 @@ def test_a_path_of_this_machine_is_one_whatever_its_name(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "s3:").mkdir()
     for name in ("s3:/a", "12:30/a.wav", "a:b", "C/x"):
-        storage.check_reachable(name)
-        assert storage.absolute(name) == f"{tmp_path}/{name}"
+        files.check_reachable(name)
+        assert files.absolute(name) == f"{tmp_path}/{name}"
 
 
 @pytest.mark.slow

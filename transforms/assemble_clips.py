@@ -10,16 +10,16 @@ import numpy as np
 from apache_beam import pvalue
 from apache_beam.transforms.window import GlobalWindows
 
-from transforms import live_counts
 from transforms.corpus.clips import Failure
 from transforms.corpus.labels import ClassMap
-from transforms.corpus.packing import unpack
-from transforms.corpus.rows import Decoded, RowRun, join_rows
+from transforms.corpus.runs import Decoded, RowRun, join_rows
+from transforms.corpus.serialization import deserialize
 from transforms.dataset.profiles import Profile
-from transforms.dataset.run_times import ASSEMBLING
 from transforms.dataset.sequence_examples import sequence_example
 from transforms.dataset.shards import Record
-from transforms.timed import TIMES, TimedFn
+from transforms.metrics import live_counts
+from transforms.metrics.run_times import ASSEMBLING
+from transforms.metrics.timed import TIMES, TimedFn
 
 FAILURES = "failures"
 TALLIES = "tallies"
@@ -29,10 +29,10 @@ TALLIES = "tallies"
 class AssembleClips(beam.PTransform):
     """Joins each clip with its rows, and proves that none is missing.
 
-    Input: a dict of `verdicts` (`(clip id, packed Decoded or Failure)`), `rows`
-    (`(clip id, RowRun)`) and `refusals` (`(clip id, message)`). Outputs: `records` (`Record`) and
-    `failures` (`Failure`), together exactly one a clip, `tallies` (`((split, name), count)`) and
-    `times`.
+    Input: a dict of `decode_results` (`(clip id, serialized Decoded or Failure)`), `rows`
+    (`(clip id, RowRun)`) and `model_failures` (`(clip id, message)`). Outputs: `records`
+    (`Record`) and `failures` (`Failure`), together exactly one a clip, `tallies`
+    (`((split, name), count)`) and `times`.
 
     Attributes:
       profile: Layout of the records.
@@ -92,7 +92,7 @@ class _AssembleFn(TimedFn):
             ("rows", decoded.num_rows),
             ("samples", decoded.num_samples),
             ("padded_clips", int(decoded.padded)),
-            ("clipped_clips", int(decoded.clipped)),
+            ("truncated_clips", int(decoded.clipped)),
             ("rows_left_out", decoded.num_rows_left_out),
             (f"decoders/{decoded.decoder}", 1),
         ):
@@ -103,17 +103,17 @@ def _outcome(
     clip_id: str, found: Mapping[str, Iterable[Any]]
 ) -> tuple[Decoded, np.ndarray] | Failure:
     """Returns a clip's record-to-be with all its rows, or why it has none."""
-    verdicts = list(map(unpack, found["verdicts"]))
+    decode_results = list(map(deserialize, found["decode_results"]))
     # Each span of a clip may have failed; which of them is told must not depend on the order.
-    failures = sorted(each for each in verdicts if isinstance(each, Failure))
+    failures = sorted(each for each in decode_results if isinstance(each, Failure))
     if failures:
         return failures[0]
-    decoded = next((each for each in verdicts if isinstance(each, Decoded)), None)
+    decoded = next((each for each in decode_results if isinstance(each, Decoded)), None)
     if decoded is None:
         return Failure(clip_id, "", "assemble", "incomplete", "it was never decoded to its end")
-    refusals = sorted(map(str, found["refusals"]))
-    if refusals:
-        return decoded.clip.failure("embed", "model_error", refusals[0])
+    model_failures = sorted(map(str, found["model_failures"]))
+    if model_failures:
+        return decoded.clip.failure("embed", "model_error", model_failures[0])
     runs = (run for run in found["rows"] if isinstance(run, RowRun))
     rows = join_rows(runs, decoded.num_rows)
     if rows is None:

@@ -10,19 +10,19 @@ from apache_beam import pvalue
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.transforms.window import GlobalWindows
 
-from transforms import live_counts, storage
-from transforms.corpus.rows import PatchRun, RowRun
-from transforms.dataset import run_times
-from transforms.dataset.run_times import StepTime
+from transforms.corpus.runs import PatchRun, RowRun
+from transforms.metrics import live_counts, run_times
+from transforms.metrics.run_times import StepTime
+from transforms.metrics.timed import TIMES, TimedFn
 from transforms.model import loading
 from transforms.model.batching import Packer, PatchBatch
 from transforms.model.loading import EmbeddingModel, ModelFacts, ModelInputError
 from transforms.model.postprocessing import EMBEDDING_SIZE, Pca
 from transforms.model.precision import FLOAT32, Deviation
 from transforms.model.sources.copying import RemoteFiles, StoredFile
-from transforms.timed import TIMES, TimedFn
+from transforms.storage import files
 
-REFUSALS = "refusals"
+MODEL_FAILURES = "model_failures"
 MODELS = "models"
 DEVIATIONS = "deviations"
 
@@ -31,9 +31,10 @@ DEVIATIONS = "deviations"
 class EmbedPatches(beam.PTransform):
     """Packs patches of many clips into full batches, embeds them, and hands back rows by clip.
 
-    Input: `PatchRun`s. Outputs: `rows` (`(clip id, RowRun)`), `refusals` (`(clip id, message)`:
-    clips that the model has no finite row for), `models` (`ModelFacts`, one a batch: what was
-    really loaded), `deviations` (`Deviation`, of the first batches of each process in bfloat16) and
+    Input: `PatchRun`s. Outputs: `rows` (`(clip id, RowRun)`), `model_failures`
+    (`(clip id, message)`: clips that the model has no finite row for), `models` (`ModelFacts`, one
+    a batch: what was really loaded), `deviations` (`Deviation`, of the first batches of each
+    process in bfloat16) and
     `times`.
 
     Attributes:
@@ -53,7 +54,7 @@ class EmbedPatches(beam.PTransform):
             | beam.ParDo(_PackFn())
             | RunInference(HubModelHandler(self.model, wanted_size, self.precision))
             | beam.ParDo(_UnpackFn(self.pca)).with_outputs(
-                REFUSALS, MODELS, DEVIATIONS, TIMES, main="rows"
+                MODEL_FAILURES, MODELS, DEVIATIONS, TIMES, main="rows"
             )
         )
 
@@ -120,11 +121,11 @@ class HubModelHandler(ModelHandler[PatchBatch, _EmbeddedBatch, EmbeddingModel]):
 
 def remote_files() -> RemoteFiles:
     """Returns how models on Beam's storages are read."""
-    return RemoteFiles(storage.list_names, _look_up, storage.open_to_read)
+    return RemoteFiles(files.list_names, _look_up, files.open_to_read)
 
 
 def _look_up(path: str) -> StoredFile:
-    facts = storage.look_up(path)
+    facts = files.look_up(path)
     return StoredFile(facts.num_bytes, facts.version, facts.crc32c)
 
 
@@ -183,7 +184,7 @@ class _UnpackFn(TimedFn):
             yield pvalue.TaggedOutput(DEVIATIONS, embedded.deviation)
         for clip_id, result in embedded.spans:
             if isinstance(result, str):
-                yield pvalue.TaggedOutput(REFUSALS, (clip_id, result))
+                yield pvalue.TaggedOutput(MODEL_FAILURES, (clip_id, result))
             elif self._pca is None:
                 yield clip_id, result
             else:

@@ -9,13 +9,14 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import pvalue
 
-from transforms import live_counts, storage
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.manifests import segment_names
 from transforms.corpus.manifests.segments import Segment, read_segments
-from transforms.dataset.run_times import LISTING
+from transforms.metrics import live_counts
+from transforms.metrics.run_times import LISTING
+from transforms.metrics.timed import TIMES, TimedFn
 from transforms.read_manifests import ExpandPatterns, records_of
-from transforms.timed import TIMES, TimedFn
+from transforms.storage import files
 
 FAILURES = "failures"
 _SEGMENTS = "segments"
@@ -94,7 +95,7 @@ class _ListFn(TimedFn):
 
     def process(self, folder: bytes) -> Iterator[Any]:
         try:
-            for found in self.timed(storage.list_input(os.fsdecode(folder))):
+            for found in self.timed(files.list_input(os.fsdecode(folder))):
                 if isinstance(found, Clip):
                     for possible_id in segment_names.possible_ids(printable(found.uri)):
                         yield possible_id, os.fsencode(found.uri)
@@ -156,7 +157,7 @@ def _clip(segment: Segment, uri: str, is_cut: bool) -> Clip:
         uri,
         segment.start_seconds,
         segment.end_seconds,
-        zero_seconds=segment.start_seconds if is_cut else Decimal(0),
+        recording_offset_seconds=segment.start_seconds if is_cut else Decimal(0),
         labels=segment.labels,
         recording=segment.id,
         manifest=segment.manifest,

@@ -8,13 +8,14 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import pvalue
 
-from transforms import live_counts, storage
 from transforms.corpus.clips import Clip, Failure
-from transforms.dataset.run_times import LISTING
-from transforms.timed import TIMES, TimedFn
+from transforms.metrics import live_counts
+from transforms.metrics.run_times import LISTING
+from transforms.metrics.timed import TIMES, TimedFn
+from transforms.storage import files
 
 FAILURES = "failures"
-LEFT_OUT = "left_out"
+SKIPPED = "skipped"
 
 
 @dataclasses.dataclass
@@ -23,7 +24,7 @@ class ListClips(beam.PTransform):
 
     Input: absolute paths as bytes, `os.fsencode`d, because Beam's coder for text refuses those that
     are not UTF-8. Outputs: `clips` (`Clip`), `failures` (`Failure`: what could not be
-    looked into), `left_out` (why, a string a file) and `times`.
+    looked into), `skipped` (why, a string a file) and `times`.
     """
 
     def expand(self, inputs: pvalue.PCollection[bytes]) -> pvalue.DoOutputsTuple:
@@ -31,7 +32,7 @@ class ListClips(beam.PTransform):
             inputs
             # An input to a worker: without it the runner fuses them all into one.
             | beam.Reshuffle()
-            | beam.ParDo(_ListFn()).with_outputs(FAILURES, LEFT_OUT, TIMES, main="clips")
+            | beam.ParDo(_ListFn()).with_outputs(FAILURES, SKIPPED, TIMES, main="clips")
         )
 
 
@@ -39,11 +40,11 @@ class _ListFn(TimedFn):
     step = LISTING
 
     def process(self, path: bytes) -> Iterator[Any]:
-        for found in self.timed(storage.list_input(os.fsdecode(path))):
+        for found in self.timed(files.list_input(os.fsdecode(path))):
             live_counts.count_found(found)
             if isinstance(found, Clip):
                 yield found
             elif isinstance(found, Failure):
                 yield pvalue.TaggedOutput(FAILURES, found)
             else:
-                yield pvalue.TaggedOutput(LEFT_OUT, found.why)
+                yield pvalue.TaggedOutput(SKIPPED, found.why)

@@ -7,10 +7,10 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import pvalue
 
-from transforms import live_counts
 from transforms.corpus.clips import Clip, Failure, resolve_duplicates
 from transforms.corpus.labels import ClassMap, with_known_labels
-from transforms.corpus.packing import pack, unpack
+from transforms.corpus.serialization import deserialize, serialize
+from transforms.metrics import live_counts
 
 FAILURES = "failures"
 TALLIES = "tallies"
@@ -46,7 +46,7 @@ class _ResolveFn(beam.DoFn):
         self._drop_unknown_labels = plan.drop_unknown_labels
 
     def process(self, element: tuple[str, Iterable[bytes]]) -> Iterator[Any]:
-        clip, failures = resolve_duplicates(map(unpack, element[1]))
+        clip, failures = resolve_duplicates(map(deserialize, element[1]))
         if self._class_map is None:
             yield clip
         else:
@@ -63,4 +63,4 @@ class _ResolveFn(beam.DoFn):
 
 
 def _keyed(clip: Clip) -> tuple[str, bytes]:
-    return clip.id, pack(clip)
+    return clip.id, serialize(clip)

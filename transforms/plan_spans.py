@@ -12,23 +12,24 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import pvalue
 
-from transforms import live_counts, storage
 from transforms.audio import decoding
 from transforms.audio.errors import AudioError
 from transforms.corpus.clips import Clip, Failure
-from transforms.corpus.packing import pack, unpack
+from transforms.corpus.serialization import deserialize, serialize
 from transforms.corpus.spans import (
     SPAN_ROWS,
-    Cutting,
-    Reading,
-    one_reading,
+    DecodeTask,
+    FramingConfig,
+    one_decode_task,
     pieces,
     seconds_wanted,
     spread_readings,
 )
 from transforms.corpus.splits import Splits, with_splits
-from transforms.dataset.run_times import LISTING
-from transforms.timed import TIMES, TimedFn
+from transforms.metrics import live_counts
+from transforms.metrics.run_times import LISTING
+from transforms.metrics.timed import TIMES, TimedFn
+from transforms.storage import files
 
 FAILURES = "failures"
 # A smaller file is decoded within seconds: to look into it twice would cost more than it gains.
@@ -39,20 +40,20 @@ MIN_BYTES_TO_SPREAD = 8 * 2**20
 class PlanSpans(beam.PTransform):
     """Groups clips by recording, and spreads the work on long recordings over the workers.
 
-    Input: `Clip`s, one an id. Outputs: `readings` (`Reading`), `failures` (`Failure`: clips
+    Input: `Clip`s, one an id. Outputs: `decode_tasks` (`DecodeTask`), `failures` (`Failure`: clips
     whose recording is not there) and `times`. Clips of one recording are in one split.
 
     It is the last shuffle before the audio: only these small records go through it.
 
     Attributes:
-      cutting: How clips become patches.
+      framing: How clips become patches.
       splits: Shares of the recordings, or None.
       min_bytes: Size of a file from which on it is looked into, to see whether it can be read in
         several places at the same time.
       span_rows: About how many rows of a long recording make a reading.
     """
 
-    cutting: Cutting
+    framing: FramingConfig
     splits: Splits | None = None
     min_bytes: int = MIN_BYTES_TO_SPREAD
     span_rows: int = SPAN_ROWS
@@ -64,21 +65,21 @@ class PlanSpans(beam.PTransform):
             | beam.GroupByKey()
             | beam.ParDo(_PlanFn(self)).with_outputs(FAILURES, TIMES, main="planned")
         )
-        readings = (
+        decode_tasks = (
             planned.planned
-            | beam.Map(pack).with_output_types(bytes)
+            | beam.Map(serialize).with_output_types(bytes)
             # One recording may give many readings: without it they would stay in one worker.
             | beam.Reshuffle()
-            | "Unpack" >> beam.Map(unpack).with_output_types(Reading)
+            | "Unpack" >> beam.Map(deserialize).with_output_types(DecodeTask)
         )
-        return {"readings": readings, FAILURES: planned[FAILURES], TIMES: planned[TIMES]}
+        return {"decode_tasks": decode_tasks, FAILURES: planned[FAILURES], TIMES: planned[TIMES]}
 
 
 class _PlanFn(TimedFn):
     step = LISTING
 
     def __init__(self, plan: PlanSpans) -> None:
-        self._cutting = plan.cutting
+        self._framing = plan.framing
         self._splits = plan.splits
         self._min_bytes = plan.min_bytes
         self._span_rows = plan.span_rows
@@ -89,44 +90,44 @@ class _PlanFn(TimedFn):
                 live_counts.count(done=1, failures=1)
                 yield pvalue.TaggedOutput(FAILURES, planned)
             else:
-                live_counts.count(readings=1)
+                live_counts.count(decode_tasks=1)
                 yield planned
 
-    def _planned(self, packed: Iterable[bytes]) -> Iterator[Reading | Failure]:
-        clips = list(with_splits(map(unpack, packed), self._splits))
-        if storage.is_absent(clips[0].uri):
+    def _planned(self, packed: Iterable[bytes]) -> Iterator[DecodeTask | Failure]:
+        clips = list(with_splits(map(deserialize, packed), self._splits))
+        if files.is_absent(clips[0].uri):
             for clip in self._first_pieces(clips):
                 yield clip.failure("plan", "not_found", os.strerror(errno.ENOENT))
             return
         by_format = sorted(clips, key=lambda clip: str(clip.raw_format))
         for _, group in itertools.groupby(by_format, key=lambda clip: clip.raw_format):
-            yield from self._readings(list(group))
+            yield from self._decode_tasks(list(group))
 
-    def _readings(self, clips: list[Clip]) -> Iterator[Reading]:
+    def _decode_tasks(self, clips: list[Clip]) -> Iterator[DecodeTask]:
         seconds = self._length_worth_spreading(clips)
         if seconds is None:
-            yield one_reading(clips)
+            yield one_decode_task(clips)
         else:
-            yield from spread_readings(clips, seconds, self._cutting, self._span_rows)
+            yield from spread_readings(clips, seconds, self._framing, self._span_rows)
 
     def _first_pieces(self, clips: list[Clip]) -> list[Clip]:
-        seconds = self._cutting.clip_seconds
+        seconds = self._framing.clip_seconds
         return clips if seconds is None else [next(pieces(clip, seconds)) for clip in clips]
 
     def _length_worth_spreading(self, clips: list[Clip]) -> Fraction | None:
         """Returns the length of a recording with more work than one reading's, or None."""
         wanted = seconds_wanted(clips)
         # The bound on rows is one of each clip, and not of all together.
-        cutting = dataclasses.replace(self._cutting, max_rows=None)
-        if wanted is not None and cutting.num_rows(Fraction(wanted)) < 2 * self._span_rows:
+        framing = dataclasses.replace(self._framing, max_rows=None)
+        if wanted is not None and framing.num_rows(Fraction(wanted)) < 2 * self._span_rows:
             return None
         uri = clips[0].uri
         try:
             num_bytes = clips[0].num_bytes
-            if (storage.size(uri) if num_bytes is None else num_bytes) < self._min_bytes:
+            if (files.size(uri) if num_bytes is None else num_bytes) < self._min_bytes:
                 return None
             with (
-                storage.open_to_read(uri) as file,
+                files.open_to_read(uri) as file,
                 decoding.open_recording(
                     file, posixpath.splitext(uri)[1].lower(), clips[0].raw_format
                 ) as recording,
@@ -141,4 +142,4 @@ class _PlanFn(TimedFn):
 def by_recording(clip: Clip) -> tuple[bytes, bytes]:
     """Returns a packed clip with the name of its recording as key."""
     # Beam's coder for text refuses names that are not UTF-8.
-    return os.fsencode(clip.uri), pack(clip)
+    return os.fsencode(clip.uri), serialize(clip)

@@ -8,16 +8,17 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import pvalue
 
-from transforms import storage
 from transforms.corpus.labels import CLASS_MAP_NAME, ClassMap
 from transforms.corpus.splits import UNSPLIT
-from transforms.dataset import failure_table, files, provenance, run_times, schema, shards
+from transforms.dataset import failure_table, file_names, provenance, schema, shards
 from transforms.dataset.failure_table import FailureFile
 from transforms.dataset.provenance import Origin, Part
-from transforms.dataset.run_times import StepTime
 from transforms.dataset.shards import RecordSums, Shard
+from transforms.metrics import run_times
+from transforms.metrics.run_times import StepTime
 from transforms.model.loading import ModelFacts
 from transforms.model.precision import Deviation
+from transforms.storage import files
 
 
 @dataclasses.dataclass
@@ -114,20 +115,20 @@ class _PublishFn(beam.DoFn):
 
         # From here on the old dataset, if there is one, is no longer complete, and says so.
         old = self._old_files()
-        storage.delete_files([self._path(files.FILE_NAME)])
+        files.delete_files([self._path(file_names.FILE_NAME)])
         new = []
         for folder, part in parts.items():
             names = [name for name, _ in part.shards]
-            storage.make_folder(self._path(folder))
-            storage.rename(
+            files.make_folder(self._path(folder))
+            files.rename(
                 [shard.path for _, shard in part.shards],
                 [self._path(folder, name) for name in names],
             )
             names += self._write_beside(folder, part, failures, class_map)
             new += [f"{folder}/{name}".lstrip("/") for name in names]
-        storage.delete_names(self._folder.rstrip("/"), [file for file in old if file not in new])
+        files.delete_names(self._folder.rstrip("/"), [file for file in old if file not in new])
         info = self._describe(infos, tallies, times)
-        storage.delete_folder(self._staging)
+        files.delete_folder(self._staging)
         yield info.decode()
 
     def _parts(
@@ -155,16 +156,16 @@ class _PublishFn(beam.DoFn):
         table = failure_table.failure_table_name(self._origin.name)
         paths = [each.path for each in failures if each.split == part.split]
         # An attempt before this one that came as far as to remove them has written the table.
-        if all(map(storage.exists, paths)):
+        if all(map(files.exists, paths)):
             with contextlib.ExitStack() as stack:
-                opened = [stack.enter_context(storage.open_to_read(path)) for path in paths]
+                opened = [stack.enter_context(files.open_to_read(path)) for path in paths]
                 lines = failure_table.merged_lines(opened)
-                storage.write_at_once(self._path(folder, table), lines)
+                files.write_at_once(self._path(folder, table), lines)
         texts = {schema.FILE_NAME: schema.schema(self._origin.profile)}
         if class_map.classes:
             texts[CLASS_MAP_NAME] = class_map.text()
         for file, data in texts.items():
-            storage.write_at_once(self._path(folder, file), [data])
+            files.write_at_once(self._path(folder, file), [data])
         return [table, *texts]
 
     def _describe(
@@ -178,21 +179,21 @@ class _PublishFn(beam.DoFn):
             whole = infos[""]
         else:
             for folder, info in infos.items():
-                path = self._path(folder, files.FILE_NAME)
-                storage.write_at_once(path, [provenance.text(info)])
+                path = self._path(folder, file_names.FILE_NAME)
+                files.write_at_once(path, [provenance.text(info)])
             whole = provenance.collection_info(infos, tallies)
         # The last key, and the only one in which equal runs differ.
         data = provenance.text(whole | {"run": run_times.run_info(times)})
-        storage.write_at_once(self._path(files.FILE_NAME), [data])
+        files.write_at_once(self._path(file_names.FILE_NAME), [data])
         return data
 
     def _old_files(self) -> list[str]:
         """Returns the files of the dataset that this one takes the place of."""
-        path = self._path(files.FILE_NAME)
-        if not storage.exists(path):
+        path = self._path(file_names.FILE_NAME)
+        if not files.exists(path):
             return []
-        with storage.open_to_read(path) as file:
-            return files.own_files(file.read())
+        with files.open_to_read(path) as file:
+            return file_names.own_files(file.read())
 
     def _path(self, *names: str) -> str:
         return "/".join([self._folder.rstrip("/"), *filter(None, names)])

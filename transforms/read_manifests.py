@@ -8,12 +8,13 @@ from typing import Any, BinaryIO
 import apache_beam as beam
 from apache_beam import pvalue
 
-from transforms import live_counts, storage
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.manifests.manifest import ManifestOptions, read_manifest
 from transforms.corpus.manifests.text_lines import ManifestError
-from transforms.dataset.run_times import LISTING
-from transforms.timed import TIMES, TimedFn
+from transforms.metrics import live_counts
+from transforms.metrics.run_times import LISTING
+from transforms.metrics.timed import TIMES, TimedFn
+from transforms.storage import files
 
 FAILURES = "failures"
 FACTS = "facts"
@@ -76,7 +77,7 @@ class _ReadFn(TimedFn):
 def records_of(uri: str, read: Callable[[BinaryIO, str], Iterator[Any]]) -> Iterator[Any]:
     """Yields what `read` gives, and a failure where the file as a whole cannot be read."""
     try:
-        with storage.open_decompressed(uri) as file:
+        with files.open_decompressed(uri) as file:
             yield from read(file, uri)
     except ManifestError as error:
         yield _failure(uri, "invalid_manifest", str(error))
@@ -88,7 +89,7 @@ def records_of(uri: str, read: Callable[[BinaryIO, str], Iterator[Any]]) -> Iter
 
 def _expanded(pattern: bytes) -> Iterator[bytes]:
     try:
-        found = storage.matching_files(os.fsdecode(pattern))
+        found = files.matching_files(os.fsdecode(pattern))
     except OSError:
         found = []
     yield from map(os.fsencode, found) if found else [pattern]

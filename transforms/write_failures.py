@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 import apache_beam as beam
 from apache_beam import pvalue
 
-from transforms import storage
 from transforms.corpus.clips import Failure
-from transforms.corpus.packing import pack, unpack
+from transforms.corpus.serialization import deserialize, serialize
 from transforms.dataset.failure_table import FailureFile, failure_lines
 from transforms.dataset.shards import shard_of
+from transforms.storage import files
 
 # Most corpora have few failures. Of one with millions no worker holds more than a part.
 _NUM_PARTS = 16
@@ -43,14 +43,14 @@ class _WriteFn(beam.DoFn):
 
     def process(self, element: tuple[tuple[str, int], Iterable[bytes]]) -> Iterator[FailureFile]:
         (split, part), failures = element
-        path = storage.temporary_name(f"{self._folder}/failures-{part:02d}")
+        path = files.temporary_name(f"{self._folder}/failures-{part:02d}")
         num_failures = 0
-        with storage.created(path) as file:
-            for line in failure_lines(map(unpack, failures)):
+        with files.created(path) as file:
+            for line in failure_lines(map(deserialize, failures)):
                 file.write(line)
                 num_failures += 1
         yield FailureFile(split, path, num_failures)
 
 
 def _by_part(failure: Failure) -> tuple[tuple[str, int], bytes]:
-    return (failure.split, shard_of(failure.id, _NUM_PARTS)), pack(failure)
+    return (failure.split, shard_of(failure.id, _NUM_PARTS)), serialize(failure)

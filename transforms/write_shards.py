@@ -7,10 +7,11 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import pvalue
 
-from transforms import live_counts, storage
-from transforms.dataset.run_times import WRITING
 from transforms.dataset.shards import Record, Shard, shard_of, write_shard
-from transforms.timed import TIMES, TimedFn
+from transforms.metrics import live_counts
+from transforms.metrics.run_times import WRITING
+from transforms.metrics.timed import TIMES, TimedFn
+from transforms.storage import files
 
 
 @dataclasses.dataclass
@@ -61,10 +62,10 @@ class _WriteShardFn(TimedFn):
 
     def _written(self, shard: tuple[str, int], records: Iterable[Record | None]) -> Iterator[Shard]:
         split, index = shard
-        path = storage.temporary_name(f"{self._folder}/{index:05d}")
-        with storage.created(path) as file:
+        path = files.temporary_name(f"{self._folder}/{index:05d}")
+        with files.created(path) as file:
             sums, crc32c = write_shard(file, (each for each in records if each is not None))
-        size = storage.size(path)
+        size = files.size(path)
         if size != sums.num_bytes:
             raise OSError(f"{path} has {size} bytes after {sums.num_bytes} were written to it")
         yield Shard(split, index, path, sums, crc32c)

@@ -86,7 +86,7 @@ _log: _Log | None = None
 
 
 @contextlib.contextmanager
-def libraries_kept_quiet(verbose: bool = False) -> Iterator[None]:
+def redirect_native_output(verbose: bool = False) -> Iterator[None]:
     """Keeps what libraries and child processes print from the user, in this context.
 
     `sys.stdout` and `sys.stderr` go on to reach the user. What of the rest matters is shown at the
@@ -119,7 +119,7 @@ def libraries_kept_quiet(verbose: bool = False) -> Iterator[None]:
                 print(f"NOTE: {line}", file=sys.stderr)
 
 
-def last_words() -> str:
+def recent_output() -> str:
     """Returns the end of what was kept from the user, without what is always there."""
     if _log is None:
         return ""

@@ -12,7 +12,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from transforms import live_counts
+from transforms.metrics import live_counts
 
 LINE_SECONDS = 30.0
 BAR_SECONDS = 0.5
@@ -104,10 +104,10 @@ class Report:
 
     def _parts(self, counts: Mapping[str, int]) -> tuple[int, int]:
         """Returns how many equal parts of the work are done, and their number."""
-        readings = counts.get("readings", 0)
+        decode_tasks = counts.get("decode_tasks", 0)
         # Long recordings are read in several parts.
-        if self._is_cut or readings > counts.get("found", 0):
-            return counts.get("readings_done", 0), readings
+        if self._is_cut or decode_tasks > counts.get("found", 0):
+            return counts.get("decode_tasks_done", 0), decode_tasks
         return counts.get("done", 0), counts.get("found", 0)
 
 
@@ -196,7 +196,7 @@ def _show_bar(
 def _is_decoding(counts: Mapping[str, int]) -> bool:
     """Tells whether planning has ended: an engine on this machine plans all before it decodes."""
     is_over = counts.get("assembled") or counts.get("shards")
-    return bool(counts.get("readings_done") or counts.get("rows")) and not is_over
+    return bool(counts.get("decode_tasks_done") or counts.get("rows")) and not is_over
 
 
 def _failures(counts: Mapping[str, int]) -> str:

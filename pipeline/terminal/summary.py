@@ -9,8 +9,8 @@ from typing import Any
 from pipeline.errors import EngineLostError, JobError
 from pipeline.terminal import console
 from transforms.corpus.clips import printable
-from transforms.dataset import run_times
 from transforms.dataset.failure_table import failure_table_name
+from transforms.metrics import run_times
 
 SUCCESS = 0
 JOB_BROKE = 1
@@ -132,9 +132,9 @@ def broke(error: BaseException) -> int:
     """Prints why a job has ended, and returns the exit status."""
     why = explanation(error)
     print(f"error: {why}", file=sys.stderr)
-    last_words = console.last_words()
-    if last_words and (isinstance(error, EngineLostError) or is_bug(why)):
-        print(f"what was printed last:\n{last_words}", file=sys.stderr)
+    recent_output = console.recent_output()
+    if recent_output and (isinstance(error, EngineLostError) or is_bug(why)):
+        print(f"what was printed last:\n{recent_output}", file=sys.stderr)
     return JOB_BROKE
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from pipeline import cli
-from pipeline.asked_for import corpus_of
-from pipeline.settings import EmbedSettings, UsageError
+from pipeline.commands.validation import corpus_of
+from pipeline.options.settings import EmbedSettings, UsageError
 from tests.sounds import noise, write_wav
 from transforms.corpus.labels import ClassMap
 from transforms.corpus.splits import Splits
@@ -142,7 +142,7 @@ def test_a_missing_flag_that_is_misspelt_is_named(capsys: pytest.CaptureFixture[
 def test_a_run_that_asks_for_nothing_is_refused_with_what_asks_for_something(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert "nothing is asked for: give --input, --manifest or --audioset_segments" in _refusal(
+    assert "no input: pass --input, --manifest or --audioset_segments" in _refusal(
         capsys, "embed", "--output", "b"
     )
 

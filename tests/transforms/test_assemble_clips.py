@@ -11,8 +11,8 @@ from apache_beam.testing.util import assert_that, equal_to
 from transforms.assemble_clips import FAILURES, TALLIES, AssembleClips, _outcome
 from transforms.corpus.clips import Clip, Failure
 from transforms.corpus.labels import ClassMap
-from transforms.corpus.packing import pack
-from transforms.corpus.rows import Decoded, RowRun
+from transforms.corpus.runs import Decoded, RowRun
+from transforms.corpus.serialization import serialize
 from transforms.dataset.profiles import PROFILES
 
 A = Clip("a", "/a", labels=("y", "x"), columns=(("note", "n"),), manifest="/m.csv", line=2)
@@ -23,9 +23,9 @@ ROWS = np.arange(12, dtype=np.float32).reshape(3, 4)
 
 def _check(
     tf: Any,
-    verdicts: list[Any],
+    decode_results: list[Any],
     rows: list[Any],
-    refusals: list[Any],
+    model_failures: list[Any],
     records: list[str],
     failures: list[tuple[str, str]],
     tallies: dict[tuple[str, str], int] | None = None,
@@ -46,10 +46,11 @@ def _check(
 
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         inputs = {
-            "verdicts": pipeline
-            | "verdicts" >> beam.Create([(clip_id, pack(each)) for clip_id, each in verdicts]),
+            "decode_results": pipeline
+            | "decode_results"
+            >> beam.Create([(clip_id, serialize(each)) for clip_id, each in decode_results]),
             "rows": pipeline | "rows" >> beam.Create(rows),
-            "refusals": pipeline | "refusals" >> beam.Create(refusals),
+            "model_failures": pipeline | "model_failures" >> beam.Create(model_failures),
         }
         class_map = pipeline | "class map" >> beam.Create([LABELS])
         assembled = inputs | AssembleClips(PROFILES["raw"], beam.pvalue.AsSingleton(class_map))
@@ -94,7 +95,7 @@ def test_rows_in_any_order_and_rows_that_come_twice_make_one_record_a_clip(tf: A
             ("train", "records"): 1,
             ("train", "rows"): 3,
             ("train", "samples"): 46_320,
-            ("train", "clipped_clips"): 1,
+            ("train", "truncated_clips"): 1,
             ("train", "decoders/ffmpeg"): 1,
         },
     )
@@ -118,7 +119,7 @@ A_CUT = A.failure("decode", "decode_error", "cut")
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "rows", "refusals", "reason"),
+    ("decode_results", "rows", "model_failures", "reason"),
     [
         ([A_DECODED], A_ROWS[:1], [], "incomplete"),
         ([A_DECODED], A_ROWS[1:], [], "incomplete"),
@@ -131,22 +132,26 @@ A_CUT = A.failure("decode", "decode_error", "cut")
     ],
 )
 def test_a_clip_that_is_not_complete_fails_and_makes_no_record(
-    tf: Any, verdicts: list[Any], rows: list[Any], refusals: list[Any], reason: str
+    tf: Any, decode_results: list[Any], rows: list[Any], model_failures: list[Any], reason: str
 ) -> None:
-    given = [("b", B_DECODED), *(("a", verdict) for verdict in verdicts)]
-    _check(tf, given, rows + B_ROWS, refusals, ["b"], [("a", reason)])
+    given = [("b", B_DECODED), *(("a", verdict) for verdict in decode_results)]
+    _check(tf, given, rows + B_ROWS, model_failures, ["b"], [("a", reason)])
 
 
 def test_which_of_several_failures_is_told_does_not_depend_on_their_order() -> None:
     failures = [A.failure("decode", reason, "") for reason in ("non_finite", "decode_error")]
     for order in (failures, failures[::-1]):
-        found = {"verdicts": map(pack, order), "rows": [], "refusals": []}
+        found = {"decode_results": map(serialize, order), "rows": [], "model_failures": []}
         assert _outcome("a", found) == failures[1]
 
 
 def test_failures_of_embedding_and_assembling_lead_back_to_the_manifest() -> None:
-    for refusals, reason in ((["NaN", "Inf"], "model_error"), ([], "incomplete")):
-        found = {"verdicts": [pack(A_DECODED)], "rows": [], "refusals": refusals}
+    for model_failures, reason in ((["NaN", "Inf"], "model_error"), ([], "incomplete")):
+        found = {
+            "decode_results": [serialize(A_DECODED)],
+            "rows": [],
+            "model_failures": model_failures,
+        }
         failure = _outcome("a", found)
         assert isinstance(failure, Failure)
         assert (failure.uri, failure.reason, failure.columns) == ("/a", reason, A.columns)

@@ -11,25 +11,27 @@ import pytest
 from tests.memory_filesystem import MemoryFileSystem
 from tests.running import outputs
 from tests.sounds import noise, write_wav
-from transforms import storage
 from transforms.corpus.clips import Clip, Failure, RawFormat
-from transforms.corpus.packing import unpack
-from transforms.corpus.rows import Decoded, PatchRun
-from transforms.corpus.spans import Cutting, Reading, one_reading, spread_readings
-from transforms.decode_patches import DONE, VERDICTS, DecodePatches
+from transforms.corpus.runs import Decoded, PatchRun
+from transforms.corpus.serialization import deserialize
+from transforms.corpus.spans import DecodeTask, FramingConfig, one_decode_task, spread_readings
+from transforms.decode_patches import COMPLETED_TASKS, DECODE_RESULTS, DecodePatches
+from transforms.storage import files
 
-VGGISH = Cutting(15_600, 15_360)
+VGGISH = FramingConfig(15_600, 15_360)
 
 
 def decode(
-    readings: list[Reading], cutting: Cutting = VGGISH
+    decode_tasks: list[DecodeTask], framing: FramingConfig = VGGISH
 ) -> tuple[dict[str, list[PatchRun]], list[tuple[str, Decoded | Failure]], list[int]]:
     """Returns the runs of each clip, the verdicts and what says that a reading is done."""
-    runs, verdicts, done = outputs(DecodePatches(cutting), readings, "patches", VERDICTS, DONE)
+    runs, decode_results, done = outputs(
+        DecodePatches(framing), decode_tasks, "patches", DECODE_RESULTS, COMPLETED_TASKS
+    )
     by_clip: dict[str, list[PatchRun]] = {}
     for run in runs:
         by_clip.setdefault(run.clip_id, []).append(run)
-    return by_clip, [(clip_id, unpack(verdict)) for clip_id, verdict in verdicts], done
+    return by_clip, [(clip_id, deserialize(verdict)) for clip_id, verdict in decode_results], done
 
 
 def sliced(waveform: np.ndarray) -> np.ndarray:
@@ -51,9 +53,9 @@ def test_every_clip_gets_one_verdict_and_the_patches_that_it_promises(tmp_path: 
     (tmp_path / "cut.wav").write_bytes(cut)
     names = ("good.wav", "short.wav", "cut.wav", "absent.wav")
     clips = {name: Clip(name, f"{tmp_path}/{name}") for name in names}
-    runs, verdicts, done = decode([one_reading([clip]) for clip in clips.values()])
-    by_id = dict(verdicts)
-    assert len(verdicts) == len(by_id) == 4
+    runs, decode_results, done = decode([one_decode_task([clip]) for clip in clips.values()])
+    by_id = dict(decode_results)
+    assert len(decode_results) == len(by_id) == 4
     assert done == [1] * 4
     for name, (num_rows, num_samples) in {"good.wav": (3, 50_000), "short.wav": (1, 100)}.items():
         decoded = by_id[name]
@@ -81,18 +83,18 @@ def test_a_recording_is_opened_once_for_all_its_clips(
     waveform = write_wav(tmp_path / "a.wav", noise(160_000))
     uri = f"{tmp_path}/a.wav"
     opened: list[str] = []
-    open_to_read = storage.open_to_read
+    open_to_read = files.open_to_read
 
     def remembering(path: str) -> object:
         opened.append(path)
         return open_to_read(path)
 
-    monkeypatch.setattr(storage, "open_to_read", remembering)
+    monkeypatch.setattr(files, "open_to_read", remembering)
     clips = [Clip(f"{start}", uri, Decimal(start), Decimal(start + 3)) for start in range(7)]
-    runs, verdicts, done = decode([one_reading(clips)])
+    runs, decode_results, done = decode([one_decode_task(clips)])
     assert opened == [uri]
     assert done == [1]
-    assert sorted(clip_id for clip_id, _ in verdicts) == [clip.id for clip in clips]
+    assert sorted(clip_id for clip_id, _ in decode_results) == [clip.id for clip in clips]
     for clip in clips:
         start = int(clip.start_seconds) * 16_000
         np.testing.assert_array_equal(
@@ -103,11 +105,11 @@ def test_a_recording_is_opened_once_for_all_its_clips(
 def test_a_clip_of_several_readings_gets_one_verdict_and_every_row_once(tmp_path: Path) -> None:
     waveform = write_wav(tmp_path / "a.wav", noise(320_000))
     clip = Clip("a", f"{tmp_path}/a.wav")
-    readings = list(spread_readings([clip], Fraction(20), VGGISH, 5))
-    assert len(readings) == 4
-    runs, verdicts, done = decode(readings)
+    decode_tasks = list(spread_readings([clip], Fraction(20), VGGISH, 5))
+    assert len(decode_tasks) == 4
+    runs, decode_results, done = decode(decode_tasks)
     assert done == [1] * 4
-    ((clip_id, decoded),) = verdicts
+    ((clip_id, decoded),) = decode_results
     assert clip_id == "a"
     assert isinstance(decoded, Decoded)
     assert (decoded.num_rows, decoded.num_samples) == (20, 320_000)
@@ -119,20 +121,20 @@ def test_each_span_that_fails_says_so(tmp_path: Path) -> None:
     cut = (tmp_path / "a.wav").read_bytes()[:400_044]
     (tmp_path / "a.wav").write_bytes(cut)
     clip = Clip("a", f"{tmp_path}/a.wav")
-    _, verdicts, done = decode(list(spread_readings([clip], Fraction(20), VGGISH, 5)))
+    _, decode_results, done = decode(list(spread_readings([clip], Fraction(20), VGGISH, 5)))
     assert done == [1] * 4
-    reasons = [each.reason for _, each in verdicts if isinstance(each, Failure)]
-    assert reasons == ["decode_error"] * len(verdicts)
+    reasons = [each.reason for _, each in decode_results if isinstance(each, Failure)]
+    assert reasons == ["decode_error"] * len(decode_results)
     assert 2 <= len(reasons) <= 3, "the first spans are whole"
 
 
 def test_pieces_get_verdicts_of_their_own(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", noise(100_000))
-    cutting = Cutting(15_600, 15_360, clip_seconds=Decimal(2))
-    readings = [one_reading([Clip("a", f"{tmp_path}/a.wav")])]
-    runs, verdicts, _ = decode(readings, cutting)
-    assert sorted(runs) == sorted(clip_id for clip_id, _ in verdicts) == ["a#0", "a#2", "a#4"]
-    assert {each.clip.id == clip_id for clip_id, each in verdicts} == {True}
+    framing = FramingConfig(15_600, 15_360, clip_seconds=Decimal(2))
+    decode_tasks = [one_decode_task([Clip("a", f"{tmp_path}/a.wav")])]
+    runs, decode_results, _ = decode(decode_tasks, framing)
+    assert sorted(runs) == sorted(clip_id for clip_id, _ in decode_results) == ["a#0", "a#2", "a#4"]
+    assert {each.clip.id == clip_id for clip_id, each in decode_results} == {True}
 
 
 def test_a_raw_format_and_a_name_that_is_not_utf_8_reach_the_decoder(tmp_path: Path) -> None:
@@ -141,7 +143,7 @@ def test_a_raw_format_and_a_name_that_is_not_utf_8_reach_the_decoder(tmp_path: P
     uri = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.raw")
     Path(uri).write_bytes(data)
     clip = Clip("a", uri, raw_format=RawFormat("s16le", 16_000))
-    runs, ((_, verdict),), _ = decode([one_reading([clip])])
+    runs, ((_, verdict),), _ = decode([one_decode_task([clip])])
     assert isinstance(verdict, Decoded)
     assert verdict.clip == clip
     np.testing.assert_array_equal(joined(runs["a"]), sliced(samples))
@@ -155,8 +157,8 @@ def test_the_suffix_tells_a_format_without_a_header_in_any_case(
     uris = ("mem://bucket/a.G722", "mem://bucket/a")
     for uri in uris:
         monkeypatch.setitem(MemoryFileSystem.objects, uri, data)
-    _, verdicts, _ = decode([one_reading([Clip(uri, uri)]) for uri in uris])
-    by_suffix, without = (dict(verdicts)[uri] for uri in uris)
+    _, decode_results, _ = decode([one_decode_task([Clip(uri, uri)]) for uri in uris])
+    by_suffix, without = (dict(decode_results)[uri] for uri in uris)
     assert isinstance(by_suffix, Decoded)
     assert by_suffix.num_samples == 2 * len(data)
     assert isinstance(without, Failure)
@@ -167,8 +169,12 @@ def test_what_is_no_file_is_unreadable(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.wav")
     (tmp_path / "folder.wav").mkdir()
     names = ("pipe.wav", "folder.wav")
-    _, verdicts, _ = decode([one_reading([Clip(name, f"{tmp_path}/{name}")]) for name in names])
-    assert sorted((name, each.reason) for name, each in verdicts if isinstance(each, Failure)) == [
+    _, decode_results, _ = decode(
+        [one_decode_task([Clip(name, f"{tmp_path}/{name}")]) for name in names]
+    )
+    assert sorted(
+        (name, each.reason) for name, each in decode_results if isinstance(each, Failure)
+    ) == [
         ("folder.wav", "unreadable"),
         ("pipe.wav", "unreadable"),
     ]

@@ -12,8 +12,8 @@ from tests.memory_filesystem import MemoryFileSystem
 from tests.running import outputs
 from tests.sounds import noise
 from tests.stand_in import stand_in_rows
-from transforms.corpus.rows import PatchRun
-from transforms.embed_patches import MODELS, REFUSALS, EmbedPatches, HubModelHandler
+from transforms.corpus.runs import PatchRun
+from transforms.embed_patches import MODEL_FAILURES, MODELS, EmbedPatches, HubModelHandler
 from transforms.model.batching import PatchBatch
 from transforms.model.postprocessing import load_pca
 
@@ -35,8 +35,10 @@ def _rows(found: list[Any]) -> dict[str, dict[int, np.ndarray]]:
 
 def test_rows_of_packed_clips_go_back_to_their_clips(stand_in_model: str) -> None:
     runs = _runs(num_clips=40, num_rows=7)
-    found, refusals, models = outputs(EmbedPatches(stand_in_model), runs, "rows", REFUSALS, MODELS)
-    assert refusals == []
+    found, model_failures, models = outputs(
+        EmbedPatches(stand_in_model), runs, "rows", MODEL_FAILURES, MODELS
+    )
+    assert model_failures == []
     # 280 rows: two full batches and the rest.
     assert len(models) == 3
     assert len(set(models)) == 1
@@ -52,7 +54,7 @@ def test_rows_of_packed_clips_go_back_to_their_clips(stand_in_model: str) -> Non
 def test_rows_are_quantised_before_they_are_shuffled(stand_in_model: str, pca_file: str) -> None:
     pca = load_pca(pca_file)
     (run,) = _runs(num_clips=1, num_rows=3)
-    found, _ = outputs(EmbedPatches(stand_in_model, pca), [run], "rows", REFUSALS)
+    found, _ = outputs(EmbedPatches(stand_in_model, pca), [run], "rows", MODEL_FAILURES)
     ((_, rows),) = found
     assert rows.rows.dtype == np.uint8
     expected = pca.quantise(np.concatenate([stand_in_rows(patch) for patch in run.patches]))
@@ -73,13 +75,13 @@ def test_a_clip_that_the_model_refuses_does_not_cost_its_batch(tf: Any, tmp_path
     runs = _runs(num_clips=3, num_rows=2)
     loud = PatchRun("loud", 0, np.full((2, 15_600), 3.0, np.float32))
     unlucky = PatchRun("unlucky", 0, np.full((1, 15_600), 1.5, np.float32))
-    found, refusals = outputs(
+    found, model_failures = outputs(
         EmbedPatches(str(tmp_path / "model")),
         [runs[0], loud, runs[1], unlucky, runs[2]],
         "rows",
-        REFUSALS,
+        MODEL_FAILURES,
     )
-    messages = dict(refusals)
+    messages = dict(model_failures)
     assert sorted(messages) == ["loud", "unlucky"]
     assert "too loud" in messages["loud"]
     assert "NaN" in messages["unlucky"]

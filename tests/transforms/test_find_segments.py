@@ -82,7 +82,7 @@ def test_a_segment_of_a_whole_recording_is_the_clip_between_its_times(
         f"{tmp_path}/in/x/--PJHxphWEs.m4a",
         Decimal(30),
         Decimal(40),
-        zero_seconds=Decimal(0),
+        recording_offset_seconds=Decimal(0),
         labels=("/m/09x0r", "/t/dd00088"),
         recording="--PJHxphWEs",
     )
@@ -99,7 +99,7 @@ def test_a_file_that_is_named_with_the_times_begins_where_the_segment_does(
     assert clips["--PJHxphWEs"].uri == f"{tmp_path}/in/--PJHxphWEs_30000_40000.wav"
     assert clips["abcdefgh_12"].uri == f"{tmp_path}/in/abcdefgh_12_0.wav"
     for clip in clips.values():
-        assert clip.zero_seconds == clip.start_seconds
+        assert clip.recording_offset_seconds == clip.start_seconds
         assert clip.recording == clip.id
 
 
@@ -108,9 +108,9 @@ def test_the_user_may_say_that_files_hold_the_segments_only(tmp_path: Path, segm
     for template in (None, "{id}.wav"):
         clips, _ = _find(FindSegments(f"{tmp_path}/in", template, are_cut=True), segments)
         assert clips["--PJHxphWEs"].uri == f"{tmp_path}/in/--PJHxphWEs.wav"
-        assert clips["--PJHxphWEs"].zero_seconds == 30
+        assert clips["--PJHxphWEs"].recording_offset_seconds == 30
     clips, _ = _find(FindSegments(f"{tmp_path}/in", "{id}.wav"), segments)
-    assert clips["--PJHxphWEs"].zero_seconds == 0
+    assert clips["--PJHxphWEs"].recording_offset_seconds == 0
 
 
 def test_a_segment_without_audio_is_a_failure_that_leads_back_to_its_line(
@@ -141,7 +141,7 @@ def test_a_template_names_the_files_without_looking_for_them(
     find = FindSegments(f"{tmp_path}/absent/", "{id}/{start_ms}.flac")
     clips, failures = _find(find, segments)
     assert failures == {}
-    assert {clip.id: (clip.uri, clip.zero_seconds) for clip in clips.values()} == {
+    assert {clip.id: (clip.uri, clip.recording_offset_seconds) for clip in clips.values()} == {
         "--PJHxphWEs": (f"{tmp_path}/absent/--PJHxphWEs/30000.flac", 30),
         "abcdefgh_12": (f"{tmp_path}/absent/abcdefgh_12/0.flac", 0),
     }

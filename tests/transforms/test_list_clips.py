@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.running import outputs
 from transforms.corpus.clips import Clip
-from transforms.list_clips import FAILURES, LEFT_OUT, ListClips
+from transforms.list_clips import FAILURES, SKIPPED, ListClips
 
 
 def test_every_input_is_listed_with_ids_below_its_root(tmp_path: Path) -> None:
@@ -13,10 +13,10 @@ def test_every_input_is_listed_with_ids_below_its_root(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "x/b/loop").symlink_to(tmp_path / "x")
-    clips, failures, left_out = outputs(
+    clips, failures, skipped = outputs(
         ListClips(),
         [os.fsencode(tmp_path / "x"), os.fsencode(tmp_path / "y/*")],
-        *("clips", FAILURES, LEFT_OUT),
+        *("clips", FAILURES, SKIPPED),
     )
     assert sorted(clips, key=lambda clip: clip.id) == [
         Clip("a.wav", f"{tmp_path}/x/a.wav"),
@@ -25,4 +25,4 @@ def test_every_input_is_listed_with_ids_below_its_root(tmp_path: Path) -> None:
     ]
     (failure,) = failures
     assert (failure.id, failure.step, failure.reason) == ("b/loop", "list", "unreadable")
-    assert sorted(left_out) == ["hidden", "other"]
+    assert sorted(skipped) == ["hidden", "other"]

@@ -15,13 +15,19 @@ from apache_beam import pvalue
 from tests.memory_filesystem import MemoryFileSystem
 from tests.running import outputs
 from tests.sounds import noise, write_wav
-from transforms import storage
 from transforms.corpus.clips import Clip, Failure, RawFormat
-from transforms.corpus.spans import Cutting, Reading, Span, one_reading, spread_readings
+from transforms.corpus.spans import (
+    DecodeTask,
+    FramingConfig,
+    Span,
+    one_decode_task,
+    spread_readings,
+)
 from transforms.corpus.splits import Splits
 from transforms.plan_spans import FAILURES, PlanSpans
+from transforms.storage import files
 
-VGGISH = Cutting(15_600, 15_360)
+VGGISH = FramingConfig(15_600, 15_360)
 # Looks into every file, and splits 20 rows.
 EAGER = PlanSpans(VGGISH, min_bytes=0, span_rows=10)
 
@@ -34,34 +40,34 @@ class Both(beam.PTransform):
 
     def expand(self, clips: pvalue.PCollection) -> pvalue.PCollection:
         given = clips | self.planned
-        return [given["readings"], given[FAILURES]] | beam.Flatten()
+        return [given["decode_tasks"], given[FAILURES]] | beam.Flatten()
 
 
-def plan(transform: PlanSpans, clips: list[Clip]) -> tuple[list[Reading], list[Failure]]:
+def plan(transform: PlanSpans, clips: list[Clip]) -> tuple[list[DecodeTask], list[Failure]]:
     (found,) = outputs(Both(transform), clips, "both")
-    readings = [each for each in found if isinstance(each, Reading)]
+    decode_tasks = [each for each in found if isinstance(each, DecodeTask)]
     failures = [each for each in found if isinstance(each, Failure)]
-    assert len(readings) + len(failures) == len(found)
-    return sorted(readings, key=str), sorted(failures)
+    assert len(decode_tasks) + len(failures) == len(found)
+    return sorted(decode_tasks, key=str), sorted(failures)
 
 
-def readings_of(transform: PlanSpans, clips: list[Clip]) -> list[Reading]:
-    readings, failures = plan(transform, clips)
+def readings_of(transform: PlanSpans, clips: list[Clip]) -> list[DecodeTask]:
+    decode_tasks, failures = plan(transform, clips)
     assert failures == []
-    return readings
+    return decode_tasks
 
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that were looked into."""
     paths: list[str] = []
-    open_to_read = storage.open_to_read
+    open_to_read = files.open_to_read
 
     def remembering(path: str) -> Any:
         paths.append(path)
         return open_to_read(path)
 
-    monkeypatch.setattr(storage, "open_to_read", remembering)
+    monkeypatch.setattr(files, "open_to_read", remembering)
     return paths
 
 
@@ -78,16 +84,16 @@ def test_clips_are_read_together_that_are_of_one_recording(tmp_path: Path) -> No
     for uri in uris:
         Path(uri).touch()
         clips += [Clip(f"{len(clips)}", uri, Decimal(3), Decimal(4)), Clip(f"x{len(clips)}", uri)]
-    readings = readings_of(PlanSpans(VGGISH), clips)
-    expected = [one_reading([clip for clip in clips if clip.uri == uri]) for uri in uris]
-    assert readings == sorted(expected, key=str)
+    decode_tasks = readings_of(PlanSpans(VGGISH), clips)
+    expected = [one_decode_task([clip for clip in clips if clip.uri == uri]) for uri in uris]
+    assert decode_tasks == sorted(expected, key=str)
 
 
 def test_a_small_file_is_not_opened(long_wav: str, opened: list[str]) -> None:
-    size = storage.size(long_wav)
+    size = files.size(long_wav)
     clips = [Clip("a", long_wav)]
     small = PlanSpans(VGGISH, min_bytes=size + 1, span_rows=10)
-    assert readings_of(small, clips) == [one_reading(clips)]
+    assert readings_of(small, clips) == [one_decode_task(clips)]
     assert opened == []
     assert len(readings_of(dataclasses.replace(small, min_bytes=size), clips)) > 1
     assert opened == [long_wav]
@@ -101,9 +107,9 @@ def test_a_file_of_some_megabytes_is_small_unless_it_is_said_otherwise(
     def fail(path: str) -> Any:
         raise AssertionError(f"{path} is opened")
 
-    monkeypatch.setattr(storage, "open_to_read", fail)
+    monkeypatch.setattr(files, "open_to_read", fail)
     clips = [Clip("a", f"{tmp_path}/a.wav")]
-    assert readings_of(PlanSpans(VGGISH, span_rows=10), clips) == [one_reading(clips)]
+    assert readings_of(PlanSpans(VGGISH, span_rows=10), clips) == [one_decode_task(clips)]
     with pytest.raises(AssertionError, match="is opened"):
         plan(EAGER, clips)
 
@@ -112,7 +118,7 @@ def test_a_file_is_not_opened_for_little_that_is_wanted_of_it(
     long_wav: str, opened: list[str]
 ) -> None:
     little = [Clip(f"{start}", long_wav, Decimal(start), Decimal(start + 3)) for start in (0, 40)]
-    assert readings_of(EAGER, little) == [one_reading(little)]
+    assert readings_of(EAGER, little) == [one_decode_task(little)]
     assert opened == []
     much = [*little, Clip("much", long_wav, Decimal(10), Decimal(24))]
     assert [len(each.spans) for each in readings_of(EAGER, much)] == [1, 1, 1]
@@ -123,25 +129,25 @@ def test_a_long_recording_that_can_be_read_from_anywhere_gives_several_readings(
     long_wav: str,
 ) -> None:
     clip = Clip("a", long_wav)
-    readings = readings_of(EAGER, [clip])
-    assert readings == sorted(spread_readings([clip], Fraction(60), VGGISH, 10), key=str)
-    spans = sorted((each.spans for each in readings), key=lambda spans: spans[0].first_row)
+    decode_tasks = readings_of(EAGER, [clip])
+    assert decode_tasks == sorted(spread_readings([clip], Fraction(60), VGGISH, 10), key=str)
+    spans = sorted((each.spans for each in decode_tasks), key=lambda spans: spans[0].first_row)
     assert [span.num_rows for (span,) in spans] == [10, 10, 10, 10, 10, None]
     assert [span.first_row for (span,) in spans] == [0, 10, 20, 30, 40, 50]
 
 
 def test_pieces_to_be_cut_are_spread_as_well(long_wav: str) -> None:
-    cutting = dataclasses.replace(VGGISH, clip_seconds=Decimal(5))
-    readings = readings_of(dataclasses.replace(EAGER, cutting=cutting), [Clip("a", long_wav)])
-    starts = sorted(span.clip.start_seconds for each in readings for span in each.spans)
+    framing = dataclasses.replace(VGGISH, clip_seconds=Decimal(5))
+    decode_tasks = readings_of(dataclasses.replace(EAGER, framing=framing), [Clip("a", long_wav)])
+    starts = sorted(span.clip.start_seconds for each in decode_tasks for span in each.spans)
     assert starts == [0, 10, 20, 30, 40, 50]
-    assert len(readings) == 6
+    assert len(decode_tasks) == 6
 
 
 def test_only_the_length_of_the_recording_itself_is_spread(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", noise(160_000))
     clips = [Clip("a", f"{tmp_path}/a.wav", Decimal(0), Decimal(10**6))]
-    assert readings_of(EAGER, clips) == [one_reading(clips)]
+    assert readings_of(EAGER, clips) == [one_decode_task(clips)]
 
 
 @pytest.mark.parametrize("name", ["stream.ogg", "text.wav", "none.wav", "folder.wav", "cut.wav"])
@@ -159,7 +165,7 @@ def test_what_cannot_be_read_from_anywhere_or_at_all_is_one_reading(
     else:
         path.write_bytes(b"" if name == "none.wav" else b"no sound" * 100)
     clips = [Clip("a", str(path)), Clip("b", str(path), Decimal(1))]
-    assert readings_of(EAGER, clips) == [one_reading(clips)]
+    assert readings_of(EAGER, clips) == [one_decode_task(clips)]
     assert opened == [str(path)]
 
 
@@ -173,20 +179,20 @@ def test_a_recording_on_an_object_storage_is_spread_as_well(
 
 def test_a_recording_on_a_storage_that_is_not_known_is_left_to_decoding() -> None:
     clips = [Clip("a", "nowhere://bucket/absent.wav")]
-    assert readings_of(EAGER, clips) == [one_reading(clips)]
+    assert readings_of(EAGER, clips) == [one_decode_task(clips)]
 
 
 def test_a_recording_of_this_machine_that_is_not_there_fails_at_once(tmp_path: Path) -> None:
     clips = [Clip("a", f"{tmp_path}/absent.wav"), Clip("b", f"{tmp_path}/absent.wav", Decimal(2))]
-    readings, failures = plan(EAGER, clips)
-    assert readings == []
+    decode_tasks, failures = plan(EAGER, clips)
+    assert decode_tasks == []
     assert [(each.id, each.step, each.reason) for each in failures] == [
         ("a", "plan", "not_found"),
         ("b", "plan", "not_found"),
     ]
     assert {each.message for each in failures} == {os.strerror(2)}
-    cutting = dataclasses.replace(VGGISH, clip_seconds=Decimal(2))
-    _, failures = plan(PlanSpans(cutting), clips)
+    framing = dataclasses.replace(VGGISH, clip_seconds=Decimal(2))
+    _, failures = plan(PlanSpans(framing), clips)
     assert [each.id for each in failures] == ["a#0", "b#2"], "as decoding would name them"
 
 
@@ -208,8 +214,8 @@ def test_clips_of_one_recording_under_several_names_are_in_one_split(tmp_path: P
         Clip("given", f"{tmp_path}/a.wav", Decimal(7), split="own", recording=left),
         Clip("alone left", f"{tmp_path}/b.wav", recording=left),
     ]
-    readings = readings_of(PlanSpans(VGGISH, HALVES), clips)
-    splits = {span.clip.id: span.clip.split for each in readings for span in each.spans}
+    decode_tasks = readings_of(PlanSpans(VGGISH, HALVES), clips)
+    splits = {span.clip.id: span.clip.split for each in decode_tasks for span in each.spans}
     assert splits == {
         "left": HALVES.split_of(first),
         "right": HALVES.split_of(first),
@@ -231,16 +237,16 @@ def test_clips_of_one_recording_in_several_raw_formats_are_in_one_split_and_read
         for index, each in enumerate(formats)
         for start in (0, 1)
     ]
-    readings = readings_of(PlanSpans(VGGISH, HALVES), clips)
-    found = {each.spans[0].clip.raw_format: each for each in readings}
-    assert len(found) == len(readings) == 4
+    decode_tasks = readings_of(PlanSpans(VGGISH, HALVES), clips)
+    found = {each.spans[0].clip.raw_format: each for each in decode_tasks}
+    assert len(found) == len(decode_tasks) == 4
     for each in formats:
         own = [
             Span(dataclasses.replace(clip, split=HALVES.split_of("r")))
             for clip in clips
             if clip.raw_format == each
         ]
-        assert found[each] == Reading(uri, tuple(own))
+        assert found[each] == DecodeTask(uri, tuple(own))
 
 
 def test_the_length_of_a_recording_without_a_header_follows_from_its_format(tmp_path: Path) -> None:

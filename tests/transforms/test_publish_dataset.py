@@ -10,16 +10,16 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from tests.memory_filesystem import MemoryFileSystem
-from transforms import storage
 from transforms.corpus.clips import Failure
 from transforms.corpus.labels import ClassMap, collected_class_map
 from transforms.dataset.failure_table import FailureFile, failure_lines
 from transforms.dataset.profiles import PROFILES
 from transforms.dataset.provenance import Origin
-from transforms.dataset.run_times import StepTime
 from transforms.dataset.shards import RecordSums, Shard
+from transforms.metrics.run_times import StepTime
 from transforms.model.loading import ModelFacts
 from transforms.publish_dataset import PublishDataset, _PublishFn
+from transforms.storage import files
 
 ORIGIN = Origin(
     name="audio",
@@ -47,21 +47,21 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 
 
 def _shard(staging: str, split: str, index: int, data: bytes, sums: RecordSums) -> Shard:
-    path = storage.temporary_name(f"{staging}/{index}")
-    storage.write_at_once(path, [data])
+    path = files.temporary_name(f"{staging}/{index}")
+    files.write_at_once(path, [data])
     return Shard(split, index, path, sums, 0xABC)
 
 
 def _failed(staging: str, *failures: Failure) -> FailureFile:
-    path = storage.temporary_name(f"{staging}/failures")
-    storage.write_at_once(path, failure_lines(failures))
+    path = files.temporary_name(f"{staging}/failures")
+    files.write_at_once(path, failure_lines(failures))
     return FailureFile(failures[0].split, path, len(failures))
 
 
 def _staging(folder: str) -> str:
     staging = f"{folder}/.audio.incomplete"
-    storage.make_folder(staging)
-    storage.write_at_once(storage.temporary_name(f"{staging}/0"), [b"of an attempt that failed"])
+    files.make_folder(staging)
+    files.write_at_once(files.temporary_name(f"{staging}/0"), [b"of an attempt that failed"])
     return staging
 
 
@@ -136,20 +136,20 @@ def _publish_splits(folder: str, **changes: Any) -> None:
 
 
 def _read(path: str) -> Any:
-    with storage.open_to_read(path) as file:
+    with files.open_to_read(path) as file:
         return json.loads(file.read())
 
 
 def test_the_dataset_is_complete_and_nothing_temporary_is_left(folder: str) -> None:
     _publish(folder)
-    assert storage.list_names(folder) == [
+    assert files.list_names(folder) == [
         "audio-00000-of-00002.tfrecord",
         "audio-00001-of-00002.tfrecord",
         "audio-failures.jsonl",
         "dataset.json",
         "schema.pbtxt",
     ]
-    with storage.open_to_read(f"{folder}/audio-00000-of-00002.tfrecord") as file:
+    with files.open_to_read(f"{folder}/audio-00000-of-00002.tfrecord") as file:
         assert file.read() == b"0123456789"
     assert _read(f"{folder}/audio-failures.jsonl") == {
         name: getattr(FAILURE, name) for name in ("id", "uri", "step", "reason", "message")
@@ -170,9 +170,9 @@ def test_the_dataset_is_complete_and_nothing_temporary_is_left(folder: str) -> N
 def test_a_dataset_in_the_way_is_replaced_and_other_files_stay(folder: str) -> None:
     _publish(folder)
     for name in ("notes.txt", "other-00000-of-00001.tfrecord"):
-        storage.write_at_once(f"{folder}/{name}", [b"mine"])
+        files.write_at_once(f"{folder}/{name}", [b"mine"])
     _publish(folder, written=lambda shards: shards[:1], num_shards=[("", 1)])
-    assert storage.list_names(folder) == [
+    assert files.list_names(folder) == [
         "audio-00000-of-00001.tfrecord",
         "audio-failures.jsonl",
         "dataset.json",
@@ -198,10 +198,10 @@ SPLIT_FILES = [
 
 def test_each_split_is_a_dataset_in_a_folder_of_its_own(folder: str) -> None:
     _publish_splits(folder)
-    assert storage.list_names(folder) == SPLIT_FILES
-    with storage.open_to_read(f"{folder}/train/audio-00000-of-00002.tfrecord") as file:
+    assert files.list_names(folder) == SPLIT_FILES
+    with files.open_to_read(f"{folder}/train/audio-00000-of-00002.tfrecord") as file:
         assert file.read() == b"0123456789"
-    with storage.open_to_read(f"{folder}/test/audio-failures.jsonl") as file:
+    with files.open_to_read(f"{folder}/test/audio-failures.jsonl") as file:
         assert [json.loads(line)["id"] for line in file] == ["c", "d", "e"]
     assert _read(f"{folder}/train/audio-failures.jsonl")["id"] == "b"
     infos = {split: _read(f"{folder}/{split}/dataset.json") for split in ("train", "test")}
@@ -225,7 +225,7 @@ def test_what_is_in_no_split_stands_in_a_folder_beside_them(folder: str) -> None
     given["tallies"] += [(("", "failures/empty"), 1)]
     given["tallies"][0] = (("", "clips"), 7)
     _run(folder, staging, given)
-    assert storage.list_names(folder) == sorted(
+    assert files.list_names(folder) == sorted(
         [*SPLIT_FILES, *(name.replace("test", "unsplit") for name in SPLIT_FILES[1:5])]
     )
     assert _read(f"{folder}/unsplit/audio-failures.jsonl")["id"] == "m.csv:3"
@@ -241,7 +241,7 @@ def test_where_all_is_in_splits_nothing_stands_beside_them(tmp_path: Path) -> No
     given["num_shards"].append(("", 1))
     given["tallies"].append((("", "labels_dropped"), 5))
     _run(folder, staging, given)
-    assert storage.list_names(folder) == SPLIT_FILES
+    assert files.list_names(folder) == SPLIT_FILES
     assert _read(f"{folder}/dataset.json")["counts"]["labels_dropped"] == 5
 
 
@@ -261,10 +261,10 @@ def test_datasets_with_and_without_splits_take_each_others_place(folder: str) ->
     mine = ["train/mine.txt", "validation/mine.txt"]
     _publish_splits(folder, class_map=[collected_class_map(["a"])])
     for name in mine:
-        storage.make_folder(f"{folder}/validation")
-        storage.write_at_once(f"{folder}/{name}", [b"mine"])
+        files.make_folder(f"{folder}/validation")
+        files.write_at_once(f"{folder}/{name}", [b"mine"])
     _publish(folder)
-    assert storage.list_names(folder) == [
+    assert files.list_names(folder) == [
         "audio-00000-of-00002.tfrecord",
         "audio-00001-of-00002.tfrecord",
         "audio-failures.jsonl",
@@ -273,7 +273,7 @@ def test_datasets_with_and_without_splits_take_each_others_place(folder: str) ->
         *mine,
     ]
     _publish_splits(folder)
-    assert storage.list_names(folder) == sorted(SPLIT_FILES + mine)
+    assert files.list_names(folder) == sorted(SPLIT_FILES + mine)
 
 
 def test_publishing_again_after_all_was_published_changes_nothing(folder: str) -> None:
@@ -286,8 +286,8 @@ def test_publishing_again_after_all_was_published_changes_nothing(folder: str) -
         texts += _PublishFn(ORIGIN, folder, staging).process(
             None, **given | as_dicts | {"class_map": class_map}
         )
-        assert storage.list_names(folder) == SPLIT_FILES
-        with storage.open_to_read(f"{folder}/test/audio-failures.jsonl") as file:
+        assert files.list_names(folder) == SPLIT_FILES
+        with files.open_to_read(f"{folder}/test/audio-failures.jsonl") as file:
             assert len(file.read().splitlines()) == 3
     assert texts[0] == texts[1]
 
@@ -297,7 +297,7 @@ def test_publishing_again_after_all_was_published_changes_nothing(folder: str) -
     [
         {"tallies": _of_no_split(clips=4, records=2)},
         {"tallies": _of_no_split(clips=2, records=1)},
-        {"tallies": _of_no_split(clips=3, records=2, readings=2, readings_done=1)},
+        {"tallies": _of_no_split(clips=3, records=2, decode_tasks=2, decode_tasks_done=1)},
         {"failures": lambda tables: []},
         {"failures": lambda tables: tables * 2},
         {"num_shards": [("", 3)]},
@@ -316,4 +316,4 @@ def test_sums_that_disagree_publish_nothing(tmp_path: Path, changes: dict[str, A
     folder = f"{tmp_path}/out"
     with pytest.raises(Exception, match=r"were asked for|shard|readings|different models"):
         _publish(folder, **changes)
-    assert {name.split("/")[0] for name in storage.list_names(folder)} == {".audio.incomplete"}
+    assert {name.split("/")[0] for name in files.list_names(folder)} == {".audio.incomplete"}

@@ -9,9 +9,9 @@ import pytest
 
 from tests.memory_filesystem import MemoryFileSystem
 from tests.running import outputs
-from transforms import storage
 from transforms.corpus.clips import Failure
 from transforms.dataset.failure_table import FailureFile, failure_lines, merged_lines
+from transforms.storage import files
 from transforms.write_failures import WriteFailures
 
 FAILURES = [
@@ -38,7 +38,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 def _lines(file: FailureFile) -> list[bytes]:
-    with storage.open_to_read(file.path) as opened:
+    with files.open_to_read(file.path) as opened:
         return opened.read().splitlines(keepends=True)
 
 
@@ -75,4 +75,4 @@ def test_each_attempt_writes_files_of_its_own_with_the_same_lines(folder: str) -
 
 def test_where_nothing_has_failed_nothing_is_written(folder: str) -> None:
     assert outputs(WriteFailures(folder), [], "files") == [[]]
-    assert storage.list_names(folder) == []
+    assert files.list_names(folder) == []

@@ -10,8 +10,8 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from tests.running import outputs
-from transforms import storage
 from transforms.dataset.shards import Record, Shard, shard_of
+from transforms.storage import files
 from transforms.write_shards import WriteShards
 
 RECORDS = [Record(f"clip {index}", f"data {index}".encode() * index) for index in range(50)]
@@ -87,7 +87,7 @@ def test_a_retried_bundle_gives_back_one_file_of_the_two_that_it_wrote(tmp_path:
 def test_a_file_that_is_shorter_than_what_was_written_ends_the_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "size", lambda path: 3)
+    monkeypatch.setattr(files, "size", lambda path: 3)
     with (
         pytest.raises(Exception, match="has 3 bytes after"),
         beam.Pipeline(runner=FnApiRunner()) as pipeline,

@@ -12,7 +12,7 @@ from av.codec import CodecContext
 from av.container import InputContainer
 
 from transforms.audio.errors import AudioError
-from transforms.audio.truncation import Account
+from transforms.audio.truncation import DeclaredLength
 
 VERSION = (
     f"PyAV {av.__version__} (libavcodec {'.'.join(map(str, av.library_versions['libavcodec']))})"
@@ -67,7 +67,7 @@ class FfmpegDecoder:
     num_frames = None
 
     def __init__(
-        self, file: BinaryIO, suffix: str, otherwise: str, account: Account | None = None
+        self, file: BinaryIO, suffix: str, otherwise: str, account: DeclaredLength | None = None
     ) -> None:
         """Opens a recording.
 
@@ -103,7 +103,7 @@ class FfmpegDecoder:
         self.format = f"{self._container.format.name} {codec.name}"
         self.sample_rate_hz = int(codec.sample_rate)
         self.num_channels = max(1, int(codec.channels))
-        self._account = account or Account()
+        self._account = account or DeclaredLength()
         self.missing = self._account.missing
         self.header_seconds = self._length()
         self._codec = _reference_of_opus(codec) or codec

@@ -51,7 +51,7 @@ class UnknownFormatError(Exception):
       account: What was found of the recording's end, where that holds for any decoder.
     """
 
-    def __init__(self, message: str, account: truncation.Account | None = None) -> None:
+    def __init__(self, message: str, account: truncation.DeclaredLength | None = None) -> None:
         super().__init__(message)
         self.account = account
 

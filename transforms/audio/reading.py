@@ -10,14 +10,14 @@ from transforms.audio.decoding import Recording
 from transforms.audio.errors import AudioError
 from transforms.audio.span_patches import SpanPatches
 from transforms.corpus.clips import Failure
-from transforms.corpus.rows import Decoded, PatchRun
-from transforms.corpus.spans import Cutting, Reading, Span, pieces
+from transforms.corpus.runs import Decoded, PatchRun
+from transforms.corpus.spans import DecodeTask, FramingConfig, Span, pieces
 
 
 def read_spans(
     open_file: Callable[[], AbstractContextManager[BinaryIO]],
-    reading: Reading,
-    cutting: Cutting,
+    decode_task: DecodeTask,
+    framing: FramingConfig,
     suffix: str = "",
 ) -> Iterator[PatchRun | Decoded | Failure]:
     """Reads what a reading wants, each frame of the recording once.
@@ -27,41 +27,41 @@ def read_spans(
 
     Args:
       open_file: Opens the recording.
-      reading: What is wanted.
-      cutting: How clips become patches.
+      decode_task: What is wanted.
+      framing: How clips become patches.
       suffix: Of the recording's name, lower case with the dot.
 
     Yields:
       The patches of each span in their order; with the last span of each clip `Decoded`; and a
       `Failure` for a span that cannot be had, some of whose patches may have come before.
     """
-    return iter(_Pass(open_file, reading, cutting, suffix))
+    return iter(_Pass(open_file, decode_task, framing, suffix))
 
 
 class _Pass:
     def __init__(
         self,
         open_file: Callable[[], AbstractContextManager[BinaryIO]],
-        reading: Reading,
-        cutting: Cutting,
+        decode_task: DecodeTask,
+        framing: FramingConfig,
         suffix: str,
     ) -> None:
         self._open_file = open_file
-        self._reading = reading
-        self._cutting = cutting
+        self._decode_task = decode_task
+        self._framing = framing
         self._suffix = suffix
-        self._waiting = _Waiting(reading, cutting)
+        self._waiting = _Waiting(decode_task, framing)
         self._active: list[SpanPatches] = []
 
     def __iter__(self) -> Iterator[PatchRun | Decoded | Failure]:
-        clip = self._reading.spans[0].clip
+        clip = self._decode_task.spans[0].clip
         while self._active or self._waiting:
             recording = None
             try:
                 with (
                     self._open_file() as file,
                     decoding.open_recording(
-                        file, self._suffix, clip.raw_format, self._cutting.channel
+                        file, self._suffix, clip.raw_format, self._framing.channel
                     ) as recording,
                 ):
                     self._waiting.open(recording)
@@ -107,7 +107,7 @@ class _Pass:
         while self._waiting.first_frame() == position:
             patches = self._waiting.take()
             if patches.end_frame is not None and patches.end_frame <= patches.first_frame:
-                if not patches.span.is_rest:
+                if not patches.span.is_remainder:
                     why = "no sample lies between the clip's start and its end"
                     yield _failure(patches.span, "empty", why)
             else:
@@ -127,10 +127,12 @@ class _Pass:
         for patches in active:
             if patches.num_frames:
                 yield from self._finished(patches, recording.decoder)
-        behind = [each.span for each in active if not each.num_frames and not each.span.is_rest]
+        behind = [
+            each.span for each in active if not each.num_frames and not each.span.is_remainder
+        ]
         seconds = recording.position / recording.sample_rate_hz
         for span in [*behind, *self._waiting.rest()]:
-            begins = span.clip.start_seconds - span.clip.zero_seconds
+            begins = span.clip.start_seconds - span.clip.recording_offset_seconds
             message = f"the recording ends after {seconds:.3f} s, and the clip begins at {begins} s"
             yield _failure(span, "out_of_range", message)
 
@@ -158,9 +160,9 @@ class _Pass:
 class _Waiting:
     """The spans that are still to be read, in the order of their first frames."""
 
-    def __init__(self, reading: Reading, cutting: Cutting) -> None:
-        self._spans = reading.spans
-        self._cutting = cutting
+    def __init__(self, decode_task: DecodeTask, framing: FramingConfig) -> None:
+        self._spans = decode_task.spans
+        self._framing = framing
         self._ended = False
         self._queue: Iterator[SpanPatches] | None = None
         self._next: SpanPatches | None = None
@@ -173,7 +175,7 @@ class _Waiting:
         if self._queue is None:
             of_each = [
                 (
-                    SpanPatches(each, self._cutting, recording.sample_rate_hz, recording.num_frames)
+                    SpanPatches(each, self._framing, recording.sample_rate_hz, recording.num_frames)
                     for each in self._cut(span)
                 )
                 for span in self._spans
@@ -211,16 +213,16 @@ class _Waiting:
                 spans.append(self.take().span)
         self._ended = True
         self._spans = ()
-        return [span for span in spans if not span.is_rest]
+        return [span for span in spans if not span.is_remainder]
 
     def _cut(self, span: Span) -> Iterator[Span]:
-        if self._cutting.clip_seconds is None:
+        if self._framing.clip_seconds is None:
             yield span
             return
-        for index, clip in enumerate(pieces(span.clip, self._cutting.clip_seconds)):
+        for index, clip in enumerate(pieces(span.clip, self._framing.clip_seconds)):
             if index and self._ended:
                 return
-            yield Span(clip, is_rest=span.is_rest or index > 0)
+            yield Span(clip, is_remainder=span.is_remainder or index > 0)
 
 
 def _failure(span: Span, reason: str, message: str) -> Failure:

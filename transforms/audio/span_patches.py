@@ -6,10 +6,11 @@ from fractions import Fraction
 
 import numpy as np
 
-from transforms.audio import decoding, framing, resampling
+from transforms.audio import decoding, resampling
 from transforms.audio.errors import AudioError
-from transforms.corpus.rows import Decoded, PatchRun
-from transforms.corpus.spans import SAMPLE_RATE_HZ, Cutting, Span, count_patches
+from transforms.audio.framing import PatchCutter, padded_patch
+from transforms.corpus.runs import Decoded, PatchRun
+from transforms.corpus.spans import SAMPLE_RATE_HZ, FramingConfig, Span, count_patches
 
 
 class SpanPatches:
@@ -28,22 +29,22 @@ class SpanPatches:
     """
 
     def __init__(
-        self, span: Span, cutting: Cutting, sample_rate_hz: int, num_frames: int | None
+        self, span: Span, framing: FramingConfig, sample_rate_hz: int, num_frames: int | None
     ) -> None:
         """Finds out what it takes.
 
         Args:
           span: Of a clip.
-          cutting: How clips become patches.
+          framing: How clips become patches.
           sample_rate_hz: Of the recording.
           num_frames: Length of the recording, if it is known.
         """
         self.span = span
-        self._cutting = cutting
+        self._framing = framing
         self._sample_rate_hz = sample_rate_hz
         self._recording_frames = num_frames
         self._clip_frame, self._clip_end = self._frames_of_clip()
-        first_sample = span.first_row * cutting.hop_samples
+        first_sample = span.first_row * framing.hop_samples
         out_period, in_period = resampling.period(sample_rate_hz)
         periods = max(0, first_sample - resampling.CONTEXT_SAMPLES) // out_period
         # Samples of the clip before the first one that comes here.
@@ -56,8 +57,8 @@ class SpanPatches:
         self._num_rows_left_out = 0
         self._beginning: list[np.ndarray] = []
         self._resampler = resampling.Resampler(sample_rate_hz)
-        self._cutter = framing.PatchCutter(
-            cutting.patch_samples, cutting.hop_samples, first_sample - self._num_samples_before
+        self._cutter = PatchCutter(
+            framing.patch_samples, framing.hop_samples, first_sample - self._num_samples_before
         )
 
     def push(self, block: np.ndarray) -> Iterator[PatchRun]:
@@ -95,7 +96,7 @@ class SpanPatches:
                 raise AudioError("decode_error", f"it ends too early, after {seconds:.3f} s")
             return
         num_rows = span.first_row + self._num_rows
-        if not num_rows and span.is_rest and not self._is_whole_piece(end_frame):
+        if not num_rows and span.is_remainder and not self._is_whole_piece(end_frame):
             return
         padded = not num_rows
         if padded:
@@ -108,34 +109,34 @@ class SpanPatches:
         return (
             clip.end_seconds is not None
             and end_frame == self._clip_end
-            and clip.end_seconds - clip.start_seconds == self._cutting.clip_seconds
+            and clip.end_seconds - clip.start_seconds == self._framing.clip_seconds
         )
 
     def _frames_of_clip(self) -> tuple[int, int | None]:
         """Returns where the clip begins and ends, each rounded once."""
         clip = self.span.clip
-        start = _frame(clip.start_seconds - clip.zero_seconds, self._sample_rate_hz)
+        start = _frame(clip.start_seconds - clip.recording_offset_seconds, self._sample_rate_hz)
         if clip.end_seconds is None:
             return start, None
-        return start, _frame(clip.end_seconds - clip.zero_seconds, self._sample_rate_hz)
+        return start, _frame(clip.end_seconds - clip.recording_offset_seconds, self._sample_rate_hz)
 
     def _last_frame_wanted(self) -> int | None:
         """Returns behind which frame nothing is needed, or None."""
         num_rows = self.span.num_rows
-        if num_rows is None and self._cutting.max_rows is not None and self._recording_frames:
+        if num_rows is None and self._framing.max_rows is not None and self._recording_frames:
             # What is left out is counted by the length, and need not be read.
-            num_rows = self._cutting.max_rows - self.span.first_row
+            num_rows = self._framing.max_rows - self.span.first_row
         if num_rows is None:
             return self._clip_end
         out_period, in_period = resampling.period(self._sample_rate_hz)
-        cutting = self._cutting
+        framing = self._framing
         last_row = self.span.first_row + num_rows - 1
-        sample = last_row * cutting.hop_samples + cutting.patch_samples + resampling.CONTEXT_SAMPLES
+        sample = last_row * framing.hop_samples + framing.patch_samples + resampling.CONTEXT_SAMPLES
         frame = self._clip_frame - (-sample // out_period) * in_period
         return frame if self._clip_end is None else min(frame, self._clip_end)
 
     def _cut(self, samples: np.ndarray) -> Iterator[PatchRun]:
-        if self._num_samples < self._cutting.patch_samples:
+        if self._num_samples < self._framing.patch_samples:
             self._beginning.append(samples)
         self._num_samples += len(samples)
         patches = self._cutter.push(samples)
@@ -143,23 +144,23 @@ class SpanPatches:
         first_row = self.span.first_row + self._num_rows
         if self.span.num_rows is not None:
             kept = patches[: self.span.num_rows - self._num_rows]
-        elif self._cutting.max_rows is not None:
-            kept = patches[: self._cutting.max_rows - first_row]
+        elif self._framing.max_rows is not None:
+            kept = patches[: self._framing.max_rows - first_row]
             self._num_rows_left_out += len(patches) - len(kept)
         self._num_rows += len(kept)
         if len(kept):
             yield PatchRun(self.span.clip.id, first_row, kept)
 
     def _padded(self) -> PatchRun:
-        patch_samples = self._cutting.patch_samples
-        if not self._cutting.pad_short_clips:
+        patch_samples = self._framing.patch_samples
+        if not self._framing.pad_short_clips:
             raise AudioError(
                 "too_short",
                 f"{self.num_frames / self._sample_rate_hz:.3f} s; a row takes {patch_samples}"
                 f" samples at 16 kHz ({patch_samples / SAMPLE_RATE_HZ} s), and"
                 " --short_clips is skip",
             )
-        patch = framing.padded_patch(np.concatenate(self._beginning), patch_samples)
+        patch = padded_patch(np.concatenate(self._beginning), patch_samples)
         return PatchRun(self.span.clip.id, 0, patch)
 
     def _decoded(self, num_rows: int, end_frame: int, padded: bool, decoder: str) -> Decoded:
@@ -173,16 +174,18 @@ class SpanPatches:
                 end_frame = min(end_frame, self._clip_end)
             num_samples = resampling.num_samples(end_frame - self._clip_frame, self._sample_rate_hz)
             in_all = count_patches(
-                num_samples, self._cutting.patch_samples, self._cutting.hop_samples
+                num_samples, self._framing.patch_samples, self._framing.hop_samples
             )
             num_left_out = in_all - num_rows
         # The last one of clips that were cut at equal lengths was never meant to be as long.
         ends_early = self._clip_end is not None and end_frame < self._clip_end
-        clipped = ends_early and self._cutting.clip_seconds is None
+        clipped = ends_early and self._framing.clip_seconds is None
         if clip.end_seconds is not None and not ends_early:
             end_seconds = float(clip.end_seconds)
         else:
-            end = Fraction(end_frame, self._sample_rate_hz) + Fraction(clip.zero_seconds)
+            end = Fraction(end_frame, self._sample_rate_hz) + Fraction(
+                clip.recording_offset_seconds
+            )
             end_seconds = float(end)
         return Decoded(
             clip,

@@ -50,7 +50,7 @@ _MP3_SAMPLE_RATES_HZ = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Account:
+class DeclaredLength:
     """What a recording says of its own length.
 
     Attributes:
@@ -74,7 +74,7 @@ class Account:
         return self.missing
 
 
-def account(sound: soundfile.SoundFile, file: BinaryIO) -> Account:
+def account(sound: soundfile.SoundFile, file: BinaryIO) -> DeclaredLength:
     """Looks through an open recording, once.
 
     Args:
@@ -92,26 +92,26 @@ def account(sound: soundfile.SoundFile, file: BinaryIO) -> Account:
     if short := _SHORT_CHUNK.search(sound.extra_info):
         declared, actual = int(short["declared"]), int(short["actual"])
         if actual < declared < _UNKNOWN_LENGTH:
-            return Account(
+            return DeclaredLength(
                 f"its header promises {declared} bytes of samples and {actual} are there"
             )
     if short := _SHORT_RF64.search(sound.extra_info):
-        return Account(f"its header promises {short[1]} frames")
+        return DeclaredLength(f"its header promises {short[1]} frames")
     if sound.format == "NIST":
-        return Account(num_frames=_num_frames_of_nist(file))
+        return DeclaredLength(num_frames=_num_frames_of_nist(file))
     if sound.format == "CAF" and (missing := _missing_of_caf(file, size)):
-        return Account(f"its last chunk lacks {missing} bytes")
+        return DeclaredLength(f"its last chunk lacks {missing} bytes")
     if sound.format == "OGG":
         is_chained, cut = _walk_ogg(file, size)
-        return Account(cut, num_frames, is_read_in_part=is_chained and not cut)
+        return DeclaredLength(cut, num_frames, is_read_in_part=is_chained and not cut)
     if sound.format == "MP3":
         has_header, num_walked, missing = _walk_mp3(file, size)
         if missing:
-            return Account(f"the last MPEG frame lacks {missing} bytes")
+            return DeclaredLength(f"the last MPEG frame lacks {missing} bytes")
         guess_is_short = not has_header and num_frames + _MP3_SLACK_FRAMES < num_walked
         num_due = max(num_walked, num_frames) if has_header else num_walked
-        return Account(None, num_due, _MP3_SLACK_FRAMES, guess_is_short)
-    return Account(num_frames=num_frames)
+        return DeclaredLength(None, num_due, _MP3_SLACK_FRAMES, guess_is_short)
+    return DeclaredLength(num_frames=num_frames)
 
 
 def _num_frames_of_nist(file: BinaryIO) -> int:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable
 from decimal import Decimal
 
-from transforms.corpus.packing import Compact
+from transforms.corpus.serialization import CompactPickle
 
 # The closed list: step and reason of every line in the failure table.
 STEPS = ("list", "plan", "decode", "embed", "assemble")
@@ -30,7 +30,7 @@ REASONS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class RawFormat(Compact):
+class RawFormat(CompactPickle):
     """What a file without a header holds.
 
     Attributes:
@@ -45,10 +45,11 @@ class RawFormat(Compact):
 
 
 @dataclasses.dataclass(frozen=True)
-class Clip(Compact):
+class Clip(CompactPickle):
     """One piece of sound that becomes one record.
 
-    Times are exact, in seconds, on a time line on which the recording begins at `zero_seconds`.
+    Times are exact, in seconds, on a time line on which the recording begins at
+    `recording_offset_seconds`.
 
     Attributes:
       id: Valid Unicode, unique in the corpus.
@@ -56,7 +57,7 @@ class Clip(Compact):
         surrogates by which Python stands for bytes that are not UTF-8.
       start_seconds: Where the clip begins.
       end_seconds: Where it ends; None for the recording's own end.
-      zero_seconds: Not 0 for a file that was cut out of a longer recording.
+      recording_offset_seconds: Not 0 for a file that was cut out of a longer recording.
       labels: As they were given.
       split: The part of the dataset that the clip is in; empty where there are no parts.
       recording: Name of the recording, the same wherever it is mounted; empty for the clip's id.
@@ -71,7 +72,7 @@ class Clip(Compact):
     uri: str
     start_seconds: Decimal = Decimal(0)
     end_seconds: Decimal | None = None
-    zero_seconds: Decimal = Decimal(0)
+    recording_offset_seconds: Decimal = Decimal(0)
     labels: tuple[str, ...] = ()
     split: str = ""
     recording: str = ""
@@ -97,7 +98,7 @@ class Clip(Compact):
 
 
 @dataclasses.dataclass(frozen=True, order=True)
-class Failure(Compact):
+class Failure(CompactPickle):
     """A clip that was asked for and gets no record.
 
     Attributes:
@@ -160,7 +161,7 @@ def _order(clip: Clip) -> tuple[object, ...]:
         clip.start_seconds,
         clip.end_seconds is None,
         clip.end_seconds or 0,
-        clip.zero_seconds,
+        clip.recording_offset_seconds,
         clip.labels,
         clip.split,
         clip.recording,

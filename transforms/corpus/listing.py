@@ -34,7 +34,7 @@ _Identity = tuple[int, int]  # device and inode
 
 
 @dataclasses.dataclass(frozen=True)
-class LeftOut:
+class SkippedFile:
     """A file of a folder that is no recording.
 
     Attributes:
@@ -74,7 +74,7 @@ def glob_root(pattern: str) -> str:
     return before[: before.rfind("/") + 1]
 
 
-def list_folder(folder: str) -> Iterator[Clip | Failure | LeftOut]:
+def list_folder(folder: str) -> Iterator[Clip | Failure | SkippedFile]:
     """Walks a folder of this machine, links to folders included.
 
     Args:
@@ -103,7 +103,7 @@ def list_folder(folder: str) -> Iterator[Clip | Failure | LeftOut]:
                 for entry in entries:
                     name = prefix + entry.name
                     if entry.name.startswith("."):
-                        yield LeftOut(HIDDEN)
+                        yield SkippedFile(HIDDEN)
                         continue
                     if not _is_folder(entry):
                         yield _sorted_out(name, entry.path)
@@ -117,7 +117,7 @@ def list_folder(folder: str) -> Iterator[Clip | Failure | LeftOut]:
             yield _unreadable(prefix.rstrip("/") or ".", path, error.strerror or str(error))
 
 
-def list_paths(root: str, files: Iterable[Found], explicit: bool) -> Iterator[Clip | LeftOut]:
+def list_paths(root: str, files: Iterable[Found], explicit: bool) -> Iterator[Clip | SkippedFile]:
     """Sorts out what a storage or a glob gave.
 
     Args:
@@ -130,14 +130,14 @@ def list_paths(root: str, files: Iterable[Found], explicit: bool) -> Iterator[Cl
         if explicit:
             yield Clip(printable(name), found.path, num_bytes=found.num_bytes)
         elif any(part.startswith(".") for part in name.split("/")):
-            yield LeftOut(HIDDEN)
+            yield SkippedFile(HIDDEN)
         else:
             yield _sorted_out(name, found.path, found.num_bytes)
 
 
-def _sorted_out(name: str, path: str, num_bytes: int | None = None) -> Clip | LeftOut:
+def _sorted_out(name: str, path: str, num_bytes: int | None = None) -> Clip | SkippedFile:
     if not is_named_like_audio(name):
-        return LeftOut(OTHER)
+        return SkippedFile(OTHER)
     return Clip(printable(name), path, num_bytes=num_bytes)
 
 

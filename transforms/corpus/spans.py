@@ -6,7 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from transforms.corpus.clips import Clip
-from transforms.corpus.packing import Compact
+from transforms.corpus.serialization import CompactPickle
 from transforms.corpus.times import plain
 
 SAMPLE_RATE_HZ = 16_000
@@ -16,7 +16,7 @@ SPAN_ROWS = 640
 
 
 @dataclasses.dataclass(frozen=True)
-class Cutting:
+class FramingConfig:
     """How a recording becomes clips, and a clip patches.
 
     Attributes:
@@ -43,25 +43,25 @@ class Cutting:
 
 
 @dataclasses.dataclass(frozen=True)
-class Span(Compact):
+class Span(CompactPickle):
     """A run of rows of a clip.
 
     Attributes:
       clip: Whose rows they are.
       first_row: Index of the first one in the clip.
       num_rows: How many; None for all up to the clip's end.
-      is_rest: The clip is what remains behind others that were cut off a longer one: where it is
-        too short for a row it is left out. A piece of full length is none.
+      is_remainder: The clip is what remains behind others that were cut off a longer one: where
+        it is too short for a row it is skipped. A piece of full length is none.
     """
 
     clip: Clip
     first_row: int = 0
     num_rows: int | None = None
-    is_rest: bool = False
+    is_remainder: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
-class Reading(Compact):
+class DecodeTask(CompactPickle):
     """What is read in one pass over a recording.
 
     Attributes:
@@ -78,10 +78,10 @@ def count_patches(num_samples: int, patch_samples: int, hop_samples: int) -> int
     return max(0, (num_samples - patch_samples) // hop_samples + 1)
 
 
-def one_reading(clips: Iterable[Clip]) -> Reading:
+def one_decode_task(clips: Iterable[Clip]) -> DecodeTask:
     """Returns the reading of whole clips of one recording, at least one, in any order."""
     spans = tuple(Span(clip) for clip in sorted(clips, key=_order))
-    return Reading(spans[0].clip.uri, spans)
+    return DecodeTask(spans[0].clip.uri, spans)
 
 
 def seconds_wanted(clips: Iterable[Clip]) -> Decimal | None:
@@ -95,14 +95,17 @@ def seconds_wanted(clips: Iterable[Clip]) -> Decimal | None:
 
 
 def spread_readings(
-    clips: Iterable[Clip], recording_seconds: Fraction, cutting: Cutting, span_rows: int = SPAN_ROWS
-) -> Iterator[Reading]:
+    clips: Iterable[Clip],
+    recording_seconds: Fraction,
+    framing: FramingConfig,
+    span_rows: int = SPAN_ROWS,
+) -> Iterator[DecodeTask]:
     """Splits the work on one recording that can be read from anywhere.
 
     Args:
       clips: At least one.
       recording_seconds: Length of the recording.
-      cutting: How clips become patches.
+      framing: How clips become patches.
       span_rows: About how many rows make a reading.
 
     Yields:
@@ -112,13 +115,13 @@ def spread_readings(
     collected: list[Span] = []
     num_collected = 0
     for clip in sorted(clips, key=_order):
-        for span, num_rows in _spans(clip, recording_seconds, cutting, span_rows):
+        for span, num_rows in _spans(clip, recording_seconds, framing, span_rows):
             if collected and num_collected + num_rows > span_rows:
-                yield Reading(clip.uri, tuple(collected))
+                yield DecodeTask(clip.uri, tuple(collected))
                 collected, num_collected = [], 0
             collected.append(span)
             num_collected += num_rows
-    yield Reading(collected[0].clip.uri, tuple(collected))
+    yield DecodeTask(collected[0].clip.uri, tuple(collected))
 
 
 def pieces(clip: Clip, clip_seconds: Decimal) -> Iterator[Clip]:
@@ -144,17 +147,17 @@ def pieces(clip: Clip, clip_seconds: Decimal) -> Iterator[Clip]:
 
 
 def _spans(
-    clip: Clip, recording_seconds: Fraction, cutting: Cutting, span_rows: int
+    clip: Clip, recording_seconds: Fraction, framing: FramingConfig, span_rows: int
 ) -> Iterator[tuple[Span, int]]:
     """Yields the spans of a clip, each with its number of rows."""
     start = Fraction(clip.start_seconds)
-    end = recording_seconds + Fraction(clip.zero_seconds)
+    end = recording_seconds + Fraction(clip.recording_offset_seconds)
     if clip.end_seconds is not None:
         end = min(end, Fraction(clip.end_seconds))
-    if cutting.clip_seconds is not None:
-        yield from _parts_to_cut(clip, end, cutting, cutting.clip_seconds, span_rows)
+    if framing.clip_seconds is not None:
+        yield from _parts_to_cut(clip, end, framing, framing.clip_seconds, span_rows)
         return
-    num_rows = cutting.num_rows(end - start)
+    num_rows = framing.num_rows(end - start)
     first_row = 0
     while num_rows - first_row >= 2 * span_rows:  # the last one takes the rest as well
         yield Span(clip, first_row, span_rows), span_rows
@@ -163,10 +166,10 @@ def _spans(
 
 
 def _parts_to_cut(
-    clip: Clip, end: Fraction, cutting: Cutting, clip_seconds: Decimal, span_rows: int
+    clip: Clip, end: Fraction, framing: FramingConfig, clip_seconds: Decimal, span_rows: int
 ) -> Iterator[tuple[Span, int]]:
     """Yields parts of a clip that is to be cut, each a whole number of pieces but the last."""
-    rows_of_piece = max(1, cutting.num_rows(Fraction(clip_seconds)))
+    rows_of_piece = max(1, framing.num_rows(Fraction(clip_seconds)))
     length = max(1, span_rows // rows_of_piece) * clip_seconds
     start = clip.start_seconds
     while end - Fraction(start) >= 2 * length:
@@ -177,4 +180,4 @@ def _parts_to_cut(
 
 
 def _order(clip: Clip) -> tuple[Decimal, str]:
-    return clip.start_seconds - clip.zero_seconds, clip.id
+    return clip.start_seconds - clip.recording_offset_seconds, clip.id

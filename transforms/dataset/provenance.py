@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from transforms.corpus.spans import SAMPLE_RATE_HZ
-from transforms.dataset.files import FORMAT
+from transforms.dataset.file_names import FORMAT
 from transforms.dataset.profiles import Profile
 from transforms.dataset.shards import RecordSums, Shard
 
@@ -91,8 +91,8 @@ def check_sums(
     """Proves that every clip asked for is in a shard or in a failure table.
 
     Args:
-      tallies: `clips` asked for, `readings` planned and `readings_done`, in the split that has no
-        name; `records` assembled, by split.
+      tallies: `clips` asked for, `decode_tasks` planned and `decode_tasks_done`, in the split that
+        has no name; `records` assembled, by split.
       failures: Lines of the failure tables by split.
       due: Sums of the assembled records by split and shard; empty shards may be absent.
       shards: What was written.
@@ -101,7 +101,7 @@ def check_sums(
     Raises:
       IncompleteError: They disagree.
     """
-    planned, done = tallies.get(("", "readings"), 0), tallies.get(("", "readings_done"), 0)
+    planned, done = tallies.get(("", "decode_tasks"), 0), tallies.get(("", "decode_tasks_done"), 0)
     if planned != done:
         raise IncompleteError(
             f"{planned} readings of recordings were planned, and {done} were done"
@@ -166,7 +166,7 @@ def dataset_info(
         "corpus": dict(origin.corpus),
         "counts": _counts(own, part.num_failures),
         "failures": _below(own, "failures/"),
-        "left_out": _below(own, "left_out/"),
+        "skipped": _below(own, "skipped/"),
         "manifests": [dataclasses.asdict(each) for each in sorted(manifests)],
         "model": _model_info(origin, models[0] if models else None, deviation),
         "audio": _audio_info(origin, _below(own, "decoders/")),
@@ -213,7 +213,7 @@ def collection_info(infos: Mapping[str, dict[str, Any]], tallies: Tallies) -> di
             reason: sum(info["failures"].get(reason, 0) for info in infos.values())
             for reason in failures
         },
-        "left_out": _below(own, "left_out/"),
+        "skipped": _below(own, "skipped/"),
         "labels": first["labels"],
         "versions": first["versions"],
         "splits": [
@@ -252,7 +252,7 @@ def _counts(own: Mapping[str, int], num_failures: int) -> dict[str, int | float]
         "rows": own.get("rows", 0),
         "hours": own.get("samples", 0) / SAMPLE_RATE_HZ / 3_600,
         "padded_clips": own.get("padded_clips", 0),
-        "clipped_clips": own.get("clipped_clips", 0),
+        "truncated_clips": own.get("truncated_clips", 0),
         "rows_left_out": own.get("rows_left_out", 0),
         "labels_dropped": own.get("labels_dropped", 0),
     }

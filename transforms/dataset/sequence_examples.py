@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from transforms.corpus.rows import Decoded
+from transforms.corpus.runs import Decoded
 from transforms.dataset.profiles import Profile
 
 # Of a row of 128 bytes to 16 kB: three messages inside each other, each with a tag and a length of

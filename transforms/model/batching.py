@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from transforms.corpus.rows import PatchRun
+from transforms.corpus.runs import PatchRun
 
 # On two cores single 10 s clips reach 0.65 of the rate of 128 rows, larger batches gain nothing
 # more, and each row takes 10 MB of the network's working memory.

@@ -125,14 +125,14 @@ def _read(pca: str, open_to_read: Callable[[str], BinaryIO] | None = None) -> by
 
 
 def _fetched(url: str) -> bytes:
-    way_out = (
+    hint = (
         f"These are the PCA parameters: download {RELEASED_PCA_URL} where the network allows and"
         " name the file with --pca, or write float rows with --profile raw, which needs none"
     )
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "pca.npz")
-            fetching.fetch(url, path, way_out, _MAX_PCA_BYTES)
+            fetching.fetch(url, path, hint, _MAX_PCA_BYTES)
             return path.read_bytes()
     except OSError as error:
         raise ModelError(f"cannot keep {url} for a while: {error}") from error

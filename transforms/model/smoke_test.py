@@ -43,7 +43,7 @@ class Outcome(enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True)
-class Verdict:
+class DecodeResult:
     """An outcome, and in words what was found."""
 
     outcome: Outcome
@@ -75,7 +75,7 @@ def compare(
     untrained_seed: int = -1,
     pca: Pca | None = None,
     tolerance: float = FLOAT_TOLERANCE,
-) -> Verdict:
+) -> DecodeResult:
     """Compares the rows of `patches` with the published ones.
 
     Args:
@@ -85,7 +85,7 @@ def compare(
       tolerance: How far floats may be off, as a share of the row's largest value.
     """
     if untrained_seed >= 0:
-        return Verdict(
+        return DecodeResult(
             Outcome.UNTRAINED,
             f"UNTRAINED weights, seed {untrained_seed}: its rows mean nothing, so that there is"
             " nothing to compare",
@@ -97,7 +97,7 @@ def compare(
     difference = float(np.abs(rows - wanted).max()) / scale
     allowed = f"allowed: {tolerance:g} of the largest value"
     if float(np.abs(rows - np.maximum(wanted, 0)).max()) / scale <= tolerance:
-        return Verdict(
+        return DecodeResult(
             Outcome.DIFFERENT,
             "its rows are the published ones with every value below 0 cut off: the export has a"
             " ReLU behind the embedding",
@@ -106,7 +106,7 @@ def compare(
     if correlation < _MIN_CORRELATION:
         return _another(f"its row of a sine correlates with VGGish's by {correlation:.2f} only")
     if not difference <= tolerance:
-        return Verdict(
+        return DecodeResult(
             Outcome.DIFFERENT,
             f"it is like VGGish, and its rows of a sine differ from the published ones by"
             f" {difference:.2g} ({allowed})",
@@ -115,34 +115,34 @@ def compare(
     return _with_bytes(rows, near, pca)
 
 
-def _with_bytes(rows: np.ndarray, near: str, pca: Pca | None) -> Verdict:
+def _with_bytes(rows: np.ndarray, near: str, pca: Pca | None) -> DecodeResult:
     """Goes on to the bytes, where floats are equal."""
     if pca is None:
-        return Verdict(Outcome.EQUAL, near)
+        return DecodeResult(Outcome.EQUAL, near)
     if pca.sha256 != RELEASED_PCA_SHA256:
-        return Verdict(
+        return DecodeResult(
             Outcome.EQUAL, f"{near}; bytes are not compared, --pca is not the released file"
         )
     row, wanted = golden()
     # Without the model: no value of the published row is within 0.005 of a step of a border.
     if not np.array_equal(pca.quantise(row[np.newaxis])[0], wanted):
-        return Verdict(
+        return DecodeResult(
             Outcome.DIFFERENT,
             f"{near}, but PCA and quantiser make other bytes of the published row",
         )
     steps = np.abs(pca.quantise(rows).astype(int) - wanted)
     if steps.max() > BYTE_TOLERANCE:
-        return Verdict(
+        return DecodeResult(
             Outcome.DIFFERENT,
             f"{near}, but its bytes by up to {steps.max()} (allowed: {BYTE_TOLERANCE})",
         )
     num_bytes = int((steps > 0).any(axis=0).sum())
     equal = "equal" if not num_bytes else f"equal but {num_bytes} of {len(wanted)}, off by 1"
-    return Verdict(Outcome.EQUAL, f"{near}; bytes are {equal}")
+    return DecodeResult(Outcome.EQUAL, f"{near}; bytes are {equal}")
 
 
-def _another(why: str) -> Verdict:
-    return Verdict(
+def _another(why: str) -> DecodeResult:
+    return DecodeResult(
         Outcome.ANOTHER_MODEL, f"it is not google/vggish/1, or its weights differ: {why}"
     )
 

@@ -18,14 +18,14 @@ class Finding:
       check: What was checked, in a word.
       result: `OK`, `NOTE` (worth knowing, a run will go on) or `FAILED`.
       text: What was found, equal on workers that are alike.
-      way_out: What to do about it; empty where there is nothing to do.
+      hint: What to do about it; empty where there is nothing to do.
       figures: What differs from worker to worker: a text with `{}`, and the number for it.
     """
 
     check: str
     result: str
     text: str
-    way_out: str = ""
+    hint: str = ""
     figures: tuple[tuple[str, float], ...] = ()
 
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, TypeVar
 
 from transforms.corpus.clips import Clip, RawFormat
-from transforms.corpus.packing import Compact
+from transforms.corpus.serialization import CompactPickle
 
 NUM_NAMED = 3
 # Recordings that are kept for a trial: enough to fill it with short ones, and of each kind a few.
@@ -18,7 +18,7 @@ _Value = TypeVar("_Value")
 
 
 @dataclasses.dataclass(frozen=True)
-class Failed(Compact):
+class Failed(CompactPickle):
     """Clips that fail for one reason.
 
     Attributes:
@@ -35,7 +35,7 @@ class Failed(Compact):
 
 
 @dataclasses.dataclass(frozen=True)
-class Sums(Compact):
+class Sums(CompactPickle):
     """What clips add up to.
 
     Attributes:
@@ -58,7 +58,7 @@ class Sums(Compact):
 
 
 @dataclasses.dataclass(frozen=True)
-class Header(Compact):
+class Header(CompactPickle):
     """What a recording says of itself.
 
     Attributes:
@@ -75,7 +75,7 @@ class Header(Compact):
 
 
 @dataclasses.dataclass(frozen=True)
-class Candidate(Compact):
+class Candidate(CompactPickle):
     """A recording that could have a part in a trial.
 
     Attributes:
@@ -90,7 +90,7 @@ class Candidate(Compact):
 
 
 @dataclasses.dataclass(frozen=True)
-class Survey(Compact):
+class Survey(CompactPickle):
     """What was found in some recordings.
 
     Attributes:

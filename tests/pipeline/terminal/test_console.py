@@ -69,16 +69,16 @@ with console.libraries_kept_quiet(verbose=True), console.threads_kept_quiet(verb
 
 
 def test_the_last_words_are_without_what_is_always_there(capfd: pytest.CaptureFixture[str]) -> None:
-    with console.libraries_kept_quiet():
+    with console.redirect_native_output():
         os.write(2, NOISE.encode())
         os.write(2, b"Traceback (most recent call last):\n  File x\nValueError: no\nKilled\n")
-        assert console.last_words() == "ValueError: no\nKilled"
-    assert console.last_words() == ""
+        assert console.recent_output() == "ValueError: no\nKilled"
+    assert console.recent_output() == ""
     assert capfd.readouterr() == ("", "")
 
 
 def test_warnings_that_matter_are_told_once_in_the_end(capfd: pytest.CaptureFixture[str]) -> None:
-    with console.libraries_kept_quiet():
+    with console.redirect_native_output():
         for _ in range(3):
             os.write(2, b"W0000 op.cc] OOM when allocating tensor\nW0000 of no matter\n")
     assert capfd.readouterr().err == "NOTE: W0000 op.cc] OOM when allocating tensor\n"
@@ -88,14 +88,14 @@ def test_any_amount_is_taken_by_one_thread_without_waiting(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(console, "_MAX_BYTES", 2**20)
-    with console.libraries_kept_quiet():
+    with console.redirect_native_output():
         log = console._log
         assert log is not None
         for number in range(3):
             os.write(2, b"x" * 2**20 + b"\nline %d\n" % number)
             log.trim()
             assert os.fstat(log.fd).st_size <= console._KEPT_BYTES
-            assert console.last_words().endswith(f"line {number}")
+            assert console.recent_output().endswith(f"line {number}")
     assert capfd.readouterr() == ("", "")
 
 
@@ -107,7 +107,7 @@ def test_threads_that_outlive_it_print_nowhere(capfd: pytest.CaptureFixture[str]
         go_on.wait(10)
         print("too late", file=stream)
 
-    with console.libraries_kept_quiet(), console.threads_kept_quiet():
+    with console.redirect_native_output(), console.threads_kept_quiet():
         thread = threading.Thread(target=outlive)
         thread.start()
         while not thread.is_alive():
@@ -135,7 +135,7 @@ with console.libraries_kept_quiet():
 
 def test_an_end_without_further_ado_leaves_no_file(tmp_path: Path) -> None:
     program = """
-from pipeline.engines import engine
+from pipeline.runners import engine
 with console.libraries_kept_quiet(), console.threads_kept_quiet():
     os.write(2, b"noise")
     print("said")

@@ -22,8 +22,8 @@ from pipeline.terminal import progress
 from pipeline.terminal.progress import Report
 from tests.running import run_program
 from tests.sounds import noise, write_wav
-from transforms import live_counts
 from transforms.corpus.clips import Clip, Failure
+from transforms.metrics import live_counts
 
 
 @pytest.fixture(autouse=True)
@@ -53,9 +53,9 @@ def test_a_report_says_what_is_known_at_each_time() -> None:
     assert said(0) == "0 clips found so far, 0 failures"
     assert said(1, found=50, failures=10, done=10) == "50 clips found so far, 10 failures"
     assert report.share(counts) is None
-    assert said(2, readings=40, loading=1) == "loading the model for 50 clips, 10 failures"
+    assert said(2, decode_tasks=40, loading=1) == "loading the model for 50 clips, 10 failures"
     assert report.share(counts) is None
-    said(4, loading=0, readings_done=1)
+    said(4, loading=0, decode_tasks_done=1)
     begun = said(14, done=30, patches=400, rows=200, failures=11)
     assert begun == "30/50 clips decoded, 20 rows/s, 0.05 h, 11 failures, 0:30 left"
     assert report.share(counts) == 0.25, "half of what is to be decoded, of which half is embedded"
@@ -69,13 +69,20 @@ def test_a_report_says_what_is_known_at_each_time() -> None:
 
 
 def test_clips_that_are_cut_off_have_no_number_and_long_recordings_go_by_their_parts() -> None:
-    counts = {"found": 2, "readings": 8, "readings_done": 2, "done": 40, "rows": 5, "patches": 5}
+    counts = {
+        "found": 2,
+        "decode_tasks": 8,
+        "decode_tasks_done": 2,
+        "done": 40,
+        "rows": 5,
+        "patches": 5,
+    }
     cut = Report(0.96, is_cut=True)
-    cut.share(counts | {"readings_done": 0})
+    cut.share(counts | {"decode_tasks_done": 0})
     assert cut.text(counts).startswith("40 clips decoded, 2/8 parts, ")
     assert cut.share(counts) == 0.25
     long = Report(0.96, is_cut=False)
-    long.share(counts | {"readings_done": 0})
+    long.share(counts | {"decode_tasks_done": 0})
     assert long.text(counts | {"done": 0}).startswith("0/2 clips decoded, ")
     assert long.share(counts) == 0.25
 
@@ -86,7 +93,7 @@ def test_the_rate_is_that_of_late() -> None:
     for second in range(120):
         clock.now = 100.0 + second
         rows = second * 10 if second < 60 else 600 + (second - 60) * 100
-        text = report.text({"found": 9, "readings_done": 1, "rows": rows})
+        text = report.text({"found": 9, "decode_tasks_done": 1, "rows": rows})
     assert ", 100 rows/s, " in text
 
 
@@ -120,9 +127,9 @@ def test_on_a_terminal_a_bar_is_drawn_and_goes_in_the_end(monkeypatch: pytest.Mo
     reader = threading.Thread(target=lambda: found.append(_read_all(ours)))
     reader.start()
     with os.fdopen(its, "w") as terminal, progress.shown(terminal, hop_seconds=0.96):
-        live_counts.count(found=4, readings=4)
+        live_counts.count(found=4, decode_tasks=4)
         time.sleep(0.2)
-        live_counts.count(readings_done=1)
+        live_counts.count(decode_tasks_done=1)
         time.sleep(0.2)
         live_counts.count(done=2, patches=3, rows=3)
         time.sleep(0.2)

@@ -21,12 +21,12 @@ def _info(**changes: Any) -> dict[str, Any]:
             "rows": 80,
             "hours": 0.025,
             "padded_clips": 0,
-            "clipped_clips": 0,
+            "truncated_clips": 0,
             "rows_left_out": 0,
             "labels_dropped": 0,
         },
         "failures": {"empty": 2},
-        "left_out": {},
+        "skipped": {},
         "manifests": [],
         "model": {"uri": "/m", "trained": True, "in_batches": True},
         "shards": [{"bytes": 100}],
@@ -70,11 +70,11 @@ def test_where_the_time_went_and_what_bounded_the_run_is_told() -> None:
 def test_clips_that_were_padded_or_ended_early_or_lost_rows_or_labels_are_counted() -> None:
     counts = _info()["counts"] | {
         "padded_clips": 1,
-        "clipped_clips": 2,
+        "truncated_clips": 2,
         "rows_left_out": 3,
         "labels_dropped": 4,
     }
-    text = summary.summary(_info(counts=counts, left_out={"hidden": 5, "other": 6}), "/out", 1.0)
+    text = summary.summary(_info(counts=counts, skipped={"hidden": 5, "other": 6}), "/out", 1.0)
     for part in (
         ", 0.025 h of audio, 1 clips padded to one row, 2 clips ended by the end of their recording"
         ", 3 rows beyond the profile left out)\n",

@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 from transforms.audio import decoding
 from transforms.audio.reading import read_spans
 from transforms.corpus.clips import Clip, Failure
-from transforms.corpus.rows import Decoded, PatchRun
-from transforms.corpus.spans import Cutting, Reading, one_reading, spread_readings
+from transforms.corpus.runs import Decoded, PatchRun
+from transforms.corpus.spans import DecodeTask, FramingConfig, one_decode_task, spread_readings
 
 PATCH_SAMPLES = 15_600
-VGGISH = Cutting(PATCH_SAMPLES, 15_360)
+VGGISH = FramingConfig(PATCH_SAMPLES, 15_360)
 # Small rows make many of a little sound.
-SMALL = Cutting(400, 160)
+SMALL = FramingConfig(400, 160)
 RATES_HZ = [8_000, 11_025, 16_000, 22_050, 32_000, 44_100, 48_000]
 MOST_FOUND = 5_000
 MOST_OPENED = 50
@@ -135,7 +135,7 @@ class Results:
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[int, np.ndarray]] = {}
-        self.verdicts: dict[str, Decoded | Failure] = {}
+        self.decode_results: dict[str, Decoded | Failure] = {}
 
     def add(self, found: PatchRun | Decoded | Failure) -> None:
         if isinstance(found, PatchRun):
@@ -146,12 +146,12 @@ class Results:
                 rows[row] = patch
             return
         clip_id = found.clip.id if isinstance(found, Decoded) else found.id
-        assert clip_id not in self.verdicts, "two verdicts"
-        self.verdicts[clip_id] = found
+        assert clip_id not in self.decode_results, "two verdicts"
+        self.decode_results[clip_id] = found
 
     def decoded(self, clip_id: str) -> Decoded:
         """Returns the verdict of a clip that must have succeeded, with the rows it promises."""
-        verdict = self.verdicts[clip_id]
+        verdict = self.decode_results[clip_id]
         assert isinstance(verdict, Decoded), verdict
         assert sorted(self.rows[clip_id]) == list(range(verdict.num_rows))
         return verdict
@@ -161,7 +161,7 @@ class Results:
         return np.stack([self.rows[clip_id][row] for row in range(num_rows)])
 
     def failure(self, clip_id: str) -> Failure:
-        verdict = self.verdicts[clip_id]
+        verdict = self.decode_results[clip_id]
         assert isinstance(verdict, Failure), verdict
         assert verdict.step == "decode"
         return verdict
@@ -170,20 +170,20 @@ class Results:
         """Returns for each clip why it failed, or `ok`."""
         return {
             clip_id: verdict.reason if isinstance(verdict, Failure) else "ok"
-            for clip_id, verdict in self.verdicts.items()
+            for clip_id, verdict in self.decode_results.items()
         }
 
 
 def read(
     source: bytes | Callable[[], BinaryIO],
-    readings: Reading | Iterable[Reading],
-    cutting: Cutting,
+    decode_tasks: DecodeTask | Iterable[DecodeTask],
+    framing: FramingConfig,
     suffix: str = "",
 ) -> Results:
     results = Results()
-    for reading in [readings] if isinstance(readings, Reading) else readings:
+    for decode_task in [decode_tasks] if isinstance(decode_tasks, DecodeTask) else decode_tasks:
         open_file = Opener(source) if isinstance(source, bytes) else source
-        found = read_spans(open_file, reading, cutting, suffix)
+        found = read_spans(open_file, decode_task, framing, suffix)
         for each in itertools.islice(found, MOST_FOUND):
             results.add(each)
         assert next(found, None) is None, "no end is in sight"
@@ -200,14 +200,14 @@ def nearest_frame(seconds: Decimal, rate_hz: int) -> int:
 
 
 def expected(
-    mono: np.ndarray, rate_hz: int, clip: Clip, cutting: Cutting
+    mono: np.ndarray, rate_hz: int, clip: Clip, framing: FramingConfig
 ) -> tuple[str, np.ndarray, Decoded | None]:
     """Returns what must become of a clip, by the definitions: slice, resample, cut."""
-    none = np.empty((0, cutting.patch_samples), np.float32)
-    start = nearest_frame(clip.start_seconds - clip.zero_seconds, rate_hz)
+    none = np.empty((0, framing.patch_samples), np.float32)
+    start = nearest_frame(clip.start_seconds - clip.recording_offset_seconds, rate_hz)
     end = len(mono)
     if clip.end_seconds is not None:
-        end = nearest_frame(clip.end_seconds - clip.zero_seconds, rate_hz)
+        end = nearest_frame(clip.end_seconds - clip.recording_offset_seconds, rate_hz)
         if end <= start <= len(mono):
             return "empty", none, None
     if start >= len(mono):
@@ -215,16 +215,16 @@ def expected(
     waveform = mono[start:end]
     if rate_hz != 16_000:
         waveform = soxr.resample(waveform, rate_hz, 16_000, quality="VHQ")
-    starts = range(0, len(waveform) - cutting.patch_samples + 1, cutting.hop_samples)
-    patches = [waveform[at : at + cutting.patch_samples] for at in starts]
+    starts = range(0, len(waveform) - framing.patch_samples + 1, framing.hop_samples)
+    patches = [waveform[at : at + framing.patch_samples] for at in starts]
     padded = not patches
-    if padded and not cutting.pad_short_clips:
+    if padded and not framing.pad_short_clips:
         return "too_short", none, None
     if padded:
-        patches = [np.pad(waveform, (0, cutting.patch_samples - len(waveform)))]
-    kept = patches[: cutting.max_rows]
+        patches = [np.pad(waveform, (0, framing.patch_samples - len(waveform)))]
+    kept = patches[: framing.max_rows]
     at_its_end = clip.end_seconds is not None and end <= len(mono)
-    end_of_recording = Fraction(len(mono), rate_hz) + Fraction(clip.zero_seconds)
+    end_of_recording = Fraction(len(mono), rate_hz) + Fraction(clip.recording_offset_seconds)
     decoded = Decoded(
         clip,
         len(kept),
@@ -232,7 +232,7 @@ def expected(
         float(clip.end_seconds if at_its_end else end_of_recording),
         "",
         padded=padded,
-        clipped=end > len(mono) and cutting.clip_seconds is None,
+        clipped=end > len(mono) and framing.clip_seconds is None,
         num_rows_left_out=len(patches) - len(kept),
     )
     return "ok", np.stack(kept), decoded
@@ -243,14 +243,14 @@ def assert_as_defined(
     mono: np.ndarray,
     rate_hz: int,
     clips: Iterable[Clip],
-    cutting: Cutting,
+    framing: FramingConfig,
     atol: float = 1e-7,
 ) -> None:
     clips = list(clips)
-    assert set(results.verdicts) == {clip.id for clip in clips}
+    assert set(results.decode_results) == {clip.id for clip in clips}
     for each in clips:
-        outcome, patches, decoded = expected(mono, rate_hz, each, cutting)
-        assert results.outcomes()[each.id] == outcome, results.verdicts[each.id]
+        outcome, patches, decoded = expected(mono, rate_hz, each, framing)
+        assert results.outcomes()[each.id] == outcome, results.decode_results[each.id]
         if decoded is None:
             assert each.id not in results.rows
         else:
@@ -271,16 +271,16 @@ def test_spans_of_a_clip_are_together_the_clip(
 ) -> None:
     samples = noise(10 * rate_hz + 321, num_channels)
     data = encoded(samples, rate_hz, file_format)
-    cutting = Cutting(PATCH_SAMPLES, hop_samples)
-    whole = read(data, one_reading([clip("a")]), cutting)
+    framing = FramingConfig(PATCH_SAMPLES, hop_samples)
+    whole = read(data, one_decode_task([clip("a")]), framing)
     mono = samples.mean(axis=1)
-    assert_as_defined(whole, mono, rate_hz, [clip("a")], cutting)
+    assert_as_defined(whole, mono, rate_hz, [clip("a")], framing)
     seconds = Fraction(len(samples), rate_hz)
     for span_rows in (7, 13) if hop_samples == 1_601 else (1, 2):
-        readings = list(spread_readings([clip("a")], seconds, cutting, span_rows))
-        assert len(readings) >= 2
-        spread = read(data, readings, cutting)
-        assert spread.verdicts == whole.verdicts
+        decode_tasks = list(spread_readings([clip("a")], seconds, framing, span_rows))
+        assert len(decode_tasks) >= 2
+        spread = read(data, decode_tasks, framing)
+        assert spread.decode_results == whole.decode_results
         np.testing.assert_allclose(spread.patches("a"), whole.patches("a"), rtol=0, atol=1e-7)
 
 
@@ -291,12 +291,12 @@ def test_spans_stop_at_the_limit_of_rows_and_count_what_is_left_out(
 ) -> None:
     samples = noise(10 * rate_hz)
     data = encoded(samples, rate_hz)
-    cutting = Cutting(PATCH_SAMPLES, 15_360, max_rows)
+    framing = FramingConfig(PATCH_SAMPLES, 15_360, max_rows)
     clips = [clip("a"), clip("b", "1.5", "9"), clip("c", "3", "30")]
-    whole = read(data, one_reading(clips), cutting)
-    assert_as_defined(whole, samples[:, 0], rate_hz, clips, cutting)
-    spread = read(data, spread_readings(clips, Fraction(10), cutting, 2), cutting)
-    assert_as_defined(spread, samples[:, 0], rate_hz, clips, cutting)
+    whole = read(data, one_decode_task(clips), framing)
+    assert_as_defined(whole, samples[:, 0], rate_hz, clips, framing)
+    spread = read(data, spread_readings(clips, Fraction(10), framing, 2), framing)
+    assert_as_defined(spread, samples[:, 0], rate_hz, clips, framing)
 
 
 @settings(max_examples=150, deadline=None)
@@ -320,13 +320,15 @@ def test_spans_of_any_size_are_together_the_clip(
 ) -> None:
     samples = noise(num_ms * rate_hz // 1_000 + num_more + 1)
     data = encoded(samples, rate_hz)
-    cutting = Cutting(400, hop_samples, max_rows)
+    framing = FramingConfig(400, hop_samples, max_rows)
     asked_for = clip("a") if times is None else Clip("a", "u", *times)
     seconds = Fraction(len(samples), rate_hz)
-    readings = itertools.islice(spread_readings([asked_for], seconds, cutting, span_rows), 1_000)
-    results = read(data, readings, cutting)
+    decode_tasks = itertools.islice(
+        spread_readings([asked_for], seconds, framing, span_rows), 1_000
+    )
+    results = read(data, decode_tasks, framing)
     atol = 1e-5 if rate_hz == 12_345 else 1e-7
-    assert_as_defined(results, samples[:, 0], rate_hz, [asked_for], cutting, atol)
+    assert_as_defined(results, samples[:, 0], rate_hz, [asked_for], framing, atol)
 
 
 # Clips in time.
@@ -351,10 +353,10 @@ def test_clips_in_any_order_overlapping_and_touching_are_slices_of_the_recording
     mono = samples.mean(axis=1)
     data = encoded(samples, rate_hz, file_format)
     for order in (clips, clips[::-1]):
-        results = read(data, one_reading(order), VGGISH)
+        results = read(data, one_decode_task(order), VGGISH)
         assert_as_defined(results, mono, rate_hz, clips, VGGISH)
     spread = read(data, spread_readings(clips, Fraction(6), VGGISH, 2), VGGISH)
-    assert spread.verdicts == results.verdicts
+    assert spread.decode_results == results.decode_results
     assert_as_defined(spread, mono, rate_hz, clips, VGGISH)
 
 
@@ -372,8 +374,8 @@ def test_each_time_is_rounded_once_to_the_nearest_frame_and_half_a_frame_up(
     start: str, end: str, first: int, behind: int
 ) -> None:
     samples = noise(8_000)
-    cutting = Cutting(1, 1)
-    results = read(encoded(samples, 8_000), one_reading([clip("a", start, end)]), cutting)
+    framing = FramingConfig(1, 1)
+    results = read(encoded(samples, 8_000), one_decode_task([clip("a", start, end)]), framing)
     if first == behind:
         assert results.failure("a").reason == "empty"
         return
@@ -392,7 +394,7 @@ def test_a_clip_that_reaches_beyond_the_end_is_clipped_or_out_of_range() -> None
         clip("behind", "2.5", "3"),
         clip("open behind", "100"),
     ]
-    results = read(encoded(samples, 16_000), one_reading(clips), VGGISH)
+    results = read(encoded(samples, 16_000), one_decode_task(clips), VGGISH)
     assert_as_defined(results, samples[:, 0], 16_000, clips, VGGISH)
     assert not results.decoded("in it").clipped
     for name in ("clipped", "a frame"):
@@ -411,13 +413,13 @@ def test_times_of_a_file_cut_out_of_a_longer_recording_begin_where_it_was_cut(ki
     data = encoded(samples, 16_000) if kind == "WAV" else stream("alac.caf", samples[:, 0], 16_000)
     zero = Decimal("30.5")
     clips = [
-        clip("whole", "30.5", None, zero_seconds=zero),
-        clip("part", "31", "32.25", zero_seconds=zero),
-        clip("clipped", "31", "40", zero_seconds=zero),
-        clip("behind", "33.5", "40", zero_seconds=zero),
+        clip("whole", "30.5", None, recording_offset_seconds=zero),
+        clip("part", "31", "32.25", recording_offset_seconds=zero),
+        clip("clipped", "31", "40", recording_offset_seconds=zero),
+        clip("behind", "33.5", "40", recording_offset_seconds=zero),
         clip("from another zero", "1", "2"),
     ]
-    results = read(data, one_reading(clips), VGGISH)
+    results = read(data, one_decode_task(clips), VGGISH)
     assert_as_defined(results, samples[:, 0], 16_000, clips, VGGISH)
     assert results.decoded("whole").end_seconds == 33.5
     assert results.decoded("part").end_seconds == 32.25
@@ -435,7 +437,7 @@ def test_a_clip_without_a_sample_is_empty_and_others_there_are_not() -> None:
         clip("no time at the end", "1", "1"),
         clip("behind", "0.5"),
     ]
-    results = read(encoded(samples, 16_000), one_reading(clips), SMALL)
+    results = read(encoded(samples, 16_000), one_decode_task(clips), SMALL)
     assert_as_defined(results, samples[:, 0], 16_000, clips, SMALL)
     assert results.outcomes() == {
         "before": "ok",
@@ -450,8 +452,8 @@ def test_a_clip_without_a_sample_is_empty_and_others_there_are_not() -> None:
 def test_every_clip_of_a_recording_without_a_sample_is_empty() -> None:
     clips = [clip("whole"), clip("part", "1", "2")]
     for data in (b"", encoded(noise(0), 16_000)):
-        for readings in (one_reading(clips), [one_reading([each]) for each in clips]):
-            assert set(read(data, readings, VGGISH).outcomes().items()) == {
+        for decode_tasks in (one_decode_task(clips), [one_decode_task([each]) for each in clips]):
+            assert set(read(data, decode_tasks, VGGISH).outcomes().items()) == {
                 ("whole", "empty"),
                 ("part", "empty"),
             }
@@ -473,7 +475,7 @@ def test_clips_of_a_stream_are_slices_of_all_that_is_decoded(name: str) -> None:
     rate_hz = 48_000 if name == "opus" else 44_100
     data = stream(name, noise(4 * rate_hz)[:, 0], rate_hz)
     mono = decoded_whole(data)
-    results = read(data, one_reading(IN_STREAMS), VGGISH)
+    results = read(data, one_decode_task(IN_STREAMS), VGGISH)
     assert_as_defined(results, mono, rate_hz, IN_STREAMS, VGGISH, atol=1e-6)
     assert results.failure("behind").reason == "out_of_range"
 
@@ -482,8 +484,8 @@ def test_clips_of_a_stream_are_slices_of_all_that_is_decoded(name: str) -> None:
 def test_a_stream_is_read_once_for_all_its_clips(name: str) -> None:
     data = stream(name, noise(200_000)[:, 0], 48_000)
     for_one, for_all = Opener(data), Opener(data)
-    read(for_one, one_reading([clip("whole")]), VGGISH)
-    read(for_all, one_reading(IN_STREAMS), VGGISH)
+    read(for_one, one_decode_task([clip("whole")]), VGGISH)
+    read(for_all, one_decode_task(IN_STREAMS), VGGISH)
     assert len(for_one.opened) == len(for_all.opened) == 1
     assert for_all.num_read == for_one.num_read
 
@@ -496,14 +498,14 @@ def test_a_flac_that_does_not_know_its_length_is_read_as_a_stream() -> None:
     with decoding.open_recording(io.BytesIO(data)) as recording:
         assert recording.num_frames is None
     clips = [clip("a", "1", "2.5"), clip("b", "0.5", "3"), clip("c", "3"), clip("d", "4")]
-    results = read(bytes(data), one_reading(clips), VGGISH)
+    results = read(bytes(data), one_decode_task(clips), VGGISH)
     assert_as_defined(results, samples[:, 0], 16_000, clips, VGGISH)
 
 
 def test_a_clip_far_into_a_long_recording_reads_only_its_part() -> None:
     data = encoded(noise(60 * 44_100, 2), 44_100)
     file = Opener(data)
-    results = read(file, one_reading([clip("a", "50", "52")]), VGGISH)
+    results = read(file, one_decode_task([clip("a", "50", "52")]), VGGISH)
     assert results.decoded("a").num_rows == 2
     assert 2 * 176_400 <= file.num_read < 2.5 * 176_400
     file = Opener(data)
@@ -511,7 +513,9 @@ def test_a_clip_far_into_a_long_recording_reads_only_its_part() -> None:
     read(file, before, VGGISH)
     assert file.num_read < (10 * 0.96 + 2.5) * 176_400
     file = Opener(data)
-    results = read(file, one_reading([clip("a", "10")]), dataclasses.replace(VGGISH, max_rows=3))
+    results = read(
+        file, one_decode_task([clip("a", "10")]), dataclasses.replace(VGGISH, max_rows=3)
+    )
     assert results.decoded("a").num_rows_left_out == 52 - 3
     assert file.num_read < (3 + 2.5) * 176_400
 
@@ -534,8 +538,8 @@ def piece(start: str, seconds: str) -> Clip:
     return clip(f"a#{start}", start, end, recording="a")
 
 
-def cut_into(seconds: str, cutting: Cutting = VGGISH) -> Cutting:
-    return dataclasses.replace(cutting, clip_seconds=Decimal(seconds))
+def cut_into(seconds: str, framing: FramingConfig = VGGISH) -> FramingConfig:
+    return dataclasses.replace(framing, clip_seconds=Decimal(seconds))
 
 
 @pytest.mark.parametrize("name", ["WAV", "mp3", "alac.caf"])
@@ -560,7 +564,7 @@ def test_a_recording_is_cut_and_the_last_piece_kept_if_it_has_a_row(
     data = encoded(samples, 16_000) if name == "WAV" else stream(name, samples, 16_000)
     mono = decoded_whole(data)
     assert len(mono) == len(samples)
-    results = read(data, one_reading([clip("a")]), cut_into("2"))
+    results = read(data, one_decode_task([clip("a")]), cut_into("2"))
     pieces = [piece(start, "2") for start in starts]
     assert_as_defined(results, mono, 16_000, pieces, cut_into("2"), 1e-6)
     *full, last = (results.decoded(f"a#{start}") for start in starts)
@@ -572,10 +576,10 @@ def test_a_recording_is_cut_and_the_last_piece_kept_if_it_has_a_row(
 def test_a_recording_shorter_than_a_row_is_not_cut_away(name: str) -> None:
     samples = noise(8_000)[:, 0]
     data = encoded(samples, 16_000) if name == "WAV" else stream(name, samples, 16_000)
-    padded = read(data, one_reading([clip("a")]), cut_into("2"))
+    padded = read(data, one_decode_task([clip("a")]), cut_into("2"))
     assert padded.decoded("a#0").padded
     skipping = dataclasses.replace(cut_into("2"), pad_short_clips=False)
-    failed = read(data, one_reading([clip("a")]), skipping)
+    failed = read(data, one_decode_task([clip("a")]), skipping)
     assert failed.outcomes() == {"a#0": "too_short"}
 
 
@@ -589,7 +593,7 @@ def test_clips_with_start_and_end_are_cut_into_pieces_of_their_own(name: str) ->
         clip("c", "7", "100"),
         clip("d", "9", "100"),
     ]
-    results = read(data, one_reading(clips), cut_into("2"))
+    results = read(data, one_decode_task(clips), cut_into("2"))
     expected_pieces = [
         clip("a#1.5", "1.5", "3.5", recording="a"),
         clip("a#3.5", "3.5", "5.5", recording="a"),
@@ -609,20 +613,20 @@ def test_clips_with_start_and_end_are_cut_into_pieces_of_their_own(name: str) ->
 @pytest.mark.parametrize("span_rows", [None, 2])
 def test_a_rest_without_a_sample_is_left_out(end: str, span_rows: int | None) -> None:
     data = encoded(noise(80_000), 16_000)
-    cutting = cut_into("2")
-    readings = [one_reading([clip("a", "0", end)])]
+    framing = cut_into("2")
+    decode_tasks = [one_decode_task([clip("a", "0", end)])]
     if span_rows is not None:
-        readings = list(spread_readings([clip("a", "0", end)], Fraction(5), cutting, span_rows))
-    assert read(data, readings, cutting).outcomes() == {"a#0": "ok", "a#2": "ok"}
+        decode_tasks = list(spread_readings([clip("a", "0", end)], Fraction(5), framing, span_rows))
+    assert read(data, decode_tasks, framing).outcomes() == {"a#0": "ok", "a#2": "ok"}
 
 
 @pytest.mark.parametrize("rate_hz", RATES_HZ)
 def test_pieces_of_exactly_one_row_are_all_there_at_every_rate(rate_hz: int) -> None:
     data = encoded(noise(10 * rate_hz), rate_hz)
-    results = read(data, one_reading([clip("a")]), cut_into("0.975"))
+    results = read(data, one_decode_task([clip("a")]), cut_into("0.975"))
     starts = [each[1] for each in pieces_of(results)]
     assert starts == [Decimal("0.975") * index for index in range(10)]
-    assert {results.decoded(clip_id).num_rows for clip_id in results.verdicts} == {1}
+    assert {results.decoded(clip_id).num_rows for clip_id in results.decode_results} == {1}
 
 
 @pytest.mark.parametrize("rate_hz", [16_000, 22_050, 44_100])
@@ -633,17 +637,17 @@ def test_pieces_are_the_same_however_the_work_is_spread(
 ) -> None:
     samples = noise(int(12.7 * rate_hz))
     data = encoded(samples, rate_hz)
-    cutting = cut_into(clip_seconds)
+    framing = cut_into(clip_seconds)
     asked_for = clip("a", *times)
-    together = read(data, one_reading([asked_for]), cutting)
-    assert len(together.verdicts) >= 5
+    together = read(data, one_decode_task([asked_for]), framing)
+    assert len(together.decode_results) >= 5
     seconds = Fraction(len(samples), rate_hz)
     for span_rows in (1, 2, 3):
-        readings = list(spread_readings([asked_for], seconds, cutting, span_rows))
-        assert len(readings) >= 2
-        spread = read(data, readings, cutting)
-        assert spread.verdicts == together.verdicts
-        for clip_id in together.verdicts:
+        decode_tasks = list(spread_readings([asked_for], seconds, framing, span_rows))
+        assert len(decode_tasks) >= 2
+        spread = read(data, decode_tasks, framing)
+        assert spread.decode_results == together.decode_results
+        for clip_id in together.decode_results:
             got, want = spread.patches(clip_id), together.patches(clip_id)
             np.testing.assert_array_equal(got, want)
 
@@ -651,9 +655,9 @@ def test_pieces_are_the_same_however_the_work_is_spread(
 def test_a_stream_is_cut_for_all_its_clips_in_one_pass() -> None:
     data = stream("mp3", noise(160_000)[:, 0], 16_000)
     file = Opener(data)
-    results = read(file, one_reading([clip("a"), clip("b", "0.5", "8")]), cut_into("1"))
+    results = read(file, one_decode_task([clip("a"), clip("b", "0.5", "8")]), cut_into("1"))
     assert len(file.opened) == 1
-    assert len(results.verdicts) == 10 + 7
+    assert len(results.decode_results) == 10 + 7
     assert set(results.outcomes().values()) == {"ok"}
 
 
@@ -678,14 +682,14 @@ def seconds_in(message: str) -> float:
 def test_of_a_truncated_wav_the_clips_before_the_end_succeed(rate_hz: int) -> None:
     samples = noise(10 * rate_hz)
     data = encoded(samples, rate_hz)[: 44 + 2 * 5 * rate_hz]
-    results = read(data, one_reading(AROUND_5_SECONDS), VGGISH)
+    results = read(data, one_decode_task(AROUND_5_SECONDS), VGGISH)
     before, damaged = AROUND_5_SECONDS[:2], AROUND_5_SECONDS[2:]
     assert {results.failure(each.id).reason for each in damaged} == {"decode_error"}
     for each in damaged[:2]:
         assert seconds_in(results.failure(each.id).message) == 5
         assert "truncated: its header promises" in results.failure(each.id).message
     for each in damaged:
-        del results.verdicts[each.id]
+        del results.decode_results[each.id]
         results.rows.pop(each.id, None)
     assert_as_defined(results, samples[:, 0], rate_hz, before, VGGISH)
 
@@ -701,13 +705,13 @@ def test_of_another_truncated_recording_the_clips_before_the_end_succeed(
     if name != "FLAC":
         data = stream(name, samples[:, 0], 16_000)
     mono = decoded_whole(data)
-    results = read(data[: int(share * len(data))], one_reading(AROUND_5_SECONDS), VGGISH)
+    results = read(data[: int(share * len(data))], one_decode_task(AROUND_5_SECONDS), VGGISH)
     before, damaged = AROUND_5_SECONDS[:2], AROUND_5_SECONDS[2:]
     assert {results.failure(each.id).reason for each in damaged} == {"decode_error"}
     for each in damaged[:2]:
         assert seconds_in(results.failure(each.id).message) == pytest.approx(5, abs=0.6)
     for each in damaged:
-        del results.verdicts[each.id]
+        del results.decode_results[each.id]
         results.rows.pop(each.id, None)
     assert_as_defined(results, mono, 16_000, before, VGGISH, atol=1e-6)
 
@@ -726,12 +730,12 @@ def test_behind_a_corrupted_block_of_a_flac_the_clips_succeed_again(
     samples = noise(10 * rate_hz)
     data = with_damage(encoded(samples, rate_hz, "FLAC"), 0.5, num_bytes)
     file = Opener(data)
-    results = read(file, one_reading(AROUND_5_SECONDS), VGGISH)
+    results = read(file, one_decode_task(AROUND_5_SECONDS), VGGISH)
     for name in ("over", "long over"):
         failed = results.failure(name)
         assert failed.reason == "decode_error"
         assert seconds_in(failed.message) == pytest.approx(5, abs=0.3)
-        del results.verdicts[name]
+        del results.decode_results[name]
         results.rows.pop(name, None)
     good = [each for each in AROUND_5_SECONDS if "over" not in each.id]
     assert_as_defined(results, samples[:, 0], rate_hz, good, VGGISH)
@@ -740,7 +744,7 @@ def test_behind_a_corrupted_block_of_a_flac_the_clips_succeed_again(
 
 def test_only_the_piece_on_a_corrupted_block_fails() -> None:
     data = with_damage(encoded(noise(160_000), 16_000, "FLAC"), 0.53)
-    together = read(data, one_reading([clip("a")]), cut_into("1"))
+    together = read(data, one_decode_task([clip("a")]), cut_into("1"))
     outcomes = {f"a#{start}": "decode_error" if start == 5 else "ok" for start in range(10)}
     assert together.outcomes() == outcomes
     spread = spread_readings([clip("a")], Fraction(10), cut_into("1"), 3)
@@ -752,12 +756,14 @@ def test_spans_of_a_clip_on_a_corrupted_block_fail_and_none_gives_a_wrong_row() 
     data = with_damage(encoded(samples, 16_000, "FLAC"), 0.5)
     whole = expected(samples[:, 0], 16_000, clip("a"), VGGISH)[1]
     reasons, rows = [], set()
-    for reading in spread_readings([clip("a")], Fraction(20), VGGISH, 4):
-        results = read(data, reading, VGGISH)
+    for decode_task in spread_readings([clip("a")], Fraction(20), VGGISH, 4):
+        results = read(data, decode_task, VGGISH)
         for row, patch in results.rows.get("a", {}).items():
             np.testing.assert_array_equal(patch, whole[row])
             rows.add(row)
-        reasons += [each.reason for each in results.verdicts.values() if isinstance(each, Failure)]
+        reasons += [
+            each.reason for each in results.decode_results.values() if isinstance(each, Failure)
+        ]
     assert set(reasons) == {"decode_error"}
     assert {*range(8), *range(13, 20)} <= rows
 
@@ -765,7 +771,7 @@ def test_spans_of_a_clip_on_a_corrupted_block_fail_and_none_gives_a_wrong_row() 
 @pytest.mark.parametrize("name", ["mp3", "flac.mka"])
 def test_a_truncated_stream_fails_in_the_piece_where_it_ends(name: str) -> None:
     data = stream(name, noise(160_000)[:, 0], 16_000)
-    results = read(data[: int(0.55 * len(data))], one_reading([clip("a")]), cut_into("1"))
+    results = read(data[: int(0.55 * len(data))], one_decode_task([clip("a")]), cut_into("1"))
     assert results.outcomes() == {
         **{f"a#{start}": "ok" for start in range(5)},
         "a#5": "decode_error",
@@ -788,7 +794,7 @@ def test_what_is_not_sound_fails_only_the_clips_that_hold_it(
     clips[5] = clip("long behind", "7.5", "9.5")
     data = encoded(samples, 16_000, file_format, "FLOAT")
     file = Opener(data)
-    results = read(file, one_reading(clips), VGGISH)
+    results = read(file, one_decode_task(clips), VGGISH)
     assert len(file.opened) == 1
     outcomes = {each.id: reason if each.id in holding else "ok" for each in clips}
     assert results.outcomes() == outcomes
@@ -826,8 +832,8 @@ def test_a_recording_that_cannot_be_opened_fails_every_clip_once(
         raise error
 
     clips = [clip("a", "7"), clip("b", "1", "5"), clip("c")]
-    cutting = dataclasses.replace(VGGISH, clip_seconds=clip_seconds)
-    results = read(refuse, one_reading(clips), cutting)
+    framing = dataclasses.replace(VGGISH, clip_seconds=clip_seconds)
+    results = read(refuse, one_decode_task(clips), framing)
     ids = ["a", "b", "c"] if clip_seconds is None else ["a#7", "b#1", "c#0"]
     assert results.outcomes() == dict.fromkeys(ids, reason)
     assert {results.failure(clip_id).message for clip_id in ids} == {error.strerror or str(error)}
@@ -840,12 +846,12 @@ def test_a_storage_that_fails_in_the_middle_fails_what_is_left(file_format: str)
     samples = noise(160_000)
     data = encoded(samples, 16_000, file_format)
     file = Opener(data, broken_at=len(data) // 2)
-    results = read(file, one_reading(AROUND_5_SECONDS), VGGISH)
+    results = read(file, one_decode_task(AROUND_5_SECONDS), VGGISH)
     before = AROUND_5_SECONDS[:2]
     for each in AROUND_5_SECONDS[2:]:
         failed = results.failure(each.id)
         assert (failed.reason, failed.message) == ("unreadable", "Input/output error")
-        del results.verdicts[each.id]
+        del results.decode_results[each.id]
         results.rows.pop(each.id, None)
     assert_as_defined(results, samples[:, 0], 16_000, before, VGGISH)
     assert len(file.opened) == 1
@@ -855,8 +861,8 @@ def test_a_storage_that_fails_in_the_middle_fails_what_is_left(file_format: str)
 def test_a_storage_that_fails_while_a_stream_is_read_fails_what_is_left(name: str) -> None:
     data = stream(name, noise(441_000)[:, 0], 44_100)
     file = Opener(data, broken_at=len(data) // 2)
-    results = read(file, one_reading(AROUND_5_SECONDS), VGGISH)
-    assert set(results.verdicts) == {each.id for each in AROUND_5_SECONDS}
+    results = read(file, one_decode_task(AROUND_5_SECONDS), VGGISH)
+    assert set(results.decode_results) == {each.id for each in AROUND_5_SECONDS}
     for name in ("over", "long over", "just behind", "long behind"):
         assert results.failure(name).reason == "unreadable"
 
@@ -871,7 +877,7 @@ def test_a_recording_that_is_gone_when_it_is_opened_again_fails_what_is_left() -
         except StopIteration:
             raise FileNotFoundError(2, os.strerror(2)) from None
 
-    assert read(open_file, one_reading(AROUND_5_SECONDS), VGGISH).outcomes() == {
+    assert read(open_file, one_decode_task(AROUND_5_SECONDS), VGGISH).outcomes() == {
         "long before": "ok",
         "just before": "ok",
         "over": "decode_error",
@@ -882,15 +888,15 @@ def test_a_recording_that_is_gone_when_it_is_opened_again_fails_what_is_left() -
 
 
 def test_what_is_no_audio_fails_every_clip_once() -> None:
-    results = read(b"no sound" * 100, one_reading(AROUND_5_SECONDS), VGGISH)
+    results = read(b"no sound" * 100, one_decode_task(AROUND_5_SECONDS), VGGISH)
     assert set(results.outcomes().values()) == {"unsupported_format"}
-    assert len(results.verdicts) == len(AROUND_5_SECONDS)
+    assert len(results.decode_results) == len(AROUND_5_SECONDS)
 
 
 def test_a_channel_that_is_not_there_fails_every_clip_once() -> None:
-    cutting = dataclasses.replace(VGGISH, channel=3)
+    framing = dataclasses.replace(VGGISH, channel=3)
     for data in (encoded(noise(160_000, 2), 16_000), stream("mp3", noise(160_000), 16_000)):
-        results = read(data, one_reading(AROUND_5_SECONDS), cutting)
+        results = read(data, one_decode_task(AROUND_5_SECONDS), framing)
         assert results.outcomes() == {each.id: "no_channel" for each in AROUND_5_SECONDS}
 
 
@@ -908,7 +914,7 @@ def clips_in_time(draw: st.DrawFn) -> list[Clip]:
         if end is not None:
             start, end = min(start, end), max(start, end)
             end += zero + Decimal("0.000001")
-        clips.append(Clip(f"{index}", "u", start + zero, end, zero_seconds=zero))
+        clips.append(Clip(f"{index}", "u", start + zero, end, recording_offset_seconds=zero))
     return clips
 
 
@@ -918,8 +924,8 @@ def clips_in_time(draw: st.DrawFn) -> list[Clip]:
     rate_hz=st.sampled_from(RATES_HZ),
     num_frames=st.integers(1, 30_000),
     kind=st.sampled_from(["WAV", "FLAC", "alac.caf"]),
-    cutting=st.builds(
-        Cutting,
+    framing=st.builds(
+        FramingConfig,
         patch_samples=st.sampled_from([1, 400, 5_000]),
         hop_samples=st.sampled_from([160, 400, 7_000]),
         max_rows=st.none() | st.integers(1, 20),
@@ -932,7 +938,7 @@ def test_every_clip_gets_one_verdict_and_the_rows_that_it_promises(
     rate_hz: int,
     num_frames: int,
     kind: str,
-    cutting: Cutting,
+    framing: FramingConfig,
     span_rows: int | None,
 ) -> None:
     samples = noise(num_frames)
@@ -940,12 +946,12 @@ def test_every_clip_gets_one_verdict_and_the_rows_that_it_promises(
         data, span_rows = stream(kind, samples, rate_hz), None
     else:
         data = encoded(samples, rate_hz, kind)
-    readings = [one_reading(clips)]
+    decode_tasks = [one_decode_task(clips)]
     if span_rows is not None:
         seconds = Fraction(num_frames, rate_hz)
-        readings = list(spread_readings(clips, seconds, cutting, span_rows))
-    results = read(data, readings, cutting)
-    assert_as_defined(results, samples[:, 0], rate_hz, clips, cutting)
+        decode_tasks = list(spread_readings(clips, seconds, framing, span_rows))
+    results = read(data, decode_tasks, framing)
+    assert_as_defined(results, samples[:, 0], rate_hz, clips, framing)
 
 
 @settings(max_examples=100, deadline=None)
@@ -968,10 +974,10 @@ def test_pieces_are_the_clips_that_one_would_write_down(
     samples = noise(num_frames)
     data = encoded(samples, rate_hz) if kind == "WAV" else stream(kind, samples, rate_hz)
     length = Decimal(clip_ms).scaleb(-3)
-    cutting = dataclasses.replace(SMALL, clip_seconds=length, pad_short_clips=pad_short_clips)
+    framing = dataclasses.replace(SMALL, clip_seconds=length, pad_short_clips=pad_short_clips)
     written = []
     for each in clips:
-        end = Fraction(num_frames, rate_hz) + Fraction(each.zero_seconds)
+        end = Fraction(num_frames, rate_hz) + Fraction(each.recording_offset_seconds)
         if each.end_seconds is not None:
             end = min(end, Fraction(each.end_seconds))
         for index in range(1_000):
@@ -993,5 +999,5 @@ def test_pieces_are_the_clips_that_one_would_write_down(
             is_whole = decoded is not None and not decoded.clipped and until - start == length
             if not index or has_row or is_whole:
                 written.append(written_down)
-    results = read(data, one_reading(clips), cutting)
-    assert_as_defined(results, samples[:, 0], rate_hz, written, cutting)
+    results = read(data, one_decode_task(clips), framing)
+    assert_as_defined(results, samples[:, 0], rate_hz, written, framing)

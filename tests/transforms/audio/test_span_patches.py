@@ -15,12 +15,12 @@ from transforms.audio.reading import read_spans
 from transforms.audio.resampling import CONTEXT_SAMPLES
 from transforms.audio.span_patches import SpanPatches
 from transforms.corpus.clips import Clip, Failure
-from transforms.corpus.rows import Decoded, PatchRun
-from transforms.corpus.spans import Cutting, Span, one_reading
+from transforms.corpus.runs import Decoded, PatchRun
+from transforms.corpus.spans import FramingConfig, Span, one_decode_task
 
 PATCH_SAMPLES = 15_600
-VGGISH = Cutting(PATCH_SAMPLES, 15_360)
-SKIPPING = Cutting(PATCH_SAMPLES, 15_360, pad_short_clips=False)
+VGGISH = FramingConfig(PATCH_SAMPLES, 15_360)
+SKIPPING = FramingConfig(PATCH_SAMPLES, 15_360, pad_short_clips=False)
 WHOLE = Clip("a", "u")
 MOST_FOUND = 1_000
 
@@ -36,9 +36,9 @@ def wav(samples: np.ndarray, sample_rate_hz: int = 16_000) -> bytes:
     return file.getvalue()
 
 
-def read(data: bytes, cutting: Cutting) -> tuple[list[list[float]], Decoded | Failure]:
+def read(data: bytes, framing: FramingConfig) -> tuple[list[list[float]], Decoded | Failure]:
     """Collects the patches only when all are cut: a later block must not change earlier ones."""
-    found = read_spans(lambda: io.BytesIO(data), one_reading([WHOLE]), cutting)
+    found = read_spans(lambda: io.BytesIO(data), one_decode_task([WHOLE]), framing)
     *runs, verdict = itertools.islice(found, MOST_FOUND)
     assert next(found, None) is None
     assert isinstance(verdict, Decoded | Failure)
@@ -48,21 +48,21 @@ def read(data: bytes, cutting: Cutting) -> tuple[list[list[float]], Decoded | Fa
         assert run.clip_id == WHOLE.id
         assert run.first_row == len(patches)
         assert run.patches.dtype == np.float32
-        assert run.patches.shape[1:] == (cutting.patch_samples,)
+        assert run.patches.shape[1:] == (framing.patch_samples,)
         assert len(run.patches)
         patches.extend(run.patches.tolist())
     return patches, verdict
 
 
-def cut(data: bytes, cutting: Cutting) -> tuple[list[list[float]], Decoded]:
-    patches, decoded = read(data, cutting)
+def cut(data: bytes, framing: FramingConfig) -> tuple[list[list[float]], Decoded]:
+    patches, decoded = read(data, framing)
     assert isinstance(decoded, Decoded)
     assert decoded.num_rows == len(patches)
     return patches, decoded
 
 
-def failure(data: bytes, cutting: Cutting = VGGISH) -> Failure:
-    _, failed = read(data, cutting)
+def failure(data: bytes, framing: FramingConfig = VGGISH) -> Failure:
+    _, failed = read(data, framing)
     assert isinstance(failed, Failure)
     assert (failed.id, failed.uri, failed.step) == ("a", "u", "decode")
     return failed
@@ -105,7 +105,7 @@ def test_a_clip_gives_the_slices_of_its_waveform(
 ) -> None:
     monkeypatch.setattr(decoding, "BLOCK_VALUES", block_values)
     samples = noise(num_samples)
-    patches, decoded = cut(wav(samples), Cutting(PATCH_SAMPLES, hop_samples))
+    patches, decoded = cut(wav(samples), FramingConfig(PATCH_SAMPLES, hop_samples))
     assert patches == sliced(samples[:, 0], PATCH_SAMPLES, hop_samples)
     assert decoded == whole(num_rows, num_samples, num_samples / 16_000)
 
@@ -170,7 +170,7 @@ def test_rows_behind_the_limit_are_left_out_and_counted(
     monkeypatch.setattr(decoding, "BLOCK_VALUES", block_values)
     num_samples = 16 * (num_patches - 1) + 20
     samples = noise(num_samples * sample_rate_hz // 16_000)[:, 0]
-    patches, decoded = cut(wav(samples, sample_rate_hz), Cutting(20, 16, max_rows=300))
+    patches, decoded = cut(wav(samples, sample_rate_hz), FramingConfig(20, 16, max_rows=300))
     resampled = samples if sample_rate_hz == 16_000 else soxr.resample(samples, 8, 16, "VHQ")
     np.testing.assert_allclose(patches, sliced(resampled, 20, 16)[:300], rtol=0, atol=1e-7)
     seconds = num_samples / 16_000
@@ -195,15 +195,15 @@ def test_stereo_at_any_rate_is_mixed_then_resampled_then_cut(
 @pytest.mark.parametrize("channel", [1, 2, 3])
 def test_one_channel_of_three_is_resampled_and_cut(channel: int) -> None:
     samples = noise(20_000, num_channels=3)
-    cutting = Cutting(PATCH_SAMPLES, 15_360, channel=channel)
-    patches, decoded = cut(wav(samples, 44_100), cutting)
+    framing = FramingConfig(PATCH_SAMPLES, 15_360, channel=channel)
+    patches, decoded = cut(wav(samples, 44_100), framing)
     resampled = soxr.resample(samples[:, channel - 1].copy(), 44_100, 16_000, quality="VHQ")
     np.testing.assert_allclose(patches[0][: len(resampled)], resampled, rtol=0, atol=1e-7)
     assert decoded.num_samples == len(resampled)
 
 
 def test_a_channel_that_is_not_there_fails() -> None:
-    failed = failure(wav(noise(20_000, 2)), Cutting(PATCH_SAMPLES, 15_360, channel=3))
+    failed = failure(wav(noise(20_000, 2)), FramingConfig(PATCH_SAMPLES, 15_360, channel=3))
     assert failed.reason == "no_channel"
     assert "number 3, and it has 2" in failed.message
 
@@ -237,7 +237,9 @@ def test_a_bad_clip_keeps_its_reason_however_short_it_is(
     num_frames: int, pad_short_clips: bool
 ) -> None:
     data = wav(np.vstack([noise(num_frames), [[np.nan]]]))
-    assert failure(data, Cutting(15_600, 15_360, None, pad_short_clips)).reason == "non_finite"
+    assert (
+        failure(data, FramingConfig(15_600, 15_360, None, pad_short_clips)).reason == "non_finite"
+    )
 
 
 def test_an_empty_clip_is_not_padded() -> None:
@@ -299,8 +301,8 @@ def test_rows_that_are_left_out_are_read_only_where_they_cannot_be_counted_other
     end_frame: int | None,
 ) -> None:
     span = Span(Clip("a", "u", end_seconds=end_seconds))
-    cutting = Cutting(15_600, 15_360, max_rows)
-    assert SpanPatches(span, cutting, 16_000, num_frames).end_frame == end_frame
+    framing = FramingConfig(15_600, 15_360, max_rows)
+    assert SpanPatches(span, framing, 16_000, num_frames).end_frame == end_frame
 
 
 def test_a_span_whose_rows_are_missing_fails_instead_of_giving_fewer() -> None:
@@ -314,7 +316,7 @@ def test_a_span_whose_rows_are_missing_fails_instead_of_giving_fewer() -> None:
 
 @pytest.mark.parametrize(("num_frames", "num_rows"), [(15_599, 0), (15_600, 1)])
 def test_a_rest_that_is_too_short_for_a_row_gives_nothing(num_frames: int, num_rows: int) -> None:
-    patches = SpanPatches(Span(WHOLE, is_rest=True), VGGISH, 16_000, None)
+    patches = SpanPatches(Span(WHOLE, is_remainder=True), VGGISH, 16_000, None)
     runs = list(patches.push(noise(num_frames)[:, 0]))
     assert len(runs) == num_rows
     assert [each.num_rows for each in patches.finish("a decoder")] == [num_rows] * num_rows

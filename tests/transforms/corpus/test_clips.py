@@ -42,7 +42,7 @@ FULL = Clip(
     "/a/id.wav",
     start_seconds=Decimal(1),
     end_seconds=Decimal(2),
-    zero_seconds=Decimal("0.5"),
+    recording_offset_seconds=Decimal("0.5"),
     labels=("b", "a"),
     split="train",
     recording="a",

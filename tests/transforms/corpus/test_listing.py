@@ -17,7 +17,7 @@ from transforms.corpus.clips import Clip, Failure
 from transforms.corpus.listing import (
     HIDDEN,
     OTHER,
-    LeftOut,
+    SkippedFile,
     glob_root,
     is_glob,
     is_named_like_audio,
@@ -30,14 +30,14 @@ from transforms.corpus.listing import (
 class Found:
     """What a listing gave, by kind; every clip's id once."""
 
-    def __init__(self, found: Iterable[Clip | Failure | LeftOut]) -> None:
+    def __init__(self, found: Iterable[Clip | Failure | SkippedFile]) -> None:
         entries = list(found)
         clips = [entry for entry in entries if isinstance(entry, Clip)]
         self.clips = {clip.id: clip.uri for clip in clips}
         assert len(self.clips) == len(clips)
         self.failures = {entry.id: entry for entry in entries if isinstance(entry, Failure)}
-        self.left_out = collections.Counter(
-            entry.why for entry in entries if isinstance(entry, LeftOut)
+        self.skipped = collections.Counter(
+            entry.why for entry in entries if isinstance(entry, SkippedFile)
         )
         assert all(failure.step == "list" for failure in self.failures.values())
 
@@ -55,7 +55,7 @@ def test_clips_of_nested_folders_have_their_relative_path_as_id(tmp_path: Path) 
     found = Found(list_folder(str(tmp_path)))
     assert found.clips == {name: str(tmp_path / name) for name in names}
     assert not found.failures
-    assert not found.left_out
+    assert not found.skipped
 
 
 def test_ids_do_not_depend_on_a_slash_behind_the_folder(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_what_is_hidden_or_no_recording_is_left_out_and_counted(tmp_path: Path) 
     make_files(tmp_path, ".git/a.wav", ".git/b/c.wav")
     found = Found(list_folder(str(tmp_path)))
     assert list(found.clips) == ["a.wav"]
-    assert found.left_out == {HIDDEN: 4, OTHER: 3}  # a hidden folder counts once
+    assert found.skipped == {HIDDEN: 4, OTHER: 3}  # a hidden folder counts once
 
 
 def test_a_dot_in_the_path_of_the_folder_itself_hides_nothing(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_folder_named_like_a_recording_is_a_failure_and_is_walked(tmp_path: Pa
     assert list(found.failures) == ["a.wav"]
     assert found.failures["a.wav"].reason == "unreadable"
     assert found.failures["a.wav"].uri == str(tmp_path / "a.wav")
-    assert found.left_out == {OTHER: 1}
+    assert found.skipped == {OTHER: 1}
 
 
 def test_a_link_to_a_folder_is_followed(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_links_that_lead_nowhere_are_clips_which_opening_will_tell(tmp_path: Pat
     (tmp_path / "dangling").symlink_to("not there")
     found = Found(list_folder(str(tmp_path)))
     assert sorted(found.clips) == ["dangling.wav", "itself.wav"]
-    assert found.left_out == {OTHER: 1}
+    assert found.skipped == {OTHER: 1}
     with pytest.raises(FileNotFoundError):
         Path(found.clips["dangling.wav"]).read_bytes()
 
@@ -294,7 +294,7 @@ def test_files_of_a_storage_are_sorted_out_like_those_of_a_folder() -> None:
     files = [listing.Found(root + name) for name in names]
     found = Found(list_paths(root, files, explicit=False))
     assert found.clips == {"a/c.FLAC": root + "a/c.FLAC", "b.wav": root + "b.wav"}
-    assert found.left_out == {HIDDEN: 3, OTHER: 1}
+    assert found.skipped == {HIDDEN: 3, OTHER: 1}
 
 
 def test_a_root_without_its_slash_gives_the_same_ids() -> None:

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from transforms.corpus.clips import Clip
 from transforms.corpus.spans import (
     SPAN_ROWS,
-    Cutting,
-    Reading,
+    DecodeTask,
+    FramingConfig,
     Span,
-    one_reading,
+    one_decode_task,
     pieces,
     seconds_wanted,
     spread_readings,
 )
 
-VGGISH = Cutting(15_600, 15_360)
+VGGISH = FramingConfig(15_600, 15_360)
 MOST_FOUND = 20_000
 
 times = st.integers(0, 10**9).map(lambda number: Decimal(number).scaleb(-6))
@@ -38,13 +38,15 @@ def clip_lists(draw: st.DrawFn, max_size: int = 6) -> list[Clip]:
         start = zero + draw(times)
         length = draw(st.none() | lengths)
         end = None if length is None else start + length
-        clips.append(Clip(f"{index}", "u", start, end, zero_seconds=zero, labels=("l",)))
+        clips.append(
+            Clip(f"{index}", "u", start, end, recording_offset_seconds=zero, labels=("l",))
+        )
     return clips
 
 
 recordings = st.fractions(Fraction(1, 1_000), 2_000)
 cuttings = st.builds(
-    Cutting,
+    FramingConfig,
     patch_samples=st.just(15_600),
     hop_samples=st.sampled_from([15_360, 16_000, 40_000]),
     max_rows=st.none() | st.integers(1, 1_000),
@@ -52,19 +54,19 @@ cuttings = st.builds(
 
 
 def spread(
-    clips: Iterable[Clip], seconds: Fraction, cutting: Cutting, span_rows: int
-) -> list[Reading]:
-    found = spread_readings(clips, seconds, cutting, span_rows)
-    readings = list(itertools.islice(found, MOST_FOUND))
+    clips: Iterable[Clip], seconds: Fraction, framing: FramingConfig, span_rows: int
+) -> list[DecodeTask]:
+    found = spread_readings(clips, seconds, framing, span_rows)
+    decode_tasks = list(itertools.islice(found, MOST_FOUND))
     assert next(found, None) is None, "no end is in sight"
-    return readings
+    return decode_tasks
 
 
-def rows_about(clip: Clip, seconds: Fraction, cutting: Cutting) -> int:
-    end = seconds + Fraction(clip.zero_seconds)
+def rows_about(clip: Clip, seconds: Fraction, framing: FramingConfig) -> int:
+    end = seconds + Fraction(clip.recording_offset_seconds)
     if clip.end_seconds is not None:
         end = min(end, Fraction(clip.end_seconds))
-    return cutting.num_rows(end - Fraction(clip.start_seconds))
+    return framing.num_rows(end - Fraction(clip.start_seconds))
 
 
 @pytest.mark.parametrize(
@@ -85,19 +87,23 @@ def rows_about(clip: Clip, seconds: Fraction, cutting: Cutting) -> int:
 def test_so_many_rows_are_in_so_many_seconds(
     seconds: str, max_rows: int | None, num_rows: int
 ) -> None:
-    assert Cutting(15_600, 15_360, max_rows).num_rows(Fraction(seconds)) == num_rows
+    assert FramingConfig(15_600, 15_360, max_rows).num_rows(Fraction(seconds)) == num_rows
 
 
 @given(clips=clip_lists(), data=st.data())
 def test_one_reading_holds_every_clip_once_in_the_order_of_their_places(
     clips: list[Clip], data: st.DataObject
 ) -> None:
-    reading = one_reading(iter(data.draw(st.permutations(clips))))
-    assert reading == one_reading(clips)
-    assert reading.uri == "u"
-    assert sorted((span.clip for span in reading.spans), key=lambda clip: clip.id) == clips
-    assert {dataclasses.replace(span, clip=clips[0]) for span in reading.spans} == {Span(clips[0])}
-    places = [span.clip.start_seconds - span.clip.zero_seconds for span in reading.spans]
+    decode_task = one_decode_task(iter(data.draw(st.permutations(clips))))
+    assert decode_task == one_decode_task(clips)
+    assert decode_task.uri == "u"
+    assert sorted((span.clip for span in decode_task.spans), key=lambda clip: clip.id) == clips
+    assert {dataclasses.replace(span, clip=clips[0]) for span in decode_task.spans} == {
+        Span(clips[0])
+    }
+    places = [
+        span.clip.start_seconds - span.clip.recording_offset_seconds for span in decode_task.spans
+    ]
     assert places == sorted(places)
 
 
@@ -114,14 +120,14 @@ def test_what_is_wanted_is_the_sum_of_the_clips_unless_an_end_is_unknown(clips: 
 
 
 @settings(deadline=None)
-@given(clips=clip_lists(), seconds=recordings, cutting=cuttings, span_rows=st.integers(20, 700))
+@given(clips=clip_lists(), seconds=recordings, framing=cuttings, span_rows=st.integers(20, 700))
 def test_the_spans_of_a_clip_follow_each_other_and_the_last_one_is_open(
-    clips: list[Clip], seconds: Fraction, cutting: Cutting, span_rows: int
+    clips: list[Clip], seconds: Fraction, framing: FramingConfig, span_rows: int
 ) -> None:
-    readings = spread(clips, seconds, cutting, span_rows)
-    spans = [span for reading in readings for span in reading.spans]
-    assert {reading.uri for reading in readings} == {"u"}
-    assert all(reading.spans for reading in readings)
+    decode_tasks = spread(clips, seconds, framing, span_rows)
+    spans = [span for decode_task in decode_tasks for span in decode_task.spans]
+    assert {decode_task.uri for decode_task in decode_tasks} == {"u"}
+    assert all(decode_task.spans for decode_task in decode_tasks)
     by_clip: dict[Clip, list[Span]] = {}
     for span in spans:
         by_clip.setdefault(span.clip, []).append(span)
@@ -132,22 +138,22 @@ def test_the_spans_of_a_clip_follow_each_other_and_the_last_one_is_open(
             assert (span.first_row, span.num_rows) == (first_row, span_rows)
             first_row += span_rows
         assert (own[-1].first_row, own[-1].num_rows) == (first_row, None)
-        rest = rows_about(clip, seconds, cutting) - first_row
+        rest = rows_about(clip, seconds, framing) - first_row
         assert rest < 2 * span_rows
         assert len(own) == 1 or rest >= span_rows
-    assert not any(span.is_rest for span in spans)
+    assert not any(span.is_remainder for span in spans)
 
 
 @settings(deadline=None)
-@given(clips=clip_lists(), seconds=recordings, cutting=cuttings, span_rows=st.integers(20, 700))
+@given(clips=clip_lists(), seconds=recordings, framing=cuttings, span_rows=st.integers(20, 700))
 def test_readings_are_about_as_long_as_they_should_be(
-    clips: list[Clip], seconds: Fraction, cutting: Cutting, span_rows: int
+    clips: list[Clip], seconds: Fraction, framing: FramingConfig, span_rows: int
 ) -> None:
     sizes = []
-    for reading in spread(clips, seconds, cutting, span_rows):
+    for decode_task in spread(clips, seconds, framing, span_rows):
         num_rows = [
-            span.num_rows or rows_about(span.clip, seconds, cutting) - span.first_row
-            for span in reading.spans
+            span.num_rows or rows_about(span.clip, seconds, framing) - span.first_row
+            for span in decode_task.spans
         ]
         sizes.append(sum(num_rows))
         assert len(num_rows) == 1 or sizes[-1] <= span_rows
@@ -164,23 +170,25 @@ def test_readings_do_not_depend_on_the_order_of_the_clips(
     expected = spread(clips, seconds, VGGISH, 50)
     assert spread(data.draw(st.permutations(clips)), seconds, VGGISH, 50) == expected
     firsts = [
-        span.clip.start_seconds - span.clip.zero_seconds
-        for reading in expected
-        for span in reading.spans
+        span.clip.start_seconds - span.clip.recording_offset_seconds
+        for decode_task in expected
+        for span in decode_task.spans
     ]
     assert firsts == sorted(firsts)
 
 
 def test_many_short_clips_are_read_together_up_to_the_size_of_a_reading() -> None:
     clips = [Clip(f"{index:03}", "u", Decimal(index), Decimal(index + 10)) for index in range(100)]
-    readings = spread(clips, Fraction(200), VGGISH, 65)
-    assert [len(reading.spans) for reading in readings] == [6] * 16 + [4]
-    assert [span.clip for reading in readings for span in reading.spans] == clips
+    decode_tasks = spread(clips, Fraction(200), VGGISH, 65)
+    assert [len(decode_task.spans) for decode_task in decode_tasks] == [6] * 16 + [4]
+    assert [span.clip for decode_task in decode_tasks for span in decode_task.spans] == clips
 
 
 def test_an_hour_is_read_in_parts_of_about_ten_minutes() -> None:
-    readings = spread([Clip("a", "u")], Fraction(3_600), VGGISH, SPAN_ROWS)
-    (*_, last), *others = ([span for span in reading.spans] for reading in readings[::-1])
+    decode_tasks = spread([Clip("a", "u")], Fraction(3_600), VGGISH, SPAN_ROWS)
+    (*_, last), *others = (
+        [span for span in decode_task.spans] for decode_task in decode_tasks[::-1]
+    )
     assert [span.first_row for (span,) in others[::-1]] == [0, 640, 1_280, 1_920]
     assert last == Span(Clip("a", "u"), 2_560)
     assert 9 * 60 < SPAN_ROWS * 0.96 < 11 * 60
@@ -196,8 +204,8 @@ def test_a_clip_is_split_from_two_spans_on(num_rows: int, num_readings: int) -> 
 
 def test_a_clip_beyond_the_end_is_in_a_reading_all_the_same() -> None:
     clips = [Clip("a", "u", Decimal(50), Decimal(60)), Clip("b", "u", Decimal(70))]
-    (reading,) = spread(clips, Fraction(10), VGGISH, 5)
-    assert reading == one_reading(clips)
+    (decode_task,) = spread(clips, Fraction(10), VGGISH, 5)
+    assert decode_task == one_decode_task(clips)
 
 
 def cut(clip: Clip, clip_seconds: Decimal) -> list[Clip]:
@@ -246,10 +254,10 @@ def test_the_id_of_a_piece_says_where_it_begins(
 
 
 def test_pieces_of_a_clip_without_end_go_on_and_keep_its_recordings_name() -> None:
-    clip = Clip("a", "u", recording="r", zero_seconds=Decimal(5))
+    clip = Clip("a", "u", recording="r", recording_offset_seconds=Decimal(5))
     piece = next(itertools.islice(pieces(clip, Decimal(2)), 10_000, None))
     assert (piece.start_seconds, piece.end_seconds) == (20_000, 20_002)
-    assert (piece.recording, piece.zero_seconds) == ("r", 5)
+    assert (piece.recording, piece.recording_offset_seconds) == ("r", 5)
 
 
 @settings(deadline=None)
@@ -267,16 +275,16 @@ def test_parts_of_a_clip_that_is_cut_are_whole_numbers_of_pieces(
     max_rows: int | None,
     span_rows: int,
 ) -> None:
-    cutting = Cutting(15_600, 15_360, max_rows, clip_seconds=clip_seconds)
-    readings = spread(clips, seconds, cutting, span_rows)
+    framing = FramingConfig(15_600, 15_360, max_rows, clip_seconds=clip_seconds)
+    decode_tasks = spread(clips, seconds, framing, span_rows)
     by_id: dict[str, list[Span]] = {}
-    for reading in readings:
-        for span in reading.spans:
+    for decode_task in decode_tasks:
+        for span in decode_task.spans:
             by_id.setdefault(span.clip.id, []).append(span)
     assert sorted(by_id) == [clip.id for clip in clips]
     for clip in clips:
         spans = by_id[clip.id]
-        assert {(span.first_row, span.num_rows, span.is_rest) for span in spans} == {
+        assert {(span.first_row, span.num_rows, span.is_remainder) for span in spans} == {
             (0, None, False)
         }
         parts = [span.clip for span in spans]
@@ -285,8 +293,8 @@ def test_parts_of_a_clip_that_is_cut_are_whole_numbers_of_pieces(
         for part, following in itertools.pairwise(parts):
             assert part.end_seconds == following.start_seconds
             assert (following.start_seconds - part.start_seconds) % clip_seconds == 0
-            assert part.end_seconds < seconds + Fraction(clip.zero_seconds)
-            num_rows = cutting.num_rows(Fraction(clip_seconds))
+            assert part.end_seconds < seconds + Fraction(clip.recording_offset_seconds)
+            num_rows = framing.num_rows(Fraction(clip_seconds))
             num_pieces = (following.start_seconds - part.start_seconds) / clip_seconds
             assert num_pieces == 1 or num_rows * num_pieces <= span_rows
         same = {"start_seconds": clip.start_seconds, "end_seconds": clip.end_seconds}
@@ -295,11 +303,11 @@ def test_parts_of_a_clip_that_is_cut_are_whole_numbers_of_pieces(
 
 @pytest.mark.parametrize("end", [None, Decimal(95), Decimal(120)])
 def test_pieces_of_the_parts_are_the_pieces_of_the_whole(end: Decimal | None) -> None:
-    cutting = dataclasses.replace(VGGISH, clip_seconds=Decimal(4))
+    framing = dataclasses.replace(VGGISH, clip_seconds=Decimal(4))
     clip = Clip("a", "u", Decimal("1.5"), end)
-    readings = spread([clip], Fraction(100), cutting, 13)
-    parts = [span.clip for reading in readings for span in reading.spans]
-    assert len(parts) == len(readings) >= 5
+    decode_tasks = spread([clip], Fraction(100), framing, 13)
+    parts = [span.clip for decode_task in decode_tasks for span in decode_task.spans]
+    assert len(parts) == len(decode_tasks) >= 5
     together = [
         piece
         for part in parts

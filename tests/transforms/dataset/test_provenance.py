@@ -42,8 +42,8 @@ def balanced() -> dict[str, Any]:
     return {
         "tallies": {
             ("", "clips"): 6,
-            ("", "readings"): 9,
-            ("", "readings_done"): 9,
+            ("", "decode_tasks"): 9,
+            ("", "decode_tasks_done"): 9,
             ("", "records"): 1,
             ("train", "records"): 3,
             ("train", "rows"): 30,
@@ -107,7 +107,9 @@ def test_clips_that_are_neither_records_nor_failures_are_told(
         check_sums(of_no_split(tallies), {"": num_failures}, due, shards, {"": 2})
 
 
-@pytest.mark.parametrize("changes", [{"readings": 10}, {"readings_done": 8}, {"readings_done": 0}])
+@pytest.mark.parametrize(
+    "changes", [{"decode_tasks": 10}, {"decode_tasks_done": 8}, {"decode_tasks_done": 0}]
+)
 def test_readings_that_were_planned_and_not_done_are_told(changes: dict[str, int]) -> None:
     run = balanced()
     run["tallies"] |= of_no_split(changes)
@@ -205,12 +207,12 @@ def test_counts_and_hours_are_those_of_the_run() -> None:
         "rows": 30,
         "hours": 1.5,
         "padded_clips": 1,
-        "clipped_clips": 2,
+        "truncated_clips": 2,
         "rows_left_out": 4,
         "labels_dropped": 6,
     }
     assert info()["failures"] == {"decode_error": 1, "empty": 1}
-    assert info()["left_out"] == {"hidden": 2}
+    assert info()["skipped"] == {"hidden": 2}
 
 
 def test_counts_are_those_of_the_own_split_only() -> None:
@@ -343,7 +345,7 @@ def test_a_collection_of_splits_tells_what_they_have_in_common_and_the_sums() ->
     assert found["versions"] == whole["versions"]
     assert found["counts"] == {name: 11 * count for name, count in whole["counts"].items()}
     assert found["failures"] == {"decode_error": 11, "empty": 11}
-    assert found["left_out"] == {"other": 8}
+    assert found["skipped"] == {"other": 8}
     assert found["audio"] == whole["audio"] | {"decoders": {"libsndfile 1.2.2": 33}}
     assert "shards" not in found
     assert "split" not in found

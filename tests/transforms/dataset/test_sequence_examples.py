@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from transforms.corpus.clips import Clip
-from transforms.corpus.rows import Decoded
+from transforms.corpus.runs import Decoded
 from transforms.dataset.profiles import PROFILES
 from transforms.dataset.sequence_examples import sequence_example
 
@@ -17,7 +17,7 @@ CLIP = Clip(
     "/in/a.wav",
     start_seconds=Decimal("30.25"),
     end_seconds=Decimal(40),
-    zero_seconds=Decimal(30),
+    recording_offset_seconds=Decimal(30),
     labels=("b", "a"),
     columns=(("speaker", "änn"), ("note", "x, y")),
 )

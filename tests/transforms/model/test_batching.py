@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.corpus.rows import PatchRun
+from transforms.corpus.runs import PatchRun
 from transforms.model.batching import BATCH_ROWS, Packer
 
 

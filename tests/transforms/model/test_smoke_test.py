@@ -40,7 +40,7 @@ def test_the_published_row_is_equal_and_so_are_its_bytes(released_pca: Pca) -> N
     assert verdict.text.endswith("bytes are equal")
 
 
-def moved(pca: Pca, distance: float, position: int) -> list[smoke_test.Verdict]:
+def moved(pca: Pca, distance: float, position: int) -> list[smoke_test.DecodeResult]:
     """Moves all values by a distance, to either side, as the byte of a position feels most."""
     direction = distance * np.sign(pca.eigen_vectors[position])
     return [compare(three(ROW + sign * direction), pca=pca) for sign in (-1, 1)]
@@ -50,9 +50,9 @@ def test_what_float32_loses_is_equal_with_bytes_off_by_one(released_pca: Pca) ->
     whitened = (ROW - released_pca.means) @ released_pca.eigen_vectors.T
     steps = (whitened + 2) * 63.75
     from_border = np.where(np.abs(whitened) < 2, np.abs(steps - np.round(steps)), 1)
-    verdicts = moved(released_pca, 3e-5, int(from_border.argmin()))
-    assert {each.outcome for each in verdicts} == {Outcome.EQUAL}
-    assert any("of 128, off by 1" in each.text for each in verdicts)
+    decode_results = moved(released_pca, 3e-5, int(from_border.argmin()))
+    assert {each.outcome for each in decode_results} == {Outcome.EQUAL}
+    assert any("of 128, off by 1" in each.text for each in decode_results)
 
 
 def test_floats_within_the_tolerance_whose_bytes_are_not_differ(released_pca: Pca) -> None:

@@ -13,9 +13,9 @@ from typing import BinaryIO
 
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.manifests.columns import ColumnMatcher, match_columns
+from transforms.corpus.manifests.fields import RowFields
 from transforms.corpus.manifests.label_cells import KnownLabels, find_separator
 from transforms.corpus.manifests.recording_uris import recording_folder
-from transforms.corpus.manifests.rows import RowFields
 from transforms.corpus.manifests.tables import JSON_LINES, Row, read_table
 from transforms.corpus.manifests.text_lines import BadLine, ManifestError
 from transforms.corpus.times import plain

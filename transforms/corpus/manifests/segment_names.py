@@ -85,7 +85,7 @@ def named(template: str, segment: Segment) -> str:
 
 def possible_ids(path: str) -> set[str]:
     """Returns the ids of which a file of this name may be the audio."""
-    return {name for name, _, _ in _readings(path)}
+    return {name for name, _, _ in _decode_tasks(path)}
 
 
 def find_audio(segment: Segment, paths: Iterable[str]) -> tuple[str, bool] | None:
@@ -102,7 +102,7 @@ def find_audio(segment: Segment, paths: Iterable[str]) -> tuple[str, bool] | Non
     found = [
         (start is None, path)
         for path in paths
-        for name, start, end in _readings(path)
+        for name, start, end in _decode_tasks(path)
         if name == segment.id
         and (start is None or _is_time(start, segment.start_seconds))
         and (end is None or _is_time(end, segment.end_seconds))
@@ -113,14 +113,14 @@ def find_audio(segment: Segment, paths: Iterable[str]) -> tuple[str, bool] | Non
     return path, not may_be_whole
 
 
-def _readings(path: str) -> Iterator[tuple[str, str | None, str | None]]:
+def _decode_tasks(path: str) -> Iterator[tuple[str, str | None, str | None]]:
     """Yields what a name may mean: id, start and end as they are written."""
     stem = posixpath.splitext(posixpath.basename(path))[0]
-    readings: list[tuple[str, str | None, str | None]] = [(stem, None, None)]
+    decode_tasks: list[tuple[str, str | None, str | None]] = [(stem, None, None)]
     for times in _TIMES:
         if match := times.fullmatch(stem):
-            readings.append((match["stem"], match["start"], match["end"] or None))
-    for name, start, end in readings:
+            decode_tasks.append((match["stem"], match["start"], match["end"] or None))
+    for name, start, end in decode_tasks:
         yield name, start, end
         if match := _WRAPPED.fullmatch(name):
             yield match[1] or match[2], start, end

@@ -154,9 +154,9 @@ def _check_not_binary(head: bytes) -> None:
     num_controls = len(head) - len(head.translate(None, delete=_CONTROLS))
     if 0 not in head[:_BINARY_BYTES] and num_controls * 20 <= len(head):
         return
-    for signature, name, way_out in _SIGNATURES:
+    for signature, name, hint in _SIGNATURES:
         if head.startswith(signature):
-            raise ManifestError(f"binary, not text: it looks like {name}; {way_out}")
+            raise ManifestError(f"binary, not text: it looks like {name}; {hint}")
     raise ManifestError(f"binary, not text; {_WRITE_TEXT}")
 
 

@@ -23,7 +23,7 @@ def cache_directory() -> Path:
     return Path(base) / "beam-audio-embeddings"
 
 
-def made_once(name: str, make: Callable[[Path], Path]) -> Path:
+def build_cached(name: str, make: Callable[[Path], Path]) -> Path:
     """Returns a folder of the cache, made now or by another process on this machine.
 
     Who makes it holds a lock of the operating system, which ends with the process. The folder gets
@@ -76,7 +76,7 @@ def _clear(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def room_for(num_bytes: int, folder: Path, what: str) -> Iterator[None]:
+def require_disk_space(num_bytes: int, folder: Path, what: str) -> Iterator[None]:
     """Checks that a disk has room before it is written, and says what is needed when it is full.
 
     Args:
@@ -87,11 +87,11 @@ def room_for(num_bytes: int, folder: Path, what: str) -> Iterator[None]:
     Raises:
       ModelError: The disk is full, now or while the context is open.
     """
-    way_out = "$XDG_CACHE_HOME names a folder on another disk"
+    hint = "$XDG_CACHE_HOME names a folder on another disk"
     free = shutil.disk_usage(folder).free
     if num_bytes > free:
         raise ModelError(
-            f"{what} needs {num_bytes} bytes in {folder}, where {free} are free; {way_out}"
+            f"{what} needs {num_bytes} bytes in {folder}, where {free} are free; {hint}"
         )
     try:
         yield
@@ -99,5 +99,5 @@ def room_for(num_bytes: int, folder: Path, what: str) -> Iterator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise ModelError(
-            f"the disk of {folder} is full: {what} needs {num_bytes} bytes or more; {way_out}"
+            f"the disk of {folder} is full: {what} needs {num_bytes} bytes or more; {hint}"
         ) from error

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import google_crc32c
 
 from transforms.model.errors import ModelError
-from transforms.model.sources.caching import room_for
+from transforms.model.sources.caching import require_disk_space
 from transforms.model.sources.writing import MAX_BYTES, MAX_FILES, Writer
 
 
@@ -77,7 +77,7 @@ def copy_files(
       ModelError: A file did not arrive whole, it changed meanwhile, or the disk is full.
       OSError: The storage cannot be read, or the disk cannot be written.
     """
-    with room_for(sum(file.size for file in files.values()), folder.parent, source):
+    with require_disk_space(sum(file.size for file in files.values()), folder.parent, source):
         writer = Writer(folder, source)
         for name, expected in files.items():
             path = f"{source}/{name}"

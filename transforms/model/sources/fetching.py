@@ -11,7 +11,7 @@ import tenacity
 import urllib3
 
 from transforms.model.errors import ModelError, in_one_line
-from transforms.model.sources.caching import room_for
+from transforms.model.sources.caching import require_disk_space
 from transforms.model.sources.unpacking import ARCHIVE_SUFFIXES
 from transforms.model.sources.writing import MAX_BYTES, READ_BYTES
 
@@ -51,16 +51,14 @@ def download(url: str, target: Path) -> None:
       ModelError: It cannot be fetched, or it does not fit on the disk.
       OSError: It cannot be written.
     """
-    way_out = (
-        "Download it where the network allows, and name the archive or its folder with --model"
-    )
-    fetch(url, target, way_out, MAX_BYTES, archive_url(url))
+    hint = "Download it where the network allows, and name the archive or its folder with --model"
+    fetch(url, target, hint, MAX_BYTES, archive_url(url))
 
 
 def fetch(
     url: str,
     target: Path,
-    way_out: str,
+    hint: str,
     max_bytes: int,
     request: str | None = None,
 ) -> None:
@@ -72,7 +70,7 @@ def fetch(
     Args:
       url: http or https; redirects are followed.
       target: The file to write, new or of an attempt before.
-      way_out: What the user can do where it cannot be fetched, a sentence without its full stop.
+      hint: What the user can do where it cannot be fetched, a sentence without its full stop.
       max_bytes: More of them are an error.
       request: What is really asked for, where that is another URL.
 
@@ -89,7 +87,7 @@ def fetch(
     try:
         retrying(_receive, url, request or url, target, max_bytes)
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise ModelError(f"cannot fetch {url}: {_cause(error)}. {way_out}") from error
+        raise ModelError(f"cannot fetch {url}: {_cause(error)}. {hint}") from error
 
 
 def _receive(url: str, request: str, target: Path, max_bytes: int) -> None:
@@ -100,7 +98,7 @@ def _receive(url: str, request: str, target: Path, max_bytes: int) -> None:
         response.raise_for_status()
         size = response.raw.length_remaining or 0
         received = 0
-        with room_for(size, target.parent, url), target.open("wb") as file:
+        with require_disk_space(size, target.parent, url), target.open("wb") as file:
             for block in _blocks(response.raw):
                 received += len(block)
                 if received > max_bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from transforms.model.errors import ModelError, in_one_line
-from transforms.model.sources.caching import made_once
+from transforms.model.sources.caching import build_cached
 from transforms.model.sources.copying import RemoteFiles, StoredFile, copy_files, stored_files
 from transforms.model.sources.fetching import download
 from transforms.model.sources.unpacking import ARCHIVE_SUFFIXES, unpack
@@ -146,14 +146,14 @@ def _fetch(url: str) -> Path:
         download(url, archive)
         return unpack(archive, scratch / "model", url)
 
-    return made_once(f"url-{hashlib.sha256(url.encode()).hexdigest()}", make)
+    return build_cached(f"url-{hashlib.sha256(url.encode()).hexdigest()}", make)
 
 
 def _unpack(archive: Path) -> Path:
     """Unpacks an archive of this machine; equal bytes are the same model."""
     digest = hashlib.sha256()
     _update(digest, archive)
-    return made_once(
+    return build_cached(
         f"archive-{digest.hexdigest()}",
         lambda scratch: unpack(archive, scratch / "model", str(archive)),
     )
@@ -173,7 +173,7 @@ def _copy(model: str, remote: RemoteFiles | None) -> Path:
         return copied
 
     identity = repr((model, sorted(files.items())))
-    return made_once(f"copy-{hashlib.sha256(identity.encode()).hexdigest()}", make)
+    return build_cached(f"copy-{hashlib.sha256(identity.encode()).hexdigest()}", make)
 
 
 def _look_up(model: str, remote: RemoteFiles) -> tuple[str, Mapping[str, StoredFile]]:

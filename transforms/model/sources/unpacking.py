@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from transforms.model.errors import ModelError, in_one_line
-from transforms.model.sources.caching import room_for
+from transforms.model.sources.caching import require_disk_space
 from transforms.model.sources.writing import READ_BYTES, Writer
 
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip")
@@ -49,7 +49,7 @@ def unpack(archive: Path, folder: Path, origin: str) -> Path:
       OSError: The disk does not give or take it.
     """
     try:
-        with room_for(archive.stat().st_size, folder.parent, origin):
+        with require_disk_space(archive.stat().st_size, folder.parent, origin):
             _unpack(archive, Writer(folder, origin), origin)
     except _DAMAGED as error:
         raise ModelError(

@@ -172,7 +172,7 @@ def zipped(name: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("make", "what", "way_out"),
+    ("make", "what", "hint"),
     [
         (lambda: gzip.compress(b"uri\na.wav\n", mtime=0), "gzip", "decompress"),
         (lambda: zipped("xl/workbook.xml"), "zip archive or an Excel", "CSV"),
@@ -187,11 +187,11 @@ def zipped(name: str) -> bytes:
     ],
 )
 def test_what_is_binary_is_refused_by_its_name_and_with_a_way_out(
-    make: Callable[[], bytes], what: str, way_out: str
+    make: Callable[[], bytes], what: str, hint: str
 ) -> None:
     with pytest.raises(ManifestError, match=what) as error:
         read_lines(io.BytesIO(make()))
-    assert way_out in str(error.value)
+    assert hint in str(error.value)
 
 
 @given(data=st.binary(max_size=200))

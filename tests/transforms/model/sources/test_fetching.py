@@ -296,7 +296,7 @@ def test_processes_fetch_a_model_once_and_leave_others_alone(hub: Hub, cache: Pa
     hub.answers = [slowly]
     with _resolver(f"{hub.url}/model") as first, _resolver(f"{hub.url}/model") as second:
         _wait_for_request(hub)
-        caching.made_once("other", _make_nothing)
+        caching.build_cached("other", _make_nothing)
         assert list(cache.glob("url-*.tmp")), "somebody is at work there"
         time.sleep(0.4)  # the second one comes to the lock
         both.set()

@@ -207,7 +207,7 @@ def test_threads_make_a_model_once() -> None:
         time.sleep(0.1)
         return make_folder_in(scratch)
 
-    threads = [threading.Thread(target=caching.made_once, args=("a", make)) for _ in range(3)]
+    threads = [threading.Thread(target=caching.build_cached, args=("a", make)) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,0 +1,85 @@
+"""Findings of the launcher and of many workers as one table."""
+
+from collections.abc import Iterable, Sequence
+
+from pipeline.terminal.wrapping import wrap
+from transforms.preflight.findings import FAILED, NOTE, OK, Finding
+
+LAUNCHER = "launcher"
+WORKERS = "workers"  # which of them is not known
+_MAX_NAMED = 3
+Placed = tuple[str, Finding]  # where it was found
+
+
+def table(placed: Sequence[Placed], num_workers: int) -> str:
+    """Returns the table and a last line that sums it up.
+
+    Args:
+      placed: In the order of rows. Findings of workers that are alike become one row.
+      num_workers: Processes that have reported.
+    """
+    rows = list(_merged(placed))
+    named = [
+        (finding.result, finding.check, _places(where, num_workers), text(findings))
+        for where, findings in rows
+        for finding in findings[:1]
+    ]
+    head = ("result", "check", "where", "what was found")
+    widths = [max(len(row[column]) for row in [head, *named]) for column in range(3)]
+    lines = [_line(head, widths)]
+    for row, (_, findings) in zip(named, rows, strict=True):
+        indent = " " * len(_line((*row[:3], ""), widths))
+        lines += wrap(_line(row, widths), others=indent)
+        if findings[0].hint and findings[0].result != OK:
+            lines += wrap(findings[0].hint, f"{indent}-> ", f"{indent}   ")
+    return "\n".join([*lines, "", _sum([finding for _, finding in placed])])
+
+
+def failed(placed: Iterable[Placed]) -> list[str]:
+    """Returns the checks that failed somewhere, each once."""
+    return list(dict.fromkeys(each.check for _, each in placed if each.result == FAILED))
+
+
+def _merged(placed: Sequence[Placed]) -> Iterable[tuple[list[str], list[Finding]]]:
+    """Yields what is the same but for figures, with the places; a check's rows together."""
+    groups: dict[tuple[object, ...], tuple[list[str], list[Finding]]] = {}
+    for where, finding in placed:
+        key = (where == LAUNCHER, finding.check, finding.result, finding.text, finding.hint)
+        places, findings = groups.setdefault(key, ([], []))
+        places.append(where)
+        findings.append(finding)
+    checks = list(dict.fromkeys(finding.check for _, finding in placed))
+    return sorted(groups.values(), key=lambda group: checks.index(group[1][0].check))
+
+
+def _places(where: Sequence[str], num_workers: int) -> str:
+    if where[0] == LAUNCHER:
+        return LAUNCHER
+    if len(where) == num_workers:
+        return "the worker" if num_workers == 1 else f"all {num_workers} workers"
+    more = len(where) - _MAX_NAMED
+    return ", ".join(where[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def text(findings: Sequence[Finding]) -> str:
+    """Returns the text of equal findings, with the range of each figure."""
+    parts = [findings[0].text]
+    for position, (label, _) in enumerate(findings[0].figures):
+        numbers = [each.figures[position][1] for each in findings if position < len(each.figures)]
+        low, high = min(numbers), max(numbers)
+        parts.append(label.format(f"{low:g}" if low == high else f"{low:g} to {high:g}"))
+    return ", ".join(parts)
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    first = (cell.ljust(width) for cell, width in zip(row, widths, strict=False))
+    return "  ".join([*first, row[3]])
+
+
+def _sum(findings: Sequence[Finding]) -> str:
+    bad = failed(("", each) for each in findings)
+    notes = list(dict.fromkeys(each.check for each in findings if each.result == NOTE))
+    after = f"; worth a look: {', '.join(notes)}" if notes else ""
+    if bad:
+        return f"FAILED: {', '.join(bad)}{after}"
+    return f"all checks passed{after}"

@@ -1,0 +1,152 @@
+"""The command `demo`: a small corpus, made and embedded."""
+
+import http.client
+import os
+import queue
+import sys
+import threading
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from pipeline.commands import embed, export_model
+from pipeline.options.settings import EmbedSettings, UsageError
+from pipeline.terminal import summary
+from transforms.corpus.clips import printable
+from transforms.dataset.failure_table import failure_table_name
+from transforms.dataset.profiles import PROFILES
+from transforms.model.errors import ModelError
+from transforms.model.postprocessing import load_pca
+from transforms.model.sources import resolving
+
+_HUB_TIMEOUT_SECONDS = 8.0
+# name: (format, subtype, sample rate in Hz, channels, seconds)
+_CORPUS = {
+    "birds/sweep.wav": ("WAV", "PCM_16", 16_000, 1, 10.0),
+    "birds/sweep_stereo.flac": ("FLAC", "PCM_16", 44_100, 2, 10.0),
+    "street/tone.mp3": ("MP3", "MPEG_LAYER_III", 48_000, 2, 7.0),
+    "street/tone.ogg": ("OGG", "VORBIS", 22_050, 1, 5.0),
+    "street/tone.opus": ("OGG", "OPUS", 48_000, 2, 5.0),
+    "telephone_8k.aiff": ("AIFF", "PCM_16", 8_000, 1, 4.0),
+    "long.flac": ("FLAC", "PCM_16", 32_000, 2, 180.0),
+    "short.wav": ("WAV", "FLOAT", 44_100, 1, 0.3),
+    "broken.flac": ("FLAC", "PCM_16", 44_100, 1, 5.0),
+}
+_READING = """\
+import tensorflow as tf
+shards = tf.io.gfile.glob({shards!r})
+context, lists = tf.io.parse_single_sequence_example(
+    next(iter(tf.data.TFRecordDataset(shards))),
+    context_features={{"video_id": tf.io.FixedLenFeature([], tf.string)}},
+    sequence_features={{"audio_embedding": {feature}}})
+print(context["video_id"].numpy().decode(), {rows})"""
+
+
+def run(output: str, model: str, verbose: bool = False, quiet: bool = False) -> int:
+    """Makes the corpus and the dataset below `output`; returns the exit status.
+
+    Args:
+      output: Folder; made if absent.
+      model: As for `embed`.
+      verbose: Let through what the engine prints.
+      quiet: Do not show how far the job is.
+
+    Raises:
+      UsageError: The folder cannot be used.
+    """
+    folder = Path(output).absolute()
+    try:
+        num_files = _write_corpus(folder / "audio")
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise UsageError(f"--output={output} cannot be written: {error}") from error
+    print(
+        f"{num_files} files of synthetic sound, one of them broken: {printable(str(folder))}/audio"
+    )
+    profile = PROFILES["audioset"]
+    why = _why_unreachable(model)
+    if why:
+        print(
+            f"{why}\nTHE DEMO GOES ON WITH *UNTRAINED* WEIGHTS AND PROFILE raw: ROWS MEAN NOTHING."
+        )
+        profile = PROFILES["raw"]
+        model = str(folder / "untrained_vggish")
+        if not os.path.exists(os.path.join(model, "saved_model.pb")):
+            export_model.run(model, None, untrained=True, seed=0)
+    else:
+        try:
+            load_pca(EmbedSettings.pca)
+        except ModelError as error:
+            print(f"{error}.\nTHE DEMO GOES ON WITH PROFILE raw.")
+            profile = PROFILES["raw"]
+    dataset = str(folder / "dataset")
+    settings = EmbedSettings(
+        inputs=(str(folder / "audio"),),
+        output=dataset,
+        model=model,
+        profile=profile,
+        max_failed_ratio=1 / num_files,  # the broken file is part of the show
+        overwrite=True,
+    )
+    status = embed.run(settings, [], [], verbose, quiet)
+    if status:
+        return status
+    table = f"{dataset}/{failure_table_name(settings.name)}"
+    print(f"\nThe failed clip, {printable(table)}:\n{Path(table).read_text().rstrip()}")
+    reading = _READING.format(
+        shards=f"{dataset}/{settings.name}-*.tfrecord",
+        feature=(
+            "tf.io.FixedLenSequenceFeature([], tf.string)"
+            if profile.quantised
+            else "tf.io.FixedLenSequenceFeature([128], tf.float32)"
+        ),
+        rows=(
+            'tf.io.decode_raw(lists["audio_embedding"], tf.uint8)'
+            if profile.quantised
+            else 'lists["audio_embedding"]'
+        ),
+    )
+    print(f"\nRead one record:\n\n{sys.executable} - <<'END'\n{reading}\nEND")
+    return summary.SUCCESS
+
+
+def _why_unreachable(model: str) -> str:
+    """Says why a hub does not give its model; nothing where it does, or for a local model."""
+    if not resolving.is_url(model):
+        return ""
+    answers: queue.Queue[str] = queue.Queue()
+    # In a thread, because looking up a name has no timeout of its own.
+    threading.Thread(target=_ask, args=(model, answers), daemon=True).start()
+    try:
+        error = answers.get(timeout=_HUB_TIMEOUT_SECONDS)
+    except queue.Empty:
+        error = f"no answer within {_HUB_TIMEOUT_SECONDS:g} s"
+    return f"{model} cannot be reached: {error}." if error else ""
+
+
+def _ask(url: str, answers: "queue.Queue[str]") -> None:
+    """Puts the error of fetching a model's first bytes, or nothing where it answers."""
+    try:
+        with urllib.request.urlopen(
+            f"{url}?tf-hub-format=compressed", timeout=_HUB_TIMEOUT_SECONDS
+        ):
+            answers.put("")
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        answers.put(str(error) or type(error).__name__)
+
+
+def _write_corpus(folder: Path) -> int:
+    """Writes the files of `_CORPUS`, always the same samples, and returns their number."""
+    for number, (name, (kind, subtype, rate, channels, seconds)) in enumerate(_CORPUS.items()):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        time = np.arange(int(seconds * rate)) / rate
+        pitch = 220.0 * (number + 1) * (1 + 0.3 * np.sin(2 * np.pi * 0.5 * time))
+        left = 0.3 * np.sin(2 * np.pi * np.cumsum(pitch) / rate)
+        noise = np.random.default_rng(number).normal(0.0, 0.02, (channels, len(time)))
+        sound = (noise + left * np.linspace(1.0, 0.5, channels)[:, np.newaxis]).T
+        soundfile.write(path, sound, rate, format=kind, subtype=subtype)
+    broken = folder / "broken.flac"
+    broken.write_bytes(broken.read_bytes()[: broken.stat().st_size // 2])
+    return len(_CORPUS)

@@ -1,0 +1,130 @@
+"""The second job of `plan`: a few clips through the very graph of `embed`, and timed."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.graph import Job
+from pipeline.options.job import job_of
+from pipeline.options.settings import EmbedSettings
+from transforms.corpus.spans import SPAN_ROWS, FramingConfig
+from transforms.dataset import file_names
+from transforms.dataset.failure_table import failure_table_name
+from transforms.model.postprocessing import Pca
+from transforms.preflight import forecast
+from transforms.preflight.survey import Candidate, Failed, Survey
+from transforms.read_corpus import Corpus
+from transforms.storage import files
+
+# Twenty batches of 128 rows: 41 minutes of sound, about 16 seconds of two cores with VGGish. With
+# fewer the start and the end of the work, which are not like its middle, would count for much.
+NUM_ROWS = 2_560
+# Of each recording at least a minute, however many there are.
+_MIN_ROWS = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """How the second job went.
+
+    Attributes:
+      seconds: From its start to its end, as the launcher sees it.
+      chosen: What was asked for.
+      info: Its `dataset.json`.
+      failures: By reason.
+    """
+
+    seconds: float
+    chosen: Survey
+    info: dict[str, Any]
+    failures: dict[str, Failed]
+
+
+def choose(
+    candidates: Sequence[Candidate], framing: FramingConfig, num_rows: int = NUM_ROWS
+) -> tuple[Candidate, ...]:
+    """Chooses recordings for a trial: one of each kind, and then as they come.
+
+    Args:
+      candidates: In the order of their places.
+      framing: How clips become patches.
+      num_rows: About how many there shall be.
+
+    Returns:
+      The recordings, each with so many of its clips as are to be embedded.
+    """
+    share = min(SPAN_ROWS, max(_MIN_ROWS, num_rows // max(1, len(candidates))))
+    firsts = {each.header.kind: each for each in reversed(candidates)}.values()
+    rest = [each for each in candidates if all(each is not first for first in firsts)]
+    chosen: list[Candidate] = []
+    for candidate in [*sorted(firsts, key=lambda each: each.place), *rest]:
+        if num_rows <= 0:
+            break
+        clips = forecast.limited(candidate.clips, framing, min(share, num_rows))
+        chosen.append(dataclasses.replace(candidate, clips=clips))
+        num_rows -= forecast.of_recording(clips, candidate.header, framing).sums.num_rows
+    return tuple(chosen)
+
+
+def trial_job(
+    settings: EmbedSettings,
+    corpus: Corpus,
+    chosen: Sequence[Candidate],
+    folder: str,
+    pca: Pca | None,
+) -> Job:
+    """Returns the job of `embed` for a few clips.
+
+    Args:
+      settings: Of the `embed` that is to follow.
+      corpus: What it asks for.
+      chosen: The clips.
+      folder: Of the reports; the job's own folders in it must be there.
+      pca: For 8-bit profiles.
+    """
+    clips = tuple(clip for each in chosen for clip in each.clips)
+    few = Corpus(
+        clips=clips,
+        class_map=corpus.class_map,
+        drop_unknown_labels=corpus.drop_unknown_labels,
+        splits=corpus.splits,
+    )
+    settings = dataclasses.replace(settings, num_shards=1)
+    return job_of(settings, few, dataset_folder(folder), f"{dataset_folder(folder)}/staging", pca)
+
+
+def dataset_folder(folder: str) -> str:
+    """Returns the folder of the trial's dataset."""
+    return f"{folder}/trial"
+
+
+def read_trial(
+    folder: str, name: str, chosen: Sequence[Candidate], framing: FramingConfig, seconds: float
+) -> Trial:
+    """Reads what the job has left in its folder.
+
+    Args:
+      folder: Of the reports.
+      name: Stem of the dataset's names.
+      chosen: The clips that were asked for.
+      framing: How clips become patches.
+      seconds: That the job took.
+
+    Raises:
+      OSError: It cannot be read.
+      ValueError: It is of another version of this program.
+    """
+    dataset = dataset_folder(folder)
+    with files.open_to_read(f"{dataset}/{file_names.FILE_NAME}") as file:
+        info = json.load(file)
+    failures: dict[str, Failed] = {}
+    for part in info.get("splits", [{"folder": ""}]):
+        path = f"{dataset}/{part['folder']}".rstrip("/")
+        with files.open_to_read(f"{path}/{failure_table_name(name)}") as file:
+            for line in map(json.loads, file.read().splitlines()):
+                one = Failed(1, (line["id"],))
+                failures[line["reason"]] = failures.get(line["reason"], Failed()) + one
+    surveys = (forecast.of_recording(each.clips, each.header, framing) for each in chosen)
+    asked = sum(surveys, Survey())
+    return Trial(seconds, asked, info, failures)

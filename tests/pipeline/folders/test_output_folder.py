@@ -1,0 +1,250 @@
+"""The output folder, from the launcher's side."""
+
+import json
+import posixpath
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.folders.output_folder import OutputFolder
+from pipeline.options.settings import UsageError
+from tests.memory_filesystem import MemoryFileSystem
+from transforms.storage import files
+
+DATASET = {
+    "dataset.json": json.dumps(
+        {
+            "format": "beam-audio-embeddings",
+            "name": "audio",
+            "shards": [{"name": "audio-00000-of-00001.tfrecord"}],
+        }
+    ),
+    "audio-00000-of-00001.tfrecord": "shard",
+    "audio-failures.jsonl": "",
+    "class_map.csv": "index,mid,display_name",
+    "schema.pbtxt": "schema",
+}
+
+
+def _split(folder: str, split: str | None = None) -> dict[str, str]:
+    """Returns the contents of a split; in its folder, unless it is another one's."""
+    description = json.loads(DATASET["dataset.json"]) | {"split": split or folder}
+    contents = {**DATASET, "dataset.json": json.dumps(description)}
+    return {f"{folder}/{name}": text for name, text in contents.items()}
+
+
+def _foreign(folder: str) -> dict[str, str]:
+    return {f"{folder}/{name}": text for name, text in DATASET.items()}
+
+
+SPLITS = {
+    **_split("train"),
+    **_split("unsplit"),
+    "dataset.json": json.dumps(
+        {
+            "format": "beam-audio-embeddings",
+            "name": "audio",
+            "splits": [
+                {"folder": folder, "shards": [{"name": "audio-00000-of-00001.tfrecord"}]}
+                for folder in ("train", "unsplit")
+            ],
+        }
+    ),
+}
+STAGED = {".audio.incomplete/00000.1.tmp": "half"}
+
+
+def _without_description(contents: dict[str, str]) -> dict[str, str]:
+    return {name: text for name, text in contents.items() if name != "dataset.json"}
+
+
+@pytest.fixture(params=["local", "mem://bucket/out"])
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    MemoryFileSystem.objects.clear()
+    yield f"{tmp_path}/out" if request.param == "local" else request.param
+    MemoryFileSystem.objects.clear()
+
+
+def _fill(path: str, contents: dict[str, str]) -> None:
+    for name, text in contents.items():
+        files.make_folder(posixpath.dirname(f"{path}/{name}"))
+        files.write_at_once(f"{path}/{name}", [text.encode()])
+
+
+def _as_filled(path: str, contents: dict[str, str]) -> bool:
+    """Tells whether a folder holds just these contents, as they were."""
+    found = {}
+    for name in files.list_names(path):
+        with files.open_to_read(f"{path}/{name}") as file:
+            found[name] = file.read().decode()
+    return found == contents
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_an_absent_or_empty_folder_is_taken_and_given_back(path: str, overwrite: bool) -> None:
+    for _ in range(2):
+        folder = OutputFolder(path, "audio", overwrite)
+        folder.check()
+        folder.prepare()
+        assert files.list_names(path) in ([], [".audio.incomplete"])
+        folder.discard()
+        assert not files.exists(path)
+    files.make_folder(path)
+    folder = OutputFolder(path, "audio", overwrite)
+    folder.check()
+    folder.prepare()
+    folder.discard()
+    assert files.list_names(path) == []
+
+
+@pytest.mark.parametrize(
+    ("contents", "overwrite", "why"),
+    [
+        (DATASET, False, "holds a dataset already.*--overwrite"),
+        ({"notes.txt": ""}, False, r"is not empty \(1 entry: notes.txt\).*--overwrite"),
+        ({"a": "", "b": "", "c": "", "d": ""}, False, r"\(4 entries: a, b, c, …\)"),
+        ({"schema.pbtxt": ""}, True, "would replace.*schema.pbtxt"),
+        ({"audio-00000-of-00009.tfrecord": ""}, True, "would replace.*00009"),
+        ({**DATASET, "audio-00003-of-00009.tfrecord": ""}, True, "would replace.*00009"),
+        ({"dataset.json": "{}"}, True, "was not written by this program; nothing there is over"),
+        ({"dataset.json": "not json"}, True, "nothing there is overwritten"),
+        (SPLITS, False, "holds a dataset already.*--overwrite"),
+        (_split("train"), False, r"is not empty \(5 entries: train/audio-.*--overwrite"),
+        (_split("train"), True, "would replace.*train/audio-00000"),
+        ({**SPLITS, **_split("test")}, True, "would replace.*test/audio-00000"),
+        ({"train/class_map.csv": ""}, True, "would replace.*train/class_map.csv"),
+        (_foreign("train"), True, "would replace.*train/audio-00000"),
+        ({**DATASET, **_foreign("train")}, True, "would replace.*train/audio-00000"),
+        ({**_foreign("train"), **STAGED}, False, r"is not empty \(5 entries: train/"),
+        ({**_foreign("train"), **STAGED}, True, "would replace.*train/audio-00000"),
+        ({**_split("train", "other"), **STAGED}, True, "would replace.*train/audio-00000"),
+        (
+            {"dataset.json": SPLITS["dataset.json"].replace("train", "..")},
+            True,
+            "names files that are none of a dataset's; nothing there is overwritten",
+        ),
+    ],
+)
+def test_what_would_be_lost_is_refused_with_the_way_out(
+    path: str, contents: dict[str, str], overwrite: bool, why: str
+) -> None:
+    _fill(path, contents)
+    with pytest.raises(UsageError, match=why):
+        OutputFolder(path, "audio", overwrite).check()
+    assert _as_filled(path, contents)
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        DATASET,
+        {"notes.txt": ""},
+        {**DATASET, "notes.txt": ""},
+        SPLITS,
+        {**SPLITS, "notes.txt": "", "train/notes.txt": "", "mine/notes.txt": ""},
+    ],
+)
+def test_a_run_that_fails_leaves_an_older_dataset_as_it_was(
+    path: str, contents: dict[str, str]
+) -> None:
+    _fill(path, contents)
+    folder = OutputFolder(path, "audio", True)
+    folder.check()
+    folder.prepare()
+    folder.discard()
+    assert _as_filled(path, contents)
+
+
+@pytest.mark.parametrize("contents", [DATASET, _split("train") | _split("unsplit"), SPLITS])
+def test_remains_of_an_interrupted_run_are_cleared_away(
+    path: str, contents: dict[str, str]
+) -> None:
+    _fill(path, _without_description(contents) | STAGED)
+    folder = OutputFolder(path, "audio", False)
+    folder.check()
+    folder.prepare()
+    # An object storage has no folders, and so no empty ones.
+    assert set(files.list_names(path)) <= {".audio.incomplete"}
+    assert files.list_names(folder.staging) == []
+
+
+def test_remains_of_a_killed_check_are_cleared_away(path: str) -> None:
+    report = {".audio.check-0a1b2c3d/report.json": "{}"}
+    _fill(path, report)
+    folder = OutputFolder(path, "audio", False)
+    folder.check()
+    folder.prepare()
+    assert set(files.list_names(path)) <= {".audio.incomplete"}
+    _fill(path, {".audio.check-mine/notes.txt": ""})
+    with pytest.raises(UsageError, match="is not empty"):
+        OutputFolder(path, "audio", False).check()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_remains_of_a_run_with_another_name_are_not_ours(path: str, overwrite: bool) -> None:
+    contents = _without_description(DATASET) | STAGED
+    _fill(path, contents)
+    with pytest.raises(UsageError, match=r"is not empty|would replace"):
+        OutputFolder(path, "other", overwrite).check()
+    assert _as_filled(path, contents)
+
+
+def test_what_is_not_named_like_ours_stays_when_remains_are_cleared_away(path: str) -> None:
+    mine = {"notes.txt": "mine", "train/notes.txt": "mine", "train/other-failures.jsonl": "mine"}
+    _fill(path, _split("train") | mine | STAGED)
+    folder = OutputFolder(path, "audio", True)
+    folder.check()
+    folder.prepare()
+    folder.discard()
+    assert _as_filled(path, mine)
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [_foreign("train"), _split("train", "other"), {**_foreign("train"), "train/x": ""}],
+)
+def test_a_complete_dataset_in_a_folder_inside_is_never_deleted(
+    path: str, inside: dict[str, str]
+) -> None:
+    _fill(path, _without_description(DATASET) | _split("test") | inside | STAGED)
+    folder = OutputFolder(path, "audio", True)
+    with pytest.raises(UsageError, match=r"would replace.*train/"):
+        folder.check()
+    folder.prepare()
+    assert set(files.list_names(path)) - {".audio.incomplete"} == set(inside)
+    _fill(path, _split("test"))
+    folder.discard()
+    assert _as_filled(path, inside)
+
+
+def test_a_description_inside_that_cannot_be_read_as_one_keeps_its_folder(path: str) -> None:
+    inside = {**_foreign("train"), "train/dataset.json": "no JSON"}
+    _fill(path, inside | _split("test") | STAGED)
+    OutputFolder(path, "audio", False).discard()
+    assert _as_filled(path, inside)
+
+
+def test_what_a_run_with_splits_has_left_is_discarded_with_its_folders(tmp_path: Path) -> None:
+    path = f"{tmp_path}/out"
+    folder = OutputFolder(path, "audio", False)
+    folder.check()
+    folder.prepare()
+    _fill(path, _split("train") | _split("unsplit"))
+    folder.discard()
+    assert not files.exists(path)
+
+
+def test_a_storage_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"--output=nope://b/out: no storage is known"):
+        OutputFolder("nope://b/out", "audio", False).check()
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="is not a folder"):
+        OutputFolder(f"{tmp_path}/file", "audio", True).check()
+    below = OutputFolder(f"{tmp_path}/file/below", "audio", True)
+    below.check()
+    with pytest.raises(UsageError, match=r"cannot be written.*Not a directory"):
+        below.prepare()

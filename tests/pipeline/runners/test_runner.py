@@ -1,0 +1,93 @@
+"""Engines."""
+
+import signal
+import socket
+import threading
+import time
+from typing import Any
+
+import apache_beam as beam
+import pytest
+from apache_beam.runners.worker import data_plane
+
+from pipeline.options.settings import UsageError
+from pipeline.runners import local, runner
+from pipeline.runners.options import beam_options
+from tests.stand_ins.portable import free_port
+
+
+def test_the_default_engine_is_the_one_in_this_process() -> None:
+    assert type(local.runner(beam_options([], []))).__name__ == "FnApiRunner"
+
+
+@pytest.mark.parametrize("flags", [[], ["--runner=PrismRunner"]])
+def test_a_job_in_this_process_cannot_be_left_alone(flags: list[str]) -> None:
+    with pytest.raises(UsageError, match="--no_wait: the job runs in this very process"):
+        runner.check(beam_options(flags, []), wait=False)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--runner=DataflowRunner"], "Missing required option: project"),
+        (
+            ["--runner=FlinkRunner", "--environment_type=EXTERNAL"],
+            "external_service_address is required",
+        ),
+    ],
+)
+def test_what_an_engine_lacks_is_named(flags: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=f"{flags[0]}: .*{message}"):
+        runner.check(beam_options(flags, []))
+
+
+def test_a_flink_cluster_that_does_not_answer_or_is_none_is_named_at_once() -> None:
+    with socket.create_server(("localhost", 0)) as mute:
+        port = mute.getsockname()[1]
+        for master in (f"localhost:{free_port()}", f"http://localhost:{port}"):
+            options = beam_options(["--runner=FlinkRunner", f"--flink_master={master}"], [])
+            with pytest.raises(UsageError, match=f"--flink_master={master}: no Flink answers"):
+                runner.check(options)
+
+
+def test_what_a_thread_writes_is_handed_on_between_elements_and_not_by_the_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Beam's stream with a clock cuts elements into halves, which are read as garbage.
+    with_clock = data_plane.TimeBasedBufferingClosableOutputStream
+    made: list[object] = []
+
+    class Noted(with_clock):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            made.append(self)
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr(data_plane, "TimeBasedBufferingClosableOutputStream", Noted)
+
+    def build(pipeline: beam.Pipeline) -> None:
+        _ = pipeline | beam.Create([1, 2]) | beam.Reshuffle() | beam.Map(str)
+
+    runner.run(beam_options([], []), build)
+    assert not made
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="the system has no such signals")
+def test_ctrl_c_is_seen_though_another_thread_was_given_it() -> None:
+    class Endless:
+        def run(self) -> "Endless":
+            return self
+
+        def wait_until_finish(self) -> None:
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+            ended.wait(30)
+
+    ended = threading.Event()
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    started = time.monotonic()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            local.run(Endless())  # type: ignore[arg-type]
+    finally:
+        signal.signal(signal.SIGINT, previous)
+        ended.set()
+    assert time.monotonic() - started < 10

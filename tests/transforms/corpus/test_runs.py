@@ -1,0 +1,98 @@
+"""Joining a clip's rows: complete and in order, or not at all."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transforms.corpus.runs import RowRun, join_rows
+
+
+def whole(num_rows: int, dtype: str = "float32") -> np.ndarray:
+    """Returns rows of three values that are all different."""
+    return np.arange(3 * num_rows).reshape(num_rows, 3).astype(dtype)
+
+
+def split(rows: np.ndarray, lengths: list[int]) -> list[RowRun]:
+    starts = np.cumsum([0, *lengths[:-1]]).tolist()
+    return [
+        RowRun(start, rows[start : start + length])
+        for start, length in zip(starts, lengths, strict=True)
+    ]
+
+
+lengths_of_runs = st.lists(st.integers(1, 9), min_size=1, max_size=9)
+
+
+@given(
+    lengths=lengths_of_runs,
+    dtype=st.sampled_from(["float32", "uint8"]),
+    data=st.data(),
+)
+def test_runs_in_any_order_and_some_twice_give_the_rows(
+    lengths: list[int], dtype: str, data: st.DataObject
+) -> None:
+    rows = whole(sum(lengths), dtype)
+    runs = split(rows, lengths)
+    repeated = data.draw(st.lists(st.sampled_from(runs), max_size=5))
+    shuffled = data.draw(st.permutations([*runs, *repeated]))
+    joined = join_rows(shuffled, len(rows))
+    assert joined is not None
+    assert joined.dtype == rows.dtype
+    assert joined.tolist() == rows.tolist()
+
+
+@given(data=st.data(), num_rows=st.integers(1, 30))
+def test_runs_of_a_retry_that_are_cut_elsewhere_count_once(
+    data: st.DataObject, num_rows: int
+) -> None:
+    rows = whole(num_rows)
+    cuts = st.lists(st.integers(1, num_rows), max_size=6, unique=True)
+    runs = []
+    for _ in range(2):
+        edges = sorted({0, num_rows, *data.draw(cuts)})
+        runs += [RowRun(start, rows[start:end]) for start, end in itertools.pairwise(edges)]
+    joined = join_rows(data.draw(st.permutations(runs)), num_rows)
+    assert joined is not None
+    assert joined.tolist() == rows.tolist()
+
+
+@given(lengths=lengths_of_runs, data=st.data())
+def test_a_missing_run_gives_nothing(lengths: list[int], data: st.DataObject) -> None:
+    runs = split(whole(sum(lengths)), lengths)
+    missing = data.draw(st.integers(0, len(runs) - 1))
+    del runs[missing]
+    shuffled = data.draw(st.permutations([*runs, *runs]))
+    assert join_rows(shuffled, sum(lengths)) is None
+
+
+@given(lengths=lengths_of_runs, wrong_by=st.integers(-9, 9).filter(bool))
+def test_another_number_of_rows_than_is_due_gives_nothing(
+    lengths: list[int], wrong_by: int
+) -> None:
+    num_rows = max(0, sum(lengths) + wrong_by)
+    assert join_rows(split(whole(sum(lengths)), lengths), num_rows) is None
+
+
+@pytest.mark.parametrize("num_rows", [0, 1, 5])
+def test_no_run_gives_nothing(num_rows: int) -> None:
+    assert join_rows([], num_rows) is None
+
+
+@pytest.mark.parametrize(
+    ("starts", "num_rows"),
+    [([0, 1], 4), ([0, 3], 4), ([0, 3], 5), ([1, 3], 4), ([2], 2), ([-1], 2)],
+    ids=["no end", "gap", "gap", "no beginning", "no beginning", "before the beginning"],
+)
+def test_runs_that_do_not_follow_each_other_give_nothing(starts: list[int], num_rows: int) -> None:
+    assert join_rows([RowRun(start, whole(2)) for start in starts], num_rows) is None
+
+
+def test_the_joined_rows_are_not_the_memory_of_a_run() -> None:
+    rows = whole(2)
+    joined = join_rows([RowRun(0, rows)], 2)
+    rows[:] = -1
+    assert joined is not None
+    assert joined.tolist() == whole(2).tolist()

@@ -1,0 +1,136 @@
+"""Which files are a dataset's: no other one may ever be deleted."""
+
+import json
+
+import pytest
+
+from tests.descriptions import SHARDS, info, splits
+from transforms.dataset.file_names import is_dataset_file, is_split, is_split_folder, own_files
+from transforms.dataset.provenance import (
+    Part,
+    collection_info,
+    text,
+)
+
+
+def test_the_own_files_of_a_collection_are_those_of_its_splits_and_its_description() -> None:
+    data = text(collection_info(*splits()))
+    beside = ("clips-failures.jsonl", "schema.pbtxt", "class_map.csv", "dataset.json")
+    assert sorted(own_files(data)) == sorted(
+        ["dataset.json"]
+        + [f"{split}/{name}" for split in ("train", "test") for name, _ in SHARDS]
+        + [f"{split}/{name}" for split in ("train", "test") for name in beside]
+    )
+    assert all(is_dataset_file(file, "clips") for file in own_files(data))
+
+
+@pytest.mark.parametrize("folder", ["..", ".", "", "a/b", "/etc", ".git", "-a"])
+def test_a_collection_owns_no_files_of_folders_that_cannot_be_splits(folder: str) -> None:
+    ours = collection_info(*splits())
+    ours["splits"][1]["folder"] = folder
+    with pytest.raises(ValueError, match="names files that are none of a dataset's"):
+        own_files(text(ours))
+
+
+@pytest.mark.parametrize("folder", ["train", "unsplit", "v1_a-b"])
+def test_a_split_is_told_by_the_folder_that_its_own_description_names(folder: str) -> None:
+    own = text(info(part=Part(folder, folder, SHARDS, 0)))
+    assert is_split(own, folder)
+    assert not is_split(own, "other")
+    assert not is_split(text(info()), folder)
+    assert is_split_folder(folder)
+
+
+@pytest.mark.parametrize("data", [b"", b"no JSON", b"\xff", b"[]", b"null", b'"train"', b"{}"])
+def test_what_is_no_description_is_no_split(data: bytes) -> None:
+    assert not is_split(data, "train")
+
+
+def test_own_files_are_all_that_the_dataset_is_made_of() -> None:
+    assert sorted(own_files(text(info()))) == [
+        "class_map.csv",
+        "clips-00000-of-00002.tfrecord",
+        "clips-00001-of-00002.tfrecord",
+        "clips-failures.jsonl",
+        "dataset.json",
+        "schema.pbtxt",
+    ]
+
+
+def test_own_files_are_named_like_files_of_the_dataset() -> None:
+    files = own_files(text(info()))
+    assert all(is_dataset_file(file, "clips") for file in files)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "notes.txt",
+        "dataset.json.bak",
+        "other-failures.jsonl",
+        "other-00000-of-00001.tfrecord",
+        "clips.tfrecord",
+        "",
+        "a/b/dataset.json",
+        "../dataset.json",
+        "/dataset.json",
+        "./dataset.json",
+        ".git/dataset.json",
+        "a/notes.txt",
+        "a/",
+    ],
+)
+def test_other_files_are_not_named_like_files_of_the_dataset(file: str) -> None:
+    assert not is_dataset_file(file, "clips")
+
+
+@pytest.mark.parametrize("folder", ["", "train/", "unsplit/"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "dataset.json",
+        "schema.pbtxt",
+        "class_map.csv",
+        "clips-failures.jsonl",
+        "clips-00000-of-00001.tfrecord",
+    ],
+)
+def test_files_of_the_dataset_are_told_by_their_names_in_the_folders_of_splits_too(
+    folder: str, file: str
+) -> None:
+    assert is_dataset_file(folder + file, "clips")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"not JSON",
+        b"\xff\xfe",
+        b"null",
+        b"[]",
+        b"7",
+        b"{}",
+        b'{"format": "other", "name": "clips", "shards": []}',
+        b'{"name": "clips", "shards": []}',
+        b'{"format": "beam-audio-embeddings", "name": "clips"}',
+        b'{"format": "beam-audio-embeddings", "shards": []}',
+        b'{"format": "beam-audio-embeddings", "name": "clips", "shards": null}',
+        b'{"format": "beam-audio-embeddings", "name": "clips", "shards": [{}]}',
+        b'{"format": "beam-audio-embeddings", "name": "clips", "shards": ["a.tfrecord"]}',
+        b'{"format": "beam-audio-embeddings", "name": "clips", "splits": [{"folder": "a"}]}',
+        b'{"format": "beam-audio-embeddings", "name": "clips", "splits": ["a"]}',
+        b'{"format": "beam-audio-embeddings", "name": "clips", "splits": 7}',
+    ],
+)
+def test_a_json_that_is_not_ours_has_no_own_files(data: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - some are the json module's
+        own_files(data)
+
+
+@pytest.mark.parametrize("bad", ["../a", "/etc/passwd", "a/b", "a\\b", "gs://bucket/a"])
+def test_own_files_are_never_those_of_another_folder(bad: str) -> None:
+    ours = info()
+    for changed in (ours | {"name": bad}, ours | {"shards": [{"name": "a"}, {"name": bad}]}):
+        with pytest.raises(ValueError, match="names files that are none of a dataset's"):
+            own_files(json.dumps(changed).encode())

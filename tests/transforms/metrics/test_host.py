@@ -1,0 +1,61 @@
+"""Facts of the machine, as its files tell them."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from transforms.metrics import host
+
+GIB = 2**30
+
+
+def machine(folder: Path, groups: str, **files: str) -> dict[str, Path]:
+    """Writes files as a kernel shows them; those of groups have `__` for `/` in their names."""
+    (folder / "proc/self").mkdir(parents=True)
+    (folder / "proc/meminfo").write_text("MemTotal: 1 kB\nMemAvailable:   16777216 kB\n")
+    (folder / "proc/self/cgroup").write_text(groups)
+    for name, text in files.items():
+        path = folder / "cgroups" / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (path.parent / path.name.replace("_of_", ".")).write_text(text)
+    return {"proc": folder / "proc", "cgroups": folder / "cgroups"}
+
+
+def test_without_a_limit_it_is_what_the_machine_has(tmp_path: Path) -> None:
+    files = {"a__memory_of_max": "max\n", "a__memory_of_current": "5\n"}
+    assert host.free_memory(**machine(tmp_path, "0::/a\n", **files)) == 16 * GIB
+
+
+@pytest.mark.parametrize("level", ["", "pod__", "pod__box__"])
+def test_the_lowest_limit_of_a_container_counts_without_the_cache_of_files(
+    tmp_path: Path, level: str
+) -> None:
+    files = {
+        f"{level}memory_of_max": f"{4 * GIB}\n",
+        f"{level}memory_of_current": f"{3 * GIB}\n",
+        f"{level}memory_of_stat": f"anon 1\ninactive_file {GIB}\n",
+    }
+    assert host.free_memory(**machine(tmp_path, "0::/pod/box\n", **files)) == 2 * GIB
+
+
+def test_limits_of_the_first_version_of_groups(tmp_path: Path) -> None:
+    files = {
+        "memory__memory_of_limit_in_bytes": f"{2 * GIB}\n",
+        "memory__memory_of_usage_in_bytes": f"{GIB}\n",
+        "memory__memory_of_stat": "total_inactive_file 0\n",
+        "memory__box__memory_of_limit_in_bytes": f"{2**63 - 4096}\n",
+    }
+    groups = "5:cpu,cpuacct:/box\n4:memory:/box\n"
+    assert host.free_memory(**machine(tmp_path, groups, **files)) == GIB
+
+
+def test_a_system_that_does_not_say_is_not_known(tmp_path: Path) -> None:
+    assert host.free_memory(tmp_path, tmp_path) is None
+
+
+def test_facts_of_this_machine() -> None:
+    assert host.python_version() == f"3.{sys.version_info.minor}"
+    assert len(host.code_digest()) == 64
+    assert (host.peak_memory() or 0) > 10**7
+    assert host.free_disk("/absent/folder") == pytest.approx(host.free_disk("/"), rel=0.1)

@@ -1,0 +1,98 @@
+"""How long steps took."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from transforms.metrics.run_times import (
+    ASSEMBLING,
+    DECODING,
+    LISTING,
+    LOADING,
+    MODEL,
+    WRITING,
+    StepTime,
+    Stopwatch,
+    add_up,
+    run_info,
+)
+
+
+def test_times_of_threads_add_up_and_span_all_of_them() -> None:
+    times = [
+        StepTime(2.0, 10.0, 12.0),
+        StepTime(3.0, 11.0, 15.0, number=2, peak_bytes=9),
+        StepTime(1.0, 9.0, 10.0, peak_bytes=5),
+    ]
+    sum_ = add_up(times)
+    assert sum_ == StepTime(6.0, 9.0, 15.0, number=4, peak_bytes=9)
+    assert sum_.span == 6.0
+
+
+def test_what_is_done_with_items_does_not_count_for_making_them() -> None:
+    def items() -> Iterator[int]:
+        for each in range(2):
+            time.sleep(0.02)
+            yield each
+
+    stopwatch = Stopwatch()
+    assert stopwatch.time is None
+    for _ in stopwatch.of(items()):
+        time.sleep(0.1)
+    assert stopwatch.time is not None
+    assert 0.04 <= stopwatch.time.seconds < 0.1
+    assert stopwatch.time.span > 0.2
+    assert stopwatch.time.number == 3, "two items and the end"
+
+
+def test_an_error_while_making_an_item_is_handed_on() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        list(Stopwatch().of(items()))
+
+
+@pytest.mark.parametrize(
+    ("decoding", "loading", "processes", "model", "assembling", "expected", "share"),
+    [
+        (150.0, 5.0, 1, 90.0, 1, MODEL, 0.87),  # two threads decode beside it
+        (180.0, 5.0, 1, 20.0, 1, DECODING, 0.72),
+        (0.1, 60.0, 1, 5.0, 1, LOADING, 0.58),  # a trial of a few clips
+        (150.0, 20.0, 4, 360.0, 1, MODEL, 0.87),  # a model in each process
+        (150.0, 5.0, 1, 90.0, 400, ASSEMBLING, 0.8),
+    ],
+)
+def test_what_bounded_a_run(
+    decoding: float,
+    loading: float,
+    processes: int,
+    model: float,
+    assembling: int,
+    expected: str,
+    share: float,
+) -> None:
+    end = 200 + assembling
+    times = {
+        LISTING: StepTime(1.0, 100, 101),
+        DECODING: StepTime(decoding, 101, 200),
+        LOADING: StepTime(loading, 101, 101 + loading / processes, number=processes),
+        MODEL: StepTime(model, 106, 200, number=7, peak_bytes=8),
+        ASSEMBLING: StepTime(1.0, 200, end),
+        WRITING: StepTime(1.0, end, end + 1),
+    }
+    info = run_info(times)
+    assert info["bounded_by"] == expected
+    assert info["seconds"] == end + 1 - 100
+    assert info["steps"][expected]["share"] == pytest.approx(share, abs=0.02)
+    assert [*info["steps"]] == [*times]
+    assert (info["workers"], info["batches"], info["peak_bytes"]) == (processes, 7, 8)
+
+
+def test_a_run_of_which_nothing_was_measured_is_told_as_that() -> None:
+    nothing = run_info({})
+    assert nothing["bounded_by"] is None
+    assert (nothing["workers"], nothing["batches"], nothing["peak_bytes"]) == (0, 0, 0)
+    assert run_info({LISTING: StepTime(0.0, 5.0, 5.0)})["steps"][LISTING]["share"] == 0.0

@@ -1,0 +1,276 @@
+"""Google's client as it is used here, against a server that answers as Google does."""
+
+import gzip
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import numpy as np
+import pytest
+
+from transforms.storage import ranges, retries
+from transforms.storage.gcs import GcsSettings, GcsStore
+from transforms.storage.retries import RetryPolicy
+
+SMALL = np.random.default_rng(0).bytes(100_000)
+LARGE = np.random.default_rng(1).bytes(ranges.FIRST_BYTES * 3)
+URI = "gs://corpora/a b/ü.wav"
+
+
+class _Google(ThreadingHTTPServer):
+    """One bucket, whose objects have one generation; `after` so many requests something is done."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.objects: dict[str, bytes] = {}
+        self.generation = 7
+        self.encoding = ""  # of all objects
+        self.checks_generation = True
+        self.statuses: list[int] = []  # of the next answers
+        self.num_cut = 0  # of the next answers
+        self.pause_seconds = 0.0
+        self.after: dict[int, Callable[[], None]] = {}
+        self.asked: list[str] = []
+        self.sent: list[dict[str, str]] = []
+
+    def put(self, data: bytes) -> None:
+        self.objects["a b/ü.wav"] = data
+        self.generation += 1
+
+    def handle_error(self, *_: object) -> None:
+        pass
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Google
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        kind = "media" if query.get("alt") == "media" else parts.path.split("/")[2]
+        self.server.asked.append(f"{self.command} {kind}")
+        self.server.sent.append({**query, **(json.loads(body) if body else {})})
+        status = self.server.statuses.pop(0) if self.server.statuses else 200
+        if status != 200:
+            self._answer(status, b'{"error": {"message": "in Google\'s words"}}')
+        elif parts.path.endswith("/o"):
+            self._list(query)
+        elif "/rewriteTo/" in parts.path:
+            self._rewrite(query)
+        else:
+            self._object(unquote(parts.path.rpartition("/")[2]), query)
+        self.server.after.pop(len(self.server.asked), lambda: None)()
+
+    do_POST = do_DELETE = do_GET  # noqa: N815 - the names that http.server looks for
+
+    def _list(self, query: dict[str, str]) -> None:
+        start = int(query.get("pageToken", 0))
+        page = sorted(self.server.objects)[start : start + 2]
+        found = {"items": [{"name": name, "size": "1"} for name in page]}
+        more = {"nextPageToken": str(start + 2)} if start + 2 < len(self.server.objects) else {}
+        self._answer(200, json.dumps(found | more).encode())
+
+    def _rewrite(self, query: dict[str, str]) -> None:
+        step = int(query.get("rewriteToken", 0))
+        answer = {"totalBytesRewritten": str(step), "objectSize": "2", "done": step == 2}
+        answer |= {"resource": {}} if step == 2 else {"rewriteToken": str(step + 1)}
+        self._answer(200, json.dumps(answer).encode())
+
+    def _object(self, name: str, query: dict[str, str]) -> None:
+        data, generation = self.server.objects.get(name), str(self.server.generation)
+        if data is None:
+            self._answer(404, b"")
+        elif query.get("alt") != "media":
+            found = {"size": str(len(data)), "generation": generation, "crc32c": "AAAAAA=="}
+            self._answer(200, json.dumps(found).encode())
+        elif self.server.checks_generation and query.get("ifGenerationMatch", generation) != (
+            generation
+        ):
+            self._answer(412, b"")
+        else:
+            start, end = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
+            part = data[start : end + 1]
+            headers = {
+                "Content-Range": f"bytes {start}-{start + len(part) - 1}/{len(data)}",
+                "x-goog-generation": generation,
+            }
+            if self.server.encoding:
+                headers["Content-Encoding"] = self.server.encoding
+            self._answer(206 if part else 416, part, **headers)
+
+    def _answer(self, status: int, body: bytes, **headers: str) -> None:
+        self.send_response_only(status)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.server.num_cut:
+            self.server.num_cut -= 1
+            body = body[: len(body) // 2]
+            self.close_connection = True
+        for start in range(0, len(body), 10_000):
+            self.wfile.write(body[start : start + 10_000])
+            time.sleep(self.server.pause_seconds)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def google() -> Iterator[_Google]:
+    server = _Google()
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def store(google: _Google, monkeypatch: pytest.MonkeyPatch) -> GcsStore:
+    monkeypatch.setattr(retries, "_FIRST_WAIT_SECONDS", 0.01)
+    settings = GcsSettings(emulator=f"127.0.0.1:{google.server_port}")
+    return GcsStore(settings, RetryPolicy(connect_seconds=1, read_seconds=1, total_seconds=0.5))
+
+
+def _read(store: GcsStore) -> bytes:
+    with store.open(URI) as file:
+        return file.read()
+
+
+@pytest.mark.parametrize("num_bytes", [0, 1, len(SMALL)])
+def test_a_small_object_is_one_request(google: _Google, store: GcsStore, num_bytes: int) -> None:
+    google.put(SMALL[:num_bytes])
+    assert _read(store) == SMALL[:num_bytes]
+    assert google.asked == ["GET media"]
+
+
+@pytest.mark.parametrize("num_bytes", [ranges.FIRST_BYTES, ranges.FIRST_BYTES + 1, len(LARGE)])
+def test_a_larger_one_is_asked_for_its_size_once(
+    google: _Google, store: GcsStore, num_bytes: int
+) -> None:
+    google.put(LARGE[:num_bytes])
+    assert _read(store) == LARGE[:num_bytes]
+    others = ["GET media"] if num_bytes > ranges.FIRST_BYTES else []
+    assert google.asked == ["GET media", "GET v1", *others]
+    assert all(sent["ifGenerationMatch"] == "8" for sent in google.sent[2:])
+
+
+def test_the_size_is_told_without_the_object(google: _Google, store: GcsStore) -> None:
+    google.put(LARGE)
+    facts = store.look_up(URI)
+    assert (facts.num_bytes, facts.version, facts.crc32c) == (len(LARGE), "8", "AAAAAA==")
+    assert google.asked == ["GET v1"]
+
+
+@pytest.mark.parametrize("checks_generation", [True, False])
+def test_an_object_that_is_replaced_while_it_is_read_is_an_error(
+    google: _Google, store: GcsStore, checks_generation: bool
+) -> None:
+    google.checks_generation = checks_generation
+    google.put(LARGE)
+    file = store.open(URI)
+    google.put(LARGE[::-1])
+    file.seek(ranges.FIRST_BYTES)
+    with pytest.raises(OSError, match=r"ü\.wav was replaced while it was read"):
+        file.read()
+    assert google.asked == ["GET media", "GET v1", "GET media"]
+
+
+def test_an_object_that_is_replaced_while_it_is_opened_is_the_new_one(
+    google: _Google, store: GcsStore
+) -> None:
+    google.put(LARGE)
+    google.after[1] = lambda: google.put(LARGE[::-1])
+    assert _read(store) == LARGE[::-1]
+
+
+def test_what_is_stored_compressed_comes_as_it_is_stored(google: _Google, store: GcsStore) -> None:
+    google.encoding = "gzip"
+    for data in (gzip.compress(SMALL), gzip.compress(LARGE)):
+        google.put(data)
+        assert _read(store) == data
+
+
+@pytest.mark.parametrize("data", [SMALL, LARGE], ids=["small", "large"])
+def test_an_answer_that_is_cut_off_is_never_taken_for_the_end(
+    google: _Google, store: GcsStore, data: bytes
+) -> None:
+    google.put(data)
+    google.num_cut = 3
+    assert _read(store) == data
+    google.num_cut = 10**9
+    with pytest.raises(OSError, match=r"the answer is cut off \(\d+ tries"):
+        _read(store)
+
+
+def test_a_body_that_comes_in_drops_is_given_up(google: _Google, store: GcsStore) -> None:
+    google.put(LARGE)
+    google.pause_seconds = 0.1
+    begun = time.monotonic()
+    with pytest.raises(OSError, match=r"does not answer: it takes too long \(1 try"):
+        _read(store)
+    assert time.monotonic() - begun < 3
+
+
+def test_come_again_later_is_asked_again(google: _Google, store: GcsStore) -> None:
+    google.put(LARGE)
+    google.statuses = [503, 429, 200, 500, 200, 502]
+    assert _read(store) == LARGE
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "words"),
+    [
+        (404, FileNotFoundError, "ü.wav does not exist"),
+        (403, PermissionError, "log in with `gcloud auth"),
+        (401, PermissionError, "log in with `gcloud auth"),
+        (400, OSError, "the storage answers 400 Bad Request: in Google's words"),
+    ],
+)
+def test_a_refusal_is_not_asked_again(
+    google: _Google, store: GcsStore, status: int, error: type[OSError], words: str
+) -> None:
+    for ask in (lambda: store.open(URI), lambda: store.size(URI)):
+        google.statuses = [status] * 9
+        google.asked.clear()
+        with pytest.raises(error) as raised:
+            ask()
+        assert type(raised.value) is error
+        assert words in str(raised.value)
+        assert len(google.asked) == 1
+
+
+def test_a_page_of_a_list_that_fails_is_asked_again(google: _Google, store: GcsStore) -> None:
+    google.objects = {f"a/{index}": b"" for index in range(5)}
+    google.statuses = [200, 503, 200, 503]
+    found = [listed.uri for listed in store.list_below("gs://corpora/a/")]
+    assert found == [f"gs://corpora/a/{index}" for index in range(5)]
+    assert [sent.get("pageToken", "") for sent in google.sent] == ["", "2", "2", "4", "4"]
+
+
+def test_a_copy_in_several_steps_goes_on_where_it_was(google: _Google, store: GcsStore) -> None:
+    google.put(SMALL)
+    google.statuses = [200, 503]
+    store.move(URI, "gs://corpora/b")
+    assert [sent.get("rewriteToken", "") for sent in google.sent] == ["", "1", "1", "2", ""]
+    assert all(sent["contentType"] == "application/octet-stream" for sent in google.sent[:4])
+    assert google.asked[-1] == "DELETE v1"
+
+
+@pytest.mark.parametrize("uri", ["gs://corpora", "gs://corpora/", "gs:///a", "gs://-x/a"])
+def test_what_names_no_object_is_an_error_at_once(
+    google: _Google, store: GcsStore, uri: str
+) -> None:
+    with pytest.raises(OSError, match=r"names no object|must start and end with"):
+        store.open(uri)
+    assert not google.asked

@@ -1,0 +1,224 @@
+"""Files on the web, of servers good and bad."""
+
+import hashlib
+import threading
+import time
+import urllib.parse
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from transforms.storage import ranges, retries
+from transforms.storage.https import WebStore, quoted
+from transforms.storage.retries import RetryPolicy
+
+DATA = bytes(range(256)) * 5_000
+
+
+class _Site(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.files: dict[str, bytes] = {"/a.wav": DATA, "/empty.wav": b""}
+        self.has_ranges = True
+        self.says_length = True
+        self.statuses: list[int] = []  # of the next answers
+        self.num_cut = 0  # of the next answers
+        self.pause_seconds = 0.0  # between parts of an answer
+        self.asked: list[tuple[str, str]] = []
+
+    def uri(self, name: str = "a.wav") -> str:
+        return f"http://127.0.0.1:{self.server_port}/{name}"
+
+    def handle_error(self, *_: object) -> None:
+        pass
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Site
+
+    def do_GET(self) -> None:
+        wanted = self.headers.get("Range", "")
+        self.server.asked.append((self.path, wanted))
+        path = urllib.parse.unquote(self.path)
+        status = self.server.statuses.pop(0) if self.server.statuses else 200
+        if path not in self.server.files and status == 200:
+            status = 404
+        if status != 200:
+            self._answer(status, b"no")
+            return
+        data = self.server.files[path]
+        etag = {"ETag": f'"{hashlib.sha256(data).hexdigest()}"'}
+        if not self.server.has_ranges or not wanted:
+            self._answer(200, data, **etag)
+            return
+        start, end = map(int, wanted.removeprefix("bytes=").split("-"))
+        if start >= len(data):
+            self._answer(416, b"", **{"Content-Range": f"bytes */{len(data)}"})
+            return
+        part = data[start : end + 1]
+        place = {"Content-Range": f"bytes {start}-{start + len(part) - 1}/{len(data)}"}
+        self._answer(206, part, **place, **etag)
+
+    def _answer(self, status: int, body: bytes, **headers: str) -> None:
+        self.send_response_only(status)
+        if self.server.says_length:
+            self.send_header("Content-Length", str(len(body)))
+        else:
+            self.send_header("Connection", "close")
+            self.close_connection = True
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.server.num_cut:
+            self.server.num_cut -= 1
+            body = body[: len(body) // 2]
+            self.close_connection = True
+        for start in range(0, len(body), 10_000):
+            self.wfile.write(body[start : start + 10_000])
+            time.sleep(self.server.pause_seconds)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def site() -> Iterator[_Site]:
+    server = _Site()
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> WebStore:
+    monkeypatch.setattr(retries, "_FIRST_WAIT_SECONDS", 0.01)
+    return WebStore(RetryPolicy(connect_seconds=1, read_seconds=1, total_seconds=0.3))
+
+
+def _read(store: WebStore, uri: str) -> bytes:
+    with store.open(uri) as file:
+        return file.read()
+
+
+@pytest.mark.parametrize("has_ranges", [True, False])
+@pytest.mark.parametrize("says_length", [True, False])
+def test_a_file_is_read_from_any_server(
+    site: _Site, store: WebStore, has_ranges: bool, says_length: bool
+) -> None:
+    site.has_ranges, site.says_length = has_ranges, says_length
+    assert _read(store, site.uri()) == DATA
+    assert _read(store, site.uri("empty.wav")) == b""
+    assert len(site.asked) == (3 if has_ranges else 2)
+
+
+def test_the_size_is_told_without_the_file(site: _Site, store: WebStore) -> None:
+    assert store.size(site.uri()) == len(DATA)
+    assert store.size(site.uri("empty.wav")) == 0
+    site.has_ranges = False
+    assert store.size(site.uri()) == len(DATA)
+    site.says_length = False
+    with pytest.raises(OSError, match="does not say how large it is"):
+        store.size(site.uri())
+
+
+@pytest.mark.parametrize(
+    "name", ["a b.wav", "50%25 off.wav", "a#1 [live]*.wav", "söng ☃.wav", "a?id=1&x=2", "d/e;f.wav"]
+)
+def test_any_name_is_found(site: _Site, store: WebStore, name: str) -> None:
+    site.files["/" + urllib.parse.unquote(name)] = DATA[:100]
+    assert _read(store, site.uri(name)) == DATA[:100]
+
+
+def test_urls_are_quoted_as_they_are_sent() -> None:
+    assert quoted("https://h/a b#1%20ü.wav?x=1") == "https://h/a%20b%231%20%C3%BC.wav?x=1"
+    assert quoted("https://h/100%.wav") == "https://h/100%25.wav"
+    with pytest.raises(OSError, match="not a valid URL"):
+        quoted("https://h/\udcff.wav")
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (404, FileNotFoundError),
+        (410, FileNotFoundError),
+        (403, PermissionError),
+        (401, PermissionError),
+        (400, OSError),
+    ],
+)
+def test_a_refusal_is_not_asked_again(
+    site: _Site, store: WebStore, status: int, error: type[OSError]
+) -> None:
+    site.statuses = [status] * 9
+    with pytest.raises(error, match=str(status)) as raised:
+        _read(store, site.uri())
+    assert type(raised.value) is error
+    assert len(site.asked) == 1
+
+
+def test_come_again_later_is_asked_again(site: _Site, store: WebStore) -> None:
+    site.statuses = [503, 429, 500, 200, 502]
+    assert _read(store, site.uri()) == DATA
+
+
+@pytest.mark.parametrize("has_ranges", [True, False])
+def test_an_answer_that_is_cut_off_is_never_taken_for_the_end(
+    site: _Site, store: WebStore, has_ranges: bool
+) -> None:
+    site.has_ranges = has_ranges
+    site.num_cut = 2
+    assert _read(store, site.uri()) == DATA
+    site.num_cut = 10**9
+    with pytest.raises(OSError, match="cut off"):
+        _read(store, site.uri())
+
+
+def test_a_body_that_comes_in_drops_is_given_up(site: _Site, store: WebStore) -> None:
+    site.pause_seconds = 0.1
+    begun = time.monotonic()
+    with pytest.raises(OSError, match=r"does not answer: it takes too long \(1 try"):
+        _read(store, site.uri())
+    assert time.monotonic() - begun < 3
+
+
+def test_a_server_without_ranges_gives_no_large_files(
+    site: _Site, store: WebStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transforms.storage.https.WHOLE_BYTES", 1_000_000)
+    assert _read(store, site.uri()) == DATA, "with ranges its size does not matter"
+    site.has_ranges = False
+    with pytest.raises(OSError, match="more than 1000000 bytes, and the server sends no parts"):
+        _read(store, site.uri())
+
+
+def test_a_file_that_changes_is_an_error(site: _Site, store: WebStore) -> None:
+    file = store.open(site.uri())
+    site.files["/a.wav"] = DATA[::-1]
+    file.seek(ranges.FIRST_BYTES + 1)
+    with pytest.raises(OSError, match="was replaced while it was read"):
+        file.read()
+
+
+def test_the_web_is_read_only(store: WebStore) -> None:
+    for ask in (
+        lambda: next(store.list_below("https://h/")),
+        lambda: store.delete("https://h/a"),
+        lambda: store.move("https://h/a", "https://h/b"),
+    ):
+        with pytest.raises(OSError, match="the web can"):
+            ask()
+
+
+def test_a_host_that_does_not_answer_is_named(store: WebStore) -> None:
+    with pytest.raises(OSError, match=r"127.0.0.1:9 does not answer: Connection refused \(\d+ tr"):
+        store.open("http://127.0.0.1:9/a.wav")
+    with pytest.raises(OSError, match=r"nowhere\.invalid does not answer"):
+        store.open("https://nowhere.invalid/a.wav")

@@ -1,0 +1,104 @@
+"""What the workers in this process, and those it starts, have done so far: for who watches them.
+
+A job does not depend on these counts. Nobody reads those of workers on other machines.
+"""
+
+import collections
+import contextlib
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from transforms.corpus.clips import Clip, Failure
+
+# Folder into which worker processes write their counts; they inherit it from the launcher.
+_FOLDER = "BEAM_AUDIO_EMBEDDINGS_COUNTS"
+_WRITE_SECONDS = 0.5
+# Of a process that was started in the context of `shared`; looked up once, as it takes as long as
+# the counting.
+_IS_SHARED = _FOLDER in os.environ
+
+_lock = threading.Lock()
+_counts: collections.Counter[str] = collections.Counter()
+_writer: threading.Thread | None = None
+
+
+def count(**amounts: int) -> None:
+    """Adds to the counts of this process.
+
+    Args:
+      amounts: By name: `found` clips, those `done`, `failures`, `decode_tasks` planned and
+        `decode_tasks_done`, `patches` decoded, `rows` embedded, models that are `loading`, clips
+        `assembled`, `shards` written.
+    """
+    with _lock:
+        for name, amount in amounts.items():
+            _counts[name] += amount
+        if _IS_SHARED:
+            _start_writer()
+
+
+def count_found(found: object) -> None:
+    """Counts a clip that was found, or one that has failed already; nothing else."""
+    if isinstance(found, Clip):
+        count(found=1)
+    elif isinstance(found, Failure):
+        count(found=1, done=1, failures=1)
+
+
+def reset() -> None:
+    """Begins again from nothing."""
+    with _lock:
+        _counts.clear()
+
+
+def total() -> dict[str, int]:
+    """Returns the counts of this process."""
+    with _lock:
+        return dict(_counts)
+
+
+@contextlib.contextmanager
+def shared(folder: str) -> Iterator[None]:
+    """Has worker processes that are started in this context write their counts into a folder."""
+    os.environ[_FOLDER] = folder
+    try:
+        yield
+    finally:
+        del os.environ[_FOLDER]
+
+
+def total_of_processes(folder: str) -> dict[str, int]:
+    """Returns the sum of what worker processes have written into a folder."""
+    found: collections.Counter[str] = collections.Counter()
+    for path in Path(folder).glob("*.json"):
+        with contextlib.suppress(OSError, ValueError):
+            found.update(json.loads(path.read_text()))
+    return dict(found)
+
+
+def _start_writer() -> None:
+    global _writer
+    if _writer is None:
+        _writer = threading.Thread(
+            target=_keep_writing, args=(os.environ[_FOLDER],), name="counts", daemon=True
+        )
+        _writer.start()
+
+
+def _keep_writing(folder: str) -> None:
+    path = Path(folder, f"{os.getpid()}.json")
+    written: dict[str, int] = {}
+    pause = threading.Event()
+    while True:
+        counts = total()
+        if counts != written:
+            try:
+                path.with_suffix(".new").write_text(json.dumps(counts))
+                path.with_suffix(".new").rename(path)
+            except OSError:
+                return  # the job has ended
+            written = counts
+        pause.wait(_WRITE_SECONDS)

@@ -1,0 +1,200 @@
+"""What becomes of the clips of a recording, told by its header alone."""
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from decimal import ROUND_CEILING, Decimal
+from fractions import Fraction
+
+from transforms.corpus.clips import Clip, Failure, printable
+from transforms.corpus.spans import SAMPLE_RATE_HZ, SPAN_ROWS, FramingConfig
+from transforms.preflight.survey import Candidate, Failed, Header, Sums, Survey
+
+# Of a recording that is read from its start: a trial shall not read for minutes before a clip.
+_MAX_START_SECONDS = 600
+_PLACES = 2**64
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pieces:
+    """What one clip gives: itself, or what is cut off it."""
+
+    num_clips: int = 0
+    num_rows: int = 0
+    seconds: Fraction = Fraction(0)
+    last_rows: int = 0  # of the last one
+    padded: int = 0
+    clipped: int = 0
+    reason: str | None = None  # of a failure that it gives besides
+
+
+def place_of(uri: str) -> int:
+    """Returns a place from 0 to 2**64, spread evenly, that follows from the name alone."""
+    digest = hashlib.sha256(b"plan\0" + os.fsencode(uri)).digest()
+    return int.from_bytes(digest[:8], "big")
+
+
+def is_in_sample(uri: str, num_recordings: int, max_recordings: int) -> bool:
+    """Tells whether a recording is one of about `max_recordings`: all, where there are no more."""
+    return place_of(uri) * num_recordings < max_recordings * _PLACES
+
+
+def of_recording(clips: Sequence[Clip], header: Header, framing: FramingConfig) -> Survey:
+    """Returns what becomes of clips of one recording, at least one."""
+    splits: dict[str, Sums] = {}
+    failures: dict[str, Failed] = {}
+    counts = {"padded": 0, "clipped": 0}
+    good = []
+    for clip in clips:
+        pieces = _pieces(clip, header, framing)
+        if pieces.reason is not None:
+            failures[pieces.reason] = failures.get(pieces.reason, Failed()) + failed(clip)
+        elif pieces.num_rows:
+            good.append(clip)
+        own = Sums(0, pieces.num_clips, pieces.num_rows, float(pieces.seconds))
+        splits[clip.split] = splits.get(clip.split, Sums()) + own
+        counts["padded"] += pieces.padded
+        counts["clipped"] += pieces.clipped
+    if header.seconds is None:
+        counts["unknown_length"] = 1
+    sums = dataclasses.replace(
+        sum(splits.values(), Sums()),
+        num_recordings=1,
+        decoded_seconds=float(_decoded_seconds(clips, header, framing)),
+    )
+    return Survey(
+        num_recordings=1,
+        num_asked=len(clips),
+        rows_squared=float(sums.num_rows**2),
+        kinds={header.kind: sums},
+        splits=splits,
+        failures=failures,
+        counts={name: count for name, count in counts.items() if count},
+        candidates=_candidates(good, header, framing),
+    )
+
+
+def _candidates(
+    clips: Sequence[Clip], header: Header, framing: FramingConfig
+) -> tuple[Candidate, ...]:
+    """Returns the recording as one for a trial, if the clips that are good can be had at once."""
+    chosen = limited(clips, framing, SPAN_ROWS)
+    if not chosen or header.missing is not None:
+        return ()
+    start = chosen[0].start_seconds - chosen[0].recording_offset_seconds
+    if not header.can_seek and start > _MAX_START_SECONDS:
+        return ()
+    return (Candidate(place_of(chosen[0].uri), header, chosen),)
+
+
+def of_broken(clips: Sequence[Clip], reason: str) -> Survey:
+    """Returns what becomes of clips, at least one, whose recording cannot be opened."""
+    return Survey(
+        num_recordings=1,
+        num_asked=len(clips),
+        failures={reason: sum(map(failed, clips), Failed())},
+    )
+
+
+def failed(clip: Clip | Failure) -> Failed:
+    """Returns a clip as one that fails."""
+    return Failed(1, (printable(clip.id),))
+
+
+def limited(clips: Iterable[Clip], framing: FramingConfig, num_rows: int) -> tuple[Clip, ...]:
+    """Returns the first clips of a recording, up to about so many rows, the last one cut short."""
+    length = Decimal((num_rows - 1) * framing.hop_samples + framing.patch_samples) / SAMPLE_RATE_HZ
+    if framing.clip_seconds is not None:
+        num_pieces = (length / framing.clip_seconds).to_integral_value(ROUND_CEILING)
+        length = num_pieces * framing.clip_seconds
+    kept: list[Clip] = []
+    for clip in sorted(
+        clips, key=lambda clip: (clip.start_seconds - clip.recording_offset_seconds, clip.id)
+    ):
+        if kept and length <= 0:
+            break
+        end = clip.start_seconds + max(length, Decimal(1))
+        if clip.end_seconds is None or clip.end_seconds > end:
+            clip = dataclasses.replace(clip, end_seconds=end)
+        assert clip.end_seconds is not None
+        length -= clip.end_seconds - clip.start_seconds
+        kept.append(clip)
+    return tuple(kept)
+
+
+def _end(clip: Clip, header: Header) -> Fraction | None:
+    """Returns where a clip ends on its own time line; None where it is not known."""
+    ends = (
+        [] if header.seconds is None else [header.seconds + Fraction(clip.recording_offset_seconds)]
+    )
+    if clip.end_seconds is not None:
+        ends.append(Fraction(clip.end_seconds))
+    return min(ends, default=None)
+
+
+def _pieces(clip: Clip, header: Header, framing: FramingConfig) -> _Pieces:
+    end = _end(clip, header)
+    if end is None:
+        return _Pieces(num_clips=1)
+    length = end - Fraction(clip.start_seconds)
+    if length <= 0:
+        is_empty = header.seconds is None or (
+            Fraction(clip.start_seconds - clip.recording_offset_seconds) < header.seconds
+        )
+        return _Pieces(reason="empty" if is_empty else "out_of_range")
+    clipped = int(clip.end_seconds is not None and end < clip.end_seconds)
+    if framing.clip_seconds is not None:
+        pieces = _cut(length, Fraction(framing.clip_seconds), framing)
+    else:
+        pieces = _whole(length, framing, clipped)
+    if header.missing is not None and (clip.end_seconds is None or clipped):
+        # What comes last is damaged, and fails; the rows before it are good if they are others'.
+        if pieces.num_clips <= 1:
+            return _Pieces(reason="decode_error")
+        return dataclasses.replace(
+            pieces,
+            num_clips=pieces.num_clips - 1,
+            num_rows=pieces.num_rows - pieces.last_rows,
+            reason="decode_error",
+        )
+    return pieces
+
+
+def _cut(length: Fraction, clip_seconds: Fraction, framing: FramingConfig) -> _Pieces:
+    number, rest = divmod(length, clip_seconds)
+    rows_of_rest = framing.num_rows(rest)
+    if not number and not rows_of_rest:
+        return _whole(length, framing)
+    rows_of_piece = max(1, framing.num_rows(clip_seconds))
+    seconds = number * clip_seconds + (rest if rows_of_rest else 0)
+    return _Pieces(
+        number + (rows_of_rest > 0),
+        number * rows_of_piece + rows_of_rest,
+        seconds,
+        rows_of_rest or rows_of_piece,
+    )
+
+
+def _whole(length: Fraction, framing: FramingConfig, clipped: int = 0) -> _Pieces:
+    num_rows = framing.num_rows(length)
+    if not num_rows and not framing.pad_short_clips:
+        return _Pieces(reason="too_short")
+    return _Pieces(1, num_rows or 1, length, padded=int(not num_rows), clipped=clipped)
+
+
+def _decoded_seconds(clips: Iterable[Clip], header: Header, framing: FramingConfig) -> Fraction:
+    """Returns how much of a recording is decoded: to the last end, or what is wanted only."""
+    bound = None
+    if framing.max_rows is not None and framing.clip_seconds is None:
+        samples = framing.max_rows * framing.hop_samples + framing.patch_samples
+        bound = Fraction(samples, SAMPLE_RATE_HZ)
+    total, last = Fraction(0), Fraction(0)
+    for clip in clips:
+        end = _end(clip, header)
+        if end is None:
+            continue
+        last = max(last, end - Fraction(clip.recording_offset_seconds))
+        length = max(Fraction(0), end - Fraction(clip.start_seconds))
+        total += length if bound is None else min(length, bound)
+    return min(total, header.seconds or total) if header.can_seek else last

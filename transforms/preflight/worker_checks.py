@@ -1,0 +1,279 @@
+"""What is checked on a worker: each check gives a finding, and none hides another."""
+
+import contextlib
+import functools
+import os
+import posixpath
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import soxr
+
+from transforms.audio import codecs, decoding
+from transforms.audio.errors import AudioError
+from transforms.corpus.clips import Clip, printable
+from transforms.dataset import provenance
+from transforms.embed_patches import HubModelHandler
+from transforms.metrics import host
+from transforms.model import smoke_test
+from transforms.model.errors import ModelError
+from transforms.model.loading import EmbeddingModel
+from transforms.model.postprocessing import Pca
+from transforms.model.precision import FLOAT32, TOLERANCE
+from transforms.model.smoke_test import Outcome
+from transforms.model.sources import caching
+from transforms.preflight.findings import FAILED, NOTE, OK, Finding, guarded
+from transforms.storage import files
+
+GB = 10**9
+# Decoded of each recording that is looked at.
+_SECONDS = 3
+# Of a model that is fetched: VGGish's archive of 260 MB, what it unpacks to, and room to spare.
+_FETCHED_MODEL_BYTES = GB
+_ARCHIVE_RATIO = 3
+# A worker that differs in these does not understand what the launcher sends, or does other things.
+_MUST_AGREE = ("python", "program", "apache-beam")
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of all that has a part in a row, by name."""
+    distributions = provenance.versions()
+    distributions.pop("beam-audio-embeddings")
+    return distributions | {
+        "python": host.python_version(),
+        "program": f"code {host.code_digest()[:12]}",
+        "decoders": decoding.VERSIONS,
+        "libsoxr": soxr.__libsoxr_version__,
+    }
+
+
+def compare_versions(worker: Mapping[str, str], launcher: Mapping[str, str]) -> Finding:
+    """Compares a worker's versions with the launcher's."""
+    differing = [
+        name
+        for name in sorted({*worker, *launcher})
+        if worker.get(name, "none") != launcher.get(name, "none")
+    ]
+    if not differing:
+        return Finding("versions", OK, "as on the launcher")
+    texts = [
+        f"{name} {worker.get(name, 'none')} and not {launcher.get(name, 'none')}"
+        for name in sorted(differing, key=lambda name: name not in _MUST_AGREE)
+    ]
+    if not set(differing).intersection(_MUST_AGREE):
+        return Finding(
+            "versions",
+            NOTE,
+            f"differ from the launcher's: {'; '.join(texts)}",
+            "rows may differ a little from those of other machines; build the workers' image from"
+            " this requirements.txt with the launcher's versions to have them equal",
+        )
+    return Finding(
+        "versions",
+        FAILED,
+        f"differ from the launcher's: {'; '.join(texts)}",
+        f"{', '.join(_MUST_AGREE)} must be the same: build the workers' image again from this"
+        " checkout, or start the job from the environment that the image was built from",
+    )
+
+
+def check_codecs() -> Finding:
+    """Decodes a tone in every format."""
+    failures = codecs.failures()
+    if not failures:
+        names = ", ".join(each.name for each in codecs.TONES)
+        return Finding("codecs", OK, f"a tone comes out of {names}")
+    return Finding(
+        "codecs",
+        FAILED,
+        "; ".join(f"{name}: {why}" for name, why in failures.items()),
+        "recordings in these formats would fail or sound wrong: install soundfile and av from"
+        " their wheels, in the versions of requirements.txt",
+    )
+
+
+def check_recordings(clips: Sequence[Clip], channel: int | None = None) -> Finding:
+    """Opens recordings and decodes their first seconds."""
+    good, bad, is_storage = [], [], False
+    for clip in clips:
+        name = printable(clip.uri)
+        try:
+            good.append(f"{name}: {_first_seconds(clip, channel)}")
+        except AudioError as error:
+            bad.append(f"{name}: {error.reason}: {error}")
+        except OSError as error:
+            is_storage |= not isinstance(error, FileNotFoundError)
+            bad.append(f"{name}: {error.strerror or error}")
+    text = "; ".join([*bad, *good])
+    if not bad:
+        return Finding("recordings", OK, text)
+    if good and not is_storage:
+        hint = "a run goes on: such clips become lines of the failure table"
+        return Finding("recordings", NOTE, text, hint)
+    return Finding(
+        "recordings",
+        FAILED,
+        text,
+        "the workers must be able to read what the launcher lists: name a folder that all"
+        " machines share or an object storage, and give the workers the rights to read it",
+    )
+
+
+def _first_seconds(clip: Clip, channel: int | None) -> str:
+    suffix = posixpath.splitext(clip.uri)[1].lower()
+    with (
+        files.open_to_read(clip.uri) as file,
+        decoding.open_recording(file, suffix, clip.raw_format, channel) as recording,
+    ):
+        rate_hz = recording.sample_rate_hz
+        while recording.position < _SECONDS * rate_hz:
+            block = recording.read(_SECONDS * rate_hz - recording.position)
+            if not len(block):
+                break
+            decoding.check_values(block, recording.position - len(block), rate_hz)
+        channels = f"{recording.num_channels} channel{'s' * (recording.num_channels > 1)}"
+        return f"{recording.format}, {rate_hz} Hz, {channels}"
+
+
+def check_output(folder: str) -> Finding:
+    """Writes, reads back, renames and deletes a file in a folder that is there."""
+    label = "a file was written, read back, renamed and deleted"
+    probe = files.temporary_name(f"{folder}/probe")
+    renamed = files.temporary_name(f"{folder}/renamed")
+    data = os.urandom(1_024)
+    step = "writing"
+    try:
+        with files.created(probe) as file:
+            file.write(data)
+        step = "renaming"
+        files.rename([probe], [renamed])
+        step = "reading back"
+        with files.open_to_read(renamed) as file:
+            if file.read() != data:
+                raise OSError("other bytes came back")
+        step = "deleting"
+        files.delete_files([renamed])
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            files.delete_files([probe, renamed])
+        return Finding(
+            "output",
+            FAILED,
+            f"{step} fails: {error.strerror or error}",
+            "the workers must be able to write, read, rename and delete below --output: give them"
+            " the rights, or name another place",
+        )
+    return Finding("output", OK, label)
+
+
+def check_disk(model: str) -> Finding:
+    """Compares what is free with what fetching or unpacking the model takes."""
+    if "://" in model:
+        needed = _FETCHED_MODEL_BYTES
+    elif os.path.isfile(model):
+        needed = _ARCHIVE_RATIO * os.path.getsize(model)
+    else:
+        return Finding("disk", OK, "the model is used where it is, and nothing else is kept")
+    folder = str(caching.cache_directory())
+    free = host.free_disk(folder)
+    text = f"{printable(folder)}: unpacking the model takes {needed / GB:.1f} GB"
+    figures = (("{} GB free", round(free / GB, 1)),)
+    if free >= needed:
+        return Finding("disk", OK, text, figures=figures)
+    return Finding(
+        "disk", NOTE, text, "make room there, unless the model is there already", figures
+    )
+
+
+def check_model(
+    model: str, pca: Pca | None, wanted_size: int | None, precision: str = FLOAT32
+) -> Iterator[Finding]:
+    """Loads the model, and compares its rows of a sine with the published ones."""
+    started = time.monotonic()
+    try:
+        loaded = HubModelHandler(model, wanted_size, precision).load_model()
+    except ModelError as error:
+        yield Finding("model", FAILED, str(error))
+        return
+    seconds = time.monotonic() - started
+    rows: list[np.ndarray] = []
+    yield guarded("model", lambda: _describe(model, loaded, rows, seconds))
+    if rows:
+        yield guarded("numbers", lambda: _compare(model, rows[0], loaded, pca))
+
+
+def _describe(
+    model: str, loaded: EmbeddingModel, rows: list[np.ndarray], seconds: float
+) -> Finding:
+    rows.append(loaded.embed(smoke_test.patches()))  # a full batch: it is filled up
+    facts = loaded.facts
+    figures = [("loaded in {} s", round(seconds, 1))]
+    if peak := host.peak_memory():
+        figures.append(("up to {} GB of memory with a batch", round(peak / GB, 1)))
+    text = (
+        f"{printable(model)}: rows of {facts.embedding_size} values, fingerprint"
+        f" {facts.fingerprint[:12]}"
+    )
+    if facts.precision != FLOAT32:
+        text += f", convolutions in {facts.precision}"
+    if not facts.in_batches:
+        return Finding(
+            "model",
+            NOTE,
+            f"{text}; TensorFlow cannot batch its operations, patches go one by one",
+            "it works, and is slow",
+            tuple(figures),
+        )
+    return Finding("model", OK, text, figures=tuple(figures))
+
+
+def _compare(model: str, rows: np.ndarray, loaded: EmbeddingModel, pca: Pca | None) -> Finding:
+    facts = loaded.facts
+    if facts.precision == FLOAT32:
+        verdict = smoke_test.compare(rows, facts.untrained_seed, pca)
+    else:  # bytes, with whitening between them and the floats, would say less
+        verdict = smoke_test.compare(rows, facts.untrained_seed, None, TOLERANCE)
+    if verdict.outcome is Outcome.EQUAL:
+        return Finding("numbers", OK, verdict.text)
+    if verdict.outcome is Outcome.UNTRAINED:
+        return Finding("numbers", NOTE, verdict.text, "for trials only: name a trained --model")
+    if verdict.outcome is Outcome.ANOTHER_MODEL:
+        if smoke_test.is_vggish_url(model):
+            hint = "what came from this address is not what it names: fetch it again"
+            return Finding("numbers", FAILED, verdict.text, hint)
+        hint = "nothing to do if that is meant: there are no published rows to compare with"
+        return Finding("numbers", NOTE, verdict.text, hint)
+    return Finding(
+        "numbers",
+        FAILED,
+        verdict.text,
+        "such rows cannot be mixed with those of others: export the model again (export-model),"
+        " and on a GPU keep float32 whole (NVIDIA_TF32_OVERRIDE=0)",
+    )
+
+
+def all_checks(
+    model: str,
+    pca: Pca | None,
+    wanted_size: int | None,
+    clips: Sequence[Clip],
+    channel: int | None,
+    folder: str | None,
+    precision: str = FLOAT32,
+) -> Iterator[Finding]:
+    """Yields what a worker finds; the folder, if there is one, is where output is probed."""
+    yield guarded("codecs", check_codecs)
+    if clips:
+        yield guarded("recordings", functools.partial(check_recordings, clips, channel))
+    if folder is not None:
+        yield guarded("output", functools.partial(check_output, folder))
+    yield guarded("disk", functools.partial(check_disk, model))
+    found: list[Finding] = []
+
+    def look() -> Finding:
+        found.extend(check_model(model, pca, wanted_size, precision))
+        return found[0]
+
+    yield guarded("model", look)
+    yield from found[1:]

@@ -1,0 +1,261 @@
+"""Amazon S3, and the storages that speak its language."""
+
+import base64
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, TypeVar
+
+import boto3
+import botocore.exceptions
+import botocore.parsers
+import urllib3.exceptions
+from botocore import UNSIGNED
+from botocore.config import Config
+
+from transforms.storage import http
+from transforms.storage.ranges import WHOLE_BYTES, Part, open_ranges
+from transforms.storage.retries import RetryPolicy, TransientError
+from transforms.storage.store import (
+    Facts,
+    Listed,
+    NoBucketError,
+    move_by_copy,
+    parse_content_range,
+    split_uri,
+)
+
+_Result = TypeVar("_Result")
+_NUM_CONNECTIONS = 32
+_BLOCK_BYTES = 2**20
+# Sending is slower than this only where nothing works.
+_MIN_UPLOAD_BYTES_A_SECOND = 2**17
+_COME_AGAIN = (408, 425, 429, 500, 502, 503, 504)
+_COME_AGAIN_CODES = (
+    *("SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "Throttling"),
+    *("ThrottlingException", "RequestLimitExceeded", "RequestTimeTooSkewed", "BadDigest"),
+)
+# What an unanswered or half answered request raises.
+_CUT_OFF = (
+    botocore.exceptions.ConnectionError,
+    botocore.exceptions.HTTPClientError,
+    botocore.exceptions.IncompleteReadError,
+    botocore.parsers.ResponseParserError,
+    urllib3.exceptions.HTTPError,
+    ConnectionError,
+    TimeoutError,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class S3Settings:
+    """How to reach it; what is None is taken from where AWS's own tools take it.
+
+    Attributes:
+      endpoint_url: Of another storage than Amazon's.
+      region_name: Of the bucket.
+      access_key_id, secret_access_key, session_token: Credentials.
+      use_ssl: Without an endpoint's address that says so.
+      verify: False, or a file of certificates.
+      api_version: Of the interface.
+    """
+
+    endpoint_url: str | None = None
+    region_name: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = dataclasses.field(default=None, repr=False)
+    session_token: str | None = dataclasses.field(default=None, repr=False)
+    use_ssl: bool = True
+    verify: bool | str | None = None
+    api_version: str | None = None
+
+
+class S3Store:
+    """`s3://`, see `store.Store`."""
+
+    def __init__(self, settings: S3Settings, retry_policy: RetryPolicy) -> None:
+        """Makes the client, which takes 0.1 s; looks for credentials.
+
+        Args:
+          settings: How to reach it.
+          retry_policy: How long is waited.
+
+        Raises:
+          OSError: The settings of AWS's own tools make no sense.
+        """
+        self._retry_policy = retry_policy
+        try:
+            session = boto3.session.Session()
+            self._is_anonymous = not settings.access_key_id and session.get_credentials() is None
+            self._client: Any = session.client(
+                "s3",
+                endpoint_url=settings.endpoint_url,
+                region_name=settings.region_name,
+                aws_access_key_id=settings.access_key_id,
+                aws_secret_access_key=settings.secret_access_key,
+                aws_session_token=settings.session_token,
+                use_ssl=settings.use_ssl,
+                verify=settings.verify,
+                api_version=settings.api_version,
+                config=_config(retry_policy, self._is_anonymous),
+            )
+        except (botocore.exceptions.BotoCoreError, ValueError) as error:
+            raise OSError(f"s3:// cannot be used: {error}") from error
+
+    def open(self, uri: str, whole_bytes: int = WHOLE_BYTES) -> BinaryIO:
+        return open_ranges(lambda start, end: self._fetch(uri, start, end), uri, whole_bytes)
+
+    def size(self, uri: str) -> int:
+        return self.look_up(uri).num_bytes
+
+    def look_up(self, uri: str) -> Facts:
+        bucket, name = _object(uri)
+        found = self._call(uri, self._client.head_object, Bucket=bucket, Key=name)
+        return Facts(int(found["ContentLength"]), str(found["ETag"]))
+
+    def list_below(self, prefix: str) -> Iterator[Listed]:
+        bucket, name = split_uri(prefix)
+        arguments = {"Bucket": bucket, "Prefix": name}
+        while True:
+            page = self._call(prefix, self._client.list_objects_v2, **arguments)
+            for item in page.get("Contents", ()):
+                yield Listed(f"s3://{bucket}/{item['Key']}", int(item["Size"]))
+            if not page.get("NextContinuationToken"):
+                return
+            arguments["ContinuationToken"] = page["NextContinuationToken"]
+
+    def upload(self, uri: str, file: BinaryIO, num_bytes: int) -> None:
+        bucket, name = _object(uri)
+        file.seek(0)
+        digest = hashlib.md5(usedforsecurity=False)
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+
+        def send() -> None:
+            file.seek(0)
+            self._once(
+                uri,
+                lambda: self._client.put_object(
+                    Bucket=bucket,
+                    Key=name,
+                    Body=file,
+                    ContentLength=num_bytes,
+                    # What arrives otherwise is refused, so that no object is cut short.
+                    ContentMD5=base64.b64encode(digest.digest()).decode(),
+                ),
+            )
+
+        self._retry_policy.call(send, extra_seconds=num_bytes / _MIN_UPLOAD_BYTES_A_SECOND)
+
+    def move(self, source: str, target: str) -> None:
+        move_by_copy(self, lambda: self._copy(source, target), source, target)
+
+    def _copy(self, source: str, target: str) -> None:
+        from_bucket, from_name = _object(source)
+        bucket, name = _object(target)
+        origin = {"Bucket": from_bucket, "Key": from_name}
+        self._call(source, self._client.copy_object, Bucket=bucket, Key=name, CopySource=origin)
+
+    def delete(self, uri: str) -> None:
+        bucket, name = _object(uri)
+        self._call(uri, self._client.delete_object, Bucket=bucket, Key=name)
+
+    def _fetch(self, uri: str, start: int, end: int) -> Part:
+        bucket, name = _object(uri)
+
+        def get() -> Part:
+            answer = self._client.get_object(
+                Bucket=bucket, Key=name, Range=f"bytes={start}-{end - 1}"
+            )
+            with answer["Body"] as body:
+                data = body.read()
+            found = parse_content_range(answer.get("ContentRange", ""))
+            if found is None:
+                return Part(data, 0, len(data), answer["ETag"])
+            if len(data) != found[1] - found[0]:
+                raise TransientError(f"{uri}: the answer is cut off")
+            return Part(data, found[0], found[2], answer["ETag"])
+
+        try:
+            return self._retry_policy.call(lambda: self._once(uri, get))
+        except _NothingThereError:
+            return Part(b"", 0, 0)
+
+    def _call(self, uri: str, function: Callable[..., Any], **arguments: Any) -> Any:
+        ask = functools.partial(function, **arguments)
+        return self._retry_policy.call(lambda: self._once(uri, ask))
+
+    def _once(self, uri: str, ask: Callable[[], _Result]) -> _Result:
+        try:
+            return ask()
+        except botocore.exceptions.ClientError as error:
+            raise self._refusal(error, uri) from error
+        except botocore.exceptions.SSLError as error:
+            kind = OSError if "CERTIFICATE_VERIFY_FAILED" in str(error) else TransientError
+            raise kind(f"{self._host}: {http.innermost(error)}") from error
+        except _CUT_OFF as error:
+            raise TransientError(f"{self._host} does not answer: {_words(error)}") from error
+        except botocore.exceptions.BotoCoreError as error:
+            if "redentials" in type(error).__name__ + str(error):
+                raise PermissionError(f"{uri}: {error}") from error
+            raise OSError(f"{uri}: {error}") from error
+
+    def _refusal(self, error: botocore.exceptions.ClientError, uri: str) -> OSError:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        text = error.response.get("Error", {}).get("Message", "") or code
+        if code == "NoSuchBucket":
+            return NoBucketError(f"there is no bucket s3://{split_uri(uri)[0]}")
+        if status == 404:
+            return FileNotFoundError(f"{uri} does not exist")
+        if status == 416:
+            return _NothingThereError(f"{uri}: {text}")
+        if status in _COME_AGAIN or code in _COME_AGAIN_CODES:
+            return TransientError(f"{self._host} answers {http.status_words(status)} ({text})")
+        if status in (401, 403) or code in ("ExpiredToken", "InvalidToken", "InvalidAccessKeyId"):
+            return PermissionError(f"{uri}: {self._forbidden(text)}")
+        return OSError(f"{uri}: the storage answers {http.status_words(status)}: {text}")
+
+    def _forbidden(self, text: str) -> str:
+        if self._is_anonymous:
+            return (
+                "access is denied, and there are no AWS credentials; set AWS_ACCESS_KEY_ID and"
+                " AWS_SECRET_ACCESS_KEY or AWS_PROFILE, or give --s3_access_key_id and"
+                " --s3_secret_access_key"
+            )
+        return f"access is denied to your AWS credentials: {text}"
+
+    @property
+    def _host(self) -> str:
+        return str(self._client.meta.endpoint_url)
+
+
+class _NothingThereError(OSError):
+    """The object has no byte at that place."""
+
+
+def _config(retry_policy: RetryPolicy, is_anonymous: bool) -> Config:
+    return Config(
+        signature_version=UNSIGNED if is_anonymous else None,
+        connect_timeout=retry_policy.connect_seconds,
+        read_timeout=retry_policy.read_seconds,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        max_pool_connections=_NUM_CONNECTIONS,
+        # Many storages that speak S3 do not know the checksums that AWS's own would like.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+
+
+def _object(uri: str) -> tuple[str, str]:
+    bucket, name = split_uri(uri)
+    if not bucket or not name:
+        raise FileNotFoundError(f"{uri} names no object (s3://BUCKET/NAME)")
+    return bucket, name
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, botocore.parsers.ResponseParserError):
+        return "the answer is cut off"
+    return http.innermost(error)
