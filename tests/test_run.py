@@ -116,7 +116,7 @@ def test_shards_are_the_same_bytes_at_every_parallelism_and_place(
 def test_rows_of_every_profile_hold_what_their_samples_determine(
     stand_in_model: str, tmp_path: Path, pca_file: str
 ) -> None:
-    from transforms.model.postprocessing import load_pca
+    from transforms.model.sources.pca import load_pca
 
     pca = load_pca(pca_file)
     waveform = write_wav(tmp_path / "in/clip.wav", noise(305 * 16_000, scale=0.3))

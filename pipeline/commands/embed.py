@@ -21,7 +21,7 @@ from transforms.corpus.clips import printable
 from transforms.corpus.spans import SAMPLE_RATE_HZ
 from transforms.dataset import file_names
 from transforms.model.errors import ModelError
-from transforms.model.postprocessing import load_pca
+from transforms.model.sources.pca import load_pca
 from transforms.storage import files
 
 
@@ -50,7 +50,7 @@ def run(
     for note in resources.notes(settings, options):
         print(f"NOTE: {note}", file=sys.stderr)
     try:
-        pca = load_pca(settings.pca, files.open_to_read) if settings.profile.quantised else None
+        pca = load_pca(settings.pca) if settings.profile.quantised else None
     except ModelError as error:
         return summary.broke(error)
     folder.prepare()

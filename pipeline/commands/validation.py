@@ -29,10 +29,10 @@ from transforms.corpus.manifests.columns import RAW_COLUMNS, UNDERSTOOD
 from transforms.corpus.manifests.manifest import ManifestOptions, check_manifest
 from transforms.corpus.manifests.segments import check_segments
 from transforms.corpus.manifests.text_lines import ManifestError
-from transforms.embed_patches import remote_files
 from transforms.find_segments import FindSegments
 from transforms.model.errors import ModelError
 from transforms.model.sources import resolving
+from transforms.model.sources.names import is_url
 from transforms.read_corpus import Corpus
 from transforms.storage import files
 
@@ -75,7 +75,7 @@ def prepare_run(
     check_within_reach(options, settings)
     corpus = corpus_of(settings)
     check_model(settings.model, is_elsewhere(options))
-    ask_for_memory(options, lambda: resolving.num_bytes(settings.model, remote_files()))
+    ask_for_memory(options, lambda: resolving.num_bytes(settings.model))
     output = OutputFolder(settings.output, settings.name, settings.overwrite)
     output.check()
     return PreparedRun(options, corpus, output)
@@ -123,9 +123,9 @@ def _paths(settings: EmbedSettings) -> Iterator[tuple[str, str]]:
     if settings.class_map is not None:
         yield "--class_map", settings.class_map
     # What is fetched from a hub says itself what is wrong, and may be in a cache.
-    if not resolving.is_url(settings.model):
+    if not is_url(settings.model):
         yield "--model", settings.model
-    if settings.profile.quantised and not resolving.is_url(settings.pca):
+    if settings.profile.quantised and not is_url(settings.pca):
         yield "--pca", settings.pca
 
 
@@ -140,7 +140,7 @@ def check_model(model: str, on_workers: bool) -> None:
       UsageError: Says what is there instead, and what is allowed.
     """
     try:
-        resolving.check_model_name(model, remote_files(), on_workers)
+        resolving.check_model(model, on_workers)
     except (ModelError, OSError) as error:
         raise UsageError(f"--model: {error}") from error
 
@@ -173,7 +173,7 @@ def _check_input(path: str) -> None:
     try:
         for limit in (1_000, None):
             skipped = 0
-            for found in files.list_input(path, limit):
+            for found in listing.list_input(path, limit):
                 if isinstance(found, Clip | Failure):
                     return
                 skipped += 1

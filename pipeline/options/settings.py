@@ -15,7 +15,8 @@ from transforms.dataset.shards import MAX_SHARDS
 from transforms.model.errors import ModelError
 from transforms.model.postprocessing import RELEASED_PCA_URL
 from transforms.model.precision import FLOAT32
-from transforms.model.sources import resolving
+from transforms.model.sources import names
+from transforms.storage import schemes
 
 DEFAULT_MODEL = "https://tfhub.dev/google/vggish/1"
 DEFAULT_NAME = "audio"
@@ -91,7 +92,7 @@ class EmbedSettings:
                 " dot or a dash)"
             )
         try:
-            resolving.check_model_name(self.model, on_workers=True)
+            names.check_model_name(self.model, on_workers=True)
         except ModelError as error:
             raise UsageError(f"--model: {error}") from error
         if (
@@ -174,10 +175,9 @@ class EmbedSettings:
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> "EmbedSettings":
         """Returns the settings of parsed arguments, with paths that hold in every process."""
-        from transforms.storage import files
 
         def absolute(path: str) -> str:
-            return files.absolute(path) if path else ""  # else it would be the current folder
+            return schemes.absolute(path) if path else ""  # else it would be the current folder
 
         def all_absolute(paths: list[str] | None) -> tuple[str, ...]:
             return tuple(dict.fromkeys(map(absolute, paths or ())))

@@ -28,7 +28,8 @@ from pipeline.terminal import summary
 from transforms.corpus.clips import Clip, printable
 from transforms.corpus.manifests.text_lines import ManifestError
 from transforms.model.errors import ModelError
-from transforms.model.postprocessing import RELEASED_PCA_SHA256, Pca, load_pca
+from transforms.model.postprocessing import RELEASED_PCA_SHA256, Pca
+from transforms.model.sources.pca import load_pca
 from transforms.preflight import worker_checks
 from transforms.preflight.check_workers import Asked, CheckWorkers, read_reports
 from transforms.preflight.findings import FAILED, NOTE, OK, Finding, Report
@@ -156,7 +157,7 @@ class _Launcher:
 
     def _load_pca(self) -> Finding:
         try:
-            self._pca = load_pca(self._settings.pca, files.open_to_read)
+            self._pca = load_pca(self._settings.pca)
         except ModelError as error:
             return Finding("pca", FAILED, str(error))
         is_released = self._pca.sha256 == RELEASED_PCA_SHA256

@@ -23,7 +23,8 @@ from pipeline.runners.options import is_elsewhere, is_local, num_workers
 from pipeline.terminal import summary
 from transforms.corpus.clips import printable
 from transforms.model.errors import ModelError
-from transforms.model.postprocessing import Pca, load_pca
+from transforms.model.postprocessing import Pca
+from transforms.model.sources.pca import load_pca
 from transforms.read_corpus import Corpus
 from transforms.storage import files
 
@@ -53,7 +54,7 @@ def run(
     asked = prepare_run(settings, beam_flags, own_flags)
     options, output = asked.options, asked.output
     try:
-        pca = load_pca(settings.pca, files.open_to_read) if settings.profile.quantised else None
+        pca = load_pca(settings.pca) if settings.profile.quantised else None
     except ModelError as error:
         return summary.broke(error)
     try:
