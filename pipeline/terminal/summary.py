@@ -59,11 +59,11 @@ def summary(info: dict[str, Any], folder: str, seconds: float) -> str:
         f"records   {counts['records']}  ({counts['rows']} rows"
         f", {counts['hours']:.3f} h of audio"
         f"{_also(counts['padded_clips'], 'clips padded to one row')}"
-        f"{_also(counts['clipped_clips'], 'clips ended by the end of their recording')}"
+        f"{_also(counts['truncated_clips'], 'clips ended by the end of their recording')}"
         f"{_also(counts['rows_left_out'], 'rows beyond the profile left out')})",
         f"failures  {counts['failures']}{_by_reason(info['failures'])}",
-        f"left out  {sum(info['left_out'].values())} files of the folders"
-        f"{_by_reason(info['left_out'])}",
+        f"left out  {sum(info['skipped'].values())} files of the folders"
+        f"{_by_reason(info['skipped'])}",
         f"speed     {counts['rows'] / seconds:.1f} rows/s over {seconds:.1f} s, start-up included",
         *_times(info["run"]),
         *(
