@@ -154,7 +154,7 @@ def test_a_terminal_that_does_not_say_its_size_gets_lines(monkeypatch: pytest.Mo
 
 def test_worker_processes_are_counted_through_files(tmp_path: Path) -> None:
     program = (
-        "import time\nfrom transforms import live_counts\n"
+        "import time\nfrom transforms.metrics import live_counts\n"
         "live_counts.count(rows=3)\nlive_counts.count(rows=4)\ntime.sleep(60)"
     )
     with live_counts.shared(str(tmp_path)):
