@@ -1,8 +1,6 @@
 """Programs that stand for a service, each in a process of its own on a free port."""
 
 import contextlib
-import importlib.util
-import os
 import socket
 import subprocess
 import sys
@@ -11,15 +9,6 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
-
-
-def need(module: str) -> None:
-    """Skips what needs a stand-in that is not installed."""
-    if importlib.util.find_spec(module) is not None:
-        return
-    if os.environ.get("REQUIRE_ALL_TESTS"):
-        pytest.fail(f"{module} is not installed, and this run may not skip")
-    pytest.skip(f"{module} is not installed: pip install -e '.[stand-ins]'")
 
 
 def free_port() -> int:
