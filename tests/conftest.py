@@ -9,6 +9,7 @@ import hypothesis
 import pytest
 
 from tests import optional
+from transforms import onednn
 
 if TYPE_CHECKING:  # it imports TensorFlow
     from tests.stand_in import Body
@@ -18,6 +19,9 @@ hypothesis.settings.register_profile("shared machine", deadline=None)
 hypothesis.settings.load_profile("shared machine")
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Whichever test imports TensorFlow first in this process: rows are compared to the bit with those
+# that the program computes in others.
+onednn.prefer()
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

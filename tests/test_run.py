@@ -25,8 +25,8 @@ from transforms.model import precision
 
 # Around the first rows: one sample too few, just enough, one too few for two, enough for two.
 BOUNDARIES = (15_599, 15_600, 30_959, 30_960)
-# 127, 128 and 129 rows, where batches of 128 begin and end.
-BATCH_EDGES = (127 * 15_360 + 240, 128 * 15_360 + 240, 129 * 15_360 + 240)
+# 63, 64 and 65 rows, and twice 64, where batches of 64 begin and end.
+BATCH_EDGES = tuple(num_rows * 15_360 + 240 for num_rows in (63, 64, 65, 128))
 
 
 def padded(waveform: np.ndarray) -> np.ndarray:

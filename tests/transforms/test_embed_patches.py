@@ -37,8 +37,8 @@ def test_rows_of_packed_clips_go_back_to_their_clips(stand_in_model: str) -> Non
     runs = _runs(num_clips=40, num_rows=7)
     found, refusals, models = outputs(EmbedPatches(stand_in_model), runs, "rows", REFUSALS, MODELS)
     assert refusals == []
-    # 280 rows: two full batches and the rest.
-    assert len(models) == 3
+    # 280 rows: four full batches and the rest.
+    assert len(models) == 5
     assert len(set(models)) == 1
     rows = _rows(found)
     assert len(rows) == 40

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from transforms import onednn
 from transforms.corpus.rows import Decoded
 from transforms.dataset.profiles import Profile
 
@@ -27,7 +28,7 @@ def sequence_example(
       rows: uint8 `[num_rows, 128]` for a quantised profile, else float32
         `[num_rows, embedding_size]`.
     """
-    import tensorflow as tf
+    tf = onednn.tensorflow()
 
     clip = decoded.clip
     example = tf.train.SequenceExample()
