@@ -101,7 +101,7 @@ def test_the_steps_of_the_dockerfile_give_workers_and_a_launcher(
                 capture_output=True,
                 text=True,
                 check=False,
-                timeout=300,
+                timeout=1_200,
             )
             _check_embedded(image, done)
             assert not staged.exists(), "the workers' image has the program already"

@@ -24,4 +24,4 @@ def running() -> Iterator[str]:
 
 def empty(address: str) -> None:
     """Removes all objects."""
-    urllib.request.urlopen(f"{address}/wipe?keep-buckets=true", timeout=30).close()
+    urllib.request.urlopen(f"{address}/wipe?keep-buckets=true", timeout=300).close()

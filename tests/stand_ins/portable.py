@@ -98,7 +98,7 @@ def running(
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(600):
+    for _ in range(6_000):
         with contextlib.suppress(OSError), socket.create_connection(("localhost", port)):
             return
         assert process.poll() is None, log.read_text()

@@ -19,7 +19,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serving(command: list[str], port: int, seconds: float = 60) -> Iterator[str]:
+def serving(command: list[str], port: int, seconds: float = 300) -> Iterator[str]:
     """Runs a Python module that serves HTTP while the block lasts; gives its address."""
     address = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(
@@ -41,7 +41,7 @@ def serving(command: list[str], port: int, seconds: float = 60) -> Iterator[str]
 
 def _answers(address: str) -> bool:
     try:
-        urllib.request.urlopen(address, timeout=5).close()
+        urllib.request.urlopen(address, timeout=60).close()
     except urllib.error.HTTPError:
         return True
     except OSError:

@@ -29,7 +29,7 @@ def running() -> Iterator[str]:
 def empty(address: str) -> None:
     """Removes all objects."""
     reset = urllib.request.Request(f"{address}/moto-api/reset", method="POST")
-    urllib.request.urlopen(reset, timeout=30).close()
+    urllib.request.urlopen(reset, timeout=300).close()
     _make_bucket(address)
 
 
@@ -44,4 +44,4 @@ def make_public(address: str, name: str) -> None:
 
 def _make_bucket(address: str) -> None:
     make = urllib.request.Request(f"{address}/{BUCKET}", method="PUT")
-    urllib.request.urlopen(make, timeout=30).close()
+    urllib.request.urlopen(make, timeout=300).close()
