@@ -7,6 +7,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from pipeline.commands.check import table
 from pipeline.commands.check.table import Placed
 from pipeline.options.settings import EmbedSettings
+from pipeline.runners.options import is_in_processes, is_local, num_workers
 from transforms.metrics import host
 from transforms.preflight.findings import NOTE, OK, Finding, Report
 from transforms.preflight.worker_checks import GB
@@ -55,11 +56,10 @@ def memory_of_workers(reports: Sequence[Report]) -> list[Placed]:
 
 def _memory_of_launcher(options: PipelineOptions) -> list[Finding]:
     """Looks at this machine's memory, if the workers are on it."""
-    if not options.is_local(options):
+    if not is_local(options):
         return []
-    number = options.num_workers(options)
-    in_processes = options.get_all_options()["direct_running_mode"] == "multi_processing"
-    num_processes, num_threads = (number, 1) if in_processes else (1, number)
+    number = num_workers(options)
+    num_processes, num_threads = (number, 1) if is_in_processes(options) else (1, number)
     return [_memory(host.free_memory(), num_processes, num_threads)]
 
 

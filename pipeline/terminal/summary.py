@@ -59,11 +59,11 @@ def summary(info: dict[str, Any], folder: str, seconds: float) -> str:
         f"records   {counts['records']}  ({counts['rows']} rows"
         f", {counts['hours']:.3f} h of audio"
         f"{_also(counts['padded_clips'], 'clips padded to one row')}"
-        f"{_also(counts['clipped_clips'], 'clips ended by the end of their recording')}"
-        f"{_also(counts['rows_left_out'], 'rows beyond the profile left out')})",
+        f"{_also(counts['truncated_clips'], 'clips ended by the end of their recording')}"
+        f"{_also(counts['rows_skipped'], 'rows beyond the profile skipped')})",
         f"failures  {counts['failures']}{_by_reason(info['failures'])}",
-        f"left out  {sum(info['left_out'].values())} files of the folders"
-        f"{_by_reason(info['left_out'])}",
+        f"skipped   {sum(info['skipped'].values())} files of the folders"
+        f"{_by_reason(info['skipped'])}",
         f"speed     {counts['rows'] / seconds:.1f} rows/s over {seconds:.1f} s, start-up included",
         *_times(info["run"]),
         *(
@@ -96,6 +96,8 @@ def summary(info: dict[str, Any], folder: str, seconds: float) -> str:
         lines.append(f"NOTE: rows were computed in bfloat16: {_error_of_bfloat16(error)}")
     if model["in_batches"] is False:
         lines.append("NOTE: TensorFlow cannot batch this model's operations: patches go one by one")
+    if why := _why_bits_differ(model):
+        lines.append(f"NOTE: {why}: the last bits of a row may differ where it is computed again")
     return "\n".join(lines)
 
 
@@ -155,6 +157,15 @@ def _times(run: dict[str, Any]) -> list[str]:
         f"bound by  {bound}{busy} {run['steps'][bound]['share']:.0%} of {run['seconds']:.1f} s,"
         " the engine's start-up left out",
     ]
+
+
+def _why_bits_differ(model: dict[str, Any]) -> str:
+    """Says what besides its patch a row's bits depend on; nothing if there is nothing."""
+    if model["rows_depend_on_position"]:
+        return "on these CPUs rows depend on their place in the model's batch"
+    if isinstance(model["batch_rows"], list) or isinstance(model["onednn"], list):
+        return "the workers' CPUs differ, and compute rows differently"
+    return ""
 
 
 def _error_of_bfloat16(error: dict[str, Any]) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from transforms.corpus.runs import Decoded
+from transforms.corpus.runs import DecodedClip
 from transforms.dataset.profiles import Profile
+from transforms.model import onednn
 
 # Of a row of 128 bytes to 16 kB: three messages inside each other, each with a tag and a length of
 # two bytes (`Feature`, its list, the list's value).
@@ -16,7 +17,7 @@ FEATURE_OVERHEAD_BYTES = 9
 
 
 def sequence_example(
-    profile: Profile, decoded: Decoded, labels: Sequence[int], rows: np.ndarray
+    profile: Profile, decoded: DecodedClip, labels: Sequence[int], rows: np.ndarray
 ) -> bytes:
     """Returns a serialised record; equal arguments give equal bytes.
 
@@ -27,7 +28,7 @@ def sequence_example(
       rows: uint8 `[num_rows, 128]` for a quantised profile, else float32
         `[num_rows, embedding_size]`.
     """
-    import tensorflow as tf
+    tf = onednn.tensorflow()
 
     clip = decoded.clip
     example = tf.train.SequenceExample()

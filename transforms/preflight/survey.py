@@ -101,7 +101,7 @@ class Survey(CompactPickle):
       kinds: Those that can be opened, by format.
       splits: The same, by split.
       failures: By reason.
-      counts: By name: `padded`, `clipped`, `unknown_length`.
+      counts: By name: `padded`, `truncated`, `unknown_length`.
       candidates: For a trial, by place.
     """
 
@@ -197,7 +197,7 @@ def _candidate(values: dict[str, Any]) -> Candidate:
 
 
 def _clip(values: dict[str, Any]) -> Clip:
-    for name in ("start_seconds", "end_seconds", "zero_seconds"):
+    for name in ("start_seconds", "end_seconds", "recording_offset_seconds"):
         values[name] = None if values[name] is None else Decimal(values[name])
     values["labels"] = tuple(values["labels"])
     values["columns"] = tuple((name, value) for name, value in values["columns"])

@@ -122,9 +122,7 @@ class GcsStore:
             blob.content_type = _CONTENT_TYPE
             blob.upload_from_file(file, rewind=True, size=num_bytes, checksum="crc32c", **self._how)
             if blob.size != num_bytes:
-                raise TransientError(
-                    f"{uri}: other bytes arrived than were sent"
-                )
+                raise TransientError(f"{uri}: other bytes arrived than were sent")
 
         self._call(uri, send, extra_seconds=num_bytes / _MIN_UPLOAD_BYTES_A_SECOND)
 
@@ -226,9 +224,7 @@ class GcsStore:
         except exceptions.GoogleAPICallError as error:
             raise self._refusal(error, uri, is_listing) from error
         except DataCorruption as error:
-            raise TransientError(
-                f"{uri}: other bytes arrived than were sent"
-            ) from error
+            raise TransientError(f"{uri}: other bytes arrived than were sent") from error
         except GoogleAuthError as error:
             may_pass = error.retryable or isinstance(error, TransportError)
             kind = TransientError if may_pass else PermissionError

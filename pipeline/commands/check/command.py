@@ -26,7 +26,7 @@ from pipeline.runners.options import (
 )
 from pipeline.terminal import summary
 from transforms.corpus.clips import Clip, printable
-from transforms.corpus.manifests.text_lines import ManifestError
+from transforms.corpus.manifests.line_reader import ManifestError
 from transforms.model.errors import ModelError
 from transforms.model.postprocessing import RELEASED_PCA_SHA256, Pca
 from transforms.model.sources.pca import load_pca
