@@ -13,6 +13,7 @@ from pipeline.cli import main
 from pipeline.runners import runner
 from tests.running import run_program
 from tests.sounds import noise, write_wav
+from tests.stand_in import one_row, save_model
 from transforms.model import smoke_test
 from transforms.preflight import check_workers, worker_checks
 from transforms.preflight.findings import OK, Finding, Report
@@ -27,13 +28,10 @@ def corpus(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def golden_model(tf: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+def golden_model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A stand-in whose every row is the published one."""
-    from tests.stand_in import OneRow
-
     folder = tmp_path_factory.mktemp("models") / "golden"
-    tf.saved_model.save(OneRow(smoke_test.golden()[0]), str(folder))
-    return str(folder)
+    return save_model(folder, one_row(smoke_test.golden()[0]))
 
 
 @pytest.fixture
@@ -231,12 +229,9 @@ def test_flags_that_are_wrong_are_wrong_use(
 
 
 def test_a_model_with_a_relu_behind_it_fails(
-    tf: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path, corpus: Path
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, corpus: Path
 ) -> None:
-    from tests.stand_in import OneRow
-
-    model = tmp_path / "model"
-    tf.saved_model.save(OneRow(np.maximum(smoke_test.golden()[0], 0)), str(model))
+    model = save_model(tmp_path / "model", one_row(np.maximum(smoke_test.golden()[0], 0)))
     status, rows = checked(capsys, tmp_path / "out", model, "--input", corpus)
     assert (status, rows[-1]) == (1, "FAILED: numbers")
     assert "the export has a ReLU behind the embedding" in row_of(rows, "numbers")
