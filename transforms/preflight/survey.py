@@ -197,7 +197,7 @@ def _candidate(values: dict[str, Any]) -> Candidate:
 
 
 def _clip(values: dict[str, Any]) -> Clip:
-    for name in ("start_seconds", "end_seconds", "zero_seconds"):
+    for name in ("start_seconds", "end_seconds", "recording_offset_seconds"):
         values[name] = None if values[name] is None else Decimal(values[name])
     values["labels"] = tuple(values["labels"])
     values["columns"] = tuple((name, value) for name, value in values["columns"])

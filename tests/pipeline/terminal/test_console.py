@@ -42,7 +42,7 @@ def run(program: str, temporary: Path) -> subprocess.CompletedProcess[str]:
 
 def test_what_libraries_and_processes_print_is_kept_and_what_we_say_is_not(tmp_path: Path) -> None:
     program = f"""
-with console.libraries_kept_quiet():
+with console.redirect_native_output():
     os.write(2, {NOISE!r}.encode())
     os.write(1, b"psf_fseek: damaged\\n")
     subprocess.run(["sh", "-c", "echo of a child; echo of a child >&2"], check=True)
@@ -61,7 +61,7 @@ print("behind it")
 
 def test_with_verbose_all_goes_through(tmp_path: Path) -> None:
     program = """
-with console.libraries_kept_quiet(verbose=True), console.threads_kept_quiet(verbose=True):
+with console.redirect_native_output(verbose=True), console.threads_kept_quiet(verbose=True):
     os.write(2, b"of a library\\n")
     print("of a thread", file=sys.stderr)
 """
@@ -122,7 +122,7 @@ def test_a_fatal_error_is_seen_and_what_libraries_said_before_stays_in_a_file(
     tmp_path: Path,
 ) -> None:
     program = """
-with console.libraries_kept_quiet():
+with console.redirect_native_output():
     os.write(2, b"F0000 check failed\\n")
     os.abort()
 """
@@ -135,11 +135,11 @@ with console.libraries_kept_quiet():
 
 def test_an_end_without_further_ado_leaves_no_file(tmp_path: Path) -> None:
     program = """
-from pipeline.runners import engine
-with console.libraries_kept_quiet(), console.threads_kept_quiet():
+from pipeline.runners import runner
+with console.redirect_native_output(), console.threads_kept_quiet():
     os.write(2, b"noise")
     print("said")
-    engine.end_at_once(5)
+    runner.exit_immediately(5)
 """
     done = run(program, tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (5, "said\n", "")

@@ -154,7 +154,7 @@ def test_a_terminal_that_does_not_say_its_size_gets_lines(monkeypatch: pytest.Mo
 
 def test_worker_processes_are_counted_through_files(tmp_path: Path) -> None:
     program = (
-        "import time\nfrom transforms import live_counts\n"
+        "import time\nfrom transforms.metrics import live_counts\n"
         "live_counts.count(rows=3)\nlive_counts.count(rows=4)\ntime.sleep(60)"
     )
     with live_counts.shared(str(tmp_path)):
@@ -221,7 +221,7 @@ def test_a_run_as_a_person_sees_it(stand_in_model: str, tmp_path: Path) -> None:
     assert "\rclips     3" in drawn.replace(" \r", "\r")
     screen = [line for line in _screen(drawn) if line]
     assert screen[0] == "clips     3"
-    assert screen[-1].startswith("about it  "), "nothing of libraries, nothing of the bar"
+    assert screen[-1].startswith("metadata  "), "nothing of libraries, nothing of the bar"
     assert [line for line in screen if re.match(r"bound by  .+: .*\d+% of \d+\.\d s", line)]
     run = json.loads((tmp_path / "out/dataset.json").read_text())["run"]
     assert run["bounded_by"] in run["steps"]

@@ -71,7 +71,7 @@ def test_what_is_told_is_what_decoding_gives(
 
 
 @pytest.mark.parametrize(
-    ("asked", "of", "cutting", "num_clips", "num_rows", "reason"),
+    ("asked", "of", "framing", "num_clips", "num_rows", "reason"),
     [
         (clip(), header("10"), VGGISH, 1, 10, None),
         (clip("5"), header("5"), VGGISH, 0, 0, "out_of_range"),
