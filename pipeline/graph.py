@@ -21,7 +21,7 @@ from transforms.corpus.spans import FramingConfig
 from transforms.corpus.splits import Splits
 from transforms.dataset.profiles import Profile
 from transforms.dataset.provenance import Origin
-from transforms.dataset.shards import Record, RecordSums, num_shards_for, record_sums, shard_of
+from transforms.dataset.shards import Record, RecordSums, choose_num_shards, record_sums, shard_of
 from transforms.decode_patches import DecodePatches
 from transforms.embed_patches import EmbedPatches
 from transforms.metrics.timed import TIMES, SumTimes
@@ -191,7 +191,7 @@ class ChooseNumShards(beam.PTransform):
         )
 
     def _choose(self, split: str, num_bytes: int) -> tuple[str, int]:
-        return split, self.num_shards or num_shards_for(num_bytes)
+        return split, self.num_shards or choose_num_shards(num_bytes)
 
 
 def _split_names(splits: Splits | None) -> list[str]:

@@ -8,7 +8,7 @@ from transforms.dataset.provenance import (
     Origin,
     Part,
     dataset_info,
-    text,
+    to_json,
 )
 from transforms.dataset.shards import RecordSums, Shard
 from transforms.model.loading import ModelFacts
@@ -56,7 +56,7 @@ TALLIES = of_no_split(
         "samples": 16_000 * 5_400,
         "padded_clips": 1,
         "truncated_clips": 2,
-        "rows_left_out": 4,
+        "rows_skipped": 4,
         "labels_dropped": 6,
         "failures/empty": 1,
         "failures/decode_error": 1,
@@ -85,7 +85,7 @@ def info(
     part: Part = WHOLE,
     **others: Any,
 ) -> dict[str, Any]:
-    return json.loads(text(dataset_info(origin, models, tallies, part, **others)))
+    return json.loads(to_json(dataset_info(origin, models, tallies, part, **others)))
 
 
 def splits(**tallies: int) -> tuple[dict[str, dict[str, Any]], dict[tuple[str, str], int]]:

@@ -27,5 +27,5 @@ def blocks_of(recording: decoding.Recording) -> Iterator[np.ndarray]:
     """Yields the blocks of a recording up to its end, checked as those of clips are."""
     while len(block := recording.read()):
         first_frame = recording.position - len(block)
-        decoding.check_values(block, first_frame, recording.sample_rate_hz)
+        decoding.validate_samples(block, first_frame, recording.sample_rate_hz)
         yield block

@@ -77,7 +77,7 @@ import sys
 assert "tensorflow" not in sys.modules, "importing a module must not take seconds"
 from transforms.audio import codecs
 from transforms.model import smoke_test
-assert codecs.failures() == {{}}, "data must be installed with the modules"
+assert codecs.undecodable_formats() == {{}}, "data must be installed with the modules"
 smoke_test.golden()
 """
     subprocess.run([python, "-c", script], cwd=tmp_path, check=True, timeout=120)

@@ -139,7 +139,7 @@ def test_rows_of_every_profile_hold_what_their_samples_determine(
         expected = pca.quantise(stand_in_rows(waveform, hop)[:max_rows])
         assert rows == [[row.tobytes()] for row in expected]
         dropped = len(stand_in_rows(waveform, hop)) - len(expected)
-        assert reading.info(output)["counts"]["rows_left_out"] == dropped
+        assert reading.info(output)["counts"]["rows_skipped"] == dropped
     assert dropped == 5
 
 
@@ -157,7 +157,7 @@ def test_rows_begin_at_every_hop_that_is_asked_for(
     assert reading.info(tmp_path / "all")["audio"]["hop_samples"] == hop_samples
     assert embed(tmp_path / "two", *arguments, f"--hop_seconds={hop}", "--max_rows=2") == 0
     np.testing.assert_array_equal(reading.float_rows(tmp_path / "two")["clip.wav"], expected[:2])
-    assert reading.info(tmp_path / "two")["counts"]["rows_left_out"] == len(expected) - 2
+    assert reading.info(tmp_path / "two")["counts"]["rows_skipped"] == len(expected) - 2
 
 
 @pytest.fixture

@@ -191,7 +191,7 @@ def _hostile_manifests(folder: Path) -> dict[str, str]:
     header = "id,uri,start_seconds,end_seconds,labels\n"
     rows = [
         ("good", "good.wav,1,4,x", None),
-        ("clipped", "good.wav,3,9,x", None),
+        ("truncated", "good.wav,3,9,x", None),
         ("negative", "good.wav,-1,4,x", "invalid_time"),
         ("reversed", "good.wav,4,1,x", "invalid_time"),
         ("nothing", "good.wav,2,2,x", "invalid_time"),
@@ -255,9 +255,9 @@ def test_each_wrong_row_is_one_line_with_its_manifest_and_every_good_one_a_recor
     whole = {str(folder / name): "invalid_manifest" for name in ("z_binary.csv", "z_headless.csv")}
     found = [(line["id"], line["reason"]) for line in lines]
     assert sorted(found) == sorted([*(reasons | whole).items(), ("good", "duplicate_id")])
-    good = {"good", "clipped", "utf-8-sig", "utf-16", "json", *(f"a{i}" for i in range(25))}
+    good = {"good", "truncated", "utf-8-sig", "utf-16", "json", *(f"a{i}" for i in range(25))}
     assert set(reading.float_rows(output)) == good
-    assert times_of(output)["clipped"] == (3, 5)
+    assert times_of(output)["truncated"] == (3, 5)
     assert times_of(output)["json"] == (1.5, 3.5)
     places = {line["id"]: (Path(line["manifest"]).name, line["line"]) for line in lines}
     assert places["negative"] == ("hostile.csv", 5)

@@ -87,7 +87,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
     }
     info = json.loads(found["dataset.json"])
     del info["run"]
-    return found | {"dataset.json": provenance.text(info)}
+    return found | {"dataset.json": provenance.to_json(info)}
 
 
 @pytest.fixture(scope="module")

@@ -22,10 +22,10 @@ from tests.running import embed
 from tests.sounds import noise, write_wav
 from tests.stand_ins import fault_proxy, gcs, s3
 from tests.stand_ins.fault_proxy import FaultProxy
-from transforms.audio.reading import read_spans
+from transforms.audio.span_decoding import decode_spans
 from transforms.corpus.clips import Clip, Failure
-from transforms.corpus.runs import Decoded
-from transforms.corpus.spans import FramingConfig, one_decode_task
+from transforms.corpus.runs import DecodedClip
+from transforms.corpus.spans import FramingConfig, single_task
 from transforms.plan_spans import PlanSpans, _PlanFn
 from transforms.storage import files, retries
 from transforms.storage.gcs import GcsSettings, GcsStore, _credentials
@@ -157,8 +157,8 @@ def test_a_block_that_raises_leaves_no_object(bucket: str) -> None:
 
 def test_what_is_not_there_has_the_reason_not_found(bucket: str) -> None:
     for uri in (f"{bucket}/absent.wav", f"{bucket}x/absent.wav"):
-        decode_task = one_decode_task([Clip("a", uri)])
-        (failure,) = read_spans(lambda uri=uri: files.open_to_read(uri), decode_task, CUTTING)
+        decode_task = single_task([Clip("a", uri)])
+        (failure,) = decode_spans(lambda uri=uri: files.open_to_read(uri), decode_task, CUTTING)
         assert isinstance(failure, Failure)
         assert failure.reason == "not_found"
 
@@ -174,8 +174,8 @@ def test_little_more_moves_than_is_wanted_of_a_large_recording(
     _put(uri, wav.getvalue())
     moved, asked = proxy.num_body_bytes, len(proxy.requests)
     clip = Clip("a", uri, Decimal("301.7"), Decimal("311.7"))
-    found = list(read_spans(lambda: files.open_to_read(uri), one_decode_task([clip]), CUTTING))
-    assert isinstance(found[-1], Decoded)
+    found = list(decode_spans(lambda: files.open_to_read(uri), single_task([clip]), CUTTING))
+    assert isinstance(found[-1], DecodedClip)
     assert proxy.num_body_bytes - moved < 3_000_000, "10 s are 1,764,000 bytes"
     assert len(proxy.requests) - asked <= 6
     moved, asked = proxy.num_body_bytes, len(proxy.requests)
@@ -254,7 +254,7 @@ def test_a_storage_that_goes_away_is_never_the_end_of_a_recording(
     wav = io.BytesIO()
     soundfile.write(wav, noise(16_000 * 60), 16_000, format="WAV", subtype="PCM_16")
     _put(f"{bucket}/a.wav", wav.getvalue())
-    decode_task = one_decode_task([Clip("a", f"{bucket}/a.wav")])
+    decode_task = single_task([Clip("a", f"{bucket}/a.wav")])
     impatient = RetryPolicy(connect_seconds=1, read_seconds=1, total_seconds=0.2)
     for fault in (fault_proxy.UNAVAILABLE, fault_proxy.TRUNCATE, fault_proxy.DROP):
         with fault_proxy.running(server[1], [fault]) as failing:
@@ -267,10 +267,10 @@ def test_a_storage_that_goes_away_is_never_the_end_of_a_recording(
                 failing.every = 1  # from the second request on
                 return file
 
-            found = list(read_spans(open_file, decode_task, CUTTING))
+            found = list(decode_spans(open_file, decode_task, CUTTING))
         assert isinstance(found[-1], Failure)
         assert found[-1].reason == "unreadable"
-        assert not any(isinstance(each, Decoded) for each in found)
+        assert not any(isinstance(each, DecodedClip) for each in found)
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from apache_beam.transforms.window import GlobalWindows
 
 from transforms.corpus.clips import Failure
 from transforms.corpus.labels import ClassMap
-from transforms.corpus.runs import Decoded, RowRun, join_rows
+from transforms.corpus.runs import DecodedClip, RowRun, join_rows
 from transforms.corpus.serialization import deserialize
 from transforms.dataset.profiles import Profile
 from transforms.dataset.sequence_examples import sequence_example
@@ -92,8 +92,8 @@ class _AssembleFn(TimedFn):
             ("rows", decoded.num_rows),
             ("samples", decoded.num_samples),
             ("padded_clips", int(decoded.padded)),
-            ("truncated_clips", int(decoded.clipped)),
-            ("rows_left_out", decoded.num_rows_left_out),
+            ("truncated_clips", int(decoded.truncated)),
+            ("rows_skipped", decoded.num_rows_skipped),
             (f"decoders/{decoded.decoder}", 1),
         ):
             self._tallies[clip.split, name] += count
@@ -101,14 +101,14 @@ class _AssembleFn(TimedFn):
 
 def _outcome(
     clip_id: str, found: Mapping[str, Iterable[Any]]
-) -> tuple[Decoded, np.ndarray] | Failure:
+) -> tuple[DecodedClip, np.ndarray] | Failure:
     """Returns a clip's record-to-be with all its rows, or why it has none."""
     decode_results = list(map(deserialize, found["decode_results"]))
     # Each span of a clip may have failed; which of them is told must not depend on the order.
     failures = sorted(each for each in decode_results if isinstance(each, Failure))
     if failures:
         return failures[0]
-    decoded = next((each for each in decode_results if isinstance(each, Decoded)), None)
+    decoded = next((each for each in decode_results if isinstance(each, DecodedClip)), None)
     if decoded is None:
         return Failure(clip_id, "", "assemble", "incomplete", "it was never decoded to its end")
     model_failures = sorted(map(str, found["model_failures"]))

@@ -7,7 +7,7 @@ import apache_beam as beam
 from apache_beam import pvalue
 
 from transforms.corpus.clips import Clip
-from transforms.corpus.labels import ClassMap, collected_class_map
+from transforms.corpus.labels import ClassMap, build_class_map
 
 
 @dataclasses.dataclass
@@ -25,9 +25,7 @@ class CollectLabels(beam.PTransform):
     def expand(self, clips: pvalue.PCollection[Clip]) -> pvalue.PCollection[ClassMap]:
         if self.class_map is not None:
             return clips.pipeline | beam.Create([self.class_map])
-        return (
-            clips | beam.Map(_labels) | beam.CombineGlobally(_union) | beam.Map(collected_class_map)
-        )
+        return clips | beam.Map(_labels) | beam.CombineGlobally(_union) | beam.Map(build_class_map)
 
 
 def _labels(clip: Clip) -> frozenset[str]:

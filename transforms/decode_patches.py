@@ -9,8 +9,8 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import pvalue
 
-from transforms.audio.reading import read_spans
-from transforms.corpus.runs import Decoded, PatchRun
+from transforms.audio.span_decoding import decode_spans
+from transforms.corpus.runs import DecodedClip, PatchRun
 from transforms.corpus.serialization import serialize
 from transforms.corpus.spans import DecodeTask, FramingConfig
 from transforms.metrics import live_counts
@@ -50,12 +50,12 @@ class _DecodeFn(TimedFn):
     def process(self, decode_task: DecodeTask) -> Iterator[Any]:
         open_file = functools.partial(files.open_to_read, decode_task.uri)
         suffix = posixpath.splitext(decode_task.uri)[1].lower()
-        for found in self.timed(read_spans(open_file, decode_task, self._framing, suffix)):
+        for found in self.timed(decode_spans(open_file, decode_task, self._framing, suffix)):
             if isinstance(found, PatchRun):
                 live_counts.count(patches=len(found.patches))
                 yield found
             else:
-                if isinstance(found, Decoded):
+                if isinstance(found, DecodedClip):
                     clip_id = found.clip.id
                     live_counts.count(done=1)
                 else:

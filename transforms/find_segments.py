@@ -136,7 +136,7 @@ class _FindFn(beam.DoFn):
         segments = list(found[_SEGMENTS])
         paths = [os.fsdecode(path) for path in found[_FILES]] if segments else []
         for segment in segments:
-            audio = segment_names.find_audio(segment, paths)
+            audio = segment_names.find_segment_audio(segment, paths)
             if audio is not None:
                 path, is_cut = audio
                 yield _clip(segment, path, is_cut or self._are_cut)

@@ -8,7 +8,7 @@ import apache_beam as beam
 from apache_beam import pvalue
 
 from transforms.corpus.clips import Clip, Failure, resolve_duplicates
-from transforms.corpus.labels import ClassMap, with_known_labels
+from transforms.corpus.labels import ClassMap, apply_class_map
 from transforms.corpus.serialization import deserialize, serialize
 from transforms.metrics import live_counts
 
@@ -50,7 +50,7 @@ class _ResolveFn(beam.DoFn):
         if self._class_map is None:
             yield clip
         else:
-            known = with_known_labels(clip, self._class_map, self._drop_unknown_labels)
+            known = apply_class_map(clip, self._class_map, self._drop_unknown_labels)
             if isinstance(known, Failure):
                 failures.append(known)
             else:

@@ -20,12 +20,12 @@ from transforms.corpus.spans import (
     SPAN_ROWS,
     DecodeTask,
     FramingConfig,
-    one_decode_task,
-    pieces,
-    seconds_wanted,
-    spread_readings,
+    cut_into_pieces,
+    requested_seconds,
+    single_task,
+    split_into_tasks,
 )
-from transforms.corpus.splits import Splits, with_splits
+from transforms.corpus.splits import Splits, assign_splits
 from transforms.metrics import live_counts
 from transforms.metrics.run_times import LISTING
 from transforms.metrics.timed import TIMES, TimedFn
@@ -94,7 +94,7 @@ class _PlanFn(TimedFn):
                 yield planned
 
     def _planned(self, packed: Iterable[bytes]) -> Iterator[DecodeTask | Failure]:
-        clips = list(with_splits(map(deserialize, packed), self._splits))
+        clips = list(assign_splits(map(deserialize, packed), self._splits))
         if files.is_absent(clips[0].uri):
             for clip in self._first_pieces(clips):
                 yield clip.failure("plan", "not_found", os.strerror(errno.ENOENT))
@@ -106,17 +106,19 @@ class _PlanFn(TimedFn):
     def _decode_tasks(self, clips: list[Clip]) -> Iterator[DecodeTask]:
         seconds = self._length_worth_spreading(clips)
         if seconds is None:
-            yield one_decode_task(clips)
+            yield single_task(clips)
         else:
-            yield from spread_readings(clips, seconds, self._framing, self._span_rows)
+            yield from split_into_tasks(clips, seconds, self._framing, self._span_rows)
 
     def _first_pieces(self, clips: list[Clip]) -> list[Clip]:
         seconds = self._framing.clip_seconds
-        return clips if seconds is None else [next(pieces(clip, seconds)) for clip in clips]
+        return (
+            clips if seconds is None else [next(cut_into_pieces(clip, seconds)) for clip in clips]
+        )
 
     def _length_worth_spreading(self, clips: list[Clip]) -> Fraction | None:
         """Returns the length of a recording with more work than one reading's, or None."""
-        wanted = seconds_wanted(clips)
+        wanted = requested_seconds(clips)
         # The bound on rows is one of each clip, and not of all together.
         framing = dataclasses.replace(self._framing, max_rows=None)
         if wanted is not None and framing.num_rows(Fraction(wanted)) < 2 * self._span_rows:

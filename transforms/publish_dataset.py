@@ -159,7 +159,7 @@ class _PublishFn(beam.DoFn):
         if all(map(files.exists, paths)):
             with contextlib.ExitStack() as stack:
                 opened = [stack.enter_context(files.open_to_read(path)) for path in paths]
-                lines = failure_table.merged_lines(opened)
+                lines = failure_table.merge_lines(opened)
                 files.write_at_once(self._path(folder, table), lines)
         texts = {schema.FILE_NAME: schema.schema(self._origin.profile)}
         if class_map.classes:
@@ -180,10 +180,10 @@ class _PublishFn(beam.DoFn):
         else:
             for folder, info in infos.items():
                 path = self._path(folder, file_names.FILE_NAME)
-                files.write_at_once(path, [provenance.text(info)])
+                files.write_at_once(path, [provenance.to_json(info)])
             whole = provenance.collection_info(infos, tallies)
         # The last key, and the only one in which equal runs differ.
-        data = provenance.text(whole | {"run": run_times.run_info(times)})
+        data = provenance.to_json(whole | {"run": run_times.run_info(times)})
         files.write_at_once(self._path(file_names.FILE_NAME), [data])
         return data
 

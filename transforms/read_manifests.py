@@ -9,8 +9,8 @@ import apache_beam as beam
 from apache_beam import pvalue
 
 from transforms.corpus.clips import Clip, Failure, printable
+from transforms.corpus.manifests.line_reader import ManifestError
 from transforms.corpus.manifests.manifest import ManifestOptions, read_manifest
-from transforms.corpus.manifests.text_lines import ManifestError
 from transforms.metrics import live_counts
 from transforms.metrics.run_times import LISTING
 from transforms.metrics.timed import TIMES, TimedFn

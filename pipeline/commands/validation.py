@@ -26,10 +26,10 @@ from transforms.corpus.labels import (
     parse_class_map,
 )
 from transforms.corpus.manifests import segment_names
-from transforms.corpus.manifests.columns import RAW_COLUMNS, UNDERSTOOD
+from transforms.corpus.manifests.columns import KNOWN_COLUMNS, RAW_COLUMNS
+from transforms.corpus.manifests.line_reader import ManifestError
 from transforms.corpus.manifests.manifest import ManifestOptions, check_manifest
 from transforms.corpus.manifests.segments import check_segments
-from transforms.corpus.manifests.text_lines import ManifestError
 from transforms.embed_patches import remote_files
 from transforms.find_segments import FindSegments
 from transforms.model.errors import ModelError
@@ -191,7 +191,7 @@ def _check_input(path: str) -> None:
 
 def _check_manifests(settings: EmbedSettings, options: ManifestOptions) -> None:
     """Refuses manifests that are none, and columns to keep that none of them has."""
-    meant = UNDERSTOOD.difference(RAW_COLUMNS)
+    meant = KNOWN_COLUMNS.difference(RAW_COLUMNS)
     for name in settings.keep_columns:
         if name.casefold() in meant:
             raise UsageError(

@@ -239,7 +239,9 @@ def natural(text: str) -> int:
 
 def _decimal(text: str) -> Decimal:
     try:
-        return times.seconds(text)  # exact: 0.1 is a tenth, and not the nearest binary fraction
+        return times.parse_seconds(
+            text
+        )  # exact: 0.1 is a tenth, and not the nearest binary fraction
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} (allowed: a number of seconds)") from None
 

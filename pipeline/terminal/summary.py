@@ -60,7 +60,7 @@ def summary(info: dict[str, Any], folder: str, seconds: float) -> str:
         f", {counts['hours']:.3f} h of audio"
         f"{_also(counts['padded_clips'], 'clips padded to one row')}"
         f"{_also(counts['truncated_clips'], 'clips truncated by the end of their recording')}"
-        f"{_also(counts['rows_left_out'], 'rows beyond --max_rows dropped')})",
+        f"{_also(counts['rows_skipped'], 'rows beyond --max_rows skipped')})",
         f"failures  {counts['failures']}{_by_reason(info['failures'])}",
         f"skipped   {sum(info['skipped'].values())} files of the folders"
         f"{_by_reason(info['skipped'])}",

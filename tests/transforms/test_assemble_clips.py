@@ -11,7 +11,7 @@ from apache_beam.testing.util import assert_that, equal_to
 from transforms.assemble_clips import FAILURES, TALLIES, AssembleClips, _outcome
 from transforms.corpus.clips import Clip, Failure
 from transforms.corpus.labels import ClassMap
-from transforms.corpus.runs import Decoded, RowRun
+from transforms.corpus.runs import DecodedClip, RowRun
 from transforms.corpus.serialization import serialize
 from transforms.dataset.profiles import PROFILES
 
@@ -72,8 +72,8 @@ def _check(
             )
 
 
-A_DECODED = Decoded(A, 3, 46_320, 2.895, "libsndfile", num_rows_left_out=2)
-B_DECODED = Decoded(B, 3, 46_320, 2.895, "ffmpeg", clipped=True)
+A_DECODED = DecodedClip(A, 3, 46_320, 2.895, "libsndfile", num_rows_skipped=2)
+B_DECODED = DecodedClip(B, 3, 46_320, 2.895, "ffmpeg", truncated=True)
 A_ROWS = [("a", RowRun(2, ROWS[2:])), ("a", RowRun(0, ROWS[:2]))]
 B_ROWS = [("b", RowRun(0, ROWS))]
 
@@ -90,7 +90,7 @@ def test_rows_in_any_order_and_rows_that_come_twice_make_one_record_a_clip(tf: A
             ("", "records"): 1,
             ("", "rows"): 3,
             ("", "samples"): 46_320,
-            ("", "rows_left_out"): 2,
+            ("", "rows_skipped"): 2,
             ("", "decoders/libsndfile"): 1,
             ("train", "records"): 1,
             ("train", "rows"): 3,
@@ -102,7 +102,7 @@ def test_rows_in_any_order_and_rows_that_come_twice_make_one_record_a_clip(tf: A
 
 
 def test_a_clip_that_was_padded_is_counted(tf: Any) -> None:
-    padded = Decoded(A, 3, 100, 0.00625, "libsndfile", padded=True)
+    padded = DecodedClip(A, 3, 100, 0.00625, "libsndfile", padded=True)
     tallies = {"records": 1, "rows": 3, "samples": 100, "padded_clips": 1}
     _check(
         tf,

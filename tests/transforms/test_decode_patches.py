@@ -12,9 +12,9 @@ from tests.memory_filesystem import MemoryFileSystem
 from tests.running import outputs
 from tests.sounds import noise, write_wav
 from transforms.corpus.clips import Clip, Failure, RawFormat
-from transforms.corpus.runs import Decoded, PatchRun
+from transforms.corpus.runs import DecodedClip, PatchRun
 from transforms.corpus.serialization import deserialize
-from transforms.corpus.spans import DecodeTask, FramingConfig, one_decode_task, spread_readings
+from transforms.corpus.spans import DecodeTask, FramingConfig, single_task, split_into_tasks
 from transforms.decode_patches import COMPLETED_TASKS, DECODE_RESULTS, DecodePatches
 from transforms.storage import files
 
@@ -23,7 +23,7 @@ VGGISH = FramingConfig(15_600, 15_360)
 
 def decode(
     decode_tasks: list[DecodeTask], framing: FramingConfig = VGGISH
-) -> tuple[dict[str, list[PatchRun]], list[tuple[str, Decoded | Failure]], list[int]]:
+) -> tuple[dict[str, list[PatchRun]], list[tuple[str, DecodedClip | Failure]], list[int]]:
     """Returns the runs of each clip, the verdicts and what says that a reading is done."""
     runs, decode_results, done = outputs(
         DecodePatches(framing), decode_tasks, "patches", DECODE_RESULTS, COMPLETED_TASKS
@@ -53,14 +53,14 @@ def test_every_clip_gets_one_verdict_and_the_patches_that_it_promises(tmp_path: 
     (tmp_path / "cut.wav").write_bytes(cut)
     names = ("good.wav", "short.wav", "cut.wav", "absent.wav")
     clips = {name: Clip(name, f"{tmp_path}/{name}") for name in names}
-    runs, decode_results, done = decode([one_decode_task([clip]) for clip in clips.values()])
+    runs, decode_results, done = decode([single_task([clip]) for clip in clips.values()])
     by_id = dict(decode_results)
     assert len(decode_results) == len(by_id) == 4
     assert done == [1] * 4
     for name, (num_rows, num_samples) in {"good.wav": (3, 50_000), "short.wav": (1, 100)}.items():
         decoded = by_id[name]
-        assert isinstance(decoded, Decoded)
-        assert decoded == Decoded(
+        assert isinstance(decoded, DecodedClip)
+        assert decoded == DecodedClip(
             clips[name],
             num_rows,
             num_samples,
@@ -91,7 +91,7 @@ def test_a_recording_is_opened_once_for_all_its_clips(
 
     monkeypatch.setattr(files, "open_to_read", remembering)
     clips = [Clip(f"{start}", uri, Decimal(start), Decimal(start + 3)) for start in range(7)]
-    runs, decode_results, done = decode([one_decode_task(clips)])
+    runs, decode_results, done = decode([single_task(clips)])
     assert opened == [uri]
     assert done == [1]
     assert sorted(clip_id for clip_id, _ in decode_results) == [clip.id for clip in clips]
@@ -105,13 +105,13 @@ def test_a_recording_is_opened_once_for_all_its_clips(
 def test_a_clip_of_several_readings_gets_one_verdict_and_every_row_once(tmp_path: Path) -> None:
     waveform = write_wav(tmp_path / "a.wav", noise(320_000))
     clip = Clip("a", f"{tmp_path}/a.wav")
-    decode_tasks = list(spread_readings([clip], Fraction(20), VGGISH, 5))
+    decode_tasks = list(split_into_tasks([clip], Fraction(20), VGGISH, 5))
     assert len(decode_tasks) == 4
     runs, decode_results, done = decode(decode_tasks)
     assert done == [1] * 4
     ((clip_id, decoded),) = decode_results
     assert clip_id == "a"
-    assert isinstance(decoded, Decoded)
+    assert isinstance(decoded, DecodedClip)
     assert (decoded.num_rows, decoded.num_samples) == (20, 320_000)
     np.testing.assert_array_equal(joined(runs["a"]), sliced(waveform))
 
@@ -121,7 +121,7 @@ def test_each_span_that_fails_says_so(tmp_path: Path) -> None:
     cut = (tmp_path / "a.wav").read_bytes()[:400_044]
     (tmp_path / "a.wav").write_bytes(cut)
     clip = Clip("a", f"{tmp_path}/a.wav")
-    _, decode_results, done = decode(list(spread_readings([clip], Fraction(20), VGGISH, 5)))
+    _, decode_results, done = decode(list(split_into_tasks([clip], Fraction(20), VGGISH, 5)))
     assert done == [1] * 4
     reasons = [each.reason for _, each in decode_results if isinstance(each, Failure)]
     assert reasons == ["decode_error"] * len(decode_results)
@@ -131,7 +131,7 @@ def test_each_span_that_fails_says_so(tmp_path: Path) -> None:
 def test_pieces_get_verdicts_of_their_own(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", noise(100_000))
     framing = FramingConfig(15_600, 15_360, clip_seconds=Decimal(2))
-    decode_tasks = [one_decode_task([Clip("a", f"{tmp_path}/a.wav")])]
+    decode_tasks = [single_task([Clip("a", f"{tmp_path}/a.wav")])]
     runs, decode_results, _ = decode(decode_tasks, framing)
     assert sorted(runs) == sorted(clip_id for clip_id, _ in decode_results) == ["a#0", "a#2", "a#4"]
     assert {each.clip.id == clip_id for clip_id, each in decode_results} == {True}
@@ -143,8 +143,8 @@ def test_a_raw_format_and_a_name_that_is_not_utf_8_reach_the_decoder(tmp_path: P
     uri = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.raw")
     Path(uri).write_bytes(data)
     clip = Clip("a", uri, raw_format=RawFormat("s16le", 16_000))
-    runs, ((_, verdict),), _ = decode([one_decode_task([clip])])
-    assert isinstance(verdict, Decoded)
+    runs, ((_, verdict),), _ = decode([single_task([clip])])
+    assert isinstance(verdict, DecodedClip)
     assert verdict.clip == clip
     np.testing.assert_array_equal(joined(runs["a"]), sliced(samples))
 
@@ -157,9 +157,9 @@ def test_the_suffix_tells_a_format_without_a_header_in_any_case(
     uris = ("mem://bucket/a.G722", "mem://bucket/a")
     for uri in uris:
         monkeypatch.setitem(MemoryFileSystem.objects, uri, data)
-    _, decode_results, _ = decode([one_decode_task([Clip(uri, uri)]) for uri in uris])
+    _, decode_results, _ = decode([single_task([Clip(uri, uri)]) for uri in uris])
     by_suffix, without = (dict(decode_results)[uri] for uri in uris)
-    assert isinstance(by_suffix, Decoded)
+    assert isinstance(by_suffix, DecodedClip)
     assert by_suffix.num_samples == 2 * len(data)
     assert isinstance(without, Failure)
     assert without.reason == "unsupported_format"
@@ -170,7 +170,7 @@ def test_what_is_no_file_is_unreadable(tmp_path: Path) -> None:
     (tmp_path / "folder.wav").mkdir()
     names = ("pipe.wav", "folder.wav")
     _, decode_results, _ = decode(
-        [one_decode_task([Clip(name, f"{tmp_path}/{name}")]) for name in names]
+        [single_task([Clip(name, f"{tmp_path}/{name}")]) for name in names]
     )
     assert sorted(
         (name, each.reason) for name, each in decode_results if isinstance(each, Failure)

@@ -20,8 +20,8 @@ from transforms.corpus.spans import (
     DecodeTask,
     FramingConfig,
     Span,
-    one_decode_task,
-    spread_readings,
+    single_task,
+    split_into_tasks,
 )
 from transforms.corpus.splits import Splits
 from transforms.plan_spans import FAILURES, PlanSpans
@@ -85,7 +85,7 @@ def test_clips_are_read_together_that_are_of_one_recording(tmp_path: Path) -> No
         Path(uri).touch()
         clips += [Clip(f"{len(clips)}", uri, Decimal(3), Decimal(4)), Clip(f"x{len(clips)}", uri)]
     decode_tasks = readings_of(PlanSpans(VGGISH), clips)
-    expected = [one_decode_task([clip for clip in clips if clip.uri == uri]) for uri in uris]
+    expected = [single_task([clip for clip in clips if clip.uri == uri]) for uri in uris]
     assert decode_tasks == sorted(expected, key=str)
 
 
@@ -93,7 +93,7 @@ def test_a_small_file_is_not_opened(long_wav: str, opened: list[str]) -> None:
     size = files.size(long_wav)
     clips = [Clip("a", long_wav)]
     small = PlanSpans(VGGISH, min_bytes=size + 1, span_rows=10)
-    assert readings_of(small, clips) == [one_decode_task(clips)]
+    assert readings_of(small, clips) == [single_task(clips)]
     assert opened == []
     assert len(readings_of(dataclasses.replace(small, min_bytes=size), clips)) > 1
     assert opened == [long_wav]
@@ -109,7 +109,7 @@ def test_a_file_of_some_megabytes_is_small_unless_it_is_said_otherwise(
 
     monkeypatch.setattr(files, "open_to_read", fail)
     clips = [Clip("a", f"{tmp_path}/a.wav")]
-    assert readings_of(PlanSpans(VGGISH, span_rows=10), clips) == [one_decode_task(clips)]
+    assert readings_of(PlanSpans(VGGISH, span_rows=10), clips) == [single_task(clips)]
     with pytest.raises(AssertionError, match="is opened"):
         plan(EAGER, clips)
 
@@ -118,7 +118,7 @@ def test_a_file_is_not_opened_for_little_that_is_wanted_of_it(
     long_wav: str, opened: list[str]
 ) -> None:
     little = [Clip(f"{start}", long_wav, Decimal(start), Decimal(start + 3)) for start in (0, 40)]
-    assert readings_of(EAGER, little) == [one_decode_task(little)]
+    assert readings_of(EAGER, little) == [single_task(little)]
     assert opened == []
     much = [*little, Clip("much", long_wav, Decimal(10), Decimal(24))]
     assert [len(each.spans) for each in readings_of(EAGER, much)] == [1, 1, 1]
@@ -130,7 +130,7 @@ def test_a_long_recording_that_can_be_read_from_anywhere_gives_several_readings(
 ) -> None:
     clip = Clip("a", long_wav)
     decode_tasks = readings_of(EAGER, [clip])
-    assert decode_tasks == sorted(spread_readings([clip], Fraction(60), VGGISH, 10), key=str)
+    assert decode_tasks == sorted(split_into_tasks([clip], Fraction(60), VGGISH, 10), key=str)
     spans = sorted((each.spans for each in decode_tasks), key=lambda spans: spans[0].first_row)
     assert [span.num_rows for (span,) in spans] == [10, 10, 10, 10, 10, None]
     assert [span.first_row for (span,) in spans] == [0, 10, 20, 30, 40, 50]
@@ -147,7 +147,7 @@ def test_pieces_to_be_cut_are_spread_as_well(long_wav: str) -> None:
 def test_only_the_length_of_the_recording_itself_is_spread(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", noise(160_000))
     clips = [Clip("a", f"{tmp_path}/a.wav", Decimal(0), Decimal(10**6))]
-    assert readings_of(EAGER, clips) == [one_decode_task(clips)]
+    assert readings_of(EAGER, clips) == [single_task(clips)]
 
 
 @pytest.mark.parametrize("name", ["stream.ogg", "text.wav", "none.wav", "folder.wav", "cut.wav"])
@@ -165,7 +165,7 @@ def test_what_cannot_be_read_from_anywhere_or_at_all_is_one_reading(
     else:
         path.write_bytes(b"" if name == "none.wav" else b"no sound" * 100)
     clips = [Clip("a", str(path)), Clip("b", str(path), Decimal(1))]
-    assert readings_of(EAGER, clips) == [one_decode_task(clips)]
+    assert readings_of(EAGER, clips) == [single_task(clips)]
     assert opened == [str(path)]
 
 
@@ -179,7 +179,7 @@ def test_a_recording_on_an_object_storage_is_spread_as_well(
 
 def test_a_recording_on_a_storage_that_is_not_known_is_left_to_decoding() -> None:
     clips = [Clip("a", "nowhere://bucket/absent.wav")]
-    assert readings_of(EAGER, clips) == [one_decode_task(clips)]
+    assert readings_of(EAGER, clips) == [single_task(clips)]
 
 
 def test_a_recording_of_this_machine_that_is_not_there_fails_at_once(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from tests.memory_filesystem import MemoryFileSystem
 from transforms.corpus.clips import Failure
-from transforms.corpus.labels import ClassMap, collected_class_map
+from transforms.corpus.labels import ClassMap, build_class_map
 from transforms.dataset.failure_table import FailureFile, failure_lines
 from transforms.dataset.profiles import PROFILES
 from transforms.dataset.provenance import Origin
@@ -246,7 +246,7 @@ def test_where_all_is_in_splits_nothing_stands_beside_them(tmp_path: Path) -> No
 
 
 def test_labels_are_numbered_beside_every_shard(tmp_path: Path) -> None:
-    class_map = collected_class_map(["speech", "a,b"])
+    class_map = build_class_map(["speech", "a,b"])
     _publish(f"{tmp_path}/one", class_map=[class_map])
     _publish_splits(f"{tmp_path}/two", class_map=[class_map])
     for folder in ("one", "two/train", "two/test"):
@@ -259,7 +259,7 @@ def test_labels_are_numbered_beside_every_shard(tmp_path: Path) -> None:
 
 def test_datasets_with_and_without_splits_take_each_others_place(folder: str) -> None:
     mine = ["train/mine.txt", "validation/mine.txt"]
-    _publish_splits(folder, class_map=[collected_class_map(["a"])])
+    _publish_splits(folder, class_map=[build_class_map(["a"])])
     for name in mine:
         files.make_folder(f"{folder}/validation")
         files.write_at_once(f"{folder}/{name}", [b"mine"])

@@ -10,7 +10,7 @@ import pytest
 from tests.memory_filesystem import MemoryFileSystem
 from tests.running import outputs
 from transforms.corpus.clips import Failure
-from transforms.dataset.failure_table import FailureFile, failure_lines, merged_lines
+from transforms.dataset.failure_table import FailureFile, failure_lines, merge_lines
 from transforms.storage import files
 from transforms.write_failures import WriteFailures
 
@@ -53,7 +53,7 @@ def test_every_failure_is_a_line_in_a_sorted_part_of_the_table_of_its_split(fold
     assert set(by_split) == {"", "train", "test"}
     for split, parts in by_split.items():
         assert 1 < len(parts) <= 16
-        merged = b"".join(merged_lines(_lines(part) for part in parts))
+        merged = b"".join(merge_lines(_lines(part) for part in parts))
         own = [failure for failure in FAILURES if failure.split == split]
         assert merged == b"".join(failure_lines(own))
 

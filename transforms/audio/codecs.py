@@ -66,7 +66,7 @@ def tone(sample_rate_hz: int) -> np.ndarray:
     return (AMPLITUDE * fade * np.sin(2 * np.pi * TONE_HZ * time)).astype(np.float32)
 
 
-def failures(folder: Path = FOLDER) -> dict[str, str]:
+def undecodable_formats(folder: Path = FOLDER) -> dict[str, str]:
     """Decodes every tone; returns what is wrong, by the name of the format."""
     found = {each.name: _failure(each, folder) for each in TONES}
     return {name: why for name, why in found.items() if why}
@@ -79,16 +79,16 @@ def _failure(wanted: Tone, folder: Path) -> str:
             sample_rate_hz = recording.sample_rate_hz
             blocks = []
             while len(block := recording.read()):
-                decoding.check_values(block, recording.position - len(block), sample_rate_hz)
+                decoding.validate_samples(block, recording.position - len(block), sample_rate_hz)
                 blocks.append(block)
     except (AudioError, OSError) as error:
         return str(error)
     if sample_rate_hz != wanted.sample_rate_hz:
         return f"a sample rate of {sample_rate_hz} Hz where {wanted.sample_rate_hz} is due"
-    return what_is_wrong(np.concatenate(blocks), sample_rate_hz)
+    return describe_difference(np.concatenate(blocks), sample_rate_hz)
 
 
-def what_is_wrong(samples: np.ndarray, sample_rate_hz: int) -> str:
+def describe_difference(samples: np.ndarray, sample_rate_hz: int) -> str:
     """Says in what samples, float32 `[num_frames]`, are not the tone; nothing where they are.
 
     The phase is free, because codecs delay the sound.

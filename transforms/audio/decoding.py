@@ -126,7 +126,7 @@ class Recording:
             raise AudioError("decode_error", message) from error
 
 
-def check_values(block: np.ndarray, first_frame: int, sample_rate_hz: int) -> None:
+def validate_samples(block: np.ndarray, first_frame: int, sample_rate_hz: int) -> None:
     """Refuses what is not sound.
 
     Args:

@@ -47,7 +47,7 @@ class PatchCutter:
         return windows[:: self._hop_samples][:num_patches]
 
 
-def padded_patch(samples: np.ndarray, patch_samples: int) -> np.ndarray:
+def pad_to_patch(samples: np.ndarray, patch_samples: int) -> np.ndarray:
     """Returns a short waveform as one patch `[1, patch_samples]`, zeros behind it."""
     patch = np.zeros((1, patch_samples), np.float32)
     patch[0, : len(samples)] = samples

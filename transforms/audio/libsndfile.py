@@ -100,8 +100,8 @@ class LibsndfileDecoder:
             raise AudioError("decode_error", f"libsndfile cannot open it: {text}") from error
         # The look through the file must not move the place where libsndfile is.
         place = file.tell() if descriptor is None else os.lseek(descriptor, 0, os.SEEK_CUR)
-        self._account = truncation.account(self._sound, file)
-        if self._account.is_read_in_part:
+        self._account = truncation.declared_length(self._sound, file)
+        if self._account.libsndfile_stops_early:
             self.close()
             raise UnknownFormatError("libsndfile would read it in part")
         if self._sound.subtype == "OPUS":

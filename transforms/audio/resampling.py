@@ -56,6 +56,6 @@ def period(sample_rate_hz: int) -> tuple[int, int]:
     return num_periods * SAMPLE_RATE_HZ // divisor, num_periods * sample_rate_hz // divisor
 
 
-def num_samples(num_frames: int, sample_rate_hz: int) -> int:
+def count_samples(num_frames: int, sample_rate_hz: int) -> int:
     """Returns how many samples at 16 kHz come of so many frames: the nearest number."""
     return (2 * num_frames * SAMPLE_RATE_HZ + sample_rate_hz) // (2 * sample_rate_hz)

@@ -8,8 +8,8 @@ import numpy as np
 
 from transforms.audio import decoding, resampling
 from transforms.audio.errors import AudioError
-from transforms.audio.framing import PatchCutter, padded_patch
-from transforms.corpus.runs import Decoded, PatchRun
+from transforms.audio.framing import PatchCutter, pad_to_patch
+from transforms.corpus.runs import DecodedClip, PatchRun
 from transforms.corpus.spans import SAMPLE_RATE_HZ, FramingConfig, Span, count_patches
 
 
@@ -54,7 +54,7 @@ class SpanPatches:
         self.num_frames = 0
         self._num_samples = 0
         self._num_rows = 0
-        self._num_rows_left_out = 0
+        self._num_rows_skipped = 0
         self._beginning: list[np.ndarray] = []
         self._resampler = resampling.Resampler(sample_rate_hz)
         self._cutter = PatchCutter(
@@ -71,11 +71,11 @@ class SpanPatches:
           AudioError: `non_finite` or `over_full_scale`.
         """
         first_frame = self.first_frame + self.num_frames
-        decoding.check_values(block, first_frame, self._sample_rate_hz)
+        decoding.validate_samples(block, first_frame, self._sample_rate_hz)
         self.num_frames += len(block)
         yield from self._cut(self._resampler.push(block))
 
-    def finish(self, decoder: str) -> Iterator[PatchRun | Decoded]:
+    def finish(self, decoder: str) -> Iterator[PatchRun | DecodedClip]:
         """Yields the last patches and, with the last span of a clip, what the clip is.
 
         At least one frame must have come. A rest that is too short for a row yields nothing.
@@ -146,7 +146,7 @@ class SpanPatches:
             kept = patches[: self.span.num_rows - self._num_rows]
         elif self._framing.max_rows is not None:
             kept = patches[: self._framing.max_rows - first_row]
-            self._num_rows_left_out += len(patches) - len(kept)
+            self._num_rows_skipped += len(patches) - len(kept)
         self._num_rows += len(kept)
         if len(kept):
             yield PatchRun(self.span.clip.id, first_row, kept)
@@ -160,26 +160,28 @@ class SpanPatches:
                 f" samples at 16 kHz ({patch_samples / SAMPLE_RATE_HZ} s), and"
                 " --short_clips is skip",
             )
-        patch = padded_patch(np.concatenate(self._beginning), patch_samples)
+        patch = pad_to_patch(np.concatenate(self._beginning), patch_samples)
         return PatchRun(self.span.clip.id, 0, patch)
 
-    def _decoded(self, num_rows: int, end_frame: int, padded: bool, decoder: str) -> Decoded:
+    def _decoded(self, num_rows: int, end_frame: int, padded: bool, decoder: str) -> DecodedClip:
         clip = self.span.clip
         num_samples = self._num_samples_before + self._num_samples
-        num_left_out = self._num_rows_left_out
+        num_skipped = self._num_rows_skipped
         if end_frame == self.end_frame != self._clip_end:  # by the limit of rows, not to the end
             assert self._recording_frames is not None
             end_frame = self._recording_frames
             if self._clip_end is not None:
                 end_frame = min(end_frame, self._clip_end)
-            num_samples = resampling.num_samples(end_frame - self._clip_frame, self._sample_rate_hz)
+            num_samples = resampling.count_samples(
+                end_frame - self._clip_frame, self._sample_rate_hz
+            )
             in_all = count_patches(
                 num_samples, self._framing.patch_samples, self._framing.hop_samples
             )
-            num_left_out = in_all - num_rows
+            num_skipped = in_all - num_rows
         # The last one of clips that were cut at equal lengths was never meant to be as long.
         ends_early = self._clip_end is not None and end_frame < self._clip_end
-        clipped = ends_early and self._framing.clip_seconds is None
+        truncated = ends_early and self._framing.clip_seconds is None
         if clip.end_seconds is not None and not ends_early:
             end_seconds = float(clip.end_seconds)
         else:
@@ -187,15 +189,15 @@ class SpanPatches:
                 clip.recording_offset_seconds
             )
             end_seconds = float(end)
-        return Decoded(
+        return DecodedClip(
             clip,
             num_rows,
             num_samples,
             end_seconds,
             decoder,
             padded=padded,
-            clipped=clipped,
-            num_rows_left_out=num_left_out,
+            truncated=truncated,
+            num_rows_skipped=num_skipped,
         )
 
 

@@ -65,7 +65,7 @@ class DeclaredLength:
     missing: str | None = None
     num_frames: int = 0
     slack_frames: int = 0
-    is_read_in_part: bool = False
+    libsndfile_stops_early: bool = False
 
     def missing_end(self, num_frames: int, sample_rate_hz: int) -> str | None:
         """Says what is missing of a recording of which `num_frames` came, or None."""
@@ -74,7 +74,7 @@ class DeclaredLength:
         return self.missing
 
 
-def account(sound: soundfile.SoundFile, file: BinaryIO) -> DeclaredLength:
+def declared_length(sound: soundfile.SoundFile, file: BinaryIO) -> DeclaredLength:
     """Looks through an open recording, once.
 
     Args:
@@ -103,7 +103,7 @@ def account(sound: soundfile.SoundFile, file: BinaryIO) -> DeclaredLength:
         return DeclaredLength(f"its last chunk lacks {missing} bytes")
     if sound.format == "OGG":
         is_chained, cut = _walk_ogg(file, size)
-        return DeclaredLength(cut, num_frames, is_read_in_part=is_chained and not cut)
+        return DeclaredLength(cut, num_frames, libsndfile_stops_early=is_chained and not cut)
     if sound.format == "MP3":
         has_header, num_walked, missing = _walk_mp3(file, size)
         if missing:

@@ -56,7 +56,7 @@ class ClassMap:
         return "".join(line.removesuffix("\r\n") + "\n" for line in lines).encode()
 
 
-def collected_class_map(labels: Iterable[str]) -> ClassMap:
+def build_class_map(labels: Iterable[str]) -> ClassMap:
     """Returns the map that numbers labels in their order."""
     return ClassMap(tuple((i, label, label) for i, label in enumerate(sorted(set(labels)))))
 
@@ -110,7 +110,7 @@ def _parse_class(row: dict[str, str], line: int) -> tuple[int, str, str]:
     return int(index), mid, name
 
 
-def with_known_labels(clip: Clip, class_map: ClassMap, drop: bool) -> Clip | Failure:
+def apply_class_map(clip: Clip, class_map: ClassMap, drop: bool) -> Clip | Failure:
     """Holds a clip's labels against the class map.
 
     Args:

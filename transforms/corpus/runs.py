@@ -48,7 +48,7 @@ def _row_run(first_row: int, dtype: str, size: int, data: bytes) -> RowRun:
 
 
 @dataclasses.dataclass(frozen=True)
-class Decoded(CompactPickle):
+class DecodedClip(CompactPickle):
     """What decoding a clip to its end found: what its record must hold.
 
     Attributes:
@@ -58,8 +58,8 @@ class Decoded(CompactPickle):
       end_seconds: Where the clip really ends, on its own time line.
       decoder: Name and version of what decoded it.
       padded: The clip was shorter than one patch and was filled up with zeros.
-      clipped: The recording ends before the clip was to end.
-      num_rows_left_out: Rows behind the profile's last one.
+      truncated: The recording ends before the clip was to end.
+      num_rows_skipped: Rows behind the profile's last one.
     """
 
     clip: Clip
@@ -68,8 +68,8 @@ class Decoded(CompactPickle):
     end_seconds: float
     decoder: str
     padded: bool = False
-    clipped: bool = False
-    num_rows_left_out: int = 0
+    truncated: bool = False
+    num_rows_skipped: int = 0
 
 
 def join_rows(runs: Iterable[RowRun], num_rows: int) -> np.ndarray | None:

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from transforms.corpus.clips import Clip
 from transforms.corpus.serialization import CompactPickle
-from transforms.corpus.times import plain
+from transforms.corpus.times import format_seconds
 
 SAMPLE_RATE_HZ = 16_000
 # About ten minutes: much more than the second of context that a span costs, and little enough
@@ -78,13 +78,13 @@ def count_patches(num_samples: int, patch_samples: int, hop_samples: int) -> int
     return max(0, (num_samples - patch_samples) // hop_samples + 1)
 
 
-def one_decode_task(clips: Iterable[Clip]) -> DecodeTask:
+def single_task(clips: Iterable[Clip]) -> DecodeTask:
     """Returns the reading of whole clips of one recording, at least one, in any order."""
     spans = tuple(Span(clip) for clip in sorted(clips, key=_order))
     return DecodeTask(spans[0].clip.uri, spans)
 
 
-def seconds_wanted(clips: Iterable[Clip]) -> Decimal | None:
+def requested_seconds(clips: Iterable[Clip]) -> Decimal | None:
     """Returns how much of a recording its clips take; None where one goes to its unknown end."""
     total = Decimal(0)
     for clip in clips:
@@ -94,7 +94,7 @@ def seconds_wanted(clips: Iterable[Clip]) -> Decimal | None:
     return total
 
 
-def spread_readings(
+def split_into_tasks(
     clips: Iterable[Clip],
     recording_seconds: Fraction,
     framing: FramingConfig,
@@ -124,7 +124,7 @@ def spread_readings(
     yield DecodeTask(collected[0].clip.uri, tuple(collected))
 
 
-def pieces(clip: Clip, clip_seconds: Decimal) -> Iterator[Clip]:
+def cut_into_pieces(clip: Clip, clip_seconds: Decimal) -> Iterator[Clip]:
     """Cuts a clip into consecutive ones of equal length; the last one may reach beyond its end.
 
     Yields:
@@ -138,7 +138,7 @@ def pieces(clip: Clip, clip_seconds: Decimal) -> Iterator[Clip]:
             end = min(end, clip.end_seconds)
         yield dataclasses.replace(
             clip,
-            id=f"{clip.id}#{plain(start)}",
+            id=f"{clip.id}#{format_seconds(start)}",
             start_seconds=start,
             end_seconds=end,
             recording=clip.recording or clip.id,

@@ -68,7 +68,7 @@ def parse_splits(text: str) -> Splits:
     return Splits(tuple(shares.items()))
 
 
-def with_splits(clips: Iterable[Clip], splits: Splits | None) -> Iterator[Clip]:
+def assign_splits(clips: Iterable[Clip], splits: Splits | None) -> Iterator[Clip]:
     """Gives the clips of one recording that have no split the one of the recording."""
     clips = list(clips)
     if splits is None:

@@ -20,7 +20,7 @@ _LAST_PLACE = Decimal(1).scaleb(-MAX_DECIMALS)
 _CONTEXT = Context(prec=28, traps=[Inexact, InvalidOperation])
 
 
-def seconds(value: str | int | Decimal) -> Decimal:
+def parse_seconds(value: str | int | Decimal) -> Decimal:
     """Reads a time.
 
     Args:
@@ -46,7 +46,7 @@ def seconds(value: str | int | Decimal) -> Decimal:
     return number.normalize(_CONTEXT)
 
 
-def plain(seconds: Decimal) -> str:
+def format_seconds(seconds: Decimal) -> str:
     """Writes a time in the shortest way without an exponent, as `10`, `12.5` or `0`."""
     if not seconds:
         return "0"

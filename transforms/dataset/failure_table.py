@@ -47,7 +47,7 @@ def failure_lines(failures: Iterable[Failure]) -> Iterator[bytes]:
         yield (json.dumps(fields, ensure_ascii=False) + "\n").encode()
 
 
-def merged_lines(files: Iterable[BinaryIO]) -> Iterator[bytes]:
+def merge_lines(files: Iterable[BinaryIO]) -> Iterator[bytes]:
     """Yields the lines of sorted parts of a table, sorted; they are never all in memory."""
     return heapq.merge(*files, key=_order)
 

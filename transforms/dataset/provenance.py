@@ -227,7 +227,7 @@ def _of_any_split(tallies: Tallies, name: str) -> Iterator[int]:
     return (count for (_, each), count in tallies.items() if each == name)
 
 
-def text(info: dict[str, Any]) -> bytes:
+def to_json(info: dict[str, Any]) -> bytes:
     """Returns an info as the text of its file."""
     return (json.dumps(info, indent=2, ensure_ascii=False) + "\n").encode()
 
@@ -253,7 +253,7 @@ def _counts(own: Mapping[str, int], num_failures: int) -> dict[str, int | float]
         "hours": own.get("samples", 0) / SAMPLE_RATE_HZ / 3_600,
         "padded_clips": own.get("padded_clips", 0),
         "truncated_clips": own.get("truncated_clips", 0),
-        "rows_left_out": own.get("rows_left_out", 0),
+        "rows_skipped": own.get("rows_skipped", 0),
         "labels_dropped": own.get("labels_dropped", 0),
     }
 

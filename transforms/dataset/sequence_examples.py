@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from transforms.corpus.runs import Decoded
+from transforms.corpus.runs import DecodedClip
 from transforms.dataset.profiles import Profile
 
 # Of a row of 128 bytes to 16 kB: three messages inside each other, each with a tag and a length of
@@ -16,7 +16,7 @@ FEATURE_OVERHEAD_BYTES = 9
 
 
 def sequence_example(
-    profile: Profile, decoded: Decoded, labels: Sequence[int], rows: np.ndarray
+    profile: Profile, decoded: DecodedClip, labels: Sequence[int], rows: np.ndarray
 ) -> bytes:
     """Returns a serialised record; equal arguments give equal bytes.
 

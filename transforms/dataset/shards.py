@@ -77,7 +77,7 @@ def record_sums(record: Record) -> RecordSums:
     return RecordSums(1, size, google_crc32c.value(record.data))
 
 
-def num_shards_for(num_bytes: int) -> int:
+def choose_num_shards(num_bytes: int) -> int:
     """Returns how many shards so much data makes: it alone decides, so every run agrees."""
     return min(MAX_SHARDS, max(1, -(-num_bytes // TARGET_SHARD_BYTES)))
 
@@ -107,7 +107,7 @@ def write_shard(file: BinaryIO, records: Iterable[Record]) -> tuple[RecordSums, 
     sums = RecordSums()
     crc = google_crc32c.Checksum()
     for record in sorted(records, key=lambda record: record.clip_id):
-        framed = tfrecord.framed(record.data)
+        framed = tfrecord.frame_record(record.data)
         file.write(framed)
         crc.update(framed)
         sums += record_sums(record)

@@ -12,7 +12,7 @@ OVERHEAD_BYTES = 16
 _MASK_DELTA = 0xA282EAD8
 
 
-def framed(data: bytes) -> bytes:
+def frame_record(data: bytes) -> bytes:
     """Returns a record as it stands in the file."""
     length = struct.pack("<Q", len(data))
     return b"".join((length, _masked_crc(length), data, _masked_crc(data)))

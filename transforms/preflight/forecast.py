@@ -25,7 +25,7 @@ class _Pieces:
     seconds: Fraction = Fraction(0)
     last_rows: int = 0  # of the last one
     padded: int = 0
-    clipped: int = 0
+    truncated: int = 0
     reason: str | None = None  # of a failure that it gives besides
 
 
@@ -44,7 +44,7 @@ def of_recording(clips: Sequence[Clip], header: Header, framing: FramingConfig) 
     """Returns what becomes of clips of one recording, at least one."""
     splits: dict[str, Sums] = {}
     failures: dict[str, Failed] = {}
-    counts = {"padded": 0, "clipped": 0}
+    counts = {"padded": 0, "truncated": 0}
     good = []
     for clip in clips:
         pieces = _pieces(clip, header, framing)
@@ -55,7 +55,7 @@ def of_recording(clips: Sequence[Clip], header: Header, framing: FramingConfig) 
         own = Sums(0, pieces.num_clips, pieces.num_rows, float(pieces.seconds))
         splits[clip.split] = splits.get(clip.split, Sums()) + own
         counts["padded"] += pieces.padded
-        counts["clipped"] += pieces.clipped
+        counts["truncated"] += pieces.truncated
     if header.seconds is None:
         counts["unknown_length"] = 1
     sums = dataclasses.replace(
@@ -143,12 +143,12 @@ def _pieces(clip: Clip, header: Header, framing: FramingConfig) -> _Pieces:
             Fraction(clip.start_seconds - clip.recording_offset_seconds) < header.seconds
         )
         return _Pieces(reason="empty" if is_empty else "out_of_range")
-    clipped = int(clip.end_seconds is not None and end < clip.end_seconds)
+    truncated = int(clip.end_seconds is not None and end < clip.end_seconds)
     if framing.clip_seconds is not None:
         pieces = _cut(length, Fraction(framing.clip_seconds), framing)
     else:
-        pieces = _whole(length, framing, clipped)
-    if header.missing is not None and (clip.end_seconds is None or clipped):
+        pieces = _whole(length, framing, truncated)
+    if header.missing is not None and (clip.end_seconds is None or truncated):
         # What comes last is damaged, and fails; the rows before it are good if they are others'.
         if pieces.num_clips <= 1:
             return _Pieces(reason="decode_error")
@@ -176,11 +176,11 @@ def _cut(length: Fraction, clip_seconds: Fraction, framing: FramingConfig) -> _P
     )
 
 
-def _whole(length: Fraction, framing: FramingConfig, clipped: int = 0) -> _Pieces:
+def _whole(length: Fraction, framing: FramingConfig, truncated: int = 0) -> _Pieces:
     num_rows = framing.num_rows(length)
     if not num_rows and not framing.pad_short_clips:
         return _Pieces(reason="too_short")
-    return _Pieces(1, num_rows or 1, length, padded=int(not num_rows), clipped=clipped)
+    return _Pieces(1, num_rows or 1, length, padded=int(not num_rows), truncated=truncated)
 
 
 def _decoded_seconds(clips: Iterable[Clip], header: Header, framing: FramingConfig) -> Fraction:

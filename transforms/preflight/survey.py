@@ -101,7 +101,7 @@ class Survey(CompactPickle):
       kinds: Those that can be opened, by format.
       splits: The same, by split.
       failures: By reason.
-      counts: By name: `padded`, `clipped`, `unknown_length`.
+      counts: By name: `padded`, `truncated`, `unknown_length`.
       candidates: For a trial, by place.
     """
 

@@ -19,7 +19,7 @@ from transforms.audio.errors import AudioError
 from transforms.corpus.clips import Clip, Failure
 from transforms.corpus.serialization import deserialize, serialize
 from transforms.corpus.spans import FramingConfig
-from transforms.corpus.splits import Splits, with_splits
+from transforms.corpus.splits import Splits, assign_splits
 from transforms.plan_spans import by_recording
 from transforms.preflight import forecast
 from transforms.preflight.survey import Header, Survey, total
@@ -106,7 +106,7 @@ class _LookForFn(_Adding):
         self._splits = splits
 
     def process(self, element: tuple[bytes, Iterable[bytes]]) -> Iterator[bytes]:
-        clips = list(with_splits(map(deserialize, element[1]), self._splits))
+        clips = list(assign_splits(map(deserialize, element[1]), self._splits))
         if files.is_absent(clips[0].uri):
             broken = forecast.of_broken(clips, "not_found")
             self._add(Survey(failures=broken.failures))
@@ -173,7 +173,7 @@ def look_into(clip: Clip, channel: int | None = None) -> Header:
         files.open_to_read(clip.uri, in_parts=True) as file,
         decoding.open_recording(file, suffix, clip.raw_format, channel) as recording,
     ):
-        decoding.check_values(recording.read(), 0, recording.sample_rate_hz)
+        decoding.validate_samples(recording.read(), 0, recording.sample_rate_hz)
         seconds: Fraction | None = None
         if recording.num_frames is not None:
             seconds = Fraction(recording.num_frames, recording.sample_rate_hz)

@@ -80,7 +80,7 @@ def compare_versions(worker: Mapping[str, str], launcher: Mapping[str, str]) -> 
 
 def check_codecs() -> Finding:
     """Decodes a tone in every format."""
-    failures = codecs.failures()
+    failures = codecs.undecodable_formats()
     if not failures:
         names = ", ".join(each.name for each in codecs.TONES)
         return Finding("codecs", OK, f"a tone comes out of {names}")
@@ -131,7 +131,7 @@ def _first_seconds(clip: Clip, channel: int | None) -> str:
             block = recording.read(_SECONDS * rate_hz - recording.position)
             if not len(block):
                 break
-            decoding.check_values(block, recording.position - len(block), rate_hz)
+            decoding.validate_samples(block, recording.position - len(block), rate_hz)
         channels = f"{recording.num_channels} channel{'s' * (recording.num_channels > 1)}"
         return f"{recording.format}, {rate_hz} Hz, {channels}"
 

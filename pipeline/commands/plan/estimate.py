@@ -9,7 +9,7 @@ from pipeline.commands.plan.survey_job import CorpusSurvey
 from pipeline.commands.plan.trial_job import Trial
 from pipeline.options.settings import EmbedSettings
 from transforms.dataset.sequence_examples import FEATURE_OVERHEAD_BYTES
-from transforms.dataset.shards import num_shards_for
+from transforms.dataset.shards import choose_num_shards
 from transforms.model.postprocessing import EMBEDDING_SIZE
 from transforms.preflight.survey import Failed
 
@@ -184,6 +184,6 @@ def _num_shards(settings: EmbedSettings, found: CorpusSurvey, num_bytes: float) 
     names = {*(name for name, _ in settings.split.shares)} if settings.split else set()
     in_all = max(1, sum(rows.values()))
     return sum(
-        settings.num_shards or num_shards_for(int(num_bytes * rows.get(name, 0) / in_all))
+        settings.num_shards or choose_num_shards(int(num_bytes * rows.get(name, 0) / in_all))
         for name in {*names, *rows}
     )

@@ -63,7 +63,7 @@ def _rows(estimate: Estimate) -> Iterator[tuple[str, str]]:
 def _changed(estimate: Estimate) -> str:
     texts = {
         "padded": "are too short for a row, and are filled up",
-        "clipped": "are ended by the end of their recording",
+        "truncated": "are ended by the end of their recording",
     }
     found = estimate.found
     return "".join(

@@ -22,7 +22,7 @@ def _info(**changes: Any) -> dict[str, Any]:
             "hours": 0.025,
             "padded_clips": 0,
             "truncated_clips": 0,
-            "rows_left_out": 0,
+            "rows_skipped": 0,
             "labels_dropped": 0,
         },
         "failures": {"empty": 2},
@@ -71,13 +71,13 @@ def test_clips_that_were_padded_or_ended_early_or_lost_rows_or_labels_are_counte
     counts = _info()["counts"] | {
         "padded_clips": 1,
         "truncated_clips": 2,
-        "rows_left_out": 3,
+        "rows_skipped": 3,
         "labels_dropped": 4,
     }
     text = summary.summary(_info(counts=counts, skipped={"hidden": 5, "other": 6}), "/out", 1.0)
     for part in (
         ", 0.025 h of audio, 1 clips padded to one row, 2 clips truncated by the end of their"
-        " recording, 3 rows beyond --max_rows dropped)\n",
+        " recording, 3 rows beyond --max_rows skipped)\n",
         "skipped   11 files of the folders  (5 hidden, 6 other)\n",
         "NOTE: 4 labels are not in the class map: dropped",
     ):

@@ -10,7 +10,7 @@ from transforms.audio import codecs
 
 
 def test_every_tone_comes_out_of_its_format_and_is_small() -> None:
-    assert codecs.failures() == {}
+    assert codecs.undecodable_formats() == {}
     assert {path.name for path in codecs.FOLDER.iterdir()} == {each.file for each in codecs.TONES}
     assert max(path.stat().st_size for path in codecs.FOLDER.iterdir()) < 8_192
 
@@ -23,7 +23,7 @@ def test_what_cannot_be_decoded_or_is_not_the_tone_is_named_by_format(tmp_path: 
     data = (folder / "flac.flac").read_bytes()
     (folder / "flac.flac").write_bytes(data[: len(data) // 2])
     shutil.copy(folder / "vorbis.ogg", folder / "mp3.mp3")
-    found = codecs.failures(folder)
+    found = codecs.undecodable_formats(folder)
     assert sorted(found) == ["AMR", "FLAC", "MP3", "WAV"]
     assert "No such file" in found["AMR"]
     assert found["MP3"] == "a sample rate of 16000 Hz where 44100 is due"
@@ -32,7 +32,7 @@ def test_what_cannot_be_decoded_or_is_not_the_tone_is_named_by_format(tmp_path: 
 @pytest.mark.parametrize("shift", [0, 37, 1_000])
 def test_a_tone_that_is_delayed_is_the_tone(shift: int) -> None:
     samples = np.concatenate([np.zeros(shift, np.float32), codecs.tone(16_000)])
-    assert codecs.what_is_wrong(samples, 16_000) == ""
+    assert codecs.describe_difference(samples, 16_000) == ""
 
 
 @pytest.mark.parametrize(
@@ -48,4 +48,4 @@ def test_a_tone_that_is_delayed_is_the_tone(shift: int) -> None:
     ids=["silence", "too soft", "too short", "too long", "another pitch", "noise"],
 )
 def test_what_is_not_the_tone(samples: np.ndarray, why: str) -> None:
-    assert why in codecs.what_is_wrong(samples, 16_000)
+    assert why in codecs.describe_difference(samples, 16_000)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.audio.framing import PatchCutter, padded_patch
+from transforms.audio.framing import PatchCutter, pad_to_patch
 from transforms.corpus.spans import count_patches
 
 PATCH_SAMPLES = 15_600
@@ -157,7 +157,7 @@ def test_patches_that_share_memory_cannot_be_written_to() -> None:
 @pytest.mark.parametrize("num_samples", [0, 1, 15_599, 15_600])
 def test_a_short_waveform_becomes_one_patch_with_zeros_behind(num_samples: int) -> None:
     samples = waveform(num_samples)
-    patch = padded_patch(samples, PATCH_SAMPLES)
+    patch = pad_to_patch(samples, PATCH_SAMPLES)
     assert patch.shape == (1, PATCH_SAMPLES)
     assert patch.dtype == np.float32
     assert patch[0, :num_samples].tolist() == samples.tolist()

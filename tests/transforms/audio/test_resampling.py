@@ -8,7 +8,7 @@ import soxr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.audio.resampling import CONTEXT_SAMPLES, Resampler, num_samples, period
+from transforms.audio.resampling import CONTEXT_SAMPLES, Resampler, count_samples, period
 
 RATES_HZ = [1_000, 8_000, 11_025, 15_999, 16_001, 22_050, 32_000, 44_100, 48_000, 96_000, 768_000]
 
@@ -93,7 +93,7 @@ def test_a_channel_of_an_interleaved_block_is_resampled_like_its_copy() -> None:
 @given(sample_rate_hz=st.sampled_from(RATES_HZ), num_frames=st.integers(0, 30_000))
 def test_the_number_of_samples_is_known_before(sample_rate_hz: int, num_frames: int) -> None:
     got = resampled([np.zeros(num_frames, np.float32)], sample_rate_hz)
-    assert num_samples(num_frames, sample_rate_hz) == len(got)
+    assert count_samples(num_frames, sample_rate_hz) == len(got)
 
 
 @pytest.mark.parametrize(

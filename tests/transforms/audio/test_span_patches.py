@@ -11,12 +11,12 @@ import soxr
 
 from transforms.audio import decoding, libsndfile
 from transforms.audio.errors import AudioError
-from transforms.audio.reading import read_spans
 from transforms.audio.resampling import CONTEXT_SAMPLES
+from transforms.audio.span_decoding import decode_spans
 from transforms.audio.span_patches import SpanPatches
 from transforms.corpus.clips import Clip, Failure
-from transforms.corpus.runs import Decoded, PatchRun
-from transforms.corpus.spans import FramingConfig, Span, one_decode_task
+from transforms.corpus.runs import DecodedClip, PatchRun
+from transforms.corpus.spans import FramingConfig, Span, single_task
 
 PATCH_SAMPLES = 15_600
 VGGISH = FramingConfig(PATCH_SAMPLES, 15_360)
@@ -36,12 +36,12 @@ def wav(samples: np.ndarray, sample_rate_hz: int = 16_000) -> bytes:
     return file.getvalue()
 
 
-def read(data: bytes, framing: FramingConfig) -> tuple[list[list[float]], Decoded | Failure]:
+def read(data: bytes, framing: FramingConfig) -> tuple[list[list[float]], DecodedClip | Failure]:
     """Collects the patches only when all are cut: a later block must not change earlier ones."""
-    found = read_spans(lambda: io.BytesIO(data), one_decode_task([WHOLE]), framing)
+    found = decode_spans(lambda: io.BytesIO(data), single_task([WHOLE]), framing)
     *runs, verdict = itertools.islice(found, MOST_FOUND)
     assert next(found, None) is None
-    assert isinstance(verdict, Decoded | Failure)
+    assert isinstance(verdict, DecodedClip | Failure)
     patches: list[list[float]] = []
     for run in runs:
         assert isinstance(run, PatchRun)
@@ -54,9 +54,9 @@ def read(data: bytes, framing: FramingConfig) -> tuple[list[list[float]], Decode
     return patches, verdict
 
 
-def cut(data: bytes, framing: FramingConfig) -> tuple[list[list[float]], Decoded]:
+def cut(data: bytes, framing: FramingConfig) -> tuple[list[list[float]], DecodedClip]:
     patches, decoded = read(data, framing)
-    assert isinstance(decoded, Decoded)
+    assert isinstance(decoded, DecodedClip)
     assert decoded.num_rows == len(patches)
     return patches, decoded
 
@@ -68,8 +68,8 @@ def failure(data: bytes, framing: FramingConfig = VGGISH) -> Failure:
     return failed
 
 
-def whole(num_rows: int, num_samples: int, seconds: float, **facts: int) -> Decoded:
-    return Decoded(WHOLE, num_rows, num_samples, seconds, libsndfile.VERSION, **facts)
+def whole(num_rows: int, num_samples: int, seconds: float, **facts: int) -> DecodedClip:
+    return DecodedClip(WHOLE, num_rows, num_samples, seconds, libsndfile.VERSION, **facts)
 
 
 def sliced(samples: np.ndarray, patch_samples: int, hop_samples: int) -> list[list[float]]:
@@ -154,15 +154,15 @@ def test_a_clip_of_one_patch_passes_where_short_clips_are_skipped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("num_patches", "num_rows", "num_left_out"),
+    ("num_patches", "num_rows", "num_skipped"),
     [(1, 1, 0), (299, 299, 0), (300, 300, 0), (301, 300, 1), (3_000, 300, 2_700)],
 )
 @pytest.mark.parametrize("block_values", [2**20, 1_000])
 @pytest.mark.parametrize("sample_rate_hz", [16_000, 8_000])
-def test_rows_behind_the_limit_are_left_out_and_counted(
+def test_rows_behind_the_limit_are_skipped_and_counted(
     num_patches: int,
     num_rows: int,
-    num_left_out: int,
+    num_skipped: int,
     block_values: int,
     sample_rate_hz: int,
     monkeypatch: pytest.MonkeyPatch,
@@ -174,7 +174,7 @@ def test_rows_behind_the_limit_are_left_out_and_counted(
     resampled = samples if sample_rate_hz == 16_000 else soxr.resample(samples, 8, 16, "VHQ")
     np.testing.assert_allclose(patches, sliced(resampled, 20, 16)[:300], rtol=0, atol=1e-7)
     seconds = num_samples / 16_000
-    assert decoded == whole(num_rows, num_samples, seconds, num_rows_left_out=num_left_out)
+    assert decoded == whole(num_rows, num_samples, seconds, num_rows_skipped=num_skipped)
 
 
 @pytest.mark.parametrize("sample_rate_hz", [8_000, 11_025, 22_050, 44_100, 48_000, 96_000])
@@ -247,9 +247,11 @@ def test_an_empty_clip_is_not_padded() -> None:
     assert failure(b"").reason == "empty"
 
 
-def pushed(patches: SpanPatches, frames: np.ndarray, block_frames: int) -> list[PatchRun | Decoded]:
+def pushed(
+    patches: SpanPatches, frames: np.ndarray, block_frames: int
+) -> list[PatchRun | DecodedClip]:
     """Gives it what it asks for of a recording's frames, in blocks."""
-    found: list[PatchRun | Decoded] = []
+    found: list[PatchRun | DecodedClip] = []
     wanted = frames[patches.first_frame : patches.end_frame]
     for start in range(0, len(wanted), block_frames):
         found += patches.push(wanted[start : start + block_frames])
@@ -294,7 +296,7 @@ def test_a_span_in_the_middle_asks_for_its_rows_and_a_second_around_them(
         (Decimal("5.5"), 3, None, 88_000),
     ],
 )
-def test_rows_that_are_left_out_are_read_only_where_they_cannot_be_counted_otherwise(
+def test_rows_that_are_skipped_are_read_only_where_they_cannot_be_counted_otherwise(
     end_seconds: Decimal | None,
     max_rows: int | None,
     num_frames: int | None,

@@ -100,7 +100,7 @@ def test_clips_are_equal_whichever_line_of_whichever_manifest_asks_for_them() ->
         {"uri": "/b/id.wav"},
         {"start_seconds": Decimal(0)},
         {"end_seconds": None},
-        {"zero_seconds": Decimal(0)},
+        {"recording_offset_seconds": Decimal(0)},
         {"labels": ("a", "b")},
         {"split": "test"},
         {"recording": "b"},

@@ -11,9 +11,9 @@ from transforms.corpus.clips import Clip, Failure
 from transforms.corpus.labels import (
     ClassMap,
     ClassMapError,
-    collected_class_map,
+    apply_class_map,
+    build_class_map,
     parse_class_map,
-    with_known_labels,
 )
 
 AUDIOSET = (
@@ -123,7 +123,7 @@ def test_any_bytes_are_a_class_map_or_an_error_of_its_own(data: bytes, start: by
 
 @given(labels=labels_of_a_corpus)
 def test_the_labels_of_a_corpus_are_numbered_in_their_order_each_once(labels: list[str]) -> None:
-    class_map = collected_class_map(labels)
+    class_map = build_class_map(labels)
     assert [index for index, _, _ in class_map.classes] == list(range(len(set(labels))))
     assert class_map.indices(reversed(labels)) == list(range(len(set(labels))))
     assert [class_map.indices([label]) for label in sorted(set(labels))] == [
@@ -133,7 +133,7 @@ def test_the_labels_of_a_corpus_are_numbered_in_their_order_each_once(labels: li
 
 @given(labels=labels_of_a_corpus.filter(bool))
 def test_a_class_map_that_was_written_reads_as_the_same(labels: list[str]) -> None:
-    class_map = collected_class_map(labels)
+    class_map = build_class_map(labels)
     assert parse_class_map(class_map.text()) == class_map
 
 
@@ -183,11 +183,11 @@ CLIP = Clip(
 def test_a_clip_with_known_labels_or_none_stays_as_it_is(drop: bool) -> None:
     for labels in ((), ("Speech",), ("/m/02zsn", "Speech")):
         clip = Clip("id", "/id", labels=labels)
-        assert with_known_labels(clip, MAP, drop) is clip
+        assert apply_class_map(clip, MAP, drop) is clip
 
 
 def test_a_clip_with_unknown_labels_fails_and_some_of_them_are_told() -> None:
-    failure = with_known_labels(CLIP, MAP, drop=False)
+    failure = apply_class_map(CLIP, MAP, drop=False)
     assert isinstance(failure, Failure)
     assert (failure.step, failure.reason, failure.split) == ("plan", "unknown_label", "dev")
     assert (failure.manifest, failure.line) == ("/m.csv", 3)
@@ -197,8 +197,8 @@ def test_a_clip_with_unknown_labels_fails_and_some_of_them_are_told() -> None:
     assert len(failure.message) < 300
 
 
-def test_unknown_labels_are_left_out_and_the_others_keep_their_order() -> None:
-    clip = with_known_labels(CLIP, MAP, drop=True)
+def test_unknown_labels_are_skipped_and_the_others_keep_their_order() -> None:
+    clip = apply_class_map(CLIP, MAP, drop=True)
     assert isinstance(clip, Clip)
     assert clip.labels == ("Speech", "/m/02zsn")
     assert (clip.id, clip.split, clip.manifest, clip.line) == ("id", "dev", "/m.csv", 3)

@@ -70,7 +70,7 @@ def test_an_empty_folder_gives_nothing(tmp_path: Path) -> None:
     assert list(list_folder(str(tmp_path))) == []
 
 
-def test_what_is_hidden_or_no_recording_is_left_out_and_counted(tmp_path: Path) -> None:
+def test_what_is_hidden_or_no_recording_is_skipped_and_counted(tmp_path: Path) -> None:
     make_files(tmp_path, "a.wav", ".b.wav", "c/.d.wav", "c/e.txt", "README", "c/f.wav.part", ".wav")
     make_files(tmp_path, ".git/a.wav", ".git/b/c.wav")
     found = Found(list_folder(str(tmp_path)))

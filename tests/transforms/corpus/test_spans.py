@@ -17,10 +17,10 @@ from transforms.corpus.spans import (
     DecodeTask,
     FramingConfig,
     Span,
-    one_decode_task,
-    pieces,
-    seconds_wanted,
-    spread_readings,
+    cut_into_pieces,
+    requested_seconds,
+    single_task,
+    split_into_tasks,
 )
 
 VGGISH = FramingConfig(15_600, 15_360)
@@ -56,7 +56,7 @@ cuttings = st.builds(
 def spread(
     clips: Iterable[Clip], seconds: Fraction, framing: FramingConfig, span_rows: int
 ) -> list[DecodeTask]:
-    found = spread_readings(clips, seconds, framing, span_rows)
+    found = split_into_tasks(clips, seconds, framing, span_rows)
     decode_tasks = list(itertools.islice(found, MOST_FOUND))
     assert next(found, None) is None, "no end is in sight"
     return decode_tasks
@@ -94,8 +94,8 @@ def test_so_many_rows_are_in_so_many_seconds(
 def test_one_reading_holds_every_clip_once_in_the_order_of_their_places(
     clips: list[Clip], data: st.DataObject
 ) -> None:
-    decode_task = one_decode_task(iter(data.draw(st.permutations(clips))))
-    assert decode_task == one_decode_task(clips)
+    decode_task = single_task(iter(data.draw(st.permutations(clips))))
+    assert decode_task == single_task(clips)
     assert decode_task.uri == "u"
     assert sorted((span.clip for span in decode_task.spans), key=lambda clip: clip.id) == clips
     assert {dataclasses.replace(span, clip=clips[0]) for span in decode_task.spans} == {
@@ -109,7 +109,7 @@ def test_one_reading_holds_every_clip_once_in_the_order_of_their_places(
 
 @given(clips=clip_lists())
 def test_what_is_wanted_is_the_sum_of_the_clips_unless_an_end_is_unknown(clips: list[Clip]) -> None:
-    wanted = seconds_wanted(clips)
+    wanted = requested_seconds(clips)
     if any(clip.end_seconds is None for clip in clips):
         assert wanted is None
     else:
@@ -205,11 +205,11 @@ def test_a_clip_is_split_from_two_spans_on(num_rows: int, num_readings: int) -> 
 def test_a_clip_beyond_the_end_is_in_a_reading_all_the_same() -> None:
     clips = [Clip("a", "u", Decimal(50), Decimal(60)), Clip("b", "u", Decimal(70))]
     (decode_task,) = spread(clips, Fraction(10), VGGISH, 5)
-    assert decode_task == one_decode_task(clips)
+    assert decode_task == single_task(clips)
 
 
 def cut(clip: Clip, clip_seconds: Decimal) -> list[Clip]:
-    found = list(itertools.islice(pieces(clip, clip_seconds), 1_000))
+    found = list(itertools.islice(cut_into_pieces(clip, clip_seconds), 1_000))
     assert len(found) < 1_000, "no end is in sight"
     return found
 
@@ -250,12 +250,14 @@ def test_the_id_of_a_piece_says_where_it_begins(
     start: str, clip_seconds: str, ids: list[str]
 ) -> None:
     clip = Clip("a", "u", Decimal(start))
-    assert [piece.id for piece in itertools.islice(pieces(clip, Decimal(clip_seconds)), 3)] == ids
+    assert [
+        piece.id for piece in itertools.islice(cut_into_pieces(clip, Decimal(clip_seconds)), 3)
+    ] == ids
 
 
 def test_pieces_of_a_clip_without_end_go_on_and_keep_its_recordings_name() -> None:
     clip = Clip("a", "u", recording="r", recording_offset_seconds=Decimal(5))
-    piece = next(itertools.islice(pieces(clip, Decimal(2)), 10_000, None))
+    piece = next(itertools.islice(cut_into_pieces(clip, Decimal(2)), 10_000, None))
     assert (piece.start_seconds, piece.end_seconds) == (20_000, 20_002)
     assert (piece.recording, piece.recording_offset_seconds) == ("r", 5)
 
@@ -311,8 +313,8 @@ def test_pieces_of_the_parts_are_the_pieces_of_the_whole(end: Decimal | None) ->
     together = [
         piece
         for part in parts
-        for piece in itertools.islice(pieces(part, Decimal(4)), 30)
+        for piece in itertools.islice(cut_into_pieces(part, Decimal(4)), 30)
         if piece.start_seconds < 100
     ]
-    whole = itertools.islice(pieces(clip, Decimal(4)), 30)
+    whole = itertools.islice(cut_into_pieces(clip, Decimal(4)), 30)
     assert together == [piece for piece in whole if piece.start_seconds < 100]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.corpus.clips import Clip
-from transforms.corpus.splits import Splits, is_split_name, parse_splits, with_splits
+from transforms.corpus.splits import Splits, assign_splits, is_split_name, parse_splits
 
 # The first 8 bytes of `printf 'split\0%s' NAME | sha256sum`, as a number.
 PLACES = {
@@ -161,20 +161,20 @@ def test_the_clips_of_a_recording_never_part_whatever_it_is_called_and_however_t
     clips: list[Clip], weights: dict[str, int], data: st.DataObject
 ) -> None:
     splits = of_weights(weights)
-    found = list(with_splits(iter(clips), splits))
+    found = list(assign_splits(iter(clips), splits))
     assert [clip.id for clip in found] == [clip.id for clip in clips]
     (split,) = {clip.split for clip in found}
     assert split == splits.split_of(min(clip.recording or clip.id for clip in clips))
-    shuffled = with_splits(data.draw(st.permutations(clips)), splits)
+    shuffled = assign_splits(data.draw(st.permutations(clips)), splits)
     assert {clip.split for clip in shuffled} == {split}
 
 
 def test_a_split_that_a_manifest_gives_stays() -> None:
     clips = [_clip("1", "a", "mine"), _clip("2", "a"), _clip("3", "a", "other")]
-    found = with_splits(clips, THREE)
+    found = assign_splits(clips, THREE)
     assert [clip.split for clip in found] == ["mine", THREE.split_of("a"), "other"]
 
 
 def test_without_shares_nothing_changes() -> None:
     clips = [_clip("1", "a", "mine"), _clip("2", "a")]
-    assert list(with_splits(clips, None)) == clips
+    assert list(assign_splits(clips, None)) == clips

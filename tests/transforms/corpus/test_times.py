@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.corpus.times import MAX_DECIMALS, MAX_SECONDS, plain, seconds
+from transforms.corpus.times import MAX_DECIMALS, MAX_SECONDS, format_seconds, parse_seconds
 
 times = st.decimals(-MAX_SECONDS, MAX_SECONDS, places=MAX_DECIMALS)
 
@@ -17,12 +17,12 @@ times = st.decimals(-MAX_SECONDS, MAX_SECONDS, places=MAX_DECIMALS)
 @given(time=times)
 def test_a_time_is_exact_as_text_as_a_decimal_and_with_an_exponent(time: Decimal) -> None:
     for value in (time, str(time), f"{time:f}", f"{time:e}", f" {time:f}000"):
-        assert Fraction(seconds(value)) == Fraction(time)
+        assert Fraction(parse_seconds(value)) == Fraction(time)
 
 
 @given(number=st.integers(-MAX_SECONDS, MAX_SECONDS))
 def test_a_whole_number_is_itself(number: int) -> None:
-    assert seconds(number) == number == int(plain(seconds(number)))
+    assert parse_seconds(number) == number == int(format_seconds(parse_seconds(number)))
 
 
 @pytest.mark.parametrize(
@@ -40,18 +40,18 @@ def test_a_whole_number_is_itself(number: int) -> None:
     ],
 )
 def test_a_time_is_written_without_exponent_or_trailing_zeros(text: str, expected: str) -> None:
-    assert plain(seconds(text)) == expected
+    assert format_seconds(parse_seconds(text)) == expected
 
 
 @pytest.mark.parametrize("text", ["-0", "-0.000", "0e5", "0"])
 def test_there_is_one_zero(text: str) -> None:
-    assert str(seconds(text)) == "0"
+    assert str(parse_seconds(text)) == "0"
 
 
 @given(time=times)
 def test_what_is_written_reads_as_the_same_time(time: Decimal) -> None:
-    text = plain(time)
-    assert seconds(text) == time
+    text = format_seconds(time)
+    assert parse_seconds(text) == time
     assert "e" not in text.lower()
     assert not (text.startswith("-") and time == 0)
     assert not ("." in text and text[-1] in "0.")
@@ -60,7 +60,7 @@ def test_what_is_written_reads_as_the_same_time(time: Decimal) -> None:
 @given(numbers=st.lists(times, max_size=50))
 def test_sums_of_times_are_exact(numbers: list[Decimal]) -> None:
     with decimal.localcontext(decimal.DefaultContext):
-        assert Fraction(sum(map(seconds, numbers), Decimal(0))) == sum(map(Fraction, numbers))
+        assert Fraction(sum(map(parse_seconds, numbers), Decimal(0))) == sum(map(Fraction, numbers))
 
 
 def test_pythons_own_context_keeps_enough_digits_for_a_million_of_the_longest_times() -> None:
@@ -72,7 +72,7 @@ def test_pythons_own_context_keeps_enough_digits_for_a_million_of_the_longest_ti
 
 def test_a_time_is_exact_whatever_the_context_of_the_thread() -> None:
     with decimal.localcontext(decimal.Context(prec=3, traps=[decimal.Inexact])):
-        assert str(seconds("123456.789")) == "123456.789"
+        assert str(parse_seconds("123456.789")) == "123456.789"
 
 
 @pytest.mark.parametrize(
@@ -119,5 +119,5 @@ def test_what_is_no_time_is_refused_and_what_is_allowed_is_named(
     value: str | int | Decimal,
 ) -> None:
     with pytest.raises(ValueError, match=r"-1000000000 to 1000000000, up to 12 decimals") as error:
-        seconds(value)
+        parse_seconds(value)
     assert len(str(error.value)) < 200

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.corpus.clips import REASONS, STEPS, Failure
-from transforms.dataset.failure_table import failure_lines, failure_table_name, merged_lines
+from transforms.dataset.failure_table import failure_lines, failure_table_name, merge_lines
 
 any_name = st.binary(max_size=12).map(lambda name: name.decode("utf-8", "surrogateescape"))
 clip_ids = st.text(st.characters(exclude_categories=["Cs"]), max_size=3)
@@ -111,7 +111,7 @@ def test_parts_that_hold_all_failures_of_an_id_merge_to_the_table_of_all(
     for failure in failures:
         parts[len(failure.id.encode()) % num_parts].append(failure)
     files = [io.BytesIO(failure_table(part)) for part in parts]
-    assert b"".join(merged_lines(files)) == failure_table(failures)
+    assert b"".join(merge_lines(files)) == failure_table(failures)
 
 
 def test_merging_reads_the_parts_line_by_line() -> None:
@@ -123,6 +123,6 @@ def test_merging_reads_the_parts_line_by_line() -> None:
             return super().__next__()
 
     table = failure_table(Failure(f"{n:03}", "", "list", "empty", "") for n in range(100))
-    merged = merged_lines([Lines(table), Lines(b"")])
+    merged = merge_lines([Lines(table), Lines(b"")])
     assert next(merged) == table.splitlines(keepends=True)[0]
     assert Lines.num_read <= 4

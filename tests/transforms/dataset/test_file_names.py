@@ -9,12 +9,12 @@ from transforms.dataset.file_names import is_dataset_file, is_split, is_split_fo
 from transforms.dataset.provenance import (
     Part,
     collection_info,
-    text,
+    to_json,
 )
 
 
 def test_the_own_files_of_a_collection_are_those_of_its_splits_and_its_description() -> None:
-    data = text(collection_info(*splits()))
+    data = to_json(collection_info(*splits()))
     beside = ("clips-failures.jsonl", "schema.pbtxt", "class_map.csv", "dataset.json")
     assert sorted(own_files(data)) == sorted(
         ["dataset.json"]
@@ -29,15 +29,15 @@ def test_a_collection_owns_no_files_of_folders_that_cannot_be_splits(folder: str
     ours = collection_info(*splits())
     ours["splits"][1]["folder"] = folder
     with pytest.raises(ValueError, match="names files that are none of a dataset's"):
-        own_files(text(ours))
+        own_files(to_json(ours))
 
 
 @pytest.mark.parametrize("folder", ["train", "unsplit", "v1_a-b"])
 def test_a_split_is_told_by_the_folder_that_its_own_description_names(folder: str) -> None:
-    own = text(info(part=Part(folder, folder, SHARDS, 0)))
+    own = to_json(info(part=Part(folder, folder, SHARDS, 0)))
     assert is_split(own, folder)
     assert not is_split(own, "other")
-    assert not is_split(text(info()), folder)
+    assert not is_split(to_json(info()), folder)
     assert is_split_folder(folder)
 
 
@@ -47,7 +47,7 @@ def test_what_is_no_description_is_no_split(data: bytes) -> None:
 
 
 def test_own_files_are_all_that_the_dataset_is_made_of() -> None:
-    assert sorted(own_files(text(info()))) == [
+    assert sorted(own_files(to_json(info()))) == [
         "class_map.csv",
         "clips-00000-of-00002.tfrecord",
         "clips-00001-of-00002.tfrecord",
@@ -58,7 +58,7 @@ def test_own_files_are_all_that_the_dataset_is_made_of() -> None:
 
 
 def test_own_files_are_named_like_files_of_the_dataset() -> None:
-    files = own_files(text(info()))
+    files = own_files(to_json(info()))
     assert all(is_dataset_file(file, "clips") for file in files)
 
 

@@ -32,7 +32,7 @@ from transforms.dataset.provenance import (
     check_sums,
     collection_info,
     dataset_info,
-    text,
+    to_json,
 )
 from transforms.dataset.shards import RecordSums
 
@@ -191,10 +191,10 @@ def test_any_one_number_that_is_off_is_told(data: st.DataObject) -> None:
 
 def test_equal_arguments_give_equal_bytes_whatever_the_order_of_tallies_and_manifests() -> None:
     manifests = [dataclasses.replace(FACTS, uri=uri) for uri in ("/b", "/a", "/c")]
-    first = text(dataset_info(ORIGIN, [MODEL], TALLIES, WHOLE, manifests))
+    first = to_json(dataset_info(ORIGIN, [MODEL], TALLIES, WHOLE, manifests))
     backwards = dict(reversed(TALLIES.items()))
     again = dataset_info(copy.deepcopy(ORIGIN), (MODEL,), backwards, WHOLE, manifests[::-1])
-    assert text(again) == first
+    assert to_json(again) == first
     assert first.endswith(b"}\n")
     assert "/data/ü" in first.decode()
 
@@ -208,7 +208,7 @@ def test_counts_and_hours_are_those_of_the_run() -> None:
         "hours": 1.5,
         "padded_clips": 1,
         "truncated_clips": 2,
-        "rows_left_out": 4,
+        "rows_skipped": 4,
         "labels_dropped": 6,
     }
     assert info()["failures"] == {"decode_error": 1, "empty": 1}
@@ -337,7 +337,7 @@ def test_workers_with_different_models_publish_nothing() -> None:
 
 def test_a_collection_of_splits_tells_what_they_have_in_common_and_the_sums() -> None:
     infos, tallies = splits()
-    found = json.loads(text(collection_info(infos, tallies)))
+    found = json.loads(to_json(collection_info(infos, tallies)))
     whole = info()
     for key in ("format", "format_version", "name", "profile", "corpus", "manifests", "model"):
         assert found[key] == whole[key]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from transforms.corpus.clips import Clip
-from transforms.corpus.runs import Decoded
+from transforms.corpus.runs import DecodedClip
 from transforms.dataset.profiles import PROFILES
 from transforms.dataset.sequence_examples import sequence_example
 
@@ -21,7 +21,7 @@ CLIP = Clip(
     labels=("b", "a"),
     columns=(("speaker", "änn"), ("note", "x, y")),
 )
-DECODED = Decoded(CLIP, 2, 46_320, 33.145, "libsndfile")
+DECODED = DecodedClip(CLIP, 2, 46_320, 33.145, "libsndfile")
 ROWS = np.arange(256, dtype=np.uint8).reshape(2, 128)
 RAW_ROWS = np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3)
 

@@ -13,14 +13,14 @@ from tests.checksums import crc32c
 from transforms.dataset.shards import (
     Record,
     RecordSums,
-    num_shards_for,
+    choose_num_shards,
     record_sums,
     shard_name,
     shard_of,
     shard_pattern,
     write_shard,
 )
-from transforms.dataset.tfrecord import framed
+from transforms.dataset.tfrecord import frame_record
 
 records_of_a_shard = st.dictionaries(st.text(max_size=5), st.binary(max_size=20), max_size=8).map(
     lambda by_id: [Record(clip_id, data) for clip_id, data in by_id.items()]
@@ -74,7 +74,7 @@ def test_clips_are_spread_evenly() -> None:
 def test_the_amount_of_data_decides_how_many_shards_there_are(
     num_bytes: int, num_shards: int
 ) -> None:
-    assert num_shards_for(num_bytes) == num_shards
+    assert choose_num_shards(num_bytes) == num_shards
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_the_pattern_matches_no_other_file(file: str) -> None:
 
 @given(data=st.binary(max_size=100))
 def test_the_sums_of_a_record_count_the_bytes_in_the_file(data: bytes) -> None:
-    assert record_sums(Record("id", data)) == RecordSums(1, len(framed(data)), crc32c(data))
+    assert record_sums(Record("id", data)) == RecordSums(1, len(frame_record(data)), crc32c(data))
 
 
 @given(records=records_of_a_shard, data=st.data())
@@ -162,7 +162,7 @@ def test_a_shard_holds_its_records_in_the_order_of_their_ids(
     file = io.BytesIO()
     sums, crc = write_shard(file, data.draw(st.permutations(records)))
     ordered = sorted(records, key=lambda record: record.clip_id)
-    assert file.getvalue() == b"".join(framed(record.data) for record in ordered)
+    assert file.getvalue() == b"".join(frame_record(record.data) for record in ordered)
     assert sums == sum((record_sums(record) for record in records), RecordSums())
     assert sums.num_bytes == len(file.getvalue())
     assert crc == crc32c(file.getvalue())
@@ -178,4 +178,4 @@ def test_a_shard_takes_its_records_from_an_iterator_once() -> None:
     file = io.BytesIO()
     sums, _ = write_shard(file, iter([Record("b", b"2"), Record("a", b"1")]))
     assert sums.num_records == 2
-    assert file.getvalue() == framed(b"1") + framed(b"2")
+    assert file.getvalue() == frame_record(b"1") + frame_record(b"2")

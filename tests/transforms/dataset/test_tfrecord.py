@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.checksums import crc32c
-from transforms.dataset.tfrecord import OVERHEAD_BYTES, framed
+from transforms.dataset.tfrecord import OVERHEAD_BYTES, frame_record
 
 
 def masked(crc: int) -> int:
@@ -27,7 +27,7 @@ def test_the_reference_here_is_crc_32c() -> None:
     ],
 )
 def test_a_record_is_what_tensorflow_writes(data: bytes, written: str) -> None:
-    assert framed(data) == bytes.fromhex(written)
+    assert frame_record(data) == bytes.fromhex(written)
 
 
 @given(data=st.binary(max_size=300))
@@ -39,9 +39,9 @@ def test_a_record_is_length_and_data_each_with_its_masked_crc(data: bytes) -> No
         + data
         + struct.pack("<I", masked(crc32c(data)))
     )
-    assert framed(data) == expected
+    assert frame_record(data) == expected
 
 
 @pytest.mark.parametrize("num_bytes", [0, 1, 255, 256, 65_536])
 def test_the_overhead_does_not_depend_on_the_length(num_bytes: int) -> None:
-    assert len(framed(bytes(num_bytes))) == num_bytes + OVERHEAD_BYTES
+    assert len(frame_record(bytes(num_bytes))) == num_bytes + OVERHEAD_BYTES

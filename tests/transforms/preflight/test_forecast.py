@@ -10,10 +10,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.sounds import noise
-from transforms.audio.reading import read_spans
+from transforms.audio.span_decoding import decode_spans
 from transforms.corpus.clips import Clip, Failure
-from transforms.corpus.runs import Decoded
-from transforms.corpus.spans import FramingConfig, one_decode_task
+from transforms.corpus.runs import DecodedClip
+from transforms.corpus.spans import FramingConfig, single_task
 from transforms.preflight import forecast
 from transforms.preflight.survey import Failed, Header, Sums
 
@@ -58,15 +58,15 @@ def test_what_is_told_is_what_decoding_gives(
     def opened() -> io.BytesIO:
         return io.BytesIO(file.getvalue())
 
-    found = list(read_spans(opened, one_decode_task([asked]), framing, ".wav"))
-    decoded = [each for each in found if isinstance(each, Decoded)]
+    found = list(decode_spans(opened, single_task([asked]), framing, ".wav"))
+    decoded = [each for each in found if isinstance(each, DecodedClip)]
     failures = [each.reason for each in found if isinstance(each, Failure)]
     told = forecast.of_recording([asked], header(str(Fraction(num_samples, 16_000))), framing)
     assert told.sums.num_clips == len(decoded)
     assert told.sums.num_rows == sum(each.num_rows for each in decoded)
     assert list(told.failures) == failures
     if framing.clip_seconds is None:
-        assert told.counts.get("clipped", 0) == sum(each.clipped for each in decoded)
+        assert told.counts.get("truncated", 0) == sum(each.truncated for each in decoded)
         assert told.counts.get("padded", 0) == sum(each.padded for each in decoded)
 
 

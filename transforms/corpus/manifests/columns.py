@@ -3,20 +3,20 @@
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from transforms.corpus.manifests.tables import shown_names
-from transforms.corpus.manifests.text_lines import ManifestError
+from transforms.corpus.manifests.line_reader import ManifestError
+from transforms.corpus.manifests.tables import format_names
 
 RECORDING_COLUMNS = ("uri", "path", "audio_filepath", "recording")
 END_COLUMNS = ("start_seconds", "end_seconds")
 DURATION_COLUMNS = ("offset", "duration")
 # Of JSON lines, where each line may have columns of its own.
-MAX_NOTED = 1000
+MAX_SEEN_COLUMNS = 1000
 _MAX_NOTED_CHARACTERS = 200
 _MAX_KEPT = 16
 # These describe files without a header, and only where `format` names a format of such files.
 RAW_COLUMNS = ("format", "sample_rate", "channels")
 _RAW = frozenset(RAW_COLUMNS)
-UNDERSTOOD = frozenset(
+KNOWN_COLUMNS = frozenset(
     (*RECORDING_COLUMNS, *END_COLUMNS, *DURATION_COLUMNS, *RAW_COLUMNS, "id", "labels", "split")
 )
 
@@ -26,9 +26,9 @@ class Columns:
     """The columns of a CSV or TSV, or of one line of JSON lines.
 
     Attributes:
-      names: All of them in order; those of `UNDERSTOOD` in its spelling.
+      names: All of them in order; those of `KNOWN_COLUMNS` in its spelling.
       recording: That which names the recording, as it is written in the manifest.
-      keys: By name in `UNDERSTOOD`, how each one that is there is written in the manifest.
+      keys: By name in `KNOWN_COLUMNS`, how each one that is there is written in the manifest.
       others: How each other one is written, and its name; `RAW_COLUMNS` are among them.
       others_of_raw: The same without `RAW_COLUMNS`.
     """
@@ -50,19 +50,19 @@ def match_columns(names: Sequence[str]) -> Columns:
     written: dict[str, str] = {}
     for key in names:
         name = key.strip()
-        name = name.casefold() if name.casefold() in UNDERSTOOD else name
+        name = name.casefold() if name.casefold() in KNOWN_COLUMNS else name
         if name in written:
-            raise ManifestError(f"two columns are named {shown_names([name])}; rename one")
+            raise ManifestError(f"two columns are named {format_names([name])}; rename one")
         written[name] = key
-    keys = {name: key for name, key in written.items() if name in UNDERSTOOD}
+    keys = {name: key for name, key in written.items() if name in KNOWN_COLUMNS}
     recordings = [keys[name] for name in RECORDING_COLUMNS if name in keys]
     if len(recordings) != 1:
         raise ManifestError(
-            f"found columns {shown_names(names)}: {'more than one' if recordings else 'none'} of"
-            f" them names the recording; exactly one must, as {shown_names(RECORDING_COLUMNS)}"
+            f"found columns {format_names(names)}: {'more than one' if recordings else 'none'} of"
+            f" them names the recording; exactly one must, as {format_names(RECORDING_COLUMNS)}"
         )
     _check_one_pair(keys)
-    others = [(key, name) for name, key in written.items() if name not in UNDERSTOOD - _RAW]
+    others = [(key, name) for name, key in written.items() if name not in KNOWN_COLUMNS - _RAW]
     return Columns(
         tuple(written),
         recordings[0],
@@ -77,7 +77,7 @@ def _check_one_pair(keys: dict[str, str]) -> None:
     durations = [keys[name] for name in DURATION_COLUMNS if name in keys]
     if ends and durations:
         raise ManifestError(
-            f"found columns {shown_names(ends)} and {shown_names(durations)}; times are either"
+            f"found columns {format_names(ends)} and {format_names(durations)}; times are either"
             f" {' and '.join(END_COLUMNS)}, or {' and '.join(DURATION_COLUMNS)}: rename those that"
             " are not meant"
         )
@@ -126,12 +126,12 @@ class ColumnMatcher:
         Args:
           has_raw: `RAW_COLUMNS` meant something in at least one row.
         """
-        meant = UNDERSTOOD if has_raw else UNDERSTOOD - _RAW
+        meant = KNOWN_COLUMNS if has_raw else KNOWN_COLUMNS - _RAW
         understood = tuple(name for name in self._noted if name in meant)
         return understood, tuple(name for name in self._noted if name not in meant)
 
     def _note(self, names: Iterable[str]) -> None:
         for name in names:
-            if len(self._noted) >= MAX_NOTED:
+            if len(self._noted) >= MAX_SEEN_COLUMNS:
                 return
             self._noted[name[:_MAX_NOTED_CHARACTERS]] = None

@@ -4,7 +4,7 @@ import collections
 import csv
 from collections.abc import Iterable, Iterator
 
-from transforms.corpus.manifests.text_lines import TOO_LONG, BadLine, TextLines
+from transforms.corpus.manifests.line_reader import TOO_LONG, BadLine, TextLines
 
 # Of one record with line ends between its quotes.
 MAX_RECORD_LINES = 100

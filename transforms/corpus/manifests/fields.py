@@ -11,7 +11,7 @@ from transforms.corpus.manifests.json_lines import json_text
 from transforms.corpus.manifests.label_cells import KnownLabels, distinct_labels, split_labels
 from transforms.corpus.manifests.recording_uris import RecordingFolder
 from transforms.corpus.splits import UNSPLIT, is_split_name
-from transforms.corpus.times import seconds
+from transforms.corpus.times import parse_seconds
 
 MAX_NAME_CHARACTERS = 4096
 MAX_VALUE_SHOWN = 80
@@ -91,7 +91,7 @@ class RowFields:
             self._wrong_time("duration", "must be more than 0")
             return start, None
         try:
-            return start, seconds((start or 0) + duration)
+            return start, parse_seconds((start or 0) + duration)
         except ValueError as error:
             self._wrong_time("duration", f"must leave the end in range: {error}")
             return start, None
@@ -157,7 +157,7 @@ class RowFields:
             self._wrong_time(name, "must be a number of seconds")
             return None
         try:
-            return seconds(value)
+            return parse_seconds(value)
         except ValueError as error:
             self._note("invalid_time", f"{name}: {error}")
             return None

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from decimal import Decimal
 
-from transforms.corpus.manifests.text_lines import TOO_LONG, BadLine, TextLines
+from transforms.corpus.manifests.line_reader import TOO_LONG, BadLine, TextLines
 
 MAX_NESTING = 100
 

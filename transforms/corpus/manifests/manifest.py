@@ -15,10 +15,10 @@ from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.manifests.columns import ColumnMatcher, match_columns
 from transforms.corpus.manifests.fields import RowFields
 from transforms.corpus.manifests.label_cells import KnownLabels, find_separator
+from transforms.corpus.manifests.line_reader import BadLine, ManifestError
 from transforms.corpus.manifests.recording_uris import recording_folder
 from transforms.corpus.manifests.tables import JSON_LINES, Row, read_table
-from transforms.corpus.manifests.text_lines import BadLine, ManifestError
-from transforms.corpus.times import plain
+from transforms.corpus.times import format_seconds
 
 # Rows that are looked at together to find what separates labels; fewer where they are long.
 SEPARATOR_ROWS = 1000
@@ -54,7 +54,7 @@ class ManifestFacts:
       label_separator: Between labels in one cell; empty where none was needed.
       columns: Those that mean something to us, by the names that we know them by.
       other_columns: Those that go with the clip as text. Of JSON lines, the first
-        `manifest_columns.MAX_NOTED` of both.
+        `manifest_columns.MAX_SEEN_COLUMNS` of both.
       num_rows: Good and bad.
     """
 
@@ -230,5 +230,5 @@ class _ClipMaker:
 def _default_id(recording: str, start: Decimal | None, end: Decimal | None) -> str:
     if start is None and end is None:
         return recording
-    times = plain(start or Decimal(0))
-    return f"{recording}#{times}" if end is None else f"{recording}#{times}-{plain(end)}"
+    times = format_seconds(start or Decimal(0))
+    return f"{recording}#{times}" if end is None else f"{recording}#{times}-{format_seconds(end)}"

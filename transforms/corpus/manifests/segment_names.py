@@ -88,7 +88,7 @@ def possible_ids(path: str) -> set[str]:
     return {name for name, _, _ in _decode_tasks(path)}
 
 
-def find_audio(segment: Segment, paths: Iterable[str]) -> tuple[str, bool] | None:
+def find_segment_audio(segment: Segment, paths: Iterable[str]) -> tuple[str, bool] | None:
     """Finds a segment's file among those that may be its.
 
     Args:

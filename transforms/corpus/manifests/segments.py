@@ -16,8 +16,8 @@ from typing import BinaryIO
 from transforms.corpus.clips import Failure, printable
 from transforms.corpus.manifests.delimited import read_csv
 from transforms.corpus.manifests.label_cells import distinct_labels
-from transforms.corpus.manifests.text_lines import BadLine, ManifestError, TextLines, read_lines
-from transforms.corpus.times import seconds
+from transforms.corpus.manifests.line_reader import BadLine, ManifestError, TextLines, read_lines
+from transforms.corpus.times import parse_seconds
 
 MAX_ID_CHARACTERS = 4096
 
@@ -126,7 +126,7 @@ def _segment(manifest: str, line: int, cells: list[str] | BadLine) -> Segment:
     if len(cells) != 4:
         raise _SegmentError(id, "invalid_row", f"{len(cells)} cells and not 4: {_LAYOUT}")
     try:
-        start, end = seconds(cells[1]), seconds(cells[2])
+        start, end = parse_seconds(cells[1]), parse_seconds(cells[2])
     except ValueError as error:
         raise _SegmentError(id, "invalid_time", str(error)) from None
     if not 0 <= start < end:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from transforms.corpus.manifests.delimited import read_csv, read_tsv
 from transforms.corpus.manifests.json_lines import read_json_lines
-from transforms.corpus.manifests.text_lines import BadLine, ManifestError, TextLines, read_lines
+from transforms.corpus.manifests.line_reader import BadLine, ManifestError, TextLines, read_lines
 
 CSV = "csv"
 TSV = "tsv"
@@ -84,7 +84,7 @@ def read_table(file: BinaryIO, format: str | None, uri: str) -> Table:
     return Table(format, text.encoding, delimiter, columns, _as_rows(cells, columns))
 
 
-def shown_names(names: Sequence[str]) -> str:
+def format_names(names: Sequence[str]) -> str:
     """Writes names for a message, which must not become as long as a hostile header."""
     shown = [
         name[:_MAX_NAME_SHOWN] + "…" if len(name) > _MAX_NAME_SHOWN else name or "(empty)"
@@ -140,7 +140,7 @@ def _read_header(number: int, cells: list[str] | BadLine) -> tuple[str, ...]:
         again = [name for name, count in collections.Counter(names).items() if count > 1]
         raise ManifestError(
             f"line {number}, the header: names that occur more than once:"
-            f" {shown_names(again)}; give each column a name of its own"
+            f" {format_names(again)}; give each column a name of its own"
         )
     return names
 

@@ -32,7 +32,7 @@ def found(factor: int = 1) -> CorpusSurvey:
         kinds=KINDS,
         splits={"": Sums(0, 90, 900, 900.0)},
         failures={"decode_error": Failed(10, ("d", "e", "f"))},
-        counts={"clipped": 2},
+        counts={"truncated": 2},
     )
     return CorpusSurvey(listed, opened)
 

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.corpus.clips import Clip, Failure, RawFormat
+from transforms.corpus.manifests.line_reader import ManifestError
 from transforms.corpus.manifests.manifest import (
     SEPARATOR_ROWS,
     ManifestFacts,
@@ -22,7 +23,6 @@ from transforms.corpus.manifests.manifest import (
     check_manifest,
     read_manifest,
 )
-from transforms.corpus.manifests.text_lines import ManifestError
 
 RAW = ManifestOptions(raw_formats=frozenset({"s16le", "f32be"}))
 

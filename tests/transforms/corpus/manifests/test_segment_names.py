@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from transforms.corpus.manifests.segment_names import (
     TemplateError,
     check_template,
-    find_audio,
+    find_segment_audio,
     has_times,
     named,
     possible_ids,
 )
 from transforms.corpus.manifests.segments import Segment
-from transforms.corpus.times import seconds
+from transforms.corpus.times import parse_seconds
 
 # As they occur in AudioSet, and as they are most easily mistaken for times or for a wrapping.
 IDS = [
@@ -50,7 +50,7 @@ OTHER_CUT_NAMES = ["Y{id}_30.000", "Y{id}_30_40", "id_{id}_30_40", "{id}_30.000_
 
 
 def segment(id: str = "--PJHxphWEs", start: str = "30.000", end: str = "40.000") -> Segment:
-    return Segment(id, seconds(start), seconds(end), (), "/m.csv", 1)
+    return Segment(id, parse_seconds(start), parse_seconds(end), (), "/m.csv", 1)
 
 
 def _path(name: str, id: str, suffix: str = ".wav") -> str:
@@ -65,7 +65,7 @@ def test_a_file_that_is_named_by_the_id_may_hold_the_whole_recording(
 ) -> None:
     path = _path(name, id, suffix)
     assert id in possible_ids(path)
-    assert find_audio(segment(id), [path]) == (path, False)
+    assert find_segment_audio(segment(id), [path]) == (path, False)
 
 
 @pytest.mark.parametrize("id", IDS)
@@ -75,20 +75,20 @@ def test_a_file_that_is_named_by_id_and_times_as_a_downloader_does_was_cut(
 ) -> None:
     path = _path(name, id)
     assert id in possible_ids(path)
-    assert find_audio(segment(id), [path]) == (path, True)
+    assert find_segment_audio(segment(id), [path]) == (path, True)
 
 
 @pytest.mark.parametrize("name", CUT_NAMES + OTHER_CUT_NAMES)
 @pytest.mark.parametrize("times", [("20.000", "30.000"), ("300", "400"), ("31", "41"), ("3", "4")])
 def test_a_file_that_was_cut_to_other_times_is_not_taken(name: str, times: tuple[str, str]) -> None:
-    assert find_audio(segment("--PJHxphWEs", *times), [_path(name, "--PJHxphWEs")]) is None
+    assert find_segment_audio(segment("--PJHxphWEs", *times), [_path(name, "--PJHxphWEs")]) is None
 
 
 def test_the_end_counts_where_it_is_named() -> None:
     wanted = segment("a", "30", "35")
-    assert find_audio(wanted, ["/a_30_40.wav"]) is None
-    assert find_audio(wanted, ["/a_30000_35000.wav"]) == ("/a_30000_35000.wav", True)
-    assert find_audio(wanted, ["/a_30.wav"]) == ("/a_30.wav", True)
+    assert find_segment_audio(wanted, ["/a_30_40.wav"]) is None
+    assert find_segment_audio(wanted, ["/a_30000_35000.wav"]) == ("/a_30000_35000.wav", True)
+    assert find_segment_audio(wanted, ["/a_30.wav"]) == ("/a_30.wav", True)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_the_end_counts_where_it_is_named() -> None:
 def test_times_are_seconds_whole_seconds_or_milliseconds_which_may_be_one_too_few(
     start: str, name: str, is_found: bool
 ) -> None:
-    found = find_audio(segment("a", start, "14.020"), [f"/{name}.wav"])
+    found = find_segment_audio(segment("a", start, "14.020"), [f"/{name}.wav"])
     assert found == ((f"/{name}.wav", True) if is_found else None)
 
 
@@ -126,7 +126,7 @@ def test_milliseconds_that_were_multiplied_in_binary_and_truncated_are_found(
 ) -> None:
     times = [f"{ms // 1000}.{ms % 1000:03}" for ms in (start_ms, start_ms + num_ms)]
     name = "_".join([id, *(str(int(float(text) * 1000)) for text in times)])
-    assert find_audio(segment(id, *times), [f"{name}.flac"]) == (f"{name}.flac", True)
+    assert find_segment_audio(segment(id, *times), [f"{name}.flac"]) == (f"{name}.flac", True)
 
 
 @pytest.mark.parametrize("id", IDS)
@@ -135,15 +135,15 @@ def test_the_file_of_another_id_is_not_taken(name: str, id: str) -> None:
     path = _path(name, id)
     for other in (id[:-1], "x" + id, id + "a", id[:5] + id[6:], id.swapcase(), ""):
         if other != id:
-            assert find_audio(segment(other), [path]) is None
+            assert find_segment_audio(segment(other), [path]) is None
 
 
 def test_a_name_that_reads_in_two_ways_is_the_file_of_either_segment() -> None:
     path = "/ab_30_40.wav"
     assert possible_ids(path) == {"ab_30_40", "ab_30", "ab"}
-    assert find_audio(segment("ab", "30", "40"), [path]) == (path, True)
-    assert find_audio(segment("ab_30", "40", "50"), [path]) == (path, True)
-    assert find_audio(segment("ab_30_40", "7", "8"), [path]) == (path, False)
+    assert find_segment_audio(segment("ab", "30", "40"), [path]) == (path, True)
+    assert find_segment_audio(segment("ab_30", "40", "50"), [path]) == (path, True)
+    assert find_segment_audio(segment("ab_30_40", "7", "8"), [path]) == (path, False)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_cut_file_is_taken_before_a_whole_one_and_of_several_the_first_by_name
     paths: list[str], expected: tuple[str, bool] | None
 ) -> None:
     for order in (paths, paths[::-1]):
-        assert find_audio(segment("a"), iter(order)) == expected
+        assert find_segment_audio(segment("a"), iter(order)) == expected
 
 
 @pytest.mark.parametrize(
@@ -177,8 +177,8 @@ def test_a_name_without_id_or_times_is_only_itself(path: str) -> None:
 @given(name=st.text("ab_-.[]03٣", max_size=30), start=st.sampled_from(["0", "30", "0.3"]))
 def test_any_name_is_looked_at_and_what_is_found_is_a_possible_id(name: str, start: str) -> None:
     for id in possible_ids(name):
-        find_audio(segment(id, start, "40"), [name])
-    assert find_audio(segment("another", start, "40"), [name]) is None
+        find_segment_audio(segment(id, start, "40"), [name])
+    assert find_segment_audio(segment("another", start, "40"), [name]) is None
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.corpus.clips import Failure
+from transforms.corpus.manifests.line_reader import ManifestError
 from transforms.corpus.manifests.segments import Segment, check_segments, read_segments
-from transforms.corpus.manifests.text_lines import ManifestError
 
 HEAD = (
     "# Segments csv created Sun Mar  5 10:54:31 2017\n"

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from transforms.corpus.manifests.delimited import MAX_RECORD_LINES, NEVER_CLOSED
 from transforms.corpus.manifests.json_lines import MAX_NESTING, json_text
-from transforms.corpus.manifests.tables import Table, read_table
-from transforms.corpus.manifests.text_lines import (
+from transforms.corpus.manifests.line_reader import (
     HEAD_BYTES,
     MAX_LINE_BYTES,
     BadLine,
     ManifestError,
 )
+from transforms.corpus.manifests.tables import Table, read_table
 
 # Surrogates are no text, zeros are refused, and many of the last one make a file binary.
 characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0\x7f")

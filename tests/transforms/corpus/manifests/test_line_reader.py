@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.corpus.manifests.text_lines import (
+from transforms.corpus.manifests.line_reader import (
     HEAD_BYTES,
     MAX_LINE_BYTES,
     ManifestError,

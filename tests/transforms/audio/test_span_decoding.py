@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transforms.audio import decoding
-from transforms.audio.reading import read_spans
+from transforms.audio.span_decoding import decode_spans
 from transforms.corpus.clips import Clip, Failure
-from transforms.corpus.runs import Decoded, PatchRun
-from transforms.corpus.spans import DecodeTask, FramingConfig, one_decode_task, spread_readings
+from transforms.corpus.runs import DecodedClip, PatchRun
+from transforms.corpus.spans import DecodeTask, FramingConfig, single_task, split_into_tasks
 
 PATCH_SAMPLES = 15_600
 VGGISH = FramingConfig(PATCH_SAMPLES, 15_360)
@@ -135,9 +135,9 @@ class Results:
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[int, np.ndarray]] = {}
-        self.decode_results: dict[str, Decoded | Failure] = {}
+        self.decode_results: dict[str, DecodedClip | Failure] = {}
 
-    def add(self, found: PatchRun | Decoded | Failure) -> None:
+    def add(self, found: PatchRun | DecodedClip | Failure) -> None:
         if isinstance(found, PatchRun):
             assert len(found.patches)
             rows = self.rows.setdefault(found.clip_id, {})
@@ -145,14 +145,14 @@ class Results:
                 assert row not in rows, "a row that comes twice"
                 rows[row] = patch
             return
-        clip_id = found.clip.id if isinstance(found, Decoded) else found.id
+        clip_id = found.clip.id if isinstance(found, DecodedClip) else found.id
         assert clip_id not in self.decode_results, "two verdicts"
         self.decode_results[clip_id] = found
 
-    def decoded(self, clip_id: str) -> Decoded:
+    def decoded(self, clip_id: str) -> DecodedClip:
         """Returns the verdict of a clip that must have succeeded, with the rows it promises."""
         verdict = self.decode_results[clip_id]
-        assert isinstance(verdict, Decoded), verdict
+        assert isinstance(verdict, DecodedClip), verdict
         assert sorted(self.rows[clip_id]) == list(range(verdict.num_rows))
         return verdict
 
@@ -183,7 +183,7 @@ def read(
     results = Results()
     for decode_task in [decode_tasks] if isinstance(decode_tasks, DecodeTask) else decode_tasks:
         open_file = Opener(source) if isinstance(source, bytes) else source
-        found = read_spans(open_file, decode_task, framing, suffix)
+        found = decode_spans(open_file, decode_task, framing, suffix)
         for each in itertools.islice(found, MOST_FOUND):
             results.add(each)
         assert next(found, None) is None, "no end is in sight"
@@ -201,7 +201,7 @@ def nearest_frame(seconds: Decimal, rate_hz: int) -> int:
 
 def expected(
     mono: np.ndarray, rate_hz: int, clip: Clip, framing: FramingConfig
-) -> tuple[str, np.ndarray, Decoded | None]:
+) -> tuple[str, np.ndarray, DecodedClip | None]:
     """Returns what must become of a clip, by the definitions: slice, resample, cut."""
     none = np.empty((0, framing.patch_samples), np.float32)
     start = nearest_frame(clip.start_seconds - clip.recording_offset_seconds, rate_hz)
@@ -225,15 +225,15 @@ def expected(
     kept = patches[: framing.max_rows]
     at_its_end = clip.end_seconds is not None and end <= len(mono)
     end_of_recording = Fraction(len(mono), rate_hz) + Fraction(clip.recording_offset_seconds)
-    decoded = Decoded(
+    decoded = DecodedClip(
         clip,
         len(kept),
         len(waveform),
         float(clip.end_seconds if at_its_end else end_of_recording),
         "",
         padded=padded,
-        clipped=end > len(mono) and framing.clip_seconds is None,
-        num_rows_left_out=len(patches) - len(kept),
+        truncated=end > len(mono) and framing.clip_seconds is None,
+        num_rows_skipped=len(patches) - len(kept),
     )
     return "ok", np.stack(kept), decoded
 
@@ -272,12 +272,12 @@ def test_spans_of_a_clip_are_together_the_clip(
     samples = noise(10 * rate_hz + 321, num_channels)
     data = encoded(samples, rate_hz, file_format)
     framing = FramingConfig(PATCH_SAMPLES, hop_samples)
-    whole = read(data, one_decode_task([clip("a")]), framing)
+    whole = read(data, single_task([clip("a")]), framing)
     mono = samples.mean(axis=1)
     assert_as_defined(whole, mono, rate_hz, [clip("a")], framing)
     seconds = Fraction(len(samples), rate_hz)
     for span_rows in (7, 13) if hop_samples == 1_601 else (1, 2):
-        decode_tasks = list(spread_readings([clip("a")], seconds, framing, span_rows))
+        decode_tasks = list(split_into_tasks([clip("a")], seconds, framing, span_rows))
         assert len(decode_tasks) >= 2
         spread = read(data, decode_tasks, framing)
         assert spread.decode_results == whole.decode_results
@@ -286,16 +286,16 @@ def test_spans_of_a_clip_are_together_the_clip(
 
 @pytest.mark.parametrize("rate_hz", [16_000, 44_100])
 @pytest.mark.parametrize("max_rows", [1, 5, 6, 9, 10, 11, 100])
-def test_spans_stop_at_the_limit_of_rows_and_count_what_is_left_out(
+def test_spans_stop_at_the_limit_of_rows_and_count_what_is_skipped(
     rate_hz: int, max_rows: int
 ) -> None:
     samples = noise(10 * rate_hz)
     data = encoded(samples, rate_hz)
     framing = FramingConfig(PATCH_SAMPLES, 15_360, max_rows)
     clips = [clip("a"), clip("b", "1.5", "9"), clip("c", "3", "30")]
-    whole = read(data, one_decode_task(clips), framing)
+    whole = read(data, single_task(clips), framing)
     assert_as_defined(whole, samples[:, 0], rate_hz, clips, framing)
-    spread = read(data, spread_readings(clips, Fraction(10), framing, 2), framing)
+    spread = read(data, split_into_tasks(clips, Fraction(10), framing, 2), framing)
     assert_as_defined(spread, samples[:, 0], rate_hz, clips, framing)
 
 
@@ -324,7 +324,7 @@ def test_spans_of_any_size_are_together_the_clip(
     asked_for = clip("a") if times is None else Clip("a", "u", *times)
     seconds = Fraction(len(samples), rate_hz)
     decode_tasks = itertools.islice(
-        spread_readings([asked_for], seconds, framing, span_rows), 1_000
+        split_into_tasks([asked_for], seconds, framing, span_rows), 1_000
     )
     results = read(data, decode_tasks, framing)
     atol = 1e-5 if rate_hz == 12_345 else 1e-7
@@ -353,9 +353,9 @@ def test_clips_in_any_order_overlapping_and_touching_are_slices_of_the_recording
     mono = samples.mean(axis=1)
     data = encoded(samples, rate_hz, file_format)
     for order in (clips, clips[::-1]):
-        results = read(data, one_decode_task(order), VGGISH)
+        results = read(data, single_task(order), VGGISH)
         assert_as_defined(results, mono, rate_hz, clips, VGGISH)
-    spread = read(data, spread_readings(clips, Fraction(6), VGGISH, 2), VGGISH)
+    spread = read(data, split_into_tasks(clips, Fraction(6), VGGISH, 2), VGGISH)
     assert spread.decode_results == results.decode_results
     assert_as_defined(spread, mono, rate_hz, clips, VGGISH)
 
@@ -375,7 +375,7 @@ def test_each_time_is_rounded_once_to_the_nearest_frame_and_half_a_frame_up(
 ) -> None:
     samples = noise(8_000)
     framing = FramingConfig(1, 1)
-    results = read(encoded(samples, 8_000), one_decode_task([clip("a", start, end)]), framing)
+    results = read(encoded(samples, 8_000), single_task([clip("a", start, end)]), framing)
     if first == behind:
         assert results.failure("a").reason == "empty"
         return
@@ -383,22 +383,22 @@ def test_each_time_is_rounded_once_to_the_nearest_frame_and_half_a_frame_up(
     np.testing.assert_allclose(results.patches("a")[:, 0], part, rtol=0, atol=1e-7)
 
 
-def test_a_clip_that_reaches_beyond_the_end_is_clipped_or_out_of_range() -> None:
+def test_a_clip_that_reaches_beyond_the_end_is_truncated_or_out_of_range() -> None:
     samples = noise(32_000)
     clips = [
         clip("in it", "0", "2"),
-        clip("clipped", "0.5", "2.5"),
+        clip("truncated", "0.5", "2.5"),
         clip("a frame", "1.99994", "3"),
         clip("at the end", "2", "3"),
         clip("open at the end", "2"),
         clip("behind", "2.5", "3"),
         clip("open behind", "100"),
     ]
-    results = read(encoded(samples, 16_000), one_decode_task(clips), VGGISH)
+    results = read(encoded(samples, 16_000), single_task(clips), VGGISH)
     assert_as_defined(results, samples[:, 0], 16_000, clips, VGGISH)
-    assert not results.decoded("in it").clipped
-    for name in ("clipped", "a frame"):
-        assert results.decoded(name).clipped
+    assert not results.decoded("in it").truncated
+    for name in ("truncated", "a frame"):
+        assert results.decoded(name).truncated
         assert results.decoded(name).end_seconds == 2.0
     for name, begins in (("at the end", "2"), ("behind", "2.5"), ("open behind", "100")):
         assert results.failure(name).reason == "out_of_range"
@@ -415,15 +415,15 @@ def test_times_of_a_file_cut_out_of_a_longer_recording_begin_where_it_was_cut(ki
     clips = [
         clip("whole", "30.5", None, recording_offset_seconds=zero),
         clip("part", "31", "32.25", recording_offset_seconds=zero),
-        clip("clipped", "31", "40", recording_offset_seconds=zero),
+        clip("truncated", "31", "40", recording_offset_seconds=zero),
         clip("behind", "33.5", "40", recording_offset_seconds=zero),
         clip("from another zero", "1", "2"),
     ]
-    results = read(data, one_decode_task(clips), VGGISH)
+    results = read(data, single_task(clips), VGGISH)
     assert_as_defined(results, samples[:, 0], 16_000, clips, VGGISH)
     assert results.decoded("whole").end_seconds == 33.5
     assert results.decoded("part").end_seconds == 32.25
-    assert results.decoded("clipped").end_seconds == 33.5
+    assert results.decoded("truncated").end_seconds == 33.5
     assert "ends after 3.000 s, and the clip begins at 3.0 s" in results.failure("behind").message
 
 
@@ -437,7 +437,7 @@ def test_a_clip_without_a_sample_is_empty_and_others_there_are_not() -> None:
         clip("no time at the end", "1", "1"),
         clip("behind", "0.5"),
     ]
-    results = read(encoded(samples, 16_000), one_decode_task(clips), SMALL)
+    results = read(encoded(samples, 16_000), single_task(clips), SMALL)
     assert_as_defined(results, samples[:, 0], 16_000, clips, SMALL)
     assert results.outcomes() == {
         "before": "ok",
@@ -452,7 +452,7 @@ def test_a_clip_without_a_sample_is_empty_and_others_there_are_not() -> None:
 def test_every_clip_of_a_recording_without_a_sample_is_empty() -> None:
     clips = [clip("whole"), clip("part", "1", "2")]
     for data in (b"", encoded(noise(0), 16_000)):
-        for decode_tasks in (one_decode_task(clips), [one_decode_task([each]) for each in clips]):
+        for decode_tasks in (single_task(clips), [single_task([each]) for each in clips]):
             assert set(read(data, decode_tasks, VGGISH).outcomes().items()) == {
                 ("whole", "empty"),
                 ("part", "empty"),
@@ -475,7 +475,7 @@ def test_clips_of_a_stream_are_slices_of_all_that_is_decoded(name: str) -> None:
     rate_hz = 48_000 if name == "opus" else 44_100
     data = stream(name, noise(4 * rate_hz)[:, 0], rate_hz)
     mono = decoded_whole(data)
-    results = read(data, one_decode_task(IN_STREAMS), VGGISH)
+    results = read(data, single_task(IN_STREAMS), VGGISH)
     assert_as_defined(results, mono, rate_hz, IN_STREAMS, VGGISH, atol=1e-6)
     assert results.failure("behind").reason == "out_of_range"
 
@@ -484,8 +484,8 @@ def test_clips_of_a_stream_are_slices_of_all_that_is_decoded(name: str) -> None:
 def test_a_stream_is_read_once_for_all_its_clips(name: str) -> None:
     data = stream(name, noise(200_000)[:, 0], 48_000)
     for_one, for_all = Opener(data), Opener(data)
-    read(for_one, one_decode_task([clip("whole")]), VGGISH)
-    read(for_all, one_decode_task(IN_STREAMS), VGGISH)
+    read(for_one, single_task([clip("whole")]), VGGISH)
+    read(for_all, single_task(IN_STREAMS), VGGISH)
     assert len(for_one.opened) == len(for_all.opened) == 1
     assert for_all.num_read == for_one.num_read
 
@@ -498,25 +498,23 @@ def test_a_flac_that_does_not_know_its_length_is_read_as_a_stream() -> None:
     with decoding.open_recording(io.BytesIO(data)) as recording:
         assert recording.num_frames is None
     clips = [clip("a", "1", "2.5"), clip("b", "0.5", "3"), clip("c", "3"), clip("d", "4")]
-    results = read(bytes(data), one_decode_task(clips), VGGISH)
+    results = read(bytes(data), single_task(clips), VGGISH)
     assert_as_defined(results, samples[:, 0], 16_000, clips, VGGISH)
 
 
 def test_a_clip_far_into_a_long_recording_reads_only_its_part() -> None:
     data = encoded(noise(60 * 44_100, 2), 44_100)
     file = Opener(data)
-    results = read(file, one_decode_task([clip("a", "50", "52")]), VGGISH)
+    results = read(file, single_task([clip("a", "50", "52")]), VGGISH)
     assert results.decoded("a").num_rows == 2
     assert 2 * 176_400 <= file.num_read < 2.5 * 176_400
     file = Opener(data)
-    *_, before, _ = spread_readings([clip("a")], Fraction(60), VGGISH, 10)
+    *_, before, _ = split_into_tasks([clip("a")], Fraction(60), VGGISH, 10)
     read(file, before, VGGISH)
     assert file.num_read < (10 * 0.96 + 2.5) * 176_400
     file = Opener(data)
-    results = read(
-        file, one_decode_task([clip("a", "10")]), dataclasses.replace(VGGISH, max_rows=3)
-    )
-    assert results.decoded("a").num_rows_left_out == 52 - 3
+    results = read(file, single_task([clip("a", "10")]), dataclasses.replace(VGGISH, max_rows=3))
+    assert results.decoded("a").num_rows_skipped == 52 - 3
     assert file.num_read < (3 + 2.5) * 176_400
 
 
@@ -564,7 +562,7 @@ def test_a_recording_is_cut_and_the_last_piece_kept_if_it_has_a_row(
     data = encoded(samples, 16_000) if name == "WAV" else stream(name, samples, 16_000)
     mono = decoded_whole(data)
     assert len(mono) == len(samples)
-    results = read(data, one_decode_task([clip("a")]), cut_into("2"))
+    results = read(data, single_task([clip("a")]), cut_into("2"))
     pieces = [piece(start, "2") for start in starts]
     assert_as_defined(results, mono, 16_000, pieces, cut_into("2"), 1e-6)
     *full, last = (results.decoded(f"a#{start}") for start in starts)
@@ -576,10 +574,10 @@ def test_a_recording_is_cut_and_the_last_piece_kept_if_it_has_a_row(
 def test_a_recording_shorter_than_a_row_is_not_cut_away(name: str) -> None:
     samples = noise(8_000)[:, 0]
     data = encoded(samples, 16_000) if name == "WAV" else stream(name, samples, 16_000)
-    padded = read(data, one_decode_task([clip("a")]), cut_into("2"))
+    padded = read(data, single_task([clip("a")]), cut_into("2"))
     assert padded.decoded("a#0").padded
     skipping = dataclasses.replace(cut_into("2"), pad_short_clips=False)
-    failed = read(data, one_decode_task([clip("a")]), skipping)
+    failed = read(data, single_task([clip("a")]), skipping)
     assert failed.outcomes() == {"a#0": "too_short"}
 
 
@@ -593,7 +591,7 @@ def test_clips_with_start_and_end_are_cut_into_pieces_of_their_own(name: str) ->
         clip("c", "7", "100"),
         clip("d", "9", "100"),
     ]
-    results = read(data, one_decode_task(clips), cut_into("2"))
+    results = read(data, single_task(clips), cut_into("2"))
     expected_pieces = [
         clip("a#1.5", "1.5", "3.5", recording="a"),
         clip("a#3.5", "3.5", "5.5", recording="a"),
@@ -611,19 +609,21 @@ def test_clips_with_start_and_end_are_cut_into_pieces_of_their_own(name: str) ->
 
 @pytest.mark.parametrize("end", ["4.00001", "4.000031"])
 @pytest.mark.parametrize("span_rows", [None, 2])
-def test_a_rest_without_a_sample_is_left_out(end: str, span_rows: int | None) -> None:
+def test_a_rest_without_a_sample_is_skipped(end: str, span_rows: int | None) -> None:
     data = encoded(noise(80_000), 16_000)
     framing = cut_into("2")
-    decode_tasks = [one_decode_task([clip("a", "0", end)])]
+    decode_tasks = [single_task([clip("a", "0", end)])]
     if span_rows is not None:
-        decode_tasks = list(spread_readings([clip("a", "0", end)], Fraction(5), framing, span_rows))
+        decode_tasks = list(
+            split_into_tasks([clip("a", "0", end)], Fraction(5), framing, span_rows)
+        )
     assert read(data, decode_tasks, framing).outcomes() == {"a#0": "ok", "a#2": "ok"}
 
 
 @pytest.mark.parametrize("rate_hz", RATES_HZ)
 def test_pieces_of_exactly_one_row_are_all_there_at_every_rate(rate_hz: int) -> None:
     data = encoded(noise(10 * rate_hz), rate_hz)
-    results = read(data, one_decode_task([clip("a")]), cut_into("0.975"))
+    results = read(data, single_task([clip("a")]), cut_into("0.975"))
     starts = [each[1] for each in pieces_of(results)]
     assert starts == [Decimal("0.975") * index for index in range(10)]
     assert {results.decoded(clip_id).num_rows for clip_id in results.decode_results} == {1}
@@ -639,11 +639,11 @@ def test_pieces_are_the_same_however_the_work_is_spread(
     data = encoded(samples, rate_hz)
     framing = cut_into(clip_seconds)
     asked_for = clip("a", *times)
-    together = read(data, one_decode_task([asked_for]), framing)
+    together = read(data, single_task([asked_for]), framing)
     assert len(together.decode_results) >= 5
     seconds = Fraction(len(samples), rate_hz)
     for span_rows in (1, 2, 3):
-        decode_tasks = list(spread_readings([asked_for], seconds, framing, span_rows))
+        decode_tasks = list(split_into_tasks([asked_for], seconds, framing, span_rows))
         assert len(decode_tasks) >= 2
         spread = read(data, decode_tasks, framing)
         assert spread.decode_results == together.decode_results
@@ -655,7 +655,7 @@ def test_pieces_are_the_same_however_the_work_is_spread(
 def test_a_stream_is_cut_for_all_its_clips_in_one_pass() -> None:
     data = stream("mp3", noise(160_000)[:, 0], 16_000)
     file = Opener(data)
-    results = read(file, one_decode_task([clip("a"), clip("b", "0.5", "8")]), cut_into("1"))
+    results = read(file, single_task([clip("a"), clip("b", "0.5", "8")]), cut_into("1"))
     assert len(file.opened) == 1
     assert len(results.decode_results) == 10 + 7
     assert set(results.outcomes().values()) == {"ok"}
@@ -682,7 +682,7 @@ def seconds_in(message: str) -> float:
 def test_of_a_truncated_wav_the_clips_before_the_end_succeed(rate_hz: int) -> None:
     samples = noise(10 * rate_hz)
     data = encoded(samples, rate_hz)[: 44 + 2 * 5 * rate_hz]
-    results = read(data, one_decode_task(AROUND_5_SECONDS), VGGISH)
+    results = read(data, single_task(AROUND_5_SECONDS), VGGISH)
     before, damaged = AROUND_5_SECONDS[:2], AROUND_5_SECONDS[2:]
     assert {results.failure(each.id).reason for each in damaged} == {"decode_error"}
     for each in damaged[:2]:
@@ -705,7 +705,7 @@ def test_of_another_truncated_recording_the_clips_before_the_end_succeed(
     if name != "FLAC":
         data = stream(name, samples[:, 0], 16_000)
     mono = decoded_whole(data)
-    results = read(data[: int(share * len(data))], one_decode_task(AROUND_5_SECONDS), VGGISH)
+    results = read(data[: int(share * len(data))], single_task(AROUND_5_SECONDS), VGGISH)
     before, damaged = AROUND_5_SECONDS[:2], AROUND_5_SECONDS[2:]
     assert {results.failure(each.id).reason for each in damaged} == {"decode_error"}
     for each in damaged[:2]:
@@ -730,7 +730,7 @@ def test_behind_a_corrupted_block_of_a_flac_the_clips_succeed_again(
     samples = noise(10 * rate_hz)
     data = with_damage(encoded(samples, rate_hz, "FLAC"), 0.5, num_bytes)
     file = Opener(data)
-    results = read(file, one_decode_task(AROUND_5_SECONDS), VGGISH)
+    results = read(file, single_task(AROUND_5_SECONDS), VGGISH)
     for name in ("over", "long over"):
         failed = results.failure(name)
         assert failed.reason == "decode_error"
@@ -744,10 +744,10 @@ def test_behind_a_corrupted_block_of_a_flac_the_clips_succeed_again(
 
 def test_only_the_piece_on_a_corrupted_block_fails() -> None:
     data = with_damage(encoded(noise(160_000), 16_000, "FLAC"), 0.53)
-    together = read(data, one_decode_task([clip("a")]), cut_into("1"))
+    together = read(data, single_task([clip("a")]), cut_into("1"))
     outcomes = {f"a#{start}": "decode_error" if start == 5 else "ok" for start in range(10)}
     assert together.outcomes() == outcomes
-    spread = spread_readings([clip("a")], Fraction(10), cut_into("1"), 3)
+    spread = split_into_tasks([clip("a")], Fraction(10), cut_into("1"), 3)
     assert read(data, spread, cut_into("1")).outcomes() == outcomes
 
 
@@ -756,7 +756,7 @@ def test_spans_of_a_clip_on_a_corrupted_block_fail_and_none_gives_a_wrong_row() 
     data = with_damage(encoded(samples, 16_000, "FLAC"), 0.5)
     whole = expected(samples[:, 0], 16_000, clip("a"), VGGISH)[1]
     reasons, rows = [], set()
-    for decode_task in spread_readings([clip("a")], Fraction(20), VGGISH, 4):
+    for decode_task in split_into_tasks([clip("a")], Fraction(20), VGGISH, 4):
         results = read(data, decode_task, VGGISH)
         for row, patch in results.rows.get("a", {}).items():
             np.testing.assert_array_equal(patch, whole[row])
@@ -771,7 +771,7 @@ def test_spans_of_a_clip_on_a_corrupted_block_fail_and_none_gives_a_wrong_row() 
 @pytest.mark.parametrize("name", ["mp3", "flac.mka"])
 def test_a_truncated_stream_fails_in_the_piece_where_it_ends(name: str) -> None:
     data = stream(name, noise(160_000)[:, 0], 16_000)
-    results = read(data[: int(0.55 * len(data))], one_decode_task([clip("a")]), cut_into("1"))
+    results = read(data[: int(0.55 * len(data))], single_task([clip("a")]), cut_into("1"))
     assert results.outcomes() == {
         **{f"a#{start}": "ok" for start in range(5)},
         "a#5": "decode_error",
@@ -794,7 +794,7 @@ def test_what_is_not_sound_fails_only_the_clips_that_hold_it(
     clips[5] = clip("long behind", "7.5", "9.5")
     data = encoded(samples, 16_000, file_format, "FLOAT")
     file = Opener(data)
-    results = read(file, one_decode_task(clips), VGGISH)
+    results = read(file, single_task(clips), VGGISH)
     assert len(file.opened) == 1
     outcomes = {each.id: reason if each.id in holding else "ok" for each in clips}
     assert results.outcomes() == outcomes
@@ -833,7 +833,7 @@ def test_a_recording_that_cannot_be_opened_fails_every_clip_once(
 
     clips = [clip("a", "7"), clip("b", "1", "5"), clip("c")]
     framing = dataclasses.replace(VGGISH, clip_seconds=clip_seconds)
-    results = read(refuse, one_decode_task(clips), framing)
+    results = read(refuse, single_task(clips), framing)
     ids = ["a", "b", "c"] if clip_seconds is None else ["a#7", "b#1", "c#0"]
     assert results.outcomes() == dict.fromkeys(ids, reason)
     assert {results.failure(clip_id).message for clip_id in ids} == {error.strerror or str(error)}
@@ -846,7 +846,7 @@ def test_a_storage_that_fails_in_the_middle_fails_what_is_left(file_format: str)
     samples = noise(160_000)
     data = encoded(samples, 16_000, file_format)
     file = Opener(data, broken_at=len(data) // 2)
-    results = read(file, one_decode_task(AROUND_5_SECONDS), VGGISH)
+    results = read(file, single_task(AROUND_5_SECONDS), VGGISH)
     before = AROUND_5_SECONDS[:2]
     for each in AROUND_5_SECONDS[2:]:
         failed = results.failure(each.id)
@@ -861,7 +861,7 @@ def test_a_storage_that_fails_in_the_middle_fails_what_is_left(file_format: str)
 def test_a_storage_that_fails_while_a_stream_is_read_fails_what_is_left(name: str) -> None:
     data = stream(name, noise(441_000)[:, 0], 44_100)
     file = Opener(data, broken_at=len(data) // 2)
-    results = read(file, one_decode_task(AROUND_5_SECONDS), VGGISH)
+    results = read(file, single_task(AROUND_5_SECONDS), VGGISH)
     assert set(results.decode_results) == {each.id for each in AROUND_5_SECONDS}
     for name in ("over", "long over", "just behind", "long behind"):
         assert results.failure(name).reason == "unreadable"
@@ -877,7 +877,7 @@ def test_a_recording_that_is_gone_when_it_is_opened_again_fails_what_is_left() -
         except StopIteration:
             raise FileNotFoundError(2, os.strerror(2)) from None
 
-    assert read(open_file, one_decode_task(AROUND_5_SECONDS), VGGISH).outcomes() == {
+    assert read(open_file, single_task(AROUND_5_SECONDS), VGGISH).outcomes() == {
         "long before": "ok",
         "just before": "ok",
         "over": "decode_error",
@@ -888,7 +888,7 @@ def test_a_recording_that_is_gone_when_it_is_opened_again_fails_what_is_left() -
 
 
 def test_what_is_no_audio_fails_every_clip_once() -> None:
-    results = read(b"no sound" * 100, one_decode_task(AROUND_5_SECONDS), VGGISH)
+    results = read(b"no sound" * 100, single_task(AROUND_5_SECONDS), VGGISH)
     assert set(results.outcomes().values()) == {"unsupported_format"}
     assert len(results.decode_results) == len(AROUND_5_SECONDS)
 
@@ -896,7 +896,7 @@ def test_what_is_no_audio_fails_every_clip_once() -> None:
 def test_a_channel_that_is_not_there_fails_every_clip_once() -> None:
     framing = dataclasses.replace(VGGISH, channel=3)
     for data in (encoded(noise(160_000, 2), 16_000), stream("mp3", noise(160_000), 16_000)):
-        results = read(data, one_decode_task(AROUND_5_SECONDS), framing)
+        results = read(data, single_task(AROUND_5_SECONDS), framing)
         assert results.outcomes() == {each.id: "no_channel" for each in AROUND_5_SECONDS}
 
 
@@ -946,10 +946,10 @@ def test_every_clip_gets_one_verdict_and_the_rows_that_it_promises(
         data, span_rows = stream(kind, samples, rate_hz), None
     else:
         data = encoded(samples, rate_hz, kind)
-    decode_tasks = [one_decode_task(clips)]
+    decode_tasks = [single_task(clips)]
     if span_rows is not None:
         seconds = Fraction(num_frames, rate_hz)
-        decode_tasks = list(spread_readings(clips, seconds, framing, span_rows))
+        decode_tasks = list(split_into_tasks(clips, seconds, framing, span_rows))
     results = read(data, decode_tasks, framing)
     assert_as_defined(results, samples[:, 0], rate_hz, clips, framing)
 
@@ -996,8 +996,8 @@ def test_pieces_are_the_clips_that_one_would_write_down(
             )
             _, _, decoded = expected(samples[:, 0], rate_hz, written_down, SMALL)
             has_row = decoded is not None and not decoded.padded
-            is_whole = decoded is not None and not decoded.clipped and until - start == length
+            is_whole = decoded is not None and not decoded.truncated and until - start == length
             if not index or has_row or is_whole:
                 written.append(written_down)
-    results = read(data, one_decode_task(clips), framing)
+    results = read(data, single_task(clips), framing)
     assert_as_defined(results, samples[:, 0], rate_hz, written, framing)

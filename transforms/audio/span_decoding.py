@@ -10,16 +10,16 @@ from transforms.audio.decoding import Recording
 from transforms.audio.errors import AudioError
 from transforms.audio.span_patches import SpanPatches
 from transforms.corpus.clips import Failure
-from transforms.corpus.runs import Decoded, PatchRun
-from transforms.corpus.spans import DecodeTask, FramingConfig, Span, pieces
+from transforms.corpus.runs import DecodedClip, PatchRun
+from transforms.corpus.spans import DecodeTask, FramingConfig, Span, cut_into_pieces
 
 
-def read_spans(
+def decode_spans(
     open_file: Callable[[], AbstractContextManager[BinaryIO]],
     decode_task: DecodeTask,
     framing: FramingConfig,
     suffix: str = "",
-) -> Iterator[PatchRun | Decoded | Failure]:
+) -> Iterator[PatchRun | DecodedClip | Failure]:
     """Reads what a reading wants, each frame of the recording once.
 
     A recording that can be read from anywhere is read at the spans only, and opened again behind
@@ -32,7 +32,7 @@ def read_spans(
       suffix: Of the recording's name, lower case with the dot.
 
     Yields:
-      The patches of each span in their order; with the last span of each clip `Decoded`; and a
+      The patches of each span in their order; with the last span of each clip `DecodedClip`; and a
       `Failure` for a span that cannot be had, some of whose patches may have come before.
     """
     return iter(_Pass(open_file, decode_task, framing, suffix))
@@ -53,7 +53,7 @@ class _Pass:
         self._waiting = _Waiting(decode_task, framing)
         self._active: list[SpanPatches] = []
 
-    def __iter__(self) -> Iterator[PatchRun | Decoded | Failure]:
+    def __iter__(self) -> Iterator[PatchRun | DecodedClip | Failure]:
         clip = self._decode_task.spans[0].clip
         while self._active or self._waiting:
             recording = None
@@ -73,7 +73,7 @@ class _Pass:
             except OSError as error:
                 yield from self._failures("unreadable", error.strerror or str(error))
 
-    def _read(self, recording: Recording) -> Iterator[PatchRun | Decoded | Failure]:
+    def _read(self, recording: Recording) -> Iterator[PatchRun | DecodedClip | Failure]:
         while True:
             yield from self._start(recording.position)
             upcoming = self._waiting.first_frame()
@@ -115,13 +115,13 @@ class _Pass:
 
     def _finished(
         self, patches: SpanPatches, decoder: str
-    ) -> Iterator[PatchRun | Decoded | Failure]:
+    ) -> Iterator[PatchRun | DecodedClip | Failure]:
         try:
             yield from patches.finish(decoder)
         except AudioError as error:
             yield _failure(patches.span, error.reason, str(error))
 
-    def _end(self, recording: Recording) -> Iterator[PatchRun | Decoded | Failure]:
+    def _end(self, recording: Recording) -> Iterator[PatchRun | DecodedClip | Failure]:
         """Finishes what was being read, and fails what begins behind the recording's end."""
         active, self._active = self._active, []
         for patches in active:
@@ -219,7 +219,7 @@ class _Waiting:
         if self._framing.clip_seconds is None:
             yield span
             return
-        for index, clip in enumerate(pieces(span.clip, self._framing.clip_seconds)):
+        for index, clip in enumerate(cut_into_pieces(span.clip, self._framing.clip_seconds)):
             if index and self._ended:
                 return
             yield Span(clip, is_remainder=span.is_remainder or index > 0)
