@@ -20,7 +20,7 @@ from pipeline.runners import runner
 from pipeline.runners.options import is_elsewhere, is_local, num_workers, runner_name
 from pipeline.terminal import summary
 from transforms.corpus.clips import Clip, printable
-from transforms.corpus.manifests.line_reader import ManifestError
+from transforms.corpus.manifests.errors import ManifestError
 from transforms.model.errors import ModelError
 from transforms.model.postprocessing import RELEASED_PCA_SHA256, Pca, load_pca
 from transforms.preflight import worker_checks
