@@ -48,7 +48,9 @@ def test_versions_that_must_agree_and_those_that_should(
 
 def test_codecs_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert worker_checks.check_codecs().result == OK
-    monkeypatch.setattr(codecs, "undecodable_formats", lambda: {"WMA": "FFmpeg: no decoder", "AMR": "x"})
+    monkeypatch.setattr(
+        codecs, "undecodable_formats", lambda: {"WMA": "FFmpeg: no decoder", "AMR": "x"}
+    )
     finding = worker_checks.check_codecs()
     assert (finding.result, finding.text) == (FAILED, "WMA: FFmpeg: no decoder; AMR: x")
 
