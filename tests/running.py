@@ -23,7 +23,7 @@ def run_program(*arguments: str | Path, **options: Any) -> subprocess.CompletedP
         [sys.executable, "-m", "pipeline", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1_200,
         check=False,
         **options,
     )
@@ -41,7 +41,7 @@ def embed_measured(output: Path, *arguments: str | Path) -> tuple[int, float]:
         [sys.executable, "-c", program, "--output", str(output), *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=1_500,
+        timeout=5_000,
         check=True,
     )
     status, kilobytes = finished.stdout.splitlines()[-1].split()

@@ -67,12 +67,14 @@ class _EmbeddedBatch:
       spans: `(clip id, rows or why there are none)`.
       facts: Of the model.
       seconds: Of the model's calls since the last batch of any thread.
+      num_batches: That these computed.
       loaded: The time of loading it; with the first batch only.
     """
 
     spans: list[tuple[str, RowRun | str]]
     facts: ModelFacts
     seconds: float
+    num_batches: int
     loaded: StepTime | None
     deviation: Deviation | None
 
@@ -152,9 +154,9 @@ def _embed(model: EmbeddingModel, batch: PatchBatch) -> _EmbeddedBatch:
         failures=sum(isinstance(result, str) for _, result in spans),
     )
     deviation = None if rows is None else model.deviation(batch.patches, rows)
-    loading_seconds, seconds = model.take_seconds()
+    loading_seconds, seconds, num_batches = model.take_times()
     loaded = run_times.just_ended(loading_seconds) if loading_seconds else None
-    return _EmbeddedBatch(spans, model.facts, seconds, loaded, deviation)
+    return _EmbeddedBatch(spans, model.facts, seconds, num_batches, loaded, deviation)
 
 
 class _PackFn(beam.DoFn):
@@ -177,7 +179,7 @@ class _UnpackFn(TimedFn):
 
     def process(self, embedded: _EmbeddedBatch) -> Iterator[Any]:
         yield pvalue.TaggedOutput(MODELS, embedded.facts)
-        self.stopwatch.add(embedded.seconds)
+        self.stopwatch.add(embedded.seconds, embedded.num_batches)
         if embedded.loaded:
             yield pvalue.TaggedOutput(TIMES, (run_times.LOADING, embedded.loaded))
         if embedded.deviation is not None:

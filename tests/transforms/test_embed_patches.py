@@ -39,8 +39,8 @@ def test_rows_of_packed_clips_go_back_to_their_clips(stand_in_model: str) -> Non
         EmbedPatches(stand_in_model), runs, "rows", MODEL_FAILURES, MODELS
     )
     assert model_failures == []
-    # 280 rows: two full batches and the rest.
-    assert len(models) == 3
+    # 280 rows: four full batches and the rest.
+    assert len(models) == 5
     assert len(set(models)) == 1
     rows = _rows(found)
     assert len(rows) == 40
