@@ -71,7 +71,7 @@ def test_all_passes_and_leaves_nothing(
     status, rows = checked(capsys, tmp_path / "new/out", golden_model, "--input", corpus)
     assert (status, rows[-1]) == (0, "all checks passed")
     assert os.listdir(tmp_path) == ["in"]
-    for check_name in ("corpus", "engine", "output", "versions", "disk"):
+    for check_name in ("corpus", "runner", "output", "versions", "disk"):
         assert row_of(rows, check_name, "launcher").startswith("ok ")
     for check_name in ("versions", "codecs", "output", "disk", "memory"):
         assert row_of(rows, check_name).startswith("ok ")
@@ -128,7 +128,7 @@ def test_a_worker_of_another_version_is_named(
 ) -> None:
     look = check_workers.look
 
-    def other(asked: check_workers.Asked) -> Report:
+    def other(asked: check_workers.WorkerCheckConfig) -> Report:
         report = look(asked)
         return dataclasses.replace(report, versions=report.versions | {"apache-beam": "2.50.0"})
 
@@ -193,9 +193,9 @@ def test_an_engine_that_is_not_there_is_a_row(
     monkeypatch.setattr(runner, "_PROBE_SECONDS", 0.1)
     flags = ["--runner=PortableRunner", "--job_endpoint=localhost:1", "--input", corpus]
     status, rows = checked(capsys, tmp_path / "out", stand_in_model, *flags)
-    assert (status, rows[-1]) == (1, "FAILED: engine, workers")
-    assert "nobody answers there" in row_of(rows, "engine", "launcher")
-    assert "not looked at" in row_of(rows, "workers", "workers")
+    assert (status, rows[-1]) == (1, "FAILED: runner, workers")
+    assert "nobody answers there" in row_of(rows, "runner", "launcher")
+    assert "not checked" in row_of(rows, "workers", "workers")
 
 
 def test_workers_without_this_program_are_named(
@@ -214,8 +214,8 @@ def test_workers_without_this_program_are_named(
     status, rows = checked(capsys, tmp_path / "out", stand_in_model, "--input", corpus)
     assert (status, rows[-1]) == (1, "FAILED: workers")
     row = row_of(rows, "workers", "workers")
-    assert "the job broke: No module named 'transforms.preflight.check_workers'" in row
-    assert "-> the workers have not got this program" in row
+    assert "the job failed: No module named 'transforms.preflight.check_workers'" in row
+    assert "-> the workers lack this program" in row
 
 
 def test_flags_that_are_wrong_are_wrong_use(
@@ -249,5 +249,5 @@ def test_processes_report_each_and_untrained_weights_are_named(
     text = " ".join(finished.stdout.split())
     assert "ok codecs all 2 workers a tone comes out of WAV," in text
     assert "NOTE numbers all 2 workers UNTRAINED weights, seed 0" in text
-    assert "for 2 worker processes with VGGish about 4.2 GB" in text
+    assert "2 worker processes with VGGish need about 4.2 GB" in text
     assert not (tmp_path / "out").exists()
