@@ -9,7 +9,7 @@ import apache_beam as beam
 from apache_beam import pvalue
 
 from transforms.corpus.clips import Clip, Failure, printable
-from transforms.corpus.manifests.line_reader import ManifestError
+from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.manifest import ManifestOptions, read_manifest
 from transforms.metrics import live_counts
 from transforms.metrics.run_times import LISTING

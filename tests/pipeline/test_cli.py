@@ -12,10 +12,12 @@ import pytest
 
 from pipeline import cli
 from pipeline.commands.validation import corpus_of
-from pipeline.options.settings import EmbedSettings, UsageError
+from pipeline.errors import UsageError
+from pipeline.options.settings import EmbedSettings
 from tests.sounds import noise, write_wav
 from transforms.corpus.labels import ClassMap
 from transforms.corpus.splits import Splits
+from transforms.dataset.profiles import PROFILES
 from transforms.find_segments import FindSegments
 
 
@@ -81,14 +83,14 @@ def _refusal(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
         (["--audioset_segments="], "--audioset_segments cannot be empty"),
         (["--audio_root="], "--audio_root cannot be empty"),
         (["--class_map="], "--class_map cannot be empty"),
-        (["--manifest_format=csv"], "--manifest_format goes with --manifest, which is not given"),
+        (["--manifest_format=csv"], "--manifest_format requires --manifest"),
         (["--manifest_format=xml"], "argument --manifest_format: invalid choice: 'xml'"),
-        (["--keep_columns=x"], "--keep_columns goes with --manifest, which is not given"),
-        (["--audioset_segments=/s"], "--audioset_segments goes with --audio_root, which is not"),
-        (["--audio_root=/a"], "--audio_root goes with --manifest or --audioset_segments, which"),
-        (["--audio_name={id}"], "--audio_name goes with --audioset_segments, which is not given"),
-        (["--segments_are_cut"], "--segments_are_cut goes with --audioset_segments, which is not"),
-        (["--unknown_labels=drop"], "--unknown_labels goes with --class_map, which is not given"),
+        (["--keep_columns=x"], "--keep_columns requires --manifest"),
+        (["--audioset_segments=/s"], "--audioset_segments requires --audio_root"),
+        (["--audio_root=/a"], "--audio_root requires --manifest or --audioset_segments"),
+        (["--audio_name={id}"], "--audio_name requires --audioset_segments"),
+        (["--segments_are_cut"], "--segments_are_cut requires --audioset_segments"),
+        (["--unknown_labels=drop"], "--unknown_labels requires --class_map"),
         (["--unknown_labels=keep"], "argument --unknown_labels: invalid choice: 'keep'"),
         (["--class_map=/absent"], "--class_map=/absent: [Errno 2] No such file"),
         (["--clip_seconds=0.974"], "--clip_seconds=0.974 (allowed: 0.975, one row, to 1000000)"),
@@ -104,17 +106,17 @@ def _refusal(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
         (["--channel=1.5"], "argument --channel: '1.5' (allowed: mean, left"),
         (["--channel=²"], "argument --channel: '²' (allowed: mean, left"),
         (["--channel="], "argument --channel: '' (allowed: mean, left"),
-        (["--split=train=0.8,test=0.1"], "argument --split: the shares sum up to 0.9 (allowed: 1)"),
-        (["--split=train=0.8,test=0.3"], "argument --split: the shares sum up to 1.1 (allowed: 1)"),
-        (["--split=a=0.3,b=0.3,c=0.3"], "argument --split: the shares sum up to 0.9 (allowed: 1)"),
+        (["--split=train=0.8,test=0.1"], "argument --split: the shares sum to 0.9 (allowed: 1)"),
+        (["--split=train=0.8,test=0.3"], "argument --split: the shares sum to 1.1 (allowed: 1)"),
+        (["--split=a=0.3,b=0.3,c=0.3"], "argument --split: the shares sum to 0.9 (allowed: 1)"),
         (["--split=train"], "argument --split: 'train' (allowed: NAME=SHARE with a share from"),
         (["--split=train=80%"], "argument --split: 'train=80%' (allowed: NAME=SHARE"),
         (["--split=train=-1"], "argument --split: 'train=-1' (allowed: NAME=SHARE"),
         (["--split=train=1,test=0"], "argument --split: 'test=0' (allowed: NAME=SHARE"),
-        (["--split="], "argument --split: '' is no name of a split"),
-        (["--split=a=0.5,a=0.5"], "argument --split: 'a' is no name of a split, or is there twice"),
-        (["--split=unsplit=1"], "argument --split: 'unsplit' is no name of a split"),
-        (["--split=../out=1"], "argument --split: '../out' is no name of a split"),
+        (["--split="], "argument --split: split name '' is invalid"),
+        (["--split=a=0.5,a=0.5"], "argument --split: split name 'a' is invalid or occurs twice"),
+        (["--split=unsplit=1"], "argument --split: split name 'unsplit' is invalid"),
+        (["--split=../out=1"], "argument --split: split name '../out' is invalid"),
     ],
 )
 def test_wrong_use_is_refused_in_one_line_before_anything_is_made(
@@ -230,7 +232,7 @@ SEGMENTS = ("--audioset_segments=segments.csv", "--audio_root=in")
         ),
         (
             ["--audioset_segments=m.csv", "--audio_root=in"],
-            "--audioset_segments=DIR/m.csv: line 1, the first segment, has 3 cells and not 4",
+            "--audioset_segments=DIR/m.csv: line 1, the first segment, has 3 cells (expected 4",
         ),
         (
             ["--audioset_segments=cut.xz", "--audio_root=in"],
@@ -246,11 +248,11 @@ SEGMENTS = ("--audioset_segments=segments.csv", "--audio_root=in")
         ),
         (
             [*SEGMENTS, "--audio_name=a.wav"],
-            "--audio_name=a.wav: it has no {id} (allowed: {id} {st",
+            "--audio_name=a.wav: {id} is missing (allowed: {id} {st",
         ),
         (
             [*SEGMENTS, "--audio_name="],
-            "--audio_name=: it has no {id} (allowed: {id} {start} {end}",
+            "--audio_name=: {id} is missing (allowed: {id} {start} {end}",
         ),
         (
             [*SEGMENTS, "--audio_name={id}{x}"],
@@ -260,12 +262,12 @@ SEGMENTS = ("--audioset_segments=segments.csv", "--audio_root=in")
         ([*SEGMENTS, "--audio_name={id"], "--audio_name={id: expected '}' before end of string"),
         ([*SEGMENTS, "--audio_name={id}_{start:x.y}"], "--audio_name={id}_{start:x.y}: "),
         ([*SEGMENTS, "--audio_name={id}{end:{id.x}}"], "--audio_name={id}{end:{id.x}}: "),
-        ([*SEGMENTS, "--audio_name={id}*"], "--audio_name={id}*: it names one file; without"),
-        (["--class_map=no_index.csv"], "--class_map=DIR/no_index.csv: its first line is 'mid,disp"),
-        (["--class_map=empty.csv"], "--class_map=DIR/empty.csv: its first line is ''"),
-        (["--class_map=twice.csv"], "--class_map=DIR/twice.csv: the index 0 is there twice"),
-        (["--class_map=large.csv"], "--class_map=DIR/large.csv: line 2: the index '999"),
-        (["--class_map=in/a.wav"], "--class_map=DIR/in/a.wav: it is not CSV in UTF-8"),
+        ([*SEGMENTS, "--audio_name={id}*"], "--audio_name={id}*: *, ? and NUL are not allowed"),
+        (["--class_map=no_index.csv"], "--class_map=DIR/no_index.csv: the first line is 'mid,disp"),
+        (["--class_map=empty.csv"], "--class_map=DIR/empty.csv: the first line is ''"),
+        (["--class_map=twice.csv"], "--class_map=DIR/twice.csv: duplicate index 0"),
+        (["--class_map=large.csv"], "--class_map=DIR/large.csv: line 2: index '999"),
+        (["--class_map=in/a.wav"], "--class_map=DIR/in/a.wav: not CSV in UTF-8"),
         (["--class_map=nope://b/map.csv"], "--class_map=nope://b/map.csv: no storage is known"),
         (["--class_map=folder.csv"], "--class_map=DIR/folder.csv: [Errno 21] Is a directory"),
     ],
@@ -284,10 +286,7 @@ def test_a_corpus_that_is_not_as_it_should_be_is_refused_before_anything_is_made
 
 
 def _settings(*flags: str) -> EmbedSettings:
-    parser, _ = cli._parser()
-    return EmbedSettings.from_arguments(
-        parser.parse_args(["embed", "--output=out", "--profile=raw", "--model=model", *flags])
-    )
+    return cli.parse_job(["embed", "--output=out", "--profile=raw", "--model=model", *flags])[1]
 
 
 @pytest.mark.usefixtures("corpus", "model")
@@ -396,26 +395,23 @@ def test_help_tells_the_default_and_the_unit_of_every_option(
 
 
 def test_defaults_of_flags_and_settings_agree(tmp_path: Path) -> None:
-    parser, _ = cli._parser()
-    parsed = parser.parse_args(["embed", "--input", "/a", "--output", "/b", "--profile=raw"])
-    settings = EmbedSettings.from_arguments(parsed)
-    defaults = EmbedSettings(inputs=("/a",), output="/b", profile=settings.profile)
-    assert settings == defaults
-    assert parser.parse_args(["embed", "--input=a", "--output=b"]).profile == "audioset"
+    given = ["embed", "--input", "/a", "--output", "/b"]
+    command, settings, rest = cli.parse_job([*given, "--profile=raw", "--other=1"])
+    assert (command, rest) == ("embed", ["--other=1"])
+    assert settings == EmbedSettings(inputs=("/a",), output="/b", profile=PROFILES["raw"])
+    assert cli.parse_job(given)[1].profile is PROFILES["audioset"]
 
 
 def test_relative_paths_are_made_absolute_and_inputs_given_twice_count_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    parser, _ = cli._parser()
-    parsed = parser.parse_args(
+    _, settings, _ = cli.parse_job(
         [
             *("embed", "--input", "in", "./in", "--input=b.wav"),
             *("--output=out", "--model=model", "--profile=raw"),
         ]
     )
-    settings = EmbedSettings.from_arguments(parsed)
     assert settings.inputs == (f"{tmp_path}/in", f"{tmp_path}/b.wav")
     assert (settings.output, settings.model) == (f"{tmp_path}/out", str(model))
 
@@ -466,5 +462,5 @@ def test_a_column_to_keep_must_be_a_name_that_a_record_can_have(
     (tmp_path / "m.jsonl").write_text('{"uri": "a.wav"}')
     flags = [f"--manifest={tmp_path / 'm.jsonl'}", f"--output={tmp_path / 'out'}"]
     assert cli.main(["embed", *flags, "--keep_columns", column, "--profile=raw"]) == 2
-    assert "is no name in UTF-8" in capsys.readouterr().err
+    assert "(allowed: names in UTF-8)" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
