@@ -42,7 +42,7 @@ def trial(num_failed: int = 0) -> Trial:
     counts = {"clips": 30, "records": 30 - num_failed, "rows": 300, "failures": num_failed}
     info: dict[str, Any] = {
         "counts": counts,
-        "model": {"embedding_size": 128},
+        "model": {"embedding_size": 128, "batch_rows": 128},
         "run": {
             "seconds": 5.0,
             "steps": {

@@ -123,6 +123,7 @@ def test_on_a_terminal_a_bar_is_drawn_and_goes_in_the_end(monkeypatch: pytest.Mo
         live_counts.count(found=4, readings=4)
         _wait_for(lambda: re.search(begun, _text(drawing)))
         live_counts.count(readings_done=1)
+        _wait_for(lambda: "0/4 clips decoded" in _text(drawing))
         live_counts.count(done=2, patches=3, rows=3)
         _wait_for(lambda: re.search(bar, _text(drawing)))
     reader.join()
