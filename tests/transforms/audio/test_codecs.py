@@ -39,11 +39,14 @@ def test_a_tone_that_is_delayed_is_the_tone(shift: int) -> None:
     ("samples", "why"),
     [
         (np.zeros(4_000), "0.00 of what it decodes to is the tone"),
-        (codecs.tone(16_000) / 2, "the tone's amplitude is 0.25 where 0.5 is due"),
-        (codecs.tone(16_000)[:1_000], "0.062 s of sound where 0.25 are due"),
-        (np.tile(codecs.tone(16_000), 2), "0.500 s of sound where 0.25 are due"),
-        (np.repeat(codecs.tone(16_000)[::2], 2)[::2].repeat(2) ** 2, "is the tone (wanted: 0.9"),
-        (np.random.default_rng(0).normal(0, 0.3, 4_000), "is the tone (wanted: 0.9"),
+        (codecs.tone(16_000) / 2, "the tone's amplitude is 0.25 (expected: 0.5)"),
+        (codecs.tone(16_000)[:1_000], "0.062 s of sound (expected: 0.25"),
+        (np.tile(codecs.tone(16_000), 2), "0.500 s of sound (expected: 0.25"),
+        (
+            np.repeat(codecs.tone(16_000)[::2], 2)[::2].repeat(2) ** 2,
+            "of the decoded energy (expected: 0.9",
+        ),
+        (np.random.default_rng(0).normal(0, 0.3, 4_000), "of the decoded energy (expected: 0.9"),
     ],
     ids=["silence", "too soft", "too short", "too long", "another pitch", "noise"],
 )

@@ -78,7 +78,7 @@ def test_a_damaged_stream_says_after_how_many_seconds() -> None:
     data = encoded("flac")
     with pytest.raises(AudioError) as caught:
         decoded(data[: len(data) * 7 // 10])
-    found = re.search(r"fails after (\d+\.\d{3}) s", str(caught.value))
+    found = re.search(r"failed after (\d+\.\d{3}) s", str(caught.value))
     assert found is not None
     assert 0.5 < float(found[1]) < 0.75
 
