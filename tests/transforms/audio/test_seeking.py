@@ -42,40 +42,37 @@ NOT_SEEKABLE = [
 ]
 
 
-@pytest.mark.parametrize(("file_format", "subtype"), SEEKABLE)
-@pytest.mark.parametrize("num_channels", [1, 2])
-def test_a_seek_is_exact_where_the_length_is_known(
-    file_format: str, subtype: str, num_channels: int, tmp_path: Path
-) -> None:
-    rng = np.random.default_rng(4)
-    samples = rng.uniform(-1, 1, (9_000, num_channels))
-    data = encoded(samples, file_format, subtype, 16_000)
-    expected = decode(data)[1]
-    assert len(expected) == 9_000
-    path = tmp_path / "recording"
-    path.write_bytes(data)
-    with path.open("rb") as by_descriptor:
-        for file in (by_descriptor, io.BytesIO(data)):
-            with decoding.open_recording(file) as recording:
-                assert recording.num_frames == 9_000
-                assert_exact_seeks(recording, expected)
+def test_a_seek_is_exact_where_the_length_is_known(tmp_path: Path) -> None:
+    for num_channels, (file_format, subtype) in itertools.product([1, 2], SEEKABLE):
+        rng = np.random.default_rng(4)
+        samples = rng.uniform(-1, 1, (9_000, num_channels))
+        data = encoded(samples, file_format, subtype, 16_000)
+        expected = decode(data)[1]
+        assert len(expected) == 9_000
+        path = tmp_path / "recording"
+        path.write_bytes(data)
+        with path.open("rb") as by_descriptor:
+            for file in (by_descriptor, io.BytesIO(data)):
+                with decoding.open_recording(file) as recording:
+                    assert recording.num_frames == 9_000
+                    assert_exact_seeks(recording, expected)
 
 
-@pytest.mark.parametrize(("file_format", "subtype"), NOT_SEEKABLE)
-def test_a_seek_in_a_stream_reads_up_to_the_frame(file_format: str, subtype: str) -> None:
-    rng = np.random.default_rng(4)
-    data = encoded(rng.uniform(-0.9, 0.9, 30_000), file_format, subtype, 16_000)
-    expected = decode(data)[1]
-    with decoding.open_recording(io.BytesIO(data)) as recording:
-        assert recording.num_frames is None
-        for frame in (0, 1, 5_000, 5_000, 17_777):
-            recording.seek(frame)
-            assert recording.position == frame
-        got = recording.read(3_000)
-        np.testing.assert_allclose(got, expected[17_777:20_777], rtol=0, atol=1e-6)
-        recording.seek(10**9)
-        assert recording.position == len(expected)
-        assert not len(recording.read())
+def test_a_seek_in_a_stream_reads_up_to_the_frame() -> None:
+    for file_format, subtype in NOT_SEEKABLE:
+        rng = np.random.default_rng(4)
+        data = encoded(rng.uniform(-0.9, 0.9, 30_000), file_format, subtype, 16_000)
+        expected = decode(data)[1]
+        with decoding.open_recording(io.BytesIO(data)) as recording:
+            assert recording.num_frames is None
+            for frame in (0, 1, 5_000, 5_000, 17_777):
+                recording.seek(frame)
+                assert recording.position == frame
+            got = recording.read(3_000)
+            np.testing.assert_allclose(got, expected[17_777:20_777], rtol=0, atol=1e-6)
+            recording.seek(10**9)
+            assert recording.position == len(expected)
+            assert not len(recording.read())
 
 
 def test_a_seek_beyond_the_end_of_a_cut_recording_finds_the_damage() -> None:

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import soxr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sounds import encode
@@ -53,22 +53,18 @@ def test_spans_of_a_clip_are_together_the_clip(
         np.testing.assert_allclose(spread.patches("a"), whole.patches("a"), rtol=0, atol=1e-7)
 
 
-@pytest.mark.parametrize("rate_hz", [16_000, 44_100])
-@pytest.mark.parametrize("max_rows", [1, 5, 6, 9, 10, 11, 100])
-def test_spans_stop_at_the_limit_of_rows_and_count_what_is_skipped(
-    rate_hz: int, max_rows: int
-) -> None:
-    samples = noise(10 * rate_hz)
-    data = encode(samples, rate_hz)
-    framing = FramingConfig(PATCH_SAMPLES, 15_360, max_rows)
-    clips = [clip("a"), clip("b", "1.5", "9"), clip("c", "3", "30")]
-    whole = read(data, single_task(clips), framing)
-    assert_as_defined(whole, samples[:, 0], rate_hz, clips, framing)
-    spread = read(data, split_into_tasks(clips, Fraction(10), framing, 2), framing)
-    assert_as_defined(spread, samples[:, 0], rate_hz, clips, framing)
+def test_spans_stop_at_the_limit_of_rows_and_count_what_is_skipped() -> None:
+    for max_rows, rate_hz in itertools.product([1, 5, 6, 9, 10, 11, 100], [16_000, 44_100]):
+        samples = noise(10 * rate_hz)
+        data = encode(samples, rate_hz)
+        framing = FramingConfig(PATCH_SAMPLES, 15_360, max_rows)
+        clips = [clip("a"), clip("b", "1.5", "9"), clip("c", "3", "30")]
+        whole = read(data, single_task(clips), framing)
+        assert_as_defined(whole, samples[:, 0], rate_hz, clips, framing)
+        spread = read(data, split_into_tasks(clips, Fraction(10), framing, 2), framing)
+        assert_as_defined(spread, samples[:, 0], rate_hz, clips, framing)
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     rate_hz=st.sampled_from([*RATES_HZ, 1_000, 96_000, 12_345]),
     num_ms=st.integers(1, 3_000),
@@ -100,30 +96,27 @@ def test_spans_of_any_size_are_together_the_clip(
     assert_as_defined(results, samples[:, 0], rate_hz, [asked_for], framing, atol)
 
 
-@pytest.mark.parametrize("rate_hz", RATES_HZ)
-@pytest.mark.parametrize("file_format", ["WAV", "FLAC"])
-def test_clips_in_any_order_overlapping_and_touching_are_slices_of_the_recording(
-    rate_hz: int, file_format: str
-) -> None:
-    samples = noise(6 * rate_hz, 2)
-    clips = [
-        clip("last", "4.2"),
-        clip("whole"),
-        clip("first", "0", "1.000011"),
-        clip("touching", "1.000011", "2.5"),
-        clip("overlapping", "2.000045", "4.999977"),
-        clip("inside", "2.1", "2.2"),
-        clip("same", "2.1", "2.2"),
-        clip("the same start", "2.1", "5"),
-    ]
-    mono = samples.mean(axis=1)
-    data = encode(samples, rate_hz, file_format)
-    for order in (clips, clips[::-1]):
-        results = read(data, single_task(order), VGGISH)
-        assert_as_defined(results, mono, rate_hz, clips, VGGISH)
-    spread = read(data, split_into_tasks(clips, Fraction(6), VGGISH, 2), VGGISH)
-    assert spread.decode_results == results.decode_results
-    assert_as_defined(spread, mono, rate_hz, clips, VGGISH)
+def test_clips_in_any_order_overlapping_and_touching_are_slices_of_the_recording() -> None:
+    for file_format, rate_hz in itertools.product(["WAV", "FLAC"], RATES_HZ):
+        samples = noise(6 * rate_hz, 2)
+        clips = [
+            clip("last", "4.2"),
+            clip("whole"),
+            clip("first", "0", "1.000011"),
+            clip("touching", "1.000011", "2.5"),
+            clip("overlapping", "2.000045", "4.999977"),
+            clip("inside", "2.1", "2.2"),
+            clip("same", "2.1", "2.2"),
+            clip("the same start", "2.1", "5"),
+        ]
+        mono = samples.mean(axis=1)
+        data = encode(samples, rate_hz, file_format)
+        for order in (clips, clips[::-1]):
+            results = read(data, single_task(order), VGGISH)
+            assert_as_defined(results, mono, rate_hz, clips, VGGISH)
+        spread = read(data, split_into_tasks(clips, Fraction(6), VGGISH, 2), VGGISH)
+        assert spread.decode_results == results.decode_results
+        assert_as_defined(spread, mono, rate_hz, clips, VGGISH)
 
 
 @pytest.mark.parametrize(
@@ -234,24 +227,24 @@ IN_STREAMS = [
 ]
 
 
-@pytest.mark.parametrize("name", STREAMS)
-def test_clips_of_a_stream_are_slices_of_all_that_is_decoded(name: str) -> None:
-    rate_hz = 48_000 if name == "opus" else 44_100
-    data = stream(name, noise(4 * rate_hz)[:, 0], rate_hz)
-    mono = decoded_whole(data)
-    results = read(data, single_task(IN_STREAMS), VGGISH)
-    assert_as_defined(results, mono, rate_hz, IN_STREAMS, VGGISH, atol=1e-6)
-    assert results.failure("behind").reason == "out_of_range"
+def test_clips_of_a_stream_are_slices_of_all_that_is_decoded() -> None:
+    for name in STREAMS:
+        rate_hz = 48_000 if name == "opus" else 44_100
+        data = stream(name, noise(4 * rate_hz)[:, 0], rate_hz)
+        mono = decoded_whole(data)
+        results = read(data, single_task(IN_STREAMS), VGGISH)
+        assert_as_defined(results, mono, rate_hz, IN_STREAMS, VGGISH, atol=1e-6)
+        assert results.failure("behind").reason == "out_of_range"
 
 
-@pytest.mark.parametrize("name", STREAMS)
-def test_a_stream_is_read_once_for_all_its_clips(name: str) -> None:
-    data = stream(name, noise(200_000)[:, 0], 48_000)
-    for_one, for_all = Opener(data), Opener(data)
-    read(for_one, single_task([clip("whole")]), VGGISH)
-    read(for_all, single_task(IN_STREAMS), VGGISH)
-    assert len(for_one.opened) == len(for_all.opened) == 1
-    assert for_all.num_read == for_one.num_read
+def test_a_stream_is_read_once_for_all_its_clips() -> None:
+    for name in STREAMS:
+        data = stream(name, noise(200_000)[:, 0], 48_000)
+        for_one, for_all = Opener(data), Opener(data)
+        read(for_one, single_task([clip("whole")]), VGGISH)
+        read(for_all, single_task(IN_STREAMS), VGGISH)
+        assert len(for_one.opened) == len(for_all.opened) == 1
+        assert for_all.num_read == for_one.num_read
 
 
 def test_a_flac_that_does_not_know_its_length_is_read_as_a_stream() -> None:

@@ -4,7 +4,7 @@ import dataclasses
 from decimal import Decimal
 from fractions import Fraction
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sounds import encode
@@ -36,7 +36,6 @@ def clips_in_time(draw: st.DrawFn) -> list[Clip]:
     return clips
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     clips=clips_in_time(),
     rate_hz=st.sampled_from(RATES_HZ),
@@ -72,7 +71,6 @@ def test_every_clip_gets_one_verdict_and_the_rows_that_it_promises(
     assert_as_defined(results, samples[:, 0], rate_hz, clips, framing)
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     clips=clips_in_time(),
     clip_ms=st.just(25) | st.integers(25, 900),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import itertools
 import os
 from decimal import Decimal
 from fractions import Fraction
@@ -57,26 +58,22 @@ def test_of_a_truncated_wav_the_clips_before_the_end_succeed(rate_hz: int) -> No
     assert_as_defined(results, samples[:, 0], rate_hz, before, VGGISH)
 
 
-@pytest.mark.parametrize(
-    ("name", "share"), [("FLAC", 0.5), ("mp3", 0.5), ("ogg", 0.58), ("flac.mka", 0.5)]
-)
-def test_of_another_truncated_recording_the_clips_before_the_end_succeed(
-    name: str, share: float
-) -> None:
-    samples = noise(160_000)
-    data = encode(samples, 16_000, "FLAC")
-    if name != "FLAC":
-        data = stream(name, samples[:, 0], 16_000)
-    mono = decoded_whole(data)
-    results = read(data[: int(share * len(data))], single_task(AROUND_5_SECONDS), VGGISH)
-    before, damaged = AROUND_5_SECONDS[:2], AROUND_5_SECONDS[2:]
-    assert {results.failure(each.id).reason for each in damaged} == {"decode_error"}
-    for each in damaged[:2]:
-        assert seconds_in(results.failure(each.id).message) == pytest.approx(5, abs=0.6)
-    for each in damaged:
-        del results.decode_results[each.id]
-        results.rows.pop(each.id, None)
-    assert_as_defined(results, mono, 16_000, before, VGGISH, atol=1e-6)
+def test_of_another_truncated_recording_the_clips_before_the_end_succeed() -> None:
+    for name, share in [("FLAC", 0.5), ("mp3", 0.5), ("ogg", 0.58), ("flac.mka", 0.5)]:
+        samples = noise(160_000)
+        data = encode(samples, 16_000, "FLAC")
+        if name != "FLAC":
+            data = stream(name, samples[:, 0], 16_000)
+        mono = decoded_whole(data)
+        results = read(data[: int(share * len(data))], single_task(AROUND_5_SECONDS), VGGISH)
+        before, damaged = AROUND_5_SECONDS[:2], AROUND_5_SECONDS[2:]
+        assert {results.failure(each.id).reason for each in damaged} == {"decode_error"}
+        for each in damaged[:2]:
+            assert seconds_in(results.failure(each.id).message) == pytest.approx(5, abs=0.6)
+        for each in damaged:
+            del results.decode_results[each.id]
+            results.rows.pop(each.id, None)
+        assert_as_defined(results, mono, 16_000, before, VGGISH, atol=1e-6)
 
 
 def with_damage(data: bytes, share: float, num_bytes: int = 200) -> bytes:
@@ -85,24 +82,21 @@ def with_damage(data: bytes, share: float, num_bytes: int = 200) -> bytes:
     return data[:at] + np.random.default_rng(0).bytes(num_bytes) + data[at + num_bytes :]
 
 
-@pytest.mark.parametrize("rate_hz", [16_000, 44_100])
-@pytest.mark.parametrize("num_bytes", [4, 200, 8_000])
-def test_behind_a_corrupted_block_of_a_flac_the_clips_succeed_again(
-    rate_hz: int, num_bytes: int
-) -> None:
-    samples = noise(10 * rate_hz)
-    data = with_damage(encode(samples, rate_hz, "FLAC"), 0.5, num_bytes)
-    file = Opener(data)
-    results = read(file, single_task(AROUND_5_SECONDS), VGGISH)
-    for name in ("over", "long over"):
-        failed = results.failure(name)
-        assert failed.reason == "decode_error"
-        assert seconds_in(failed.message) == pytest.approx(5, abs=0.3)
-        del results.decode_results[name]
-        results.rows.pop(name, None)
-    good = [each for each in AROUND_5_SECONDS if "over" not in each.id]
-    assert_as_defined(results, samples[:, 0], rate_hz, good, VGGISH)
-    assert len(file.opened) == 2
+def test_behind_a_corrupted_block_of_a_flac_the_clips_succeed_again() -> None:
+    for num_bytes, rate_hz in itertools.product([4, 200, 8_000], [16_000, 44_100]):
+        samples = noise(10 * rate_hz)
+        data = with_damage(encode(samples, rate_hz, "FLAC"), 0.5, num_bytes)
+        file = Opener(data)
+        results = read(file, single_task(AROUND_5_SECONDS), VGGISH)
+        for name in ("over", "long over"):
+            failed = results.failure(name)
+            assert failed.reason == "decode_error"
+            assert seconds_in(failed.message) == pytest.approx(5, abs=0.3)
+            del results.decode_results[name]
+            results.rows.pop(name, None)
+        good = [each for each in AROUND_5_SECONDS if "over" not in each.id]
+        assert_as_defined(results, samples[:, 0], rate_hz, good, VGGISH)
+        assert len(file.opened) == 2
 
 
 def test_only_the_piece_on_a_corrupted_block_fails() -> None:
@@ -141,64 +135,60 @@ def test_a_truncated_stream_fails_in_the_piece_where_it_ends(name: str) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("value", "reason"),
-    [(np.nan, "non_finite"), (np.inf, "non_finite"), (-300.0, "over_full_scale")],
-)
-@pytest.mark.parametrize("file_format", ["WAV", "MAT5"])
-def test_what_is_not_sound_fails_only_the_clips_that_hold_it(
-    value: float, reason: str, file_format: str
-) -> None:
-    samples = noise(160_000)
-    samples[80_000] = value
-    samples[120_000] = value
-    clips = [*AROUND_5_SECONDS, clip("between", "5.0000625", "7.5"), clip("up to it", "3", "5")]
-    holding = {"over", "long over", "long behind"}
-    clips[5] = clip("long behind", "7.5", "9.5")
-    data = encode(samples, 16_000, file_format, "FLOAT")
-    file = Opener(data)
-    results = read(file, single_task(clips), VGGISH)
-    assert len(file.opened) == 1
-    outcomes = {each.id: reason if each.id in holding else "ok" for each in clips}
-    assert results.outcomes() == outcomes
-    if reason == "non_finite":
-        assert "at 5.000 s" in results.failure("over").message
-        assert "at 7.500 s" in results.failure("long behind").message
-    for each in clips:
-        if each.id not in holding:
-            patches = expected(samples[:, 0], 16_000, each, VGGISH)[1]
-            np.testing.assert_array_equal(results.patches(each.id), patches)
+def test_what_is_not_sound_fails_only_the_clips_that_hold_it() -> None:
+    for file_format, (value, reason) in itertools.product(
+        ["WAV", "MAT5"],
+        [(np.nan, "non_finite"), (np.inf, "non_finite"), (-300.0, "over_full_scale")],
+    ):
+        samples = noise(160_000)
+        samples[80_000] = value
+        samples[120_000] = value
+        clips = [*AROUND_5_SECONDS, clip("between", "5.0000625", "7.5"), clip("up to it", "3", "5")]
+        holding = {"over", "long over", "long behind"}
+        clips[5] = clip("long behind", "7.5", "9.5")
+        data = encode(samples, 16_000, file_format, "FLOAT")
+        file = Opener(data)
+        results = read(file, single_task(clips), VGGISH)
+        assert len(file.opened) == 1
+        outcomes = {each.id: reason if each.id in holding else "ok" for each in clips}
+        assert results.outcomes() == outcomes
+        if reason == "non_finite":
+            assert "at 5.000 s" in results.failure("over").message
+            assert "at 7.500 s" in results.failure("long behind").message
+        for each in clips:
+            if each.id not in holding:
+                patches = expected(samples[:, 0], 16_000, each, VGGISH)[1]
+                np.testing.assert_array_equal(results.patches(each.id), patches)
 
 
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (FileNotFoundError(2, "No such file or directory"), "not_found"),
-        (FileNotFoundError("mem://u does not exist"), "not_found"),
-        (PermissionError(13, "Permission denied"), "unreadable"),
-        (IsADirectoryError(21, "Is a directory"), "unreadable"),
-        (OSError("the bucket is gone"), "unreadable"),
-    ],
-)
-@pytest.mark.parametrize("clip_seconds", [None, Decimal(2)])
-def test_a_recording_that_cannot_be_opened_fails_every_clip_once(
-    error: OSError, reason: str, clip_seconds: Decimal | None
-) -> None:
-    num_opened = 0
+def test_a_recording_that_cannot_be_opened_fails_every_clip_once() -> None:
+    for clip_seconds, (error, reason) in itertools.product(
+        [None, Decimal(2)],
+        [
+            (FileNotFoundError(2, "No such file or directory"), "not_found"),
+            (FileNotFoundError("mem://u does not exist"), "not_found"),
+            (PermissionError(13, "Permission denied"), "unreadable"),
+            (IsADirectoryError(21, "Is a directory"), "unreadable"),
+            (OSError("the bucket is gone"), "unreadable"),
+        ],
+    ):
+        num_opened = 0
 
-    def refuse() -> BinaryIO:
-        nonlocal num_opened
-        num_opened += 1
-        raise error
+        def refuse(error: OSError = error) -> BinaryIO:
+            nonlocal num_opened
+            num_opened += 1
+            raise error
 
-    clips = [clip("a", "7"), clip("b", "1", "5"), clip("c")]
-    framing = dataclasses.replace(VGGISH, clip_seconds=clip_seconds)
-    results = read(refuse, single_task(clips), framing)
-    ids = ["a", "b", "c"] if clip_seconds is None else ["a#7", "b#1", "c#0"]
-    assert results.outcomes() == dict.fromkeys(ids, reason)
-    assert {results.failure(clip_id).message for clip_id in ids} == {error.strerror or str(error)}
-    assert not results.rows
-    assert num_opened == 1
+        clips = [clip("a", "7"), clip("b", "1", "5"), clip("c")]
+        framing = dataclasses.replace(VGGISH, clip_seconds=clip_seconds)
+        results = read(refuse, single_task(clips), framing)
+        ids = ["a", "b", "c"] if clip_seconds is None else ["a#7", "b#1", "c#0"]
+        assert results.outcomes() == dict.fromkeys(ids, reason)
+        assert {results.failure(clip_id).message for clip_id in ids} == {
+            error.strerror or str(error)
+        }
+        assert not results.rows
+        assert num_opened == 1
 
 
 @pytest.mark.parametrize("file_format", ["WAV", "FLAC"])

@@ -1,6 +1,7 @@
 """Recordings that are cut into clips of equal length."""
 
 import dataclasses
+import itertools
 from decimal import Decimal
 from fractions import Fraction
 
@@ -39,34 +40,31 @@ def piece(start: str, seconds: str) -> Clip:
     return clip(f"a#{start}", start, end, recording="a")
 
 
-@pytest.mark.parametrize("name", ["WAV", "mp3", "alac.caf"])
-@pytest.mark.parametrize(
-    ("num_seconds", "starts"),
-    [
-        ("4", ["0", "2"]),
-        ("6", ["0", "2", "4"]),
-        ("4.975", ["0", "2", "4"]),
-        ("4.97", ["0", "2"]),
-        ("4.0001", ["0", "2"]),
-        ("3.9", ["0", "2"]),
-        ("2", ["0"]),
-        ("1.2", ["0"]),
-        ("0.3", ["0"]),
-    ],
-)
-def test_a_recording_is_cut_and_the_last_piece_kept_if_it_has_a_row(
-    name: str, num_seconds: str, starts: list[str]
-) -> None:
-    samples = noise(int(Decimal(num_seconds) * 16_000))[:, 0]
-    data = encode(samples, 16_000) if name == "WAV" else stream(name, samples, 16_000)
-    mono = decoded_whole(data)
-    assert len(mono) == len(samples)
-    results = read(data, single_task([clip("a")]), cut_into("2"))
-    pieces = [piece(start, "2") for start in starts]
-    assert_as_defined(results, mono, 16_000, pieces, cut_into("2"), 1e-6)
-    *full, last = (results.decoded(f"a#{start}") for start in starts)
-    assert {each.num_samples for each in full} <= {32_000}
-    assert last.end_seconds == min(float(num_seconds), float(starts[-1]) + 2)
+def test_a_recording_is_cut_and_the_last_piece_kept_if_it_has_a_row() -> None:
+    for (num_seconds, starts), name in itertools.product(
+        [
+            ("4", ["0", "2"]),
+            ("6", ["0", "2", "4"]),
+            ("4.975", ["0", "2", "4"]),
+            ("4.97", ["0", "2"]),
+            ("4.0001", ["0", "2"]),
+            ("3.9", ["0", "2"]),
+            ("2", ["0"]),
+            ("1.2", ["0"]),
+            ("0.3", ["0"]),
+        ],
+        ["WAV", "mp3", "alac.caf"],
+    ):
+        samples = noise(int(Decimal(num_seconds) * 16_000))[:, 0]
+        data = encode(samples, 16_000) if name == "WAV" else stream(name, samples, 16_000)
+        mono = decoded_whole(data)
+        assert len(mono) == len(samples)
+        results = read(data, single_task([clip("a")]), cut_into("2"))
+        pieces = [piece(start, "2") for start in starts]
+        assert_as_defined(results, mono, 16_000, pieces, cut_into("2"), 1e-6)
+        *full, last = (results.decoded(f"a#{start}") for start in starts)
+        assert {each.num_samples for each in full} <= {32_000}
+        assert last.end_seconds == min(float(num_seconds), float(starts[-1]) + 2)
 
 
 @pytest.mark.parametrize("name", ["WAV", "mp3"])
@@ -106,49 +104,48 @@ def test_clips_with_start_and_end_are_cut_into_pieces_of_their_own(name: str) ->
     assert results.failure("d#9").reason == "out_of_range"
 
 
-@pytest.mark.parametrize("end", ["4.00001", "4.000031"])
-@pytest.mark.parametrize("span_rows", [None, 2])
-def test_a_rest_without_a_sample_is_skipped(end: str, span_rows: int | None) -> None:
-    data = encode(noise(80_000), 16_000)
-    framing = cut_into("2")
-    decode_tasks = [single_task([clip("a", "0", end)])]
-    if span_rows is not None:
-        decode_tasks = list(
-            split_into_tasks([clip("a", "0", end)], Fraction(5), framing, span_rows)
-        )
-    assert read(data, decode_tasks, framing).outcomes() == {"a#0": "ok", "a#2": "ok"}
+def test_a_rest_without_a_sample_is_skipped() -> None:
+    for span_rows, end in itertools.product([None, 2], ["4.00001", "4.000031"]):
+        data = encode(noise(80_000), 16_000)
+        framing = cut_into("2")
+        decode_tasks = [single_task([clip("a", "0", end)])]
+        if span_rows is not None:
+            decode_tasks = list(
+                split_into_tasks([clip("a", "0", end)], Fraction(5), framing, span_rows)
+            )
+        assert read(data, decode_tasks, framing).outcomes() == {"a#0": "ok", "a#2": "ok"}
 
 
-@pytest.mark.parametrize("rate_hz", RATES_HZ)
-def test_pieces_of_exactly_one_row_are_all_there_at_every_rate(rate_hz: int) -> None:
-    data = encode(noise(10 * rate_hz), rate_hz)
-    results = read(data, single_task([clip("a")]), cut_into("0.975"))
-    starts = [each[1] for each in pieces_of(results)]
-    assert starts == [Decimal("0.975") * index for index in range(10)]
-    assert {results.decoded(clip_id).num_rows for clip_id in results.decode_results} == {1}
+def test_pieces_of_exactly_one_row_are_all_there_at_every_rate() -> None:
+    for rate_hz in RATES_HZ:
+        data = encode(noise(10 * rate_hz), rate_hz)
+        results = read(data, single_task([clip("a")]), cut_into("0.975"))
+        starts = [each[1] for each in pieces_of(results)]
+        assert starts == [Decimal("0.975") * index for index in range(10)]
+        assert {results.decoded(clip_id).num_rows for clip_id in results.decode_results} == {1}
 
 
-@pytest.mark.parametrize("rate_hz", [16_000, 22_050, 44_100])
-@pytest.mark.parametrize("times", [("0", None), ("1.25", "12.3"), ("0.5", "12"), ("0", "100")])
-@pytest.mark.parametrize("clip_seconds", ["1.5", "2"])
-def test_pieces_are_the_same_however_the_work_is_spread(
-    rate_hz: int, times: tuple[str, str | None], clip_seconds: str
-) -> None:
-    samples = noise(int(12.7 * rate_hz))
-    data = encode(samples, rate_hz)
-    framing = cut_into(clip_seconds)
-    asked_for = clip("a", *times)
-    together = read(data, single_task([asked_for]), framing)
-    assert len(together.decode_results) >= 5
-    seconds = Fraction(len(samples), rate_hz)
-    for span_rows in (1, 2, 3):
-        decode_tasks = list(split_into_tasks([asked_for], seconds, framing, span_rows))
-        assert len(decode_tasks) >= 2
-        spread = read(data, decode_tasks, framing)
-        assert spread.decode_results == together.decode_results
-        for clip_id in together.decode_results:
-            got, want = spread.patches(clip_id), together.patches(clip_id)
-            np.testing.assert_array_equal(got, want)
+def test_pieces_are_the_same_however_the_work_is_spread() -> None:
+    for clip_seconds, times, rate_hz in itertools.product(
+        ["1.5", "2"],
+        [("0", None), ("1.25", "12.3"), ("0.5", "12"), ("0", "100")],
+        [16_000, 22_050, 44_100],
+    ):
+        samples = noise(int(12.7 * rate_hz))
+        data = encode(samples, rate_hz)
+        framing = cut_into(clip_seconds)
+        asked_for = clip("a", *times)
+        together = read(data, single_task([asked_for]), framing)
+        assert len(together.decode_results) >= 5
+        seconds = Fraction(len(samples), rate_hz)
+        for span_rows in (1, 2, 3):
+            decode_tasks = list(split_into_tasks([asked_for], seconds, framing, span_rows))
+            assert len(decode_tasks) >= 2
+            spread = read(data, decode_tasks, framing)
+            assert spread.decode_results == together.decode_results
+            for clip_id in together.decode_results:
+                got, want = spread.patches(clip_id), together.patches(clip_id)
+                np.testing.assert_array_equal(got, want)
 
 
 def test_a_stream_is_cut_for_all_its_clips_in_one_pass() -> None:

@@ -48,7 +48,8 @@ def test_versions_that_must_agree_and_those_that_should(
 
 def test_codecs_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert worker_checks.check_codecs().result == OK
-    monkeypatch.setattr(codecs, "failures", lambda: {"WMA": "FFmpeg: no decoder", "AMR": "x"})
+    found = {"WMA": "FFmpeg: no decoder", "AMR": "x"}
+    monkeypatch.setattr(codecs, "undecodable_formats", lambda: found)
     finding = worker_checks.check_codecs()
     assert (finding.result, finding.text) == (FAILED, "WMA: FFmpeg: no decoder; AMR: x")
 
@@ -69,7 +70,7 @@ def test_recordings_are_described_and_bad_ones_are_a_note_unless_all_are(tmp_pat
     assert f"{absent}: No such file or directory" in finding.text
     assert worker_checks.check_recordings(clips(bad, absent)).result == FAILED
     finding = worker_checks.check_recordings(clips(good), channel=3)
-    assert "no_channel: --channel asks for number 3, and it has 2" in finding.text
+    assert "no_channel: --channel=3, and the recording has 2" in finding.text
 
 
 def test_only_the_first_seconds_are_decoded(tmp_path: Path) -> None:
