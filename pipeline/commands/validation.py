@@ -5,16 +5,19 @@ of many manifests the first ones. The workers read all of them.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, TypeVar
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipeline.errors import UsageError
 from pipeline.folders.output_folder import OutputFolder
 from pipeline.folders.reachability import check_storages
-from pipeline.options.settings import DROP, EmbedSettings, UsageError
+from pipeline.options import declaration
+from pipeline.options.declaration import PathKind
+from pipeline.options.settings import DROP, EmbedSettings
 from pipeline.runners import runner
-from pipeline.runners.options import ask_for_memory, beam_options, is_dataflow, is_elsewhere
+from pipeline.runners.options import ask_for_memory, is_dataflow, is_elsewhere
 from transforms.audio import decoding
 from transforms.corpus import listing
 from transforms.corpus.clips import Clip, Failure, printable
@@ -32,6 +35,7 @@ from transforms.corpus.manifests.segments import check_segments
 from transforms.embed_patches import remote_files
 from transforms.find_segments import FindSegments
 from transforms.model.errors import ModelError
+from transforms.model.postprocessing import Pca, load_pca
 from transforms.model.sources import resolving
 from transforms.read_corpus import Corpus
 from transforms.storage import files
@@ -42,35 +46,33 @@ _Found = TypeVar("_Found")
 
 @dataclasses.dataclass(frozen=True)
 class PreparedRun:
-    """What a job can be started with.
+    """The validated parts of a run.
 
     Attributes:
-      options: Beam's.
-      corpus: What is asked for.
-      output: Where to; nothing has been made there.
+      corpus: The clips to embed.
+      output: The folder of the dataset; nothing has been made there.
+      pca: The PCA parameters of 8-bit profiles.
     """
 
-    options: PipelineOptions
     corpus: Corpus
     output: OutputFolder
+    pca: Pca | None
 
 
 def prepare_run(
-    settings: EmbedSettings, beam_flags: Sequence[str], own_flags: Sequence[str], wait: bool = True
+    settings: EmbedSettings, options: PipelineOptions, wait: bool = True
 ) -> PreparedRun:
-    """Looks at all that can be wrong, and has the storages take their flags.
+    """Validates the options of a run, and loads what the launcher needs for it.
 
     Args:
-      settings: Of the command.
-      beam_flags: What is left for Beam.
-      own_flags: The command's flags, to name the nearest one to a misspelt one.
+      settings: The command's own options.
+      options: Beam's options; the memory that the model takes is added.
       wait: The launcher waits for the end of the job.
 
     Raises:
-      UsageError: Says what is wrong.
+      UsageError: The run would fail; the message says why.
+      ModelError: The PCA parameters cannot be had.
     """
-    options = beam_options(beam_flags, own_flags)
-    files.use_options(options)
     runner.check(options, wait)
     check_within_reach(options, settings)
     corpus = corpus_of(settings)
@@ -78,7 +80,8 @@ def prepare_run(
     ask_for_memory(options, lambda: resolving.num_bytes(settings.model, remote_files()))
     output = OutputFolder(settings.output, settings.name, settings.overwrite)
     output.check()
-    return PreparedRun(options, corpus, output)
+    pca = load_pca(settings.pca, files.open_to_read) if settings.profile.quantised else None
+    return PreparedRun(corpus, output, pca)
 
 
 def corpus_of(settings: EmbedSettings) -> Corpus:
@@ -87,7 +90,7 @@ def corpus_of(settings: EmbedSettings) -> Corpus:
     Raises:
       UsageError: Something that was asked for is not there, or is not what it should be.
     """
-    check_storages(_paths(settings))
+    check_storages(_paths_to_read(settings))
     for path in settings.inputs:
         _check_input(path)
     class_map = _class_map(settings.class_map) if settings.class_map is not None else None
@@ -113,20 +116,14 @@ def corpus_of(settings: EmbedSettings) -> Corpus:
     )
 
 
-def _paths(settings: EmbedSettings) -> Iterator[tuple[str, str]]:
-    """Yields each flag with each path that it names."""
-    yield from (("--input", path) for path in settings.inputs)
-    yield from (("--manifest", path) for path in settings.manifests)
-    yield from (("--audioset_segments", path) for path in settings.audioset_segments)
-    if settings.audio_root is not None:
-        yield "--audio_root", settings.audio_root
-    if settings.class_map is not None:
-        yield "--class_map", settings.class_map
-    # What is fetched from a hub says itself what is wrong, and may be in a cache.
-    if not resolving.is_url(settings.model):
-        yield "--model", settings.model
-    if settings.profile.quantised and not resolving.is_url(settings.pca):
-        yield "--pca", settings.pca
+def _paths_to_read(settings: EmbedSettings) -> Iterator[tuple[str, str]]:
+    """Yields each flag with each path that is read from a storage."""
+    yield from declaration.paths(settings, PathKind.WORKERS, PathKind.LAUNCHER)
+    for flag, path in declaration.paths(settings, PathKind.FETCHED):
+        # A hub may be out of reach where the file is in the cache.
+        is_read = flag != "--pca" or settings.profile.quantised
+        if is_read and not resolving.is_url(path):
+            yield flag, path
 
 
 def check_model(model: str, on_workers: bool) -> None:
@@ -153,18 +150,11 @@ def check_within_reach(options: PipelineOptions, settings: EmbedSettings) -> Non
     """
     if not is_dataflow(options):
         return
-    flags = {
-        "--output": (settings.output,),
-        "--input": settings.inputs,
-        "--manifest": settings.manifests,
-        "--audioset_segments": settings.audioset_segments,
-        "--audio_root": (settings.audio_root,) if settings.audio_root else (),
-    }
-    for flag, paths in flags.items():
-        for path in filter(files.is_local, paths):
+    for flag, path in declaration.paths(settings, PathKind.OUTPUT, PathKind.WORKERS):
+        if files.is_local(path):
             raise UsageError(
-                f"{flag}={printable(path)} is on this machine, which Dataflow's workers cannot see:"
-                " copy it to a gs:// bucket, and name that"
+                f"{flag}={printable(path)} is on this machine, which Dataflow's workers cannot"
+                " reach: use a gs:// bucket"
             )
 
 

@@ -225,6 +225,7 @@ def test_opus_has_its_own_rate_whatever_that_of_what_was_encoded() -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.hypothesis  # as many copies as the profile has examples
 def test_damage_gives_samples_or_a_reason_and_nothing_else(name: str) -> None:
     rng = random.Random(name)
     data = encoded(name)
