@@ -98,6 +98,12 @@ def stand_in_model(made_once: MadeOnce) -> str:
     return str(made_once("stand_in", lambda folder: save_model(folder, samples)))
 
 
+@pytest.fixture
+def raw(stand_in_model: str) -> list[str]:
+    """The flags of a run whose float rows are samples of the sound."""
+    return ["--profile=raw", f"--model={stand_in_model}"]
+
+
 @pytest.fixture(scope="session")
 def pca_file(made_once: MadeOnce) -> str:
     """A file like vggish_pca_params.npz, with a rotation of its own."""

@@ -25,12 +25,6 @@ HOSTILE_STEREO = np.stack([noise(48_000, seed=1), noise(48_000, seed=2)], axis=1
 
 
 @pytest.fixture
-def raw(stand_in_model: str) -> list[str]:
-    """The flags of a run whose float rows are samples of the sound."""
-    return ["--profile=raw", f"--model={stand_in_model}"]
-
-
-@pytest.fixture
 def hostile_corpus(tmp_path: Path) -> tuple[Path, dict[str, str], list[str]]:
     """A folder of all that goes wrong; with the reasons due by id, and the ids that are good."""
     folder = tmp_path / "hostile"
