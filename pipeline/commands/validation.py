@@ -13,6 +13,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from pipeline.errors import UsageError
 from pipeline.folders.output_folder import OutputFolder
 from pipeline.folders.reachability import check_storages
+from pipeline.options import declaration
+from pipeline.options.declaration import PathKind
 from pipeline.options.settings import DROP, EmbedSettings
 from pipeline.runners import runner
 from pipeline.runners.options import ask_for_memory, is_dataflow, is_elsewhere
@@ -88,7 +90,7 @@ def corpus_of(settings: EmbedSettings) -> Corpus:
     Raises:
       UsageError: Something that was asked for is not there, or is not what it should be.
     """
-    check_storages(_paths(settings))
+    check_storages(_paths_to_read(settings))
     for path in settings.inputs:
         _check_input(path)
     class_map = _class_map(settings.class_map) if settings.class_map is not None else None
@@ -114,20 +116,14 @@ def corpus_of(settings: EmbedSettings) -> Corpus:
     )
 
 
-def _paths(settings: EmbedSettings) -> Iterator[tuple[str, str]]:
-    """Yields each flag with each path that it names."""
-    yield from (("--input", path) for path in settings.inputs)
-    yield from (("--manifest", path) for path in settings.manifests)
-    yield from (("--audioset_segments", path) for path in settings.audioset_segments)
-    if settings.audio_root is not None:
-        yield "--audio_root", settings.audio_root
-    if settings.class_map is not None:
-        yield "--class_map", settings.class_map
-    # What is fetched from a hub says itself what is wrong, and may be in a cache.
-    if not resolving.is_url(settings.model):
-        yield "--model", settings.model
-    if settings.profile.quantised and not resolving.is_url(settings.pca):
-        yield "--pca", settings.pca
+def _paths_to_read(settings: EmbedSettings) -> Iterator[tuple[str, str]]:
+    """Yields each flag with each path that is read from a storage."""
+    yield from declaration.paths(settings, PathKind.WORKERS, PathKind.LAUNCHER)
+    for flag, path in declaration.paths(settings, PathKind.FETCHED):
+        # A hub may be out of reach where the file is in the cache.
+        is_read = flag != "--pca" or settings.profile.quantised
+        if is_read and not resolving.is_url(path):
+            yield flag, path
 
 
 def check_model(model: str, on_workers: bool) -> None:
@@ -154,18 +150,11 @@ def check_within_reach(options: PipelineOptions, settings: EmbedSettings) -> Non
     """
     if not is_dataflow(options):
         return
-    flags = {
-        "--output": (settings.output,),
-        "--input": settings.inputs,
-        "--manifest": settings.manifests,
-        "--audioset_segments": settings.audioset_segments,
-        "--audio_root": (settings.audio_root,) if settings.audio_root else (),
-    }
-    for flag, paths in flags.items():
-        for path in filter(files.is_local, paths):
+    for flag, path in declaration.paths(settings, PathKind.OUTPUT, PathKind.WORKERS):
+        if files.is_local(path):
             raise UsageError(
-                f"{flag}={printable(path)} is on this machine, which Dataflow's workers cannot see:"
-                " copy it to a gs:// bucket, and name that"
+                f"{flag}={printable(path)} is on this machine, which Dataflow's workers cannot"
+                " reach: use a gs:// bucket"
             )
 
 

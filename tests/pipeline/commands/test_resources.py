@@ -17,7 +17,7 @@ GB = 10**9
 def test_what_a_run_is_told_before_it_starts(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    settings = EmbedSettings(f"{tmp_path}/out", ("/in",), profile=PROFILES["raw"])
+    settings = EmbedSettings(output=f"{tmp_path}/out", inputs=("/in",), profile=PROFILES["raw"])
     options = beam_options(["--direct_num_workers=3"])
     monkeypatch.setattr(host, "free_memory", lambda: 10**11)
     monkeypatch.setattr(host, "free_disk", lambda _: 10**11)
