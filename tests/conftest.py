@@ -102,15 +102,24 @@ def stand_in_model(made_once: MadeOnce) -> str:
 
 
 @pytest.fixture
-def pca_file(tmp_path: Path) -> str:
-    """A file like vggish_pca_params.npz, with a rotation of its own."""
-    import numpy as np
+def raw(stand_in_model: str) -> list[str]:
+    """The flags of a run whose float rows are samples of the sound."""
+    return ["--profile=raw", f"--model={stand_in_model}"]
 
-    random = np.random.default_rng(128)
-    rotation, _ = np.linalg.qr(random.normal(size=(128, 128)))
-    path = tmp_path / "pca.npz"
-    np.savez(path, pca_eigen_vectors=3 * rotation, pca_means=random.normal(size=(128, 1)) / 10)
-    return str(path)
+
+@pytest.fixture(scope="session")
+def pca_file(made_once: MadeOnce) -> str:
+    """A file like vggish_pca_params.npz, with a rotation of its own."""
+
+    def make(folder: Path) -> None:
+        import numpy as np
+
+        random = np.random.default_rng(128)
+        rotation, _ = np.linalg.qr(random.normal(size=(128, 128)))
+        means = random.normal(size=(128, 1)) / 10
+        np.savez(folder / "pca.npz", pca_eigen_vectors=3 * rotation, pca_means=means)
+
+    return str(made_once("pca", make) / "pca.npz")
 
 
 @pytest.fixture
