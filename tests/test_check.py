@@ -183,7 +183,7 @@ def test_a_worker_that_cannot_use_the_output_is_a_row(
     assert os.listdir(tmp_path) == ["in"]
 
 
-def test_an_engine_that_is_not_there_is_a_row(
+def test_a_runner_that_does_not_respond_is_a_row(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -194,7 +194,7 @@ def test_an_engine_that_is_not_there_is_a_row(
     flags = ["--runner=PortableRunner", "--job_endpoint=localhost:1", "--input", corpus]
     status, rows = checked(capsys, tmp_path / "out", stand_in_model, *flags)
     assert (status, rows[-1]) == (1, "FAILED: runner, workers")
-    assert "nobody answers there" in row_of(rows, "runner", "launcher")
+    assert "nothing responds there" in row_of(rows, "runner", "launcher")
     assert "not checked" in row_of(rows, "workers", "workers")
 
 
