@@ -33,8 +33,8 @@ _LOCAL_DEFAULTS = (
     "--direct_running_mode=multi_threading",
 )
 _ONE_PROCESS = "no_use_multiple_sdk_containers"
-# The largest that was measured with batches of 128 rows of VGGish, and what Dataflow's own
-# processes take.
+# Half of it was measured with batches of 64 rows of VGGish and two threads; the other half is for
+# more threads and for what Dataflow's own processes take.
 _WORKER_MEMORY_BYTES = 3 * 2**30
 
 # Where the options do not say how many workers there are.
