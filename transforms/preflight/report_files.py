@@ -38,6 +38,6 @@ def write(path: str, report: bytes, where: str) -> None:
       OSError: The report cannot be written; the message names the worker.
     """
     try:
-        files.write_at_once(path, [report])
+        files.write_atomically(path, [report])
     except OSError as error:
         raise OSError(f"{CANNOT_REPORT} {where}: {error}") from error
