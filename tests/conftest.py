@@ -28,6 +28,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # that the program computes in others.
 onednn.prefer()
 
+# What oneDNN's variable ONEDNN_MAX_CPU_ISA may limit it to.
+ISAS_WITHOUT_BFLOAT16 = {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI"}
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -148,7 +151,10 @@ def convolutions(tf: Any, save: Callable[[Body], str]) -> str:
 
 @pytest.fixture(scope="session")
 def bfloat16_cpu() -> None:
-    """Skips where the CPU does not compute in bfloat16: nothing that could be installed."""
+    """Skips where the CPU, or oneDNN as it is set, does not compute in bfloat16.
+
+    Nothing that could be installed.
+    """
     from transforms.model import precision
     from transforms.model.errors import ModelError
 
@@ -156,3 +162,6 @@ def bfloat16_cpu() -> None:
         precision.check_cpu()
     except ModelError as error:
         pytest.skip(f"this is hardware, and no package: {error}")
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    if not onednn.is_on() or limit in ISAS_WITHOUT_BFLOAT16:
+        pytest.skip("the environment keeps oneDNN, or its instructions for bfloat16, switched off")

@@ -19,7 +19,7 @@ from tests.running import embed, run_program
 from tests.sounds import noise, write_wav
 from tests.stand_in import stand_in_rows
 from transforms.model.batching import BATCH_ROWS
-from transforms.model.postprocessing import load_pca
+from transforms.model.sources.pca import load_pca
 
 # Around the first rows: one sample too few, just enough, one too few for two, enough for two.
 BOUNDARIES = (15_599, 15_600, 30_959, 30_960)

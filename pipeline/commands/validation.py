@@ -17,7 +17,7 @@ from pipeline.options import declaration
 from pipeline.options.declaration import PathKind
 from pipeline.options.settings import DROP, EmbedSettings
 from pipeline.runners import runner
-from pipeline.runners.options import ask_for_memory, is_dataflow, is_elsewhere
+from pipeline.runners.options import is_dataflow, is_elsewhere, request_memory
 from transforms.audio import decoding
 from transforms.corpus import listing
 from transforms.corpus.clips import Clip, Failure, printable
@@ -32,11 +32,12 @@ from transforms.corpus.manifests.columns import KNOWN_COLUMNS, RAW_COLUMNS
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.manifest import ManifestOptions, check_manifest
 from transforms.corpus.manifests.segments import check_segments
-from transforms.embed_patches import remote_files
 from transforms.find_segments import FindSegments
 from transforms.model.errors import ModelError
-from transforms.model.postprocessing import Pca, load_pca
+from transforms.model.postprocessing import Pca
 from transforms.model.sources import resolving
+from transforms.model.sources.names import is_url
+from transforms.model.sources.pca import load_pca
 from transforms.read_corpus import Corpus
 from transforms.storage import files
 
@@ -77,10 +78,10 @@ def prepare_run(
     check_within_reach(options, settings)
     corpus = corpus_of(settings)
     check_model(settings.model, is_elsewhere(options))
-    ask_for_memory(options, lambda: resolving.num_bytes(settings.model, remote_files()))
+    request_memory(options, lambda: resolving.num_bytes(settings.model))
     output = OutputFolder(settings.output, settings.name, settings.overwrite)
     output.check()
-    pca = load_pca(settings.pca, files.open_to_read) if settings.profile.quantised else None
+    pca = load_pca(settings.pca) if settings.profile.quantised else None
     return PreparedRun(corpus, output, pca)
 
 
@@ -122,7 +123,7 @@ def _paths_to_read(settings: EmbedSettings) -> Iterator[tuple[str, str]]:
     for flag, path in declaration.paths(settings, PathKind.FETCHED):
         # A hub may be out of reach where the file is in the cache.
         is_read = flag != "--pca" or settings.profile.quantised
-        if is_read and not resolving.is_url(path):
+        if is_read and not is_url(path):
             yield flag, path
 
 
@@ -137,7 +138,7 @@ def check_model(model: str, on_workers: bool) -> None:
       UsageError: Says what is there instead, and what is allowed.
     """
     try:
-        resolving.check_model_name(model, remote_files(), on_workers)
+        resolving.check_model(model, on_workers)
     except (ModelError, OSError) as error:
         raise UsageError(f"--model: {error}") from error
 
@@ -163,7 +164,7 @@ def _check_input(path: str) -> None:
     try:
         for limit in (1_000, None):
             skipped = 0
-            for found in files.list_input(path, limit):
+            for found in listing.list_input(path, limit):
                 if isinstance(found, Clip | Failure):
                     return
                 skipped += 1

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.errors import UsageError
+from transforms.storage import schemes
 
 
 class PathKind(enum.Enum):
@@ -176,9 +177,7 @@ def _absolute(value: Any, declaration: Option) -> Any:
     """Returns a path as an absolute one; an empty one, which is refused later, stays empty."""
     if declaration.path is None or not value:
         return value
-    from transforms.storage import files
-
-    return files.absolute(value)
+    return schemes.absolute(value)
 
 
 def _several(value: Any) -> tuple[Any, ...]:

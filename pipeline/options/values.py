@@ -13,7 +13,7 @@ from transforms.corpus.spans import SAMPLE_RATE_HZ
 from transforms.corpus.splits import Splits, parse_splits
 from transforms.corpus.times import parse_seconds
 from transforms.model.errors import ModelError
-from transforms.model.sources import resolving
+from transforms.model.sources import names
 
 MAX_CHANNEL = 1_024  # more than any file has that decoders take
 MAX_HOP_SECONDS = 3_600
@@ -107,7 +107,7 @@ def check_columns(columns: tuple[str, ...]) -> str:
 def check_model(model: str) -> str:
     """Checks the name of a model; whether a local path exists only where that is certain."""
     try:
-        resolving.check_model_name(model, on_workers=True)
+        names.check_model_name(model, on_workers=True)
     except ModelError as error:
         return f": {error}"
     return ""

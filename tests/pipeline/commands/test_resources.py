@@ -26,10 +26,10 @@ def test_what_a_run_is_told_before_it_starts(
     monkeypatch.setattr(host, "free_disk", lambda _: 10**7)
     disk, memory = notes(settings, options)
     assert disk.startswith("disk: 0.0 GB are free for the output, rows of 5 hours of audio; free")
-    assert "VGGish need about 2.3 GB, 1 GB are free; the run may be killed" in memory
+    assert "VGGish need about 1.8 GB, 1 GB are free; the run may be killed" in memory
     processes = ["--direct_num_workers=3", "--direct_running_mode=multi_processing"]
     _, memory = notes(settings, beam_options(processes))
-    assert "3 worker processes with VGGish need about 6.3 GB" in memory
+    assert "3 worker processes with VGGish need about 4.8 GB" in memory
 
 
 def test_processes_of_one_machine_share_its_memory() -> None:
