@@ -29,7 +29,7 @@ def test_a_collection_owns_no_files_of_folders_that_cannot_be_splits() -> None:
     for folder in ["..", ".", "", "a/b", "/etc", ".git", "-a"]:
         ours = collection_info(*splits())
         ours["splits"][1]["folder"] = folder
-        with pytest.raises(ValueError, match="names files that do not belong to a dataset"):
+        with pytest.raises(ValueError, match="lists files that do not belong to a dataset"):
             own_files(to_json(ours))
 
 
@@ -124,5 +124,5 @@ def test_own_files_are_never_those_of_another_folder() -> None:
     for bad in ["../a", "/etc/passwd", "a/b", "a\\b", "gs://bucket/a"]:
         ours = info()
         for changed in (ours | {"name": bad}, ours | {"shards": [{"name": "a"}, {"name": bad}]}):
-            with pytest.raises(ValueError, match="names files that do not belong to a dataset"):
+            with pytest.raises(ValueError, match="lists files that do not belong to a dataset"):
                 own_files(json.dumps(changed).encode())
