@@ -12,7 +12,6 @@ from pipeline.commands import resources
 from pipeline.commands.validation import prepare_run
 from pipeline.errors import EngineLostError, JobError
 from pipeline.folders.output_folder import OutputFolder
-from pipeline.options.job import job_of
 from pipeline.options.settings import EmbedSettings
 from pipeline.runners import runner
 from pipeline.runners.options import is_elsewhere, is_in_processes
@@ -55,13 +54,13 @@ def run(
         return summary.broke(error)
     folder.prepare()
     try:
-        job = job_of(settings, asked.corpus, folder.path, folder.staging, pca)
+        job = graph.job_of(settings, asked.corpus, folder.path, pca)
         with contextlib.ExitStack() as stack:
             if not quiet and not is_elsewhere(options):
                 stack.enter_context(
                     progress.shown(
                         sys.stderr,
-                        hop_seconds=job.profile.hop_samples / SAMPLE_RATE_HZ,
+                        hop_seconds=settings.layout.hop_samples / SAMPLE_RATE_HZ,
                         is_cut=settings.clip_seconds is not None,
                         in_processes=is_in_processes(options),
                         as_lines=verbose,

@@ -15,7 +15,6 @@ from pipeline.folders.reachability import check_storages
 from pipeline.options.settings import DROP, EmbedSettings, UsageError
 from pipeline.runners import runner
 from pipeline.runners.options import ask_for_memory, beam_options, is_dataflow, is_elsewhere
-from transforms.audio import decoding
 from transforms.corpus import listing
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.labels import (
@@ -30,10 +29,9 @@ from transforms.corpus.manifests.line_reader import ManifestError
 from transforms.corpus.manifests.manifest import ManifestOptions, check_manifest
 from transforms.corpus.manifests.segments import check_segments
 from transforms.embed_patches import remote_files
-from transforms.find_segments import FindSegments
 from transforms.model.errors import ModelError
 from transforms.model.sources import resolving
-from transforms.read_corpus import Corpus
+from transforms.read_corpus import ReadCorpus
 from transforms.storage import files
 
 _NUM_CHECKED = 20
@@ -51,7 +49,7 @@ class PreparedRun:
     """
 
     options: PipelineOptions
-    corpus: Corpus
+    corpus: ReadCorpus
     output: OutputFolder
 
 
@@ -81,7 +79,7 @@ def prepare_run(
     return PreparedRun(options, corpus, output)
 
 
-def corpus_of(settings: EmbedSettings) -> Corpus:
+def corpus_of(settings: EmbedSettings) -> ReadCorpus:
     """Returns what the graph needs to know of the corpus.
 
     Raises:
@@ -91,26 +89,22 @@ def corpus_of(settings: EmbedSettings) -> Corpus:
     for path in settings.inputs:
         _check_input(path)
     class_map = _class_map(settings.class_map) if settings.class_map is not None else None
-    options = ManifestOptions(
-        format=settings.manifest_format,
-        audio_root=settings.audio_root,
-        known_labels=class_map.__contains__ if class_map else None,
-        raw_formats=decoding.RAW_FORMATS,
-    )
-    _check_manifests(settings, options)
-    find_segments = None
-    if settings.audioset_segments:
-        find_segments = _find_segments(settings)
-    return Corpus(
+    corpus = ReadCorpus(
         inputs=settings.inputs,
         manifests=settings.manifests,
-        manifest_options=options,
-        segments=settings.audioset_segments,
-        find_segments=find_segments,
+        manifest_format=settings.manifest_format,
+        audio_root=settings.audio_root,
+        audioset_segments=settings.audioset_segments,
+        audio_name=settings.audio_name,
+        segments_are_cut=settings.segments_are_cut,
         class_map=class_map,
         drop_unknown_labels=settings.unknown_labels == DROP,
         splits=settings.split,
     )
+    _check_manifests(settings, corpus.manifest_options)
+    if settings.audioset_segments:
+        _check_segments(settings)
+    return corpus
 
 
 def _paths(settings: EmbedSettings) -> Iterator[tuple[str, str]]:
@@ -213,7 +207,7 @@ def _check_manifests(settings: EmbedSettings, options: ManifestOptions) -> None:
         )
 
 
-def _find_segments(settings: EmbedSettings) -> FindSegments:
+def _check_segments(settings: EmbedSettings) -> None:
     assert settings.audio_root is not None  # settings have been checked
 
     def check(file: BinaryIO, _: str) -> None:
@@ -228,7 +222,6 @@ def _find_segments(settings: EmbedSettings) -> FindSegments:
             raise UsageError(f"--audio_name={settings.audio_name}: {error}") from error
     if not _exists(settings.audio_root):
         raise UsageError(f"--audio_root={printable(settings.audio_root)} does not exist")
-    return FindSegments(settings.audio_root, settings.audio_name, settings.segments_are_cut)
 
 
 def _exists(folder: str) -> bool:
@@ -264,6 +257,6 @@ def _class_map(path: str) -> ClassMap:
             data = file.read(MAX_CLASS_MAP_BYTES + 1)
         if len(data) > MAX_CLASS_MAP_BYTES:
             raise ClassMapError(f"it has more than {MAX_CLASS_MAP_BYTES} bytes")
-        return parse_class_map(data)
+        return dataclasses.replace(parse_class_map(data), uri=path)
     except (ClassMapError, OSError) as error:
         raise UsageError(f"--class_map={printable(path)}: {error}") from error

@@ -17,7 +17,7 @@ from transforms.model.postprocessing import RELEASED_PCA_URL
 from transforms.model.precision import FLOAT32
 from transforms.model.sources import resolving
 
-DEFAULT_MODEL = "https://tfhub.dev/google/vggish/1"
+DEFAULT_MODEL = resolving.DEFAULT_MODEL
 DEFAULT_NAME = "audio"
 MAX_HOP_SECONDS = 3_600
 MIN_CLIP_SECONDS = Decimal("0.975")

@@ -36,14 +36,25 @@ class Pca:
       eigen_vectors: float64 `[128, 128]`, rows are output dimensions.
       means: float64 `[128]`.
       sha256: Of the file.
+      uri: Where it was read from; empty where that is not known.
     """
 
     eigen_vectors: np.ndarray
     means: np.ndarray
     sha256: str
+    uri: str = ""
 
     def quantise(self, rows: np.ndarray) -> np.ndarray:
-        """Returns float32 rows `[num_rows, 128]` as uint8 `[num_rows, 128]`."""
+        """Returns float32 rows `[num_rows, 128]` as uint8 `[num_rows, 128]`.
+
+        Raises:
+          ModelError: The rows have another size.
+        """
+        if rows.shape[1] != EMBEDDING_SIZE:
+            raise ModelError(
+                f"the model gives rows of {rows.shape[1]} values, and the PCA of the 8-bit profiles"
+                f" takes {EMBEDDING_SIZE}; --profile raw writes rows as they are"
+            )
         projected = (rows.astype(np.float64) - self.means) @ self.eigen_vectors.T
         clipped = np.clip(projected, QUANTISE_MIN, QUANTISE_MAX)
         scaled = (clipped - QUANTISE_MIN) * (255.0 / (QUANTISE_MAX - QUANTISE_MIN))
@@ -75,7 +86,7 @@ def load_pca(pca: str, open_to_read: Callable[[str], BinaryIO] | None = None) ->
         )
     if not (np.isfinite(eigen_vectors).all() and np.isfinite(means).all()):
         raise ModelError(f"{pca} holds NaN or infinity")
-    return Pca(eigen_vectors, means.reshape(size), hashlib.sha256(data).hexdigest())
+    return Pca(eigen_vectors, means.reshape(size), hashlib.sha256(data).hexdigest(), pca)
 
 
 def _cached_release() -> bytes:

@@ -16,7 +16,6 @@ from pipeline.commands.plan.trial_job import Trial, choose, read_trial, trial_jo
 from pipeline.commands.validation import prepare_run
 from pipeline.errors import EngineLostError, JobError
 from pipeline.folders.report_folder import ReportFolder
-from pipeline.options.job import framing_config
 from pipeline.options.settings import EmbedSettings, UsageError
 from pipeline.runners import runner
 from pipeline.runners.options import is_elsewhere, is_local, num_workers
@@ -24,7 +23,7 @@ from pipeline.terminal import summary
 from transforms.corpus.clips import printable
 from transforms.model.errors import ModelError
 from transforms.model.postprocessing import Pca, load_pca
-from transforms.read_corpus import Corpus
+from transforms.read_corpus import ReadCorpus
 from transforms.storage import files
 
 _IMPORT_SECONDS = time.monotonic() - plan.IMPORT_STARTED
@@ -93,7 +92,7 @@ class _Planning:
         self,
         settings: EmbedSettings,
         options: PipelineOptions,
-        corpus: Corpus,
+        corpus: ReadCorpus,
         pca: Pca | None,
         folder: str,
         verbose: bool,
@@ -106,7 +105,7 @@ class _Planning:
         self._folder = folder
         self._verbose = verbose
         self._quiet = quiet
-        self._framing = framing_config(settings)
+        self._framing = graph.framing_config(settings)
 
     def plan(self, seconds_before: float) -> Estimate:
         """Runs both jobs.
@@ -130,7 +129,6 @@ class _Planning:
         if not chosen:
             return None
         job = trial_job(self._settings, self._corpus, chosen, self._folder, self._pca)
-        files.make_folder(job.staging)
         self._say(f"embedding clips of {len(chosen):,} recordings")
         started = time.monotonic()
         self._run(lambda pipeline: graph.build(pipeline, job))

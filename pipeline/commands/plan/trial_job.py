@@ -5,8 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.graph import Job
-from pipeline.options.job import job_of
+from pipeline.graph import Job, job_of
 from pipeline.options.settings import EmbedSettings
 from transforms.corpus.spans import SPAN_ROWS, FramingConfig
 from transforms.dataset import file_names
@@ -14,7 +13,7 @@ from transforms.dataset.failure_table import failure_table_name
 from transforms.model.postprocessing import Pca
 from transforms.preflight import forecast
 from transforms.preflight.survey import Candidate, Failed, Survey
-from transforms.read_corpus import Corpus
+from transforms.read_corpus import ReadCorpus
 from transforms.storage import files
 
 # Twenty batches of 128 rows: 41 minutes of sound, about 16 seconds of two cores with VGGish. With
@@ -69,7 +68,7 @@ def choose(
 
 def trial_job(
     settings: EmbedSettings,
-    corpus: Corpus,
+    corpus: ReadCorpus,
     chosen: Sequence[Candidate],
     folder: str,
     pca: Pca | None,
@@ -84,14 +83,14 @@ def trial_job(
       pca: For 8-bit profiles.
     """
     clips = tuple(clip for each in chosen for clip in each.clips)
-    few = Corpus(
+    few = ReadCorpus(
         clips=clips,
         class_map=corpus.class_map,
         drop_unknown_labels=corpus.drop_unknown_labels,
         splits=corpus.splits,
     )
     settings = dataclasses.replace(settings, num_shards=1)
-    return job_of(settings, few, dataset_folder(folder), f"{dataset_folder(folder)}/staging", pca)
+    return job_of(settings, few, dataset_folder(folder), pca)
 
 
 def dataset_folder(folder: str) -> str:

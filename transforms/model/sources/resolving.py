@@ -13,6 +13,7 @@ from transforms.model.sources.fetching import download
 from transforms.model.sources.unpacking import ARCHIVE_SUFFIXES, unpack
 from transforms.model.sources.writing import READ_BYTES
 
+DEFAULT_MODEL = "https://tfhub.dev/google/vggish/1"
 _ALLOWED = (
     "allowed: a hub URL, or a SavedModel folder or an archive of one"
     f" ({' '.join(ARCHIVE_SUFFIXES)}), on this machine or on a storage"
