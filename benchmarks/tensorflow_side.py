@@ -7,12 +7,13 @@ import sys
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
-import tensorflow_hub as hub
 
 from benchmarks.serving import files_for_ever, rate, serve
 from benchmarks.waveforms import read_waveform
-from transforms.model import loading
+from transforms.model import loading, onednn
+
+tf = onednn.tensorflow()  # as the program has it
+import tensorflow_hub as hub  # noqa: E402
 
 _PATCH_SAMPLES = 15_600
 _BATCHES = (64, 128, 256)
@@ -76,7 +77,7 @@ class Side:
         return self._random.normal(0, 0.1, shape).astype(np.float32)
 
 
-class _Instant(tf.Module):  # type: ignore[misc]
+class _Instant(tf.Module):  # type: ignore[misc, name-defined]
     @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
     def __call__(self, waveform: Any) -> Any:
         patches = tf.signal.frame(waveform, _PATCH_SAMPLES, loading.MODEL_HOP_SAMPLES)

@@ -10,6 +10,7 @@ import apache_beam as beam
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipeline.cli import main
+from transforms.metrics.reporting import COUNT
 
 
 def embed(output: Path, *arguments: str | Path) -> int:
@@ -23,7 +24,7 @@ def run_program(*arguments: str | Path, **options: Any) -> subprocess.CompletedP
         [sys.executable, "-m", "pipeline", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1_200,
         check=False,
         **options,
     )
@@ -41,7 +42,7 @@ def embed_measured(output: Path, *arguments: str | Path) -> tuple[int, float]:
         [sys.executable, "-c", program, "--output", str(output), *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=1_500,
+        timeout=5_000,
         check=True,
     )
     status, kilobytes = finished.stdout.splitlines()[-1].split()
@@ -61,6 +62,15 @@ def outputs(transform: beam.PTransform, elements: Iterable[Any], *tags: str) -> 
             token = _register(into)
             _ = output | f"Keep {tag}" >> beam.Map(_append, token)
     return found
+
+
+def counted(reports: Iterable[tuple[tuple[Any, ...], Any]]) -> dict[tuple[str, str], int]:
+    """Returns the counts among reports, by split and name."""
+    counts: dict[tuple[str, str], int] = {}
+    for (kind, *rest), value in reports:
+        if kind == COUNT:
+            counts[rest[0], rest[1]] = counts.get((rest[0], rest[1]), 0) + value
+    return counts
 
 
 _LISTS: dict[int, list[Any]] = {}

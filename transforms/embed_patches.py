@@ -61,6 +61,7 @@ class _EmbeddedBatch:
       spans: `(clip id, rows or why there are none)`.
       facts: Of the model.
       seconds: Of the model's calls since the last batch of any thread.
+      num_batches: That these computed.
       loaded: The time of loading it; with the first batch only.
       deviation: From rows in float32; with the first batches in bfloat16 only.
     """
@@ -68,6 +69,7 @@ class _EmbeddedBatch:
     spans: list[tuple[str, RowRun | str]]
     facts: ModelFacts
     seconds: float
+    num_batches: int
     loaded: StepTime | None
     deviation: Deviation | None
 
@@ -121,9 +123,9 @@ def _embed(model: EmbeddingModel, batch: PatchBatch) -> _EmbeddedBatch:
         failures=sum(isinstance(result, str) for _, result in spans),
     )
     deviation = None if rows is None else model.deviation(batch.patches, rows)
-    loading_seconds, seconds = model.take_seconds()
+    loading_seconds, seconds, num_batches = model.take_times()
     loaded = run_times.just_ended(loading_seconds) if loading_seconds else None
-    return _EmbeddedBatch(spans, model.facts, seconds, loaded, deviation)
+    return _EmbeddedBatch(spans, model.facts, seconds, num_batches, loaded, deviation)
 
 
 class _PackFn(beam.DoFn):
@@ -143,8 +145,8 @@ class _UnpackFn(ReportingFn):
 
     def process(self, embedded: _EmbeddedBatch) -> Iterator[Any]:
         yield report_of((MODEL, *dataclasses.astuple(embedded.facts)), 1)
-        self.stopwatch.add(embedded.seconds)
-        self.increment("batches")
+        self.stopwatch.add(embedded.seconds, embedded.num_batches)
+        self.increment("batches", embedded.num_batches)
         self.increment("rows", embedded.num_rows)
         self.increment("model_milliseconds", round(1_000 * embedded.seconds))
         if embedded.loaded:

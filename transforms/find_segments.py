@@ -124,7 +124,7 @@ class _NameFn(ReportingFn):
 
     def process(self, segment: Segment) -> Iterator[Any]:
         try:
-            name = segment_names.named(self._audio_name, segment)
+            name = segment_names.format_name(self._audio_name, segment)
         except ValueError as error:
             message = f"its times do not fit into {self._audio_name}: {error}"
             failure = _failure(segment, self._audio_root, "invalid_time", message)

@@ -10,7 +10,7 @@ from apache_beam import pvalue
 from apache_beam.typehints.decorators import no_annotations
 
 from transforms.corpus.clips import Clip, Failure, printable
-from transforms.corpus.manifests.line_reader import ManifestError
+from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.manifest import ManifestOptions, read_manifest
 from transforms.list_clips import count_found
 from transforms.metrics.reporting import REPORTS, ReportingFn

@@ -25,7 +25,7 @@ from transforms.corpus.labels import (
 )
 from transforms.corpus.manifests import segment_names
 from transforms.corpus.manifests.columns import KNOWN_COLUMNS, RAW_COLUMNS
-from transforms.corpus.manifests.line_reader import ManifestError
+from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.manifest import ManifestOptions, check_manifest
 from transforms.corpus.manifests.segments import check_segments
 from transforms.embed_patches import remote_files

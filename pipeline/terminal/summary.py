@@ -96,6 +96,8 @@ def summary(info: dict[str, Any], folder: str, seconds: float) -> str:
         lines.append(f"NOTE: rows were computed in bfloat16: {_error_of_bfloat16(error)}")
     if model["in_batches"] is False:
         lines.append("NOTE: TensorFlow cannot batch this model's operations: patches go one by one")
+    if why := _why_bits_differ(model):
+        lines.append(f"NOTE: {why}: the last bits of a row may differ where it is computed again")
     return "\n".join(lines)
 
 
@@ -155,6 +157,15 @@ def _times(run: dict[str, Any]) -> list[str]:
         f"bound by  {bound}{busy} {run['steps'][bound]['share']:.0%} of {run['seconds']:.1f} s,"
         " the engine's start-up left out",
     ]
+
+
+def _why_bits_differ(model: dict[str, Any]) -> str:
+    """Says what besides its patch a row's bits depend on; nothing if there is nothing."""
+    if model["rows_depend_on_position"]:
+        return "on these CPUs rows depend on their place in the model's batch"
+    if isinstance(model["batch_rows"], list) or isinstance(model["onednn"], list):
+        return "the workers' CPUs differ, and compute rows differently"
+    return ""
 
 
 def _error_of_bfloat16(error: dict[str, Any]) -> str:

@@ -120,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
     def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
-        connection = http.client.HTTPConnection(*self.server.target, timeout=120)
+        connection = http.client.HTTPConnection(*self.server.target, timeout=300)
         headers = {
             name: value
             for name, value in self.headers.items()

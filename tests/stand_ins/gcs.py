@@ -4,6 +4,7 @@ import contextlib
 import urllib.request
 from collections.abc import Iterator
 
+from tests import optional
 from tests.stand_ins import processes
 
 BUCKET = "corpora"
@@ -12,7 +13,7 @@ BUCKET = "corpora"
 @contextlib.contextmanager
 def running() -> Iterator[str]:
     """Serves an empty bucket while the block lasts; gives its address for STORAGE_EMULATOR_HOST."""
-    processes.need("gcp_storage_emulator")
+    optional.need_module("gcp_storage_emulator")
     port = processes.free_port()
     command = ["tests.stand_ins.gcs_emulator", "start", "--host=127.0.0.1", f"--port={port}"]
     with processes.serving(
@@ -23,4 +24,4 @@ def running() -> Iterator[str]:
 
 def empty(address: str) -> None:
     """Removes all objects."""
-    urllib.request.urlopen(f"{address}/wipe?keep-buckets=true", timeout=30).close()
+    urllib.request.urlopen(f"{address}/wipe?keep-buckets=true", timeout=300).close()

@@ -6,30 +6,28 @@ Both programs are Beam's own, written in Go: `prism`, and `container`, which Bea
 
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
-import sys
 import sysconfig
 import time
 import venv
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+import apache_beam as beam
 
-_BIN = Path(sys.executable).parent
+from tests import optional
+
+# Where Beam keeps its programs in Go, and how they are brought into this environment.
+_FOLDERS = {"prism": "go/cmd/prism", "container": "python/container"}
+_INSTALL = (
+    f"GOBIN={optional.BIN} go install github.com/apache/beam/sdks/v2/{{}}@v{beam.__version__}"
+)
 
 
 def program(name: str) -> str:
-    """Returns where a program is, or skips the test."""
-    found = shutil.which(name, path=f"{_BIN}{os.pathsep}{os.environ.get('PATH', '')}")
-    if found:
-        return found
-    reason = f"Beam's program {name}, which wants Go to be built, is not in {_BIN}"
-    if os.environ.get("REQUIRE_ALL_TESTS"):
-        pytest.fail(f"{reason}, and this run may not skip")
-    pytest.skip(reason)
+    """Returns where one of Beam's programs is, or skips the test."""
+    return optional.program(name, _INSTALL.format(_FOLDERS[name]))
 
 
 @contextlib.contextmanager
@@ -52,7 +50,7 @@ def worker_pool(log: Path, boot: Path | None = None) -> Iterator[str]:
     """
     port = free_port()
     module = "apache_beam.runners.worker.worker_pool_main"
-    bin_folder = _BIN if boot is None else _environment_without_us(boot)
+    bin_folder = optional.BIN if boot is None else _environment_without_us(boot)
     command = [str(bin_folder / "python"), "-m", module, f"--service_port={port}"]
     environment = os.environ | {"PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
     if boot is not None:
@@ -100,7 +98,7 @@ def running(
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(600):
+    for _ in range(6_000):
         with contextlib.suppress(OSError), socket.create_connection(("localhost", port)):
             return
         assert process.poll() is None, log.read_text()

@@ -1,8 +1,6 @@
 """Programs that stand for a service, each in a process of its own on a free port."""
 
 import contextlib
-import importlib.util
-import os
 import socket
 import subprocess
 import sys
@@ -13,15 +11,6 @@ from collections.abc import Iterator
 import pytest
 
 
-def need(module: str) -> None:
-    """Skips what needs a stand-in that is not installed."""
-    if importlib.util.find_spec(module) is not None:
-        return
-    if os.environ.get("REQUIRE_ALL_TESTS"):
-        pytest.fail(f"{module} is not installed, and this run may not skip")
-    pytest.skip(f"{module} is not installed: pip install -e '.[stand-ins]'")
-
-
 def free_port() -> int:
     """Returns a port that nobody listens on."""
     with socket.socket() as probe:
@@ -30,7 +19,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serving(command: list[str], port: int, seconds: float = 60) -> Iterator[str]:
+def serving(command: list[str], port: int, seconds: float = 300) -> Iterator[str]:
     """Runs a Python module that serves HTTP while the block lasts; gives its address."""
     address = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(
@@ -52,7 +41,7 @@ def serving(command: list[str], port: int, seconds: float = 60) -> Iterator[str]
 
 def _answers(address: str) -> bool:
     try:
-        urllib.request.urlopen(address, timeout=5).close()
+        urllib.request.urlopen(address, timeout=60).close()
     except urllib.error.HTTPError:
         return True
     except OSError:

@@ -4,6 +4,7 @@ import contextlib
 import urllib.request
 from collections.abc import Iterator
 
+from tests import optional
 from tests.stand_ins import processes
 
 BUCKET = "corpora"
@@ -18,7 +19,7 @@ ENVIRONMENT = {
 @contextlib.contextmanager
 def running() -> Iterator[str]:
     """Serves an empty bucket while the block lasts; gives its address for AWS_ENDPOINT_URL_S3."""
-    processes.need("moto.server")
+    optional.need_module("moto.server")
     port = processes.free_port()
     with processes.serving(["moto.server", "-H127.0.0.1", f"-p{port}"], port) as address:
         _make_bucket(address)
@@ -28,7 +29,7 @@ def running() -> Iterator[str]:
 def empty(address: str) -> None:
     """Removes all objects."""
     reset = urllib.request.Request(f"{address}/moto-api/reset", method="POST")
-    urllib.request.urlopen(reset, timeout=30).close()
+    urllib.request.urlopen(reset, timeout=300).close()
     _make_bucket(address)
 
 
@@ -43,4 +44,4 @@ def make_public(address: str, name: str) -> None:
 
 def _make_bucket(address: str) -> None:
     make = urllib.request.Request(f"{address}/{BUCKET}", method="PUT")
-    urllib.request.urlopen(make, timeout=30).close()
+    urllib.request.urlopen(make, timeout=300).close()

@@ -1,4 +1,4 @@
-"""What is asked for, and what became of it: the plain records that the rooms share."""
+"""Clips, and failures of clips: the plain records that all rooms share."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from transforms.corpus.serialization import CompactPickle
 
-# The closed list: step and reason of every line in the failure table.
+# Every line of the failure table has one of these steps and one of these reasons.
 STEPS = ("list", "plan", "decode", "embed", "assemble")
 REASONS = (
     "not_found",
@@ -31,12 +31,12 @@ REASONS = (
 
 @dataclasses.dataclass(frozen=True)
 class RawFormat(CompactPickle):
-    """What a file without a header holds.
+    """The encoding of a file without a header.
 
     Attributes:
-      name: One of the decoder's names, as `s16le`.
-      sample_rate_hz: Frames a second.
-      num_channels: Interleaved.
+      name: Name of the sample format, one of `decoding.RAW_FORMATS`, such as `s16le`.
+      sample_rate_hz: Audio frames per second.
+      num_channels: Number of interleaved channels.
     """
 
     name: str
@@ -46,26 +46,28 @@ class RawFormat(CompactPickle):
 
 @dataclasses.dataclass(frozen=True)
 class Clip(CompactPickle):
-    """One piece of sound that becomes one record.
+    """A recording or a part of one, which becomes one record.
 
-    Times are exact, in seconds, on a time line on which the recording begins at
+    Times are exact, in seconds, on a time line on which the recording's file begins at
     `recording_offset_seconds`.
 
     Attributes:
       id: Valid Unicode, unique in the corpus.
-      uri: Of the recording, as the file system knows it: on local disk it may hold the
-        surrogates by which Python stands for bytes that are not UTF-8.
-      start_seconds: Where the clip begins.
-      end_seconds: Where it ends; None for the recording's own end.
-      recording_offset_seconds: Not 0 for a file that was cut out of a longer recording.
-      labels: As they were given.
-      split: The part of the dataset that the clip is in; empty where there are no parts.
-      recording: Name of the recording, the same wherever it is mounted; empty for the clip's id.
-      raw_format: For files without a header.
-      columns: Names and values of what else its manifest says of it.
-      manifest: That asks for it; empty where none does.
-      line: In the manifest, from 1.
-      num_bytes: Size of the recording's file, where the listing said it.
+      uri: Path or URL of the recording. On local disk it may hold the surrogates with which Python
+        represents bytes that are not UTF-8.
+      start_seconds: Start of the clip.
+      end_seconds: End of the clip; None for the end of the recording.
+      recording_offset_seconds: Time of the file's first sample; not 0 for a file that was cut out
+        of a longer recording.
+      labels: Labels as given by the user.
+      split: Name of the clip's split; empty for a dataset without splits.
+      recording: Name of the recording, independent of where it is mounted; empty if it is the
+        clip's id.
+      raw_format: Encoding of a file without a header; None for all other files.
+      columns: Names and values of the remaining columns of its manifest.
+      manifest: Manifest that lists the clip; empty for a clip of an input.
+      line: Line in the manifest, from 1.
+      num_bytes: Size of the recording's file; None if the listing does not tell it.
     """
 
     id: str
@@ -83,7 +85,7 @@ class Clip(CompactPickle):
     num_bytes: int | None = dataclasses.field(default=None, compare=False)
 
     def failure(self, step: str, reason: str, message: str) -> "Failure":
-        """Returns what the failure table says of this clip."""
+        """Returns the failure of this clip."""
         return Failure(
             self.id,
             self.uri,
@@ -99,15 +101,15 @@ class Clip(CompactPickle):
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Failure(CompactPickle):
-    """A clip that was asked for and gets no record.
+    """A clip without a record: one line of the failure table.
 
     Attributes:
-      id: The clip's.
-      uri: The recording's.
-      step: One of `STEPS`.
+      id: Id of the clip.
+      uri: Path or URL of the recording.
+      step: Step that failed, one of `STEPS`.
       reason: One of `REASONS`.
-      message: For people: what was found, and what is allowed.
-      split, columns, manifest, line: The clip's.
+      message: Explanation for people: what was found, and what is allowed.
+      split, columns, manifest, line: Attributes of the clip.
     """
 
     id: str
@@ -133,28 +135,28 @@ def printable(name: str) -> str:
 
 
 def resolve_duplicates(clips: Iterable[Clip]) -> tuple[Clip, list[Failure]]:
-    """Decides between clips that share an id: the first by uri, times and labels is kept.
+    """Keeps one of the clips that share an id: the first by uri, times and labels.
 
     Args:
-      clips: At least one. A clip given twice, with nothing different, is one clip, asked for twice.
+      clips: At least one clip. Equal clips count as one.
 
     Returns:
-      The clip that is kept, and a failure for each other one.
+      The clip to keep, and a failure for each of the others.
     """
     kept, *others = clips = list(clips)
     if not others:
         return kept, []
-    kept, *others = sorted(clips, key=_order)
+    kept, *others = sorted(clips, key=_sort_key)
     failures = []
-    before = kept
+    previous = kept
     for clip in others:
-        if clip != before:
-            failures.append(clip.failure("plan", "duplicate_id", _why_duplicate(clip, kept)))
-        before = clip
+        if clip != previous:
+            failures.append(clip.failure("plan", "duplicate_id", _duplicate_message(clip, kept)))
+        previous = clip
     return kept, failures
 
 
-def _order(clip: Clip) -> tuple[object, ...]:
+def _sort_key(clip: Clip) -> tuple[object, ...]:
     raw = clip.raw_format
     return (
         clip.uri,
@@ -172,14 +174,14 @@ def _order(clip: Clip) -> tuple[object, ...]:
     )
 
 
-def _why_duplicate(clip: Clip, kept: Clip) -> str:
+def _duplicate_message(clip: Clip, kept: Clip) -> str:
     if clip.manifest or kept.manifest:
         where = f"line {kept.line} of {printable(kept.manifest)}" if kept.manifest else "an input"
         return (
-            f"{where} has the same id, for {printable(kept.uri)}, and is kept; give each clip an id"
-            " of its own in the column id"
+            f"{where} has the same id, for {printable(kept.uri)}, and is kept; give each clip a"
+            " unique id in the column id"
         )
     return (
-        f"{printable(kept.uri)} has the same id and is kept; give one --input above both,"
-        " so that their paths differ"
+        f"{printable(kept.uri)} has the same id and is kept; pass one --input that"
+        " contains both, so that their relative paths differ"
     )

@@ -1,4 +1,4 @@
-"""Labels and the class map that numbers them, in the format of class_labels_indices.csv."""
+"""Class maps: the index of each label, in the format of AudioSet's class_labels_indices.csv."""
 
 import collections
 import csv
@@ -12,22 +12,22 @@ from transforms.corpus.clips import Clip, Failure
 
 CLASS_MAP_NAME = "class_map.csv"
 MAX_CLASS_MAP_BYTES = 2**26
-MAX_INDEX = 2**63 - 1  # of an int64
+MAX_INDEX = 2**63 - 1  # the largest int64
 _MAX_INDEX_DIGITS = 100
 _HEADER = ("index", "mid", "display_name")
 
 
 class ClassMapError(Exception):
-    """The file is no class map; the message says why."""
+    """A file that is not a valid class map; the message says why."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ClassMap:
-    """Which label has which index.
+    """The indices of labels. A label is a class's `mid` or its display name.
 
     Attributes:
-      classes: `(index, mid, display name)`, ascending.
-      uri: Of the file that it was read from; empty where there is none.
+      classes: `(index, mid, display name)` of each class, sorted.
+      uri: File that it was read from; empty if there is none.
     """
 
     classes: tuple[tuple[int, str, str], ...]
@@ -37,7 +37,7 @@ class ClassMap:
     def _indices(self) -> dict[str, int]:
         names: dict[str, int | None] = {}
         for index, _, name in self.classes:
-            # A name of two classes names neither.
+            # A display name shared by two classes is ambiguous and identifies neither.
             names[name] = None if name in names else index
         by_name = {name: index for name, index in names.items() if index is not None}
         return by_name | {mid: index for index, mid, _ in self.classes}
@@ -46,40 +46,40 @@ class ClassMap:
         return label in self._indices
 
     def indices(self, labels: Iterable[str]) -> list[int]:
-        """Returns the indices of known labels, ascending, each once."""
+        """Returns the indices of known labels, sorted and without duplicates."""
         return sorted({self._indices[label] for label in labels})
 
     def text(self) -> bytes:
-        """Returns the map as CSV, UTF-8."""
+        """Returns the map as CSV in UTF-8."""
         lines: list[str] = []
-        # With its own line end, as it quotes the characters of no other.
+        # Only with its default line ending does the writer quote CR and LF in cells.
         writer = csv.writer(types.SimpleNamespace(write=lines.append))
         writer.writerows([_HEADER, *self.classes])
         return "".join(line.removesuffix("\r\n") + "\n" for line in lines).encode()
 
 
 def build_class_map(labels: Iterable[str]) -> ClassMap:
-    """Returns the map that numbers labels in their order."""
+    """Returns a class map that numbers the labels in sorted order."""
     return ClassMap(tuple((i, label, label) for i, label in enumerate(sorted(set(labels)))))
 
 
 def parse_class_map(data: bytes) -> ClassMap:
-    """Reads a class map.
+    """Parses a class map.
 
     Args:
-      data: CSV in UTF-8 with the columns `index`, and `mid` or `display_name` or both.
+      data: CSV in UTF-8 with the columns `index` and at least one of `mid` and `display_name`.
 
     Raises:
-      ClassMapError: It is something else.
+      ClassMapError: The data is not a valid class map.
     """
     try:
         rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ClassMapError(f"it is not CSV in UTF-8: {error}") from error
+        raise ClassMapError(f"not CSV in UTF-8: {error}") from error
     header = [name.strip() for name in rows[0]] if rows else []
     if "index" not in header or not {"mid", "display_name"} & set(header):
         raise ClassMapError(
-            f"its first line is {','.join(header)[:200]!r} (wanted: {','.join(_HEADER)}, as in"
+            f"the first line is {','.join(header)[:200]!r} (expected: {','.join(_HEADER)}, as in"
             " AudioSet's class_labels_indices.csv)"
         )
     classes = [
@@ -87,41 +87,41 @@ def parse_class_map(data: bytes) -> ClassMap:
         for line, row in enumerate(rows[1:], start=2)
         if row
     ]
-    for position, what in ((0, "index"), (1, "mid")):
+    for position, column in ((0, "index"), (1, "mid")):
         counts = collections.Counter(each[position] for each in classes)
-        twice = [value for value, count in counts.items() if count > 1]
-        if twice:
-            raise ClassMapError(f"the {what} {twice[0]!r} is there twice")
+        duplicates = [value for value, count in counts.items() if count > 1]
+        if duplicates:
+            raise ClassMapError(f"duplicate {column} {duplicates[0]!r}")
     if not classes:
-        raise ClassMapError("it has no classes")
+        raise ClassMapError("no classes")
     return ClassMap(tuple(sorted(classes)))
 
 
 def _parse_class(row: dict[str, str], line: int) -> tuple[int, str, str]:
     index = row.get("index", "").strip()
-    # Python refuses to read numbers of thousands of digits.
+    # int() raises ValueError for numbers of thousands of digits.
     is_number = index.isascii() and index.isdigit() and len(index) <= _MAX_INDEX_DIGITS
     if not is_number or int(index) > MAX_INDEX:
         raise ClassMapError(
-            f"line {line}: the index {index[:100]!r} is not a whole number from 0 to {MAX_INDEX}"
+            f"line {line}: index {index[:100]!r} is not an integer from 0 to {MAX_INDEX}"
         )
     mid = row.get("mid", "").strip() or row.get("display_name", "").strip()
     name = row.get("display_name", "").strip() or mid
     if not mid:
-        raise ClassMapError(f"line {line}: the class {index} has no name")
+        raise ClassMapError(f"line {line}: class {index} has no name")
     return int(index), mid, name
 
 
 def apply_class_map(clip: Clip, class_map: ClassMap, drop: bool) -> Clip | Failure:
-    """Holds a clip's labels against the class map.
+    """Checks a clip's labels against a class map.
 
     Args:
-      clip: With any labels.
-      class_map: Says which are known.
-      drop: Leave unknown labels out; else the clip fails.
+      clip: Any clip.
+      class_map: The known labels.
+      drop: Whether to drop unknown labels; otherwise the clip fails.
 
     Returns:
-      The clip with known labels only, or the failure `unknown_label`.
+      The clip with known labels only, or an `unknown_label` failure.
     """
     unknown = [label for label in clip.labels if label not in class_map]
     if not unknown:
@@ -131,5 +131,5 @@ def apply_class_map(clip: Clip, class_map: ClassMap, drop: bool) -> Clip | Failu
             clip, labels=tuple(label for label in clip.labels if label in class_map)
         )
     some = ", ".join(repr(label[:100]) for label in unknown[:3]) + ", …" * (len(unknown) > 3)
-    message = f"{some}: not in the class map; --unknown_labels=drop leaves such labels out"
+    message = f"{some}: not in the class map; --unknown_labels=drop drops such labels"
     return clip.failure("plan", "unknown_label", message)

@@ -1,4 +1,4 @@
-"""A clip's rows on their way from sound to record."""
+"""Runs of consecutive patches and rows of a clip, and how they become its rows again."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -15,8 +15,8 @@ class PatchRun:
     """Consecutive patches of a clip.
 
     Attributes:
-      clip_id: Whose they are.
-      first_row: Index of the first patch's row in the clip.
+      clip_id: Id of the clip.
+      first_row: Index in the clip of the first patch's row.
       patches: float32 `[num_rows, patch_samples]`.
     """
 
@@ -30,7 +30,7 @@ class RowRun:
     """Consecutive rows of a clip.
 
     Attributes:
-      first_row: Index of the first one in the clip.
+      first_row: Index in the clip of the first row.
       rows: float32 or uint8 `[num_rows, embedding_size]`.
     """
 
@@ -38,7 +38,7 @@ class RowRun:
     rows: np.ndarray
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-        # Numpy's own way takes three times as long for a row.
+        # NumPy's own pickling takes three times as long for a single row.
         rows = np.ascontiguousarray(self.rows)
         return _row_run, (self.first_row, rows.dtype.str, rows.shape[1], rows.tobytes())
 
@@ -49,17 +49,17 @@ def _row_run(first_row: int, dtype: str, size: int, data: bytes) -> RowRun:
 
 @dataclasses.dataclass(frozen=True)
 class DecodedClip(CompactPickle):
-    """What decoding a clip to its end found: what its record must hold.
+    """The outcome of decoding a clip to its end, from which its record is completed and checked.
 
     Attributes:
-      clip: Whose sound it is.
-      num_rows: Due in the record; at least 1.
-      num_samples: Of the clip at 16 kHz, padding not counted.
-      end_seconds: Where the clip really ends, on its own time line.
-      decoder: Name and version of what decoded it.
-      padded: The clip was shorter than one patch and was filled up with zeros.
-      truncated: The recording ends before the clip was to end.
-      num_rows_skipped: Rows behind the profile's last one.
+      clip: The clip.
+      num_rows: Expected number of rows in the record, at least 1.
+      num_samples: Length of the clip at 16 kHz, without padding.
+      end_seconds: Actual end of the clip, on the clip's time line.
+      decoder: Name and version of the decoder.
+      padded: Whether the clip is shorter than one patch and was padded with zeros.
+      truncated: Whether the recording ends before the clip's `end_seconds`.
+      num_rows_skipped: Number of rows beyond the profile's maximum.
     """
 
     clip: Clip
@@ -73,17 +73,17 @@ class DecodedClip(CompactPickle):
 
 
 def join_rows(runs: Iterable[RowRun], num_rows: int) -> np.ndarray | None:
-    """Puts a clip's rows in order.
+    """Joins a clip's rows in order.
 
     Args:
-      runs: In any order. Rows that come twice, as after a retry, count once.
-      num_rows: How many there must be.
+      runs: Runs in any order. Rows that occur twice, as after a retry, count once.
+      num_rows: Expected number of rows.
 
     Returns:
-      `[num_rows, embedding_size]`, or None where a row is missing or too many.
+      `[num_rows, embedding_size]`, or None if a row is missing or beyond the last one.
     """
     joined: np.ndarray | None = None
-    is_there = np.zeros(num_rows, bool)
+    is_present = np.zeros(num_rows, bool)
     for run in runs:
         end = run.first_row + len(run.rows)
         if run.first_row < 0 or end > num_rows:
@@ -91,8 +91,8 @@ def join_rows(runs: Iterable[RowRun], num_rows: int) -> np.ndarray | None:
         if joined is None:
             joined = np.empty((num_rows, *run.rows.shape[1:]), run.rows.dtype)
         joined[run.first_row : end] = run.rows
-        is_there[run.first_row : end] = True
-    return joined if is_there.all() else None
+        is_present[run.first_row : end] = True
+    return joined if is_present.all() else None
 
 
 def complete_clip(

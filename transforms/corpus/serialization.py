@@ -1,7 +1,7 @@
-"""Records as bytes, for their way through a shuffle.
+"""Serialization of dataclasses for shuffles.
 
-Beam's runner on one machine holds what is shuffled as Python objects, which take several times the
-memory of their bytes.
+Beam's local runner keeps shuffled elements in memory. As Python objects they take several times
+the memory of their serialized bytes.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class CompactPickle:
-    """A dataclass that is pickled as its values, those at the end that are defaults left out."""
+    """Base of dataclasses that are pickled as their values, without trailing default values."""
 
     def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
         kind: Any = type(self)
@@ -23,12 +23,12 @@ class CompactPickle:
 
 
 def serialize(record: Any) -> bytes:
-    """Returns a record as bytes."""
+    """Serializes a dataclass."""
     return pickle.dumps(record, pickle.HIGHEST_PROTOCOL)
 
 
 def deserialize(data: bytes) -> Any:
-    """Returns the record again."""
+    """Deserializes what `serialize` returned."""
     return pickle.loads(data)
 
 

@@ -1,4 +1,4 @@
-"""How clips become runs of rows, and which of them are read in one pass over their recording."""
+"""Spans of clips, and the decode tasks that read them in one pass over a recording each."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator
@@ -14,22 +14,23 @@ SAMPLE_RATE_HZ = 16_000
 # 96 hops of 10 ms, and the rest of the last 25 ms STFT window.
 PATCH_SAMPLES = 15_600
 MODEL_HOP_SAMPLES = 15_360
-# About ten minutes: much more than the second of context that a span costs, and little enough
-# that a recording of hours keeps every worker busy.
+# About ten minutes: long compared to the second of context that a span costs, and short enough
+# for a recording of hours to keep every worker busy.
 SPAN_ROWS = 640
 
 
 @dataclasses.dataclass(frozen=True)
 class FramingConfig:
-    """How a recording becomes clips, and a clip patches.
+    """How recordings are cut into clips, and clips into patches.
 
     Attributes:
-      patch_samples: Length of a patch at 16 kHz.
-      hop_samples: From one patch's start to the next one's, at 16 kHz.
-      max_rows: Rows of a clip after which the rest is left out, or None.
-      pad_short_clips: Fill up a clip shorter than one patch; else it fails as `too_short`.
-      clip_seconds: Cut what is asked for into consecutive clips of this length, or None.
-      channel: From 1, or None for the mean of all channels.
+      patch_samples: Length of a patch in samples at 16 kHz.
+      hop_samples: Distance between the starts of consecutive patches, in samples at 16 kHz.
+      max_rows: Maximum number of rows of a clip; None for no limit.
+      pad_short_clips: Whether to pad a clip shorter than one patch; otherwise it fails as
+        `too_short`.
+      clip_seconds: Length of the consecutive clips into which clips are cut; None for no cutting.
+      channel: Channel to use, from 1; None for the mean of all channels.
     """
 
     patch_samples: int = PATCH_SAMPLES
@@ -40,7 +41,7 @@ class FramingConfig:
     channel: int | None = None
 
     def num_rows(self, seconds: Fraction) -> int:
-        """Returns about how many rows a clip of this length has."""
+        """Returns the approximate number of rows of a clip of this length."""
         num_samples = int(seconds * SAMPLE_RATE_HZ)
         num_rows = count_patches(num_samples, self.patch_samples, self.hop_samples)
         return num_rows if self.max_rows is None else min(num_rows, self.max_rows)
@@ -48,14 +49,14 @@ class FramingConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Span(CompactPickle):
-    """A run of rows of a clip.
+    """Consecutive rows of a clip.
 
     Attributes:
-      clip: Whose rows they are.
-      first_row: Index of the first one in the clip.
-      num_rows: How many; None for all up to the clip's end.
-      is_remainder: The clip is what remains behind others that were cut off a longer one: where
-        it is too short for a row it is skipped. A piece of full length is none.
+      clip: The clip.
+      first_row: Index in the clip of the first row.
+      num_rows: Number of rows; None for all rows up to the clip's end.
+      is_remainder: Whether the clip is the remainder of a longer one after full pieces were cut
+        off. A remainder too short for a row is skipped.
     """
 
     clip: Clip
@@ -66,11 +67,11 @@ class Span(CompactPickle):
 
 @dataclasses.dataclass(frozen=True)
 class DecodeTask(CompactPickle):
-    """What is read in one pass over a recording.
+    """Spans of one recording that are decoded in one pass.
 
     Attributes:
-      uri: Of the recording.
-      spans: In the order of their starts.
+      uri: Path or URL of the recording.
+      spans: Spans in the order of their clips' starts.
     """
 
     uri: str
@@ -78,18 +79,18 @@ class DecodeTask(CompactPickle):
 
 
 def count_patches(num_samples: int, patch_samples: int, hop_samples: int) -> int:
-    """Returns how many patches a waveform of `num_samples` holds."""
+    """Returns the number of complete patches in a waveform of `num_samples` samples."""
     return max(0, (num_samples - patch_samples) // hop_samples + 1)
 
 
 def single_task(clips: Iterable[Clip]) -> DecodeTask:
-    """Returns the reading of whole clips of one recording, at least one, in any order."""
-    spans = tuple(Span(clip) for clip in sorted(clips, key=_order))
+    """Returns one task that decodes whole clips of one recording: at least one, in any order."""
+    spans = tuple(Span(clip) for clip in sorted(clips, key=_sort_key))
     return DecodeTask(spans[0].clip.uri, spans)
 
 
 def requested_seconds(clips: Iterable[Clip]) -> Decimal | None:
-    """Returns how much of a recording its clips take; None where one goes to its unknown end."""
+    """Returns the total length of a recording's clips; None if one has no `end_seconds`."""
     total = Decimal(0)
     for clip in clips:
         if clip.end_seconds is None:
@@ -104,36 +105,36 @@ def split_into_tasks(
     framing: FramingConfig,
     span_rows: int = SPAN_ROWS,
 ) -> Iterator[DecodeTask]:
-    """Splits the work on one recording that can be read from anywhere.
+    """Splits the decoding of a seekable recording into tasks of about equal size.
 
     Args:
-      clips: At least one.
+      clips: Clips of the recording, at least one.
       recording_seconds: Length of the recording.
-      framing: How clips become patches.
-      span_rows: About how many rows make a reading.
+      framing: How clips are cut into patches.
+      span_rows: Approximate number of rows per task.
 
     Yields:
-      Readings that together hold every row of every clip once. The last span of a clip is
-      open-ended, so that what the recording really holds decides on the last row.
+      Tasks that together contain every row of every clip once. The last span of a clip is
+      open-ended: the decoded audio decides which row is the last one.
     """
-    collected: list[Span] = []
-    num_collected = 0
-    for clip in sorted(clips, key=_order):
+    pending: list[Span] = []
+    num_pending = 0
+    for clip in sorted(clips, key=_sort_key):
         for span, num_rows in _spans(clip, recording_seconds, framing, span_rows):
-            if collected and num_collected + num_rows > span_rows:
-                yield DecodeTask(clip.uri, tuple(collected))
-                collected, num_collected = [], 0
-            collected.append(span)
-            num_collected += num_rows
-    yield DecodeTask(collected[0].clip.uri, tuple(collected))
+            if pending and num_pending + num_rows > span_rows:
+                yield DecodeTask(clip.uri, tuple(pending))
+                pending, num_pending = [], 0
+            pending.append(span)
+            num_pending += num_rows
+    yield DecodeTask(pending[0].clip.uri, tuple(pending))
 
 
 def cut_into_pieces(clip: Clip, clip_seconds: Decimal) -> Iterator[Clip]:
-    """Cuts a clip into consecutive ones of equal length; the last one may reach beyond its end.
+    """Cuts a clip into consecutive clips of equal length, the last of which may be shorter.
 
     Yields:
-      Clips without end, where the clip has none. Their ids are that of the clip, `#`, and the
-      start in seconds.
+      Clips with ids made of the clip's id, `#` and the start in seconds. Without `end_seconds` of
+      the clip there is no last one.
     """
     start = clip.start_seconds
     while clip.end_seconds is None or start < clip.end_seconds:
@@ -153,28 +154,28 @@ def cut_into_pieces(clip: Clip, clip_seconds: Decimal) -> Iterator[Clip]:
 def _spans(
     clip: Clip, recording_seconds: Fraction, framing: FramingConfig, span_rows: int
 ) -> Iterator[tuple[Span, int]]:
-    """Yields the spans of a clip, each with its number of rows."""
+    """Yields the spans of a clip, each with its approximate number of rows."""
     start = Fraction(clip.start_seconds)
     end = recording_seconds + Fraction(clip.recording_offset_seconds)
     if clip.end_seconds is not None:
         end = min(end, Fraction(clip.end_seconds))
     if framing.clip_seconds is not None:
-        yield from _parts_to_cut(clip, end, framing, framing.clip_seconds, span_rows)
+        yield from _spans_of_whole_pieces(clip, end, framing, framing.clip_seconds, span_rows)
         return
     num_rows = framing.num_rows(end - start)
     first_row = 0
-    while num_rows - first_row >= 2 * span_rows:  # the last one takes the rest as well
+    while num_rows - first_row >= 2 * span_rows:  # the last span may have up to twice as many
         yield Span(clip, first_row, span_rows), span_rows
         first_row += span_rows
     yield Span(clip, first_row), num_rows - first_row
 
 
-def _parts_to_cut(
+def _spans_of_whole_pieces(
     clip: Clip, end: Fraction, framing: FramingConfig, clip_seconds: Decimal, span_rows: int
 ) -> Iterator[tuple[Span, int]]:
-    """Yields parts of a clip that is to be cut, each a whole number of pieces but the last."""
-    rows_of_piece = max(1, framing.num_rows(Fraction(clip_seconds)))
-    length = max(1, span_rows // rows_of_piece) * clip_seconds
+    """Yields spans of a clip that will be cut: each but the last is a whole number of pieces."""
+    rows_per_piece = max(1, framing.num_rows(Fraction(clip_seconds)))
+    length = max(1, span_rows // rows_per_piece) * clip_seconds
     start = clip.start_seconds
     while end - Fraction(start) >= 2 * length:
         part = dataclasses.replace(clip, start_seconds=start, end_seconds=start + length)
@@ -183,5 +184,5 @@ def _parts_to_cut(
     yield Span(dataclasses.replace(clip, start_seconds=start)), span_rows
 
 
-def _order(clip: Clip) -> tuple[Decimal, str]:
+def _sort_key(clip: Clip) -> tuple[Decimal, str]:
     return clip.start_seconds - clip.recording_offset_seconds, clip.id

@@ -1,4 +1,4 @@
-"""The parts of a dataset, as train, validation and test, and which of them a recording is in."""
+"""Splits of a dataset, such as train, validation and test, assigned by recording."""
 
 import dataclasses
 import hashlib
@@ -9,51 +9,51 @@ from fractions import Fraction
 
 from transforms.corpus.clips import Clip
 
-# What is in no part, where others are, stands in a folder of this name.
+# Folder of the clips without a split in a dataset that has splits.
 UNSPLIT = "unsplit"
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")  # no dot, as all files have one
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")  # no dot, which every file name has
 
 
 @dataclasses.dataclass(frozen=True)
 class Splits:
-    """Shares of the recordings.
+    """Splits with their shares of the recordings.
 
     Attributes:
-      shares: `(name, share)`; the shares sum up to 1.
+      shares: `(name, share)` of each split; the shares sum to 1.
     """
 
     shares: tuple[tuple[str, Fraction], ...]
 
     def split_of(self, recording: str) -> str:
-        """Returns the split of a recording: it follows from the name alone."""
+        """Returns the split of a recording, which depends on its name only."""
         digest = hashlib.sha256(b"split\0" + recording.encode()).digest()
-        place = Fraction(int.from_bytes(digest[:8], "big"), 2**64)
-        upto = Fraction(0)
+        position = Fraction(int.from_bytes(digest[:8], "big"), 2**64)
+        cumulative_share = Fraction(0)
         for name, share in self.shares:
-            upto += share
-            if place < upto:
+            cumulative_share += share
+            if position < cumulative_share:
                 return name
-        raise AssertionError("the shares sum up to 1")
+        raise AssertionError("the shares sum to 1")
 
 
 def is_split_name(name: str) -> bool:
-    """Tells whether a name can be that of a split's folder."""
+    """Returns whether a split may have this name."""
     return _NAME.fullmatch(name) is not None and name != UNSPLIT
 
 
 def parse_splits(text: str) -> Splits:
-    """Reads shares such as `train=0.8,validation=0.1,test=0.1`.
+    """Parses splits such as `train=0.8,validation=0.1,test=0.1`.
 
     Raises:
-      ValueError: With what is allowed.
+      ValueError: The text is not valid; the message says what is allowed.
     """
     shares: dict[str, Fraction] = {}
     for part in text.split(","):
         name, _, share = part.strip().partition("=")
         if not is_split_name(name) or name in shares:
             raise ValueError(
-                f"{name!r} is no name of a split, or is there twice (allowed: letters, digits, _"
-                f" and -, not beginning with a dash, not {UNSPLIT})"
+                f"split name {name!r} is invalid or occurs twice (allowed: letters, digits, _ and"
+                f" -, not starting with -, not {UNSPLIT})"
             )
         try:
             number = Decimal(share)
@@ -64,17 +64,17 @@ def parse_splits(text: str) -> Splits:
         shares[name] = Fraction(number)
     total = sum(shares.values())
     if total != 1:
-        raise ValueError(f"the shares sum up to {float(total):g} (allowed: 1)")
+        raise ValueError(f"the shares sum to {float(total):g} (allowed: 1)")
     return Splits(tuple(shares.items()))
 
 
 def assign_splits(clips: Iterable[Clip], splits: Splits | None) -> Iterator[Clip]:
-    """Gives the clips of one recording that have no split the one of the recording."""
+    """Assigns the recording's split to those of its clips that have none."""
     clips = list(clips)
     if splits is None:
         yield from clips
         return
-    # A recording that is known by several names is in the split of the first.
+    # A recording with several names is in the split of the first one in sorted order.
     split = splits.split_of(min(clip.recording or clip.id for clip in clips))
     for clip in clips:
         yield clip if clip.split else dataclasses.replace(clip, split=split)

@@ -4,7 +4,7 @@ import dataclasses
 import importlib.metadata
 import json
 import platform
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from transforms.corpus.spans import SAMPLE_RATE_HZ
@@ -24,6 +24,8 @@ _DISTRIBUTIONS = (
     "numpy",
     "protobuf",
 )
+# Of a model: what all workers must have loaded, or the rows are of different models.
+_IDENTITY = ("fingerprint", "embedding_size", "untrained_seed", "in_batches", "precision")
 
 
 class IncompleteError(Exception):
@@ -143,7 +145,8 @@ def dataset_info(
       origin: The settings.
       models: What the workers loaded, each once: none where no clip came as far as the model.
         Objects with `fingerprint`, `embedding_size`, `untrained_seed`, `in_batches` and
-        `precision`.
+        `precision`, in which they must be alike; and with `batch_rows`, `rows_depend_on_position`
+        and `onednn`, in which workers of different CPUs may differ.
       tallies: Counts; of the names, those of failures begin with `failures/`.
       part: The dataset or split.
       manifests: Dataclasses that say how manifests were read.
@@ -154,7 +157,7 @@ def dataset_info(
     Raises:
       IncompleteError: Workers loaded different models.
     """
-    if len(models) > 1:
+    if len({tuple(getattr(each, name) for name in _IDENTITY) for each in models}) > 1:
         raise IncompleteError(f"the workers loaded different models: {models}")
     own = {name: count for (split, name), count in tallies.items() if split == part.split}
     info: dict[str, Any] = {
@@ -168,7 +171,7 @@ def dataset_info(
         "failures": _below(own, "failures/"),
         "skipped": _below(own, "skipped/"),
         "manifests": [dataclasses.asdict(each) for each in sorted(manifests)],
-        "model": _model_info(origin, models[0] if models else None, deviation),
+        "model": _model_info(origin, models, deviation),
         "audio": _audio_info(origin, _below(own, "decoders/")),
         "rows": _rows_info(origin),
         "labels": {"class_map": class_map},
@@ -258,7 +261,8 @@ def _counts(own: Mapping[str, int], num_failures: int) -> dict[str, int | float]
     }
 
 
-def _model_info(origin: Origin, model: Any | None, deviation: Any | None) -> dict[str, Any]:
+def _model_info(origin: Origin, models: Sequence[Any], deviation: Any | None) -> dict[str, Any]:
+    model = models[0] if models else None
     info = {
         "uri": origin.model,
         "fingerprint": model.fingerprint if model else None,
@@ -266,6 +270,11 @@ def _model_info(origin: Origin, model: Any | None, deviation: Any | None) -> dic
         "trained": model.untrained_seed < 0 if model else None,
         "in_batches": model.in_batches if model else None,
         "precision": (model or origin).precision,
+        "batch_rows": _common(each.batch_rows for each in models),
+        "rows_depend_on_position": (
+            any(each.rows_depend_on_position for each in models) if models else None
+        ),
+        "onednn": _common(each.onednn for each in models),
     }
     if model and model.untrained_seed >= 0:
         info["untrained_seed"] = model.untrained_seed
@@ -276,6 +285,14 @@ def _model_info(origin: Origin, model: Any | None, deviation: Any | None) -> dic
             "rows_compared": deviation.num_rows,
         }
     return info
+
+
+def _common(values: Iterable[Any]) -> Any:
+    """Returns what all workers have in common, None where there were none, or a list of all."""
+    found = set(values)
+    if len(found) < 2:
+        return next(iter(found), None)
+    return sorted(found, key=lambda each: (each is not None, each))  # None is not known
 
 
 def _rounded(share: float | None) -> float | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from transforms.corpus.runs import DecodedClip
 from transforms.dataset.profiles import Profile
+from transforms.model import onednn
 
 # Of a row of 128 bytes to 16 kB: three messages inside each other, each with a tag and a length of
 # two bytes (`Feature`, its list, the list's value).
@@ -27,7 +28,7 @@ def sequence_example(
       rows: uint8 `[num_rows, 128]` for a quantised profile, else float32
         `[num_rows, embedding_size]`.
     """
-    import tensorflow as tf
+    tf = onednn.tensorflow()
 
     clip = decoded.clip
     example = tf.train.SequenceExample()

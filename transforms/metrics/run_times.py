@@ -84,13 +84,13 @@ class Stopwatch:
                 self.add(time.perf_counter() - started)
             yield item
 
-    def add(self, seconds: float) -> None:
-        """Counts what took so long and has ended right now."""
+    def add(self, seconds: float, number: int = 1) -> None:
+        """Counts a number of things that took so long together and have ended right now."""
         self._last = time.time()
         if self._first is None:
             self._first = self._last - seconds
         self._seconds += seconds
-        self._number += 1
+        self._number += number
 
 
 def add_up(times: Iterable[StepTime]) -> StepTime:

@@ -8,7 +8,6 @@ from transforms.corpus.clips import Clip, Failure
 from transforms.corpus.runs import PatchRun
 from transforms.corpus.spans import SAMPLE_RATE_HZ, FramingConfig
 from transforms.model import loading
-from transforms.model.batching import BATCH_ROWS
 from transforms.model.loading import EmbeddingModel
 from transforms.model.precision import FLOAT32
 from transforms.model.sources.copying import RemoteFiles, StoredFile
@@ -72,9 +71,7 @@ def embed_waveform(
         if isinstance(found, Failure):
             raise AudioError(found.reason, found.message)
         if isinstance(found, PatchRun):
-            # Of other sizes the bits of a row could differ: see `EmbeddingModel.embed`.
-            for start in range(0, len(found.patches), BATCH_ROWS):
-                rows.append(model.embed(found.patches[start : start + BATCH_ROWS]))
+            rows.append(model.embed(found.patches))
     return np.concatenate(rows)
 
 

@@ -20,7 +20,7 @@ class HubModelHandler(ModelHandler[np.ndarray, np.ndarray, EmbeddingModel]):
 
     Input: patches, float32 `[num_rows, 15600]`, or single ones, float32 `[15600]`: mono sound at
     16 kHz in [-1, 1]. Output: their rows, float32 `[num_rows, embedding_size]` or
-    `[embedding_size]`. Elements of a bundle share the model's batches of 128 rows.
+    `[embedding_size]`. Elements of a bundle share the model's batches .
 
     `EmbedWaveforms` resamples, cuts patches and says why a waveform has no rows; this is for those
     who have patches.
@@ -72,14 +72,7 @@ class HubModelHandler(ModelHandler[np.ndarray, np.ndarray, EmbeddingModel]):
             return []
         for element in batch:
             _check(element)
-        patches = np.concatenate([np.atleast_2d(element) for element in batch])
-        rows = np.concatenate(
-            [np.empty((0, model.facts.embedding_size), np.float32)]
-            + [
-                model.embed(patches[start : start + BATCH_ROWS])
-                for start in range(0, len(patches), BATCH_ROWS)
-            ]
-        )
+        rows = model.embed(np.concatenate([np.atleast_2d(element) for element in batch]))
         found = []
         for element in batch:
             num_rows = 1 if element.ndim == 1 else len(element)

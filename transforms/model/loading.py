@@ -15,7 +15,7 @@ import numpy as np
 
 from transforms.corpus.spans import MODEL_HOP_SAMPLES as MODEL_HOP_SAMPLES
 from transforms.corpus.spans import PATCH_SAMPLES as PATCH_SAMPLES
-from transforms.model import precision
+from transforms.model import batching, onednn, precision
 from transforms.model.batching import BATCH_ROWS
 from transforms.model.errors import ModelError
 from transforms.model.precision import BFLOAT16, FLOAT32, Deviation
@@ -25,7 +25,7 @@ from transforms.model.sources.copying import RemoteFiles
 # What float32 arithmetic in another order may change, relative to the largest value of a row.
 ROW_TOLERANCE = 1e-4
 # Batches of a process that are computed in float32 as well, where rows are asked for in bfloat16.
-COMPARED_BATCHES = 4
+COMPARED_BATCHES = 8
 _BFLOAT16_PROBE_ROWS = 16
 
 # TensorFlow spreads one call over all cores. A second call at the same time was slower in sum (0.89
@@ -34,9 +34,9 @@ _BFLOAT16_PROBE_ROWS = 16
 _ONE_CALL = threading.Lock()
 
 
-@dataclasses.dataclass(frozen=True, order=True)
+@dataclasses.dataclass(frozen=True)
 class ModelFacts:
-    """What identifies a loaded model.
+    """What identifies a loaded model, and how this process computes its rows.
 
     Attributes:
       fingerprint: sha256 of the SavedModel's files.
@@ -44,6 +44,9 @@ class ModelFacts:
       untrained_seed: The seed of a model with random weights; -1 for a trained one.
       in_batches: Patches go through its operations together; else one by one, which is slow.
       precision: Of `precision.PRECISIONS`, what its convolutions compute in.
+      batch_rows: Patches that one call computes together; 1 where they go one by one.
+      rows_depend_on_position: The last bits of a row depend on its place in the call, on this CPU.
+      onednn: TensorFlow computes with oneDNN in this process; None if it does not say.
     """
 
     fingerprint: str
@@ -51,6 +54,9 @@ class ModelFacts:
     untrained_seed: int = -1
     in_batches: bool = True
     precision: str = FLOAT32
+    batch_rows: int = BATCH_ROWS
+    rows_depend_on_position: bool = False
+    onednn: bool | None = True
 
 
 class ModelInputError(Exception):
@@ -66,6 +72,7 @@ class EmbeddingModel:
         self._num_compared = 0
         self._loading_seconds = 0.0
         self._calls_seconds = 0.0
+        self._num_batches = 0
 
     def embed(self, patches: np.ndarray) -> np.ndarray:
         """Returns the rows of patches that need not belong together.
@@ -99,10 +106,11 @@ class EmbeddingModel:
 
     def call(self, batch: np.ndarray, in_precision: str = FLOAT32) -> np.ndarray:
         """Returns the rows of a batch of any size but 0 as `embed` does, without filling it up."""
-        import tensorflow as tf
+        tf = onednn.tensorflow()
 
         with _ONE_CALL, precision.computing_in(in_precision):
             started = time.perf_counter()
+            self._num_batches += len(batch) // self.facts.batch_rows
             try:
                 return np.asarray(self._batched_call(batch))
             except tf.errors.InvalidArgumentError as error:
@@ -112,36 +120,44 @@ class EmbeddingModel:
 
     def was_loaded_in(self, seconds: float) -> None:
         """Notes what loading took, the calls of the checks included."""
-        self._loading_seconds, self._calls_seconds = seconds, 0.0
+        self._loading_seconds, self._calls_seconds, self._num_batches = seconds, 0.0, 0
 
-    def take_seconds(self) -> tuple[float, float]:
-        """Returns what loading and the calls took since this was last asked.
+    def take_times(self) -> tuple[float, float, int]:
+        """Returns what there was since this was last asked.
 
-        Calls wait for each other; the waiting is not in it.
+        Returns:
+          Seconds of loading, seconds of the calls, and how many batches of `batch_rows` these
+          computed. Calls wait for each other; the waiting is not in it.
         """
         with _ONE_CALL:
-            seconds = self._loading_seconds, self._calls_seconds
-            self._loading_seconds = self._calls_seconds = 0.0
-        return seconds
+            times = self._loading_seconds, self._calls_seconds, self._num_batches
+            self._loading_seconds, self._calls_seconds, self._num_batches = 0.0, 0.0, 0
+        return times
+
+    def prove_batches(self, patch: np.ndarray) -> None:
+        """Finds out how many rows a call is to compute, and notes it in the facts.
+
+        Args:
+          patch: Some sound, float32 `[15600]`.
+        """
+        if not self.facts.in_batches:
+            self.facts = dataclasses.replace(self.facts, batch_rows=1)
+            return
+        proof = batching.prove(lambda batch: self.call(batch, self.facts.precision), patch)
+        self.facts = dataclasses.replace(
+            self.facts,
+            batch_rows=proof.call_rows,
+            rows_depend_on_position=proof.rows_depend_on_position,
+        )
 
     def _embed(self, patches: np.ndarray, in_precision: str) -> np.ndarray:
         if not len(patches):  # neither vectorized_map nor the hub's model takes an empty batch
             return np.empty((0, self.facts.embedding_size), np.float32)
-        batch = _filled_up(patches) if self.facts.in_batches else patches
-        return self.call(batch, in_precision)[: len(patches)]
-
-
-def _filled_up(patches: np.ndarray) -> np.ndarray:
-    """Returns patches as full batches, the first one again and again behind them.
-
-    TensorFlow chooses other orders of summing up for other sizes, which changes rows by 2e-6 of
-    their scale. At one size a row's bits follow from its patch alone, wherever it stands, and so a
-    dataset does not depend on how clips are packed, on threads or on spans.
-    """
-    missing = -len(patches) % BATCH_ROWS
-    return (
-        np.concatenate([patches, np.repeat(patches[:1], missing, axis=0)]) if missing else patches
-    )
+        if not self.facts.in_batches:
+            return self.call(patches, in_precision)
+        batches = batching.full_calls(patches, self.facts.batch_rows)
+        rows = [self.call(batch, in_precision) for batch in batches]
+        return np.concatenate(rows)[: len(patches)]
 
 
 def load(
@@ -169,7 +185,7 @@ def load(
         precision.forbid_casts()
     folder = resolving.resolve(model, remote)
 
-    import tensorflow as tf
+    tf = onednn.tensorflow()
     import tensorflow_hub as hub
 
     try:
@@ -195,12 +211,14 @@ def load(
         -1 if seed is None else int(seed),
         in_batches,
         in_precision,
+        onednn=onednn.is_on(),
     )
     checked = EmbeddingModel(batched_call, facts)
     _check_batches(model, loaded, checked)
     if in_precision == BFLOAT16:
         graph = batched_call.get_concrete_function().graph.as_graph_def()
         precision.check_model(model, graph, checked.call, _patches(_probe(_BFLOAT16_PROBE_ROWS)))
+    checked.prove_batches(_probe(1))
     checked.was_loaded_in(time.perf_counter() - started)
     return checked
 
@@ -211,7 +229,7 @@ def _batched(loaded: Any, embedding_size: int) -> tuple[Any, bool]:
     Returns:
       The call, a `tf.function`, and whether the model's operations work on whole batches.
     """
-    import tensorflow as tf
+    tf = onednn.tensorflow()
 
     def row_of_patch(patch: Any) -> Any:
         return tf.ensure_shape(loaded(patch), [1, embedding_size])[0]
@@ -264,7 +282,7 @@ def _check_single_calls(model: str, loaded: Any) -> int:
 
 def _check_batches(model: str, loaded: Any, checked: EmbeddingModel) -> None:
     """Checks that a batch of patches gives the rows of one call on the whole waveform."""
-    import tensorflow as tf
+    tf = onednn.tensorflow()
 
     waveform = _probe(3)
     whole = _call(model, loaded, waveform)
@@ -291,7 +309,7 @@ def _check_batches(model: str, loaded: Any, checked: EmbeddingModel) -> None:
 
 def _call(model: str, loaded: Any, waveform: np.ndarray) -> np.ndarray:
     """Calls the model as its card says; returns float32 `[num_rows, embedding_size]`."""
-    import tensorflow as tf
+    tf = onednn.tensorflow()
 
     try:
         with _ONE_CALL:
@@ -321,7 +339,7 @@ def _refusal(model: str, why: str) -> ModelError:
 
 def _description(returned: Any) -> str:
     """Returns what a model gave in words: types and shapes, not values."""
-    import tensorflow as tf
+    tf = onednn.tensorflow()
 
     if tf.is_tensor(returned):
         return f"{returned.dtype.name} {returned.shape.as_list()}"

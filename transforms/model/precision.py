@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from transforms.model import onednn
 from transforms.model.errors import ModelError
 
 FLOAT32 = "float32"
@@ -148,7 +149,7 @@ def computing_in(precision: str) -> Iterator[None]:
     if precision == FLOAT32:
         yield
         return
-    import tensorflow as tf
+    tf = onednn.tensorflow()
 
     tf.config.optimizer.set_experimental_options({_REWRITE: True})
     try:
@@ -171,7 +172,7 @@ def check_model(
     Raises:
       ModelError: The model is not for bfloat16.
     """
-    import tensorflow as tf
+    tf = onednn.tensorflow()
 
     functions = {function.signature.name: function for function in graph.library.function}
     has_convolutions, logarithm_behind = _follow(graph.node, functions, False)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from transforms.model import onednn
 from transforms.model.errors import ModelError
 
 SAMPLE_RATE_HZ = 16_000
@@ -82,7 +83,7 @@ def read_checkpoint(checkpoint: str) -> dict[str, np.ndarray]:
     Raises:
       ModelError: It cannot be read, or variables of VGGish are missing or of another shape.
     """
-    import tensorflow as tf
+    tf = onednn.tensorflow()
 
     try:
         reader = tf.train.load_checkpoint(checkpoint)
@@ -110,7 +111,7 @@ def log_mel_patches(waveform: Any) -> Any:
       Tensor, float32 `[num_rows, 96, 64]`: ln(mel magnitude + 0.01). What does not fill a
       patch at the end is dropped; nothing is padded.
     """
-    import tensorflow as tf
+    tf = onednn.tensorflow()
 
     # In float64 as the release computes it: a band near silence is ln(0.01 + little), where the
     # rounding of a float32 FFT shows as 2e-4.
@@ -137,7 +138,7 @@ def log_mel_patches(waveform: Any) -> Any:
 
 def _network(variables: Mapping[str, Any], patches: Any) -> Any:
     """Returns the embeddings `[num_rows, 128]` of log-mel patches `[num_rows, 96, 64]`."""
-    import tensorflow as tf
+    tf = onednn.tensorflow()
 
     # TensorFlow's convolution refuses a batch of zero: it is given one patch, cut off again below.
     num_rows = tf.shape(patches)[0]
@@ -167,9 +168,9 @@ def build(
       untrained_seed: The seed that `weights` were made from. It becomes the variable
         `untrained_seed` of the model, so that every later user of it can tell.
     """
-    import tensorflow as tf
+    tf = onednn.tensorflow()
 
-    class VGGish(tf.Module):  # type: ignore[misc]
+    class VGGish(tf.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__(name="vggish")
             self.weights = {
@@ -191,7 +192,7 @@ def build(
 
 def export(directory: str | os.PathLike[str], model: Any) -> None:
     """Writes what `build` returned as a SavedModel folder; its parents are made."""
-    import tensorflow as tf
+    tf = onednn.tensorflow()
 
     Path(directory).parent.mkdir(parents=True, exist_ok=True)
     tf.saved_model.save(model, str(directory))

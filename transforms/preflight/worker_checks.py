@@ -206,7 +206,7 @@ def check_model(
 def _describe(
     model: str, loaded: EmbeddingModel, rows: list[np.ndarray], seconds: float
 ) -> Finding:
-    rows.append(loaded.embed(smoke_test.patches()))  # a full batch: it is filled up
+    rows.append(loaded.embed(smoke_test.patches()))  # a full call: it is filled up
     facts = loaded.facts
     figures = [("loaded in {} s", round(seconds, 1))]
     if peak := host.peak_memory():
@@ -223,6 +223,15 @@ def _describe(
             NOTE,
             f"{text}; TensorFlow cannot batch its operations, patches go one by one",
             "it works, and is slow",
+            tuple(figures),
+        )
+    text += f", batches of {facts.batch_rows}"
+    if facts.rows_depend_on_position:
+        return Finding(
+            "model",
+            NOTE,
+            f"{text}; on this CPU a row's last bits depend on its place in the batch",
+            "rows of a clip may differ by about 1e-6 of their scale from run to run",
             tuple(figures),
         )
     return Finding("model", OK, text, figures=tuple(figures))

@@ -26,7 +26,7 @@ from pipeline.runners.options import (
 )
 from pipeline.terminal import summary
 from transforms.corpus.clips import Clip, printable
-from transforms.corpus.manifests.line_reader import ManifestError
+from transforms.corpus.manifests.errors import ManifestError
 from transforms.model.errors import ModelError
 from transforms.model.postprocessing import RELEASED_PCA_SHA256, Pca, load_pca
 from transforms.preflight import worker_checks

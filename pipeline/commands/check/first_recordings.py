@@ -65,7 +65,7 @@ def _of_segments(patterns: Sequence[str], find: FindSegments) -> Iterator[Clip]:
     if find.audio_name is not None:
         root = find.audio_root.rstrip("/")
         for segment in segments.values():
-            yield _clip(segment, f"{root}/{segment_names.named(find.audio_name, segment)}")
+            yield _clip(segment, f"{root}/{segment_names.format_name(find.audio_name, segment)}")
         return
     listed = files.list_input(find.audio_root, _NUM_FILES)
     for file in itertools.islice(listed, _NUM_FILES):

@@ -2,9 +2,10 @@
 
 import dataclasses
 
+import numpy as np
+
 from pipeline.commands.plan.trial_job import Trial
 from transforms.metrics.run_times import ASSEMBLING, DECODING, MODEL, WRITING
-from transforms.model.batching import BATCH_ROWS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,8 +18,9 @@ class Speed:
     Attributes:
       start_seconds: Of the trial's time, what any run needs to start and to end.
       num_workers: Processes that had a part in it.
-      num_batches: That they worked on.
-      num_rows: In these.
+      num_batches: That the model computed.
+      num_rows: In these, but for what filled them up.
+      batch_rows: Of a full batch; where workers differ, about.
       batch_seconds: That the workers together need for a batch.
       waiting: Seconds in which the model waits, for each second of sound that is decoded.
       record_seconds: To assemble and to write a record.
@@ -29,6 +31,7 @@ class Speed:
     num_workers: int
     num_batches: int
     num_rows: int
+    batch_rows: float
     batch_seconds: float
     waiting: float
     record_seconds: float
@@ -43,7 +46,8 @@ class Speed:
           num_records: That they are in.
         """
         # Each thread's last batch is not full, and takes as long as if it were.
-        num_batches = num_rows / BATCH_ROWS + self.num_batches - self.num_rows / BATCH_ROWS
+        not_full = max(0.0, self.num_batches - self.num_rows / self.batch_rows)
+        num_batches = num_rows / self.batch_rows + not_full
         return (
             num_batches * self.batch_seconds
             + decoded_seconds * self.waiting
@@ -65,6 +69,7 @@ def speed_of(trial: Trial) -> Speed | None:
         num_workers=run["workers"],
         num_batches=run["batches"],
         num_rows=counts["rows"],
+        batch_rows=float(np.mean(trial.info["model"]["batch_rows"])),
         batch_seconds=seconds[MODEL] / run["batches"],
         waiting=waiting / decoded_seconds,
         record_seconds=recording / counts["records"],

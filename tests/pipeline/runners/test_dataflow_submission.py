@@ -46,16 +46,16 @@ class Gcs:
 
     def put(self, name: str, data: bytes) -> None:
         url = f"{self.url}/upload/storage/v1/b/{stand_in.BUCKET}/o?uploadType=media&name={name}"
-        requests.post(url, data=data, timeout=5).raise_for_status()
+        requests.post(url, data=data, timeout=120).raise_for_status()
 
     def names(self) -> list[str]:
-        answer = requests.get(f"{self.url}/storage/v1/b/{stand_in.BUCKET}/o", timeout=5).json()
+        answer = requests.get(f"{self.url}/storage/v1/b/{stand_in.BUCKET}/o", timeout=120).json()
         return [item["name"] for item in answer.get("items", [])]
 
     def get(self, end: str) -> bytes:
         """Returns the one object whose name ends like this."""
         (name,) = (name for name in self.names() if name.endswith(end))
-        return requests.get(f"{self.url}/{stand_in.BUCKET}/{name}", timeout=5).content
+        return requests.get(f"{self.url}/{stand_in.BUCKET}/{name}", timeout=120).content
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_the_program_of_the_flex_template_writes_the_job_where_the_launcher_asks
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     _check_job(json.loads(gcs.get("/job_object")))
@@ -210,7 +210,7 @@ def test_a_signal_cancels_the_job(gcs: Gcs, sent: int) -> None:
             try:
                 _wait_until(lambda: bool(dataflow.lines("GET")))
                 program.send_signal(sent)
-                _, said = program.communicate(timeout=30)
+                _, said = program.communicate(timeout=300)
             finally:
                 program.kill()
     assert dataflow.requested_states == ["JOB_STATE_CANCELLED"]
@@ -218,7 +218,7 @@ def test_a_signal_cancels_the_job(gcs: Gcs, sent: int) -> None:
     assert "Traceback" not in said
 
 
-def _wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
+def _wait_until(holds: Callable[[], bool], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline

@@ -133,7 +133,7 @@ def test_a_signal_cancels_the_job(arguments: Callable[..., list[str]], sent: int
             try:
                 _wait_until(lambda: any("execution-result" in each for each in flink.lines("GET")))
                 program.send_signal(sent)
-                _, said = program.communicate(timeout=30)
+                _, said = program.communicate(timeout=300)
             finally:
                 program.kill()
     assert flink.lines("PATCH") == [f"PATCH /v1/jobs/{JOB}?mode=cancel"]
@@ -147,7 +147,7 @@ def _environment(flink: FlinkRest) -> tuple[str, bytes]:
     return environment["urn"], base64.b64decode(environment["payload"])
 
 
-def _wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
+def _wait_until(holds: Callable[[], bool], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline

@@ -3,7 +3,6 @@
 import signal
 import socket
 import threading
-import time
 from typing import Any
 
 import apache_beam as beam
@@ -79,15 +78,16 @@ def test_ctrl_c_is_seen_though_another_thread_was_given_it() -> None:
 
         def wait_until_finish(self) -> None:
             signal.pthread_kill(threading.get_ident(), signal.SIGINT)
-            ended.wait(30)
+            ended.wait(600)
+            returned.append(True)
 
     ended = threading.Event()
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    started = time.monotonic()
+    returned: list[bool] = []
     try:
         with pytest.raises(KeyboardInterrupt):
             local.run(Endless())  # type: ignore[arg-type]
+        assert not returned, "it was not waited for"
     finally:
         signal.signal(signal.SIGINT, previous)
         ended.set()
-    assert time.monotonic() - started < 10

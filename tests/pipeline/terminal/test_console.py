@@ -34,7 +34,7 @@ def run(program: str, temporary: Path) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-c", imports + program],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=300,
         check=False,
         env=os.environ | {"TMPDIR": str(temporary)},
     )
@@ -104,7 +104,7 @@ def test_threads_that_outlive_it_print_nowhere(capfd: pytest.CaptureFixture[str]
 
     def outlive() -> None:
         stream = sys.stderr
-        go_on.wait(10)
+        go_on.wait(300)
         print("too late", file=stream)
 
     with console.redirect_native_output(), console.threads_kept_quiet():

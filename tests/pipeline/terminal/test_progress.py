@@ -13,7 +13,7 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -110,10 +110,8 @@ def test_in_a_pipe_a_line_comes_now_and_then(monkeypatch: pytest.MonkeyPatch) ->
     with progress.shown(stream, hop_seconds=0.96):
         assert stream.getvalue() == ""
         live_counts.count(found=3)
-        deadline = time.monotonic() + 5
-        while "\n" not in stream.getvalue() and time.monotonic() < deadline:
-            time.sleep(0.01)
-    assert re.fullmatch("(0:00  3 clips found so far, 0 failures\n)+", stream.getvalue())
+        _wait_for(lambda: "\n" in stream.getvalue())
+    assert re.fullmatch(r"(\d:\d\d  3 clips found so far, 0 failures\n)+", stream.getvalue())
     assert progress.LINE_SECONDS == 0.05
     monkeypatch.undo()
     assert progress.LINE_SECONDS == 30
@@ -123,21 +121,23 @@ def test_on_a_terminal_a_bar_is_drawn_and_goes_in_the_end(monkeypatch: pytest.Mo
     monkeypatch.setattr(progress, "BAR_SECONDS", 0.05)
     ours, its = pty.openpty()
     _set_width(its, 100)
-    found: list[str] = []
-    reader = threading.Thread(target=lambda: found.append(_read_all(ours)))
+    drawing = bytearray()
+    reader = threading.Thread(target=_read_into, args=(drawing, ours))
     reader.start()
+    begun = r"\d:\d\d  4 clips found so far, 0 failures"
+    bar = r" 50%\|█+▌? *\| \d:\d\d  2/4 clips decoded, \d+ rows/s, 0.00 h, 0 failures, \d:\d\d left"
     with os.fdopen(its, "w") as terminal, progress.shown(terminal, hop_seconds=0.96):
         live_counts.count(found=4, decode_tasks=4)
-        time.sleep(0.2)
+        _wait_for(lambda: re.search(begun, _text(drawing)))
         live_counts.count(decode_tasks_done=1)
-        time.sleep(0.2)
+        # The share begins with what is first seen: it has to be seen before there is more.
+        _wait_for(lambda: "0/4 clips decoded" in _text(drawing))
         live_counts.count(done=2, patches=3, rows=3)
-        time.sleep(0.2)
-    reader.join(10)
+        _wait_for(lambda: re.search(bar, _text(drawing)))
+    reader.join()
     os.close(ours)
-    drawn = found[0].split("\r")
-    assert "0:00  4 clips found so far, 0 failures" in [each.strip() for each in drawn]
-    bar = r" 50%\|█+▌? *\| 0:00  2/4 clips decoded, \d+ rows/s, 0.00 h, 0 failures, 0:00 left"
+    drawn = _text(drawing).split("\r")
+    assert [each for each in drawn if re.fullmatch(begun, each.strip())], drawn
     assert [each for each in drawn if re.match(bar, each)], drawn
     assert drawn[-1] == ""
     assert drawn[-2].strip() == ""
@@ -146,24 +146,25 @@ def test_on_a_terminal_a_bar_is_drawn_and_goes_in_the_end(monkeypatch: pytest.Mo
 def test_a_terminal_that_does_not_say_its_size_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "LINE_SECONDS", 0.05)
     ours, its = pty.openpty()
+    drawing = bytearray()
+    reader = threading.Thread(target=_read_into, args=(drawing, ours))
+    reader.start()
     with os.fdopen(its, "w") as terminal, progress.shown(terminal, hop_seconds=0.96):
-        time.sleep(0.3)
-    assert "0:00  0 clips found so far, 0 failures\r\n" in _read_all(ours)
+        line = r"\d:\d\d  0 clips found so far, 0 failures\r\n"
+        _wait_for(lambda: re.search(line, _text(drawing)))
+    reader.join()
     os.close(ours)
 
 
 def test_worker_processes_are_counted_through_files(tmp_path: Path) -> None:
     program = (
         "import time\nfrom transforms.metrics import live_counts\n"
-        "live_counts.count(rows=3)\nlive_counts.count(rows=4)\ntime.sleep(60)"
+        "live_counts.count(rows=3)\nlive_counts.count(rows=4)\ntime.sleep(600)"
     )
     with live_counts.shared(str(tmp_path)):
         workers = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(2)]
     try:
-        deadline = time.monotonic() + 20
-        while live_counts.total_of_processes(str(tmp_path)) != {"rows": 14}:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        _wait_for(lambda: live_counts.total_of_processes(str(tmp_path)) == {"rows": 14})
     finally:
         for worker in workers:
             worker.kill()
@@ -197,11 +198,27 @@ def _set_width(terminal: int, columns: int) -> None:
 
 def _read_all(terminal: int) -> str:
     """Returns what is drawn until nobody has the terminal open any more."""
-    drawn = b""
-    with contextlib.suppress(OSError):  # Linux's way to say that
+    drawing = bytearray()
+    _read_into(drawing, terminal)
+    return drawing.decode()
+
+
+def _read_into(drawing: bytearray, terminal: int) -> None:
+    with contextlib.suppress(OSError):  # Linux's way to say that nobody has it open any more
         while data := os.read(terminal, 2**16):
-            drawn += data
-    return drawn.decode()
+            drawing += data
+
+
+def _text(drawing: bytearray) -> str:
+    """Returns what has been drawn by now; half a character at its end is left out."""
+    return bytes(drawing).decode(errors="ignore")
+
+
+def _wait_for(holds: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 300
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def _screen(drawn: str) -> list[str]:
@@ -246,4 +263,6 @@ def test_a_quiet_run_shows_nothing_and_a_loud_one_clips_on_every_local_engine(
     assert status == 0, drawn
     assert drawn.startswith("clips     3")
     finished = run_program("embed", *arguments, "--output", tmp_path / "pipe")
-    assert (finished.returncode, finished.stderr) == (0, ""), "it took less than 30 s"
+    assert finished.returncode == 0
+    # A line comes every 30 s, where it took so long.
+    assert all(re.match(r"\d+:\d\d  ", line) for line in finished.stderr.splitlines())

@@ -10,6 +10,15 @@ from pipeline.terminal import summary
 from transforms.dataset.provenance import IncompleteError
 from transforms.model.errors import ModelError
 
+MODEL = {
+    "uri": "/m",
+    "trained": True,
+    "in_batches": True,
+    "batch_rows": 64,
+    "rows_depend_on_position": False,
+    "onednn": True,
+}
+
 
 def _info(**changes: Any) -> dict[str, Any]:
     return {
@@ -28,7 +37,7 @@ def _info(**changes: Any) -> dict[str, Any]:
         "failures": {"empty": 2},
         "skipped": {},
         "manifests": [],
-        "model": {"uri": "/m", "trained": True, "in_batches": True},
+        "model": MODEL,
         "shards": [{"bytes": 100}],
         "run": {"seconds": 0.0, "steps": {}, "bounded_by": None},
         **changes,
@@ -127,7 +136,7 @@ def test_what_of_a_manifest_was_read_and_what_not_is_told() -> None:
 
 
 def test_an_untrained_model_is_named_as_such() -> None:
-    model = {"uri": "/m", "trained": False, "untrained_seed": 3, "in_batches": False}
+    model = MODEL | {"trained": False, "untrained_seed": 3, "in_batches": False}
     text = summary.summary(_info(model=model), "/out", 1.0)
     assert "the model /m is UNTRAINED (random weights, seed 3)" in text
     assert "patches go one by one" in text
@@ -135,12 +144,31 @@ def test_an_untrained_model_is_named_as_such() -> None:
 
 def test_rows_in_bfloat16_are_named_as_such_with_their_error() -> None:
     error = {"mean": 0.0123, "largest": 0.0987, "rows_compared": 512}
-    model = {"uri": "/m", "trained": True, "in_batches": True, "bfloat16_error": error}
+    model = MODEL | {"bfloat16_error": error}
     text = summary.summary(_info(model=model), "/out", 1.0)
     assert "bfloat16: their values are off float32 by 1.23% of the spread between rows" in text
     assert "9.9% at most (512 rows compared)" in text
     error["mean"] = error["largest"] = None  # type: ignore[assignment]
     assert "could not be measured" in summary.summary(_info(model=model), "/out", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ({"rows_depend_on_position": True}, "on these CPUs rows depend on their place"),
+        ({"batch_rows": [16, 64]}, "the workers' CPUs differ"),
+        ({"onednn": [False, True]}, "the workers' CPUs differ"),
+    ],
+)
+def test_rows_that_another_run_may_not_give_to_the_bit_are_named_as_such(
+    how: dict[str, Any], why: str
+) -> None:
+    text = summary.summary(_info(model=MODEL | how), "/out", 1.0)
+    assert why in text
+    assert "NOTE" not in summary.summary(_info(), "/out", 1.0)
+    # A run in which no clip came as far as the model.
+    unknown = dict.fromkeys(("batch_rows", "rows_depend_on_position", "onednn"))
+    assert "NOTE" not in summary.summary(_info(model=MODEL | unknown), "/out", 1.0)
 
 
 @pytest.mark.parametrize(("ratio", "status"), [(0.0, 3), (0.19, 3), (0.2, 0), (1.0, 0)])

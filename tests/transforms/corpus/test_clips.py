@@ -53,17 +53,16 @@ FULL = Clip(
 )
 
 
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("reason", REASONS)
-def test_a_failure_takes_every_step_and_reason_of_the_lists(step: str, reason: str) -> None:
-    failure = Failure("id", "uri", step, reason, "message")
-    assert (failure.step, failure.reason) == (step, reason)
+def test_a_failure_takes_every_step_and_reason_of_the_lists() -> None:
+    for reason, step in itertools.product(REASONS, STEPS):
+        failure = Failure("id", "uri", step, reason, "message")
+        assert (failure.step, failure.reason) == (step, reason)
 
 
-@pytest.mark.parametrize("step", ["", "Decode", "decode ", "train"])
-def test_a_failure_refuses_another_step_and_names_those_allowed(step: str) -> None:
-    with pytest.raises(ValueError, match=f"step={step!r}.*list.*decode.*assemble"):
-        Failure("id", "uri", step, "empty", "message")
+def test_a_failure_refuses_another_step_and_names_those_allowed() -> None:
+    for step in ["", "Decode", "decode ", "train"]:
+        with pytest.raises(ValueError, match=f"step={step!r}.*list.*decode.*assemble"):
+            Failure("id", "uri", step, "empty", "message")
 
 
 @pytest.mark.parametrize("reason", ["", "Empty", "unknown"])
@@ -72,19 +71,16 @@ def test_a_failure_refuses_another_reason_and_names_those_allowed(reason: str) -
         Failure("id", "uri", "decode", reason, "message")
 
 
-@pytest.mark.parametrize(
-    "record",
-    [
+def test_records_cannot_be_changed_and_survive_pickling() -> None:
+    for record in [
         Clip("id", "uri"),
         FULL,
         Failure("id", "uri", "list", "empty", ""),
         FULL.failure("plan", "unknown_label", "message"),
-    ],
-)
-def test_records_cannot_be_changed_and_survive_pickling(record: Clip | Failure) -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        record.id = "other"  # type: ignore[misc]
-    assert dataclasses.asdict(pickle.loads(pickle.dumps(record))) == dataclasses.asdict(record)
+    ]:
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            record.id = "other"  # type: ignore[misc]
+        assert dataclasses.asdict(pickle.loads(pickle.dumps(record))) == dataclasses.asdict(record)
 
 
 def test_clips_are_equal_whichever_line_of_whichever_manifest_asks_for_them() -> None:
@@ -93,9 +89,8 @@ def test_clips_are_equal_whichever_line_of_whichever_manifest_asks_for_them() ->
     assert hash(other) == hash(FULL)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
+def test_clips_that_differ_in_anything_else_are_not_equal() -> None:
+    for change in [
         {"id": "other"},
         {"uri": "/b/id.wav"},
         {"start_seconds": Decimal(0)},
@@ -106,10 +101,8 @@ def test_clips_are_equal_whichever_line_of_whichever_manifest_asks_for_them() ->
         {"recording": "b"},
         {"raw_format": None},
         {"columns": ()},
-    ],
-)
-def test_clips_that_differ_in_anything_else_are_not_equal(change: dict[str, object]) -> None:
-    assert dataclasses.replace(FULL, **change) != FULL
+    ]:
+        assert dataclasses.replace(FULL, **change) != FULL
 
 
 def test_the_failure_of_a_clip_tells_all_that_leads_back_to_it() -> None:
@@ -126,19 +119,16 @@ def test_the_failure_of_a_clip_tells_all_that_leads_back_to_it() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "printed"),
-    [
+def test_bytes_that_are_not_utf8_are_printed_as_escapes() -> None:
+    for name, printed in [
         (b"plain.wav", "plain.wav"),
         (b"caf\xe9.wav", "caf\\xe9.wav"),
         (b"\xff\xfe", "\\xff\\xfe"),
         ("Übung 日本.wav".encode(), "Übung 日本.wav"),
         ("ü".encode() + b"\xfc", "ü\\xfc"),
         (b"line\nbreak", "line\nbreak"),
-    ],
-)
-def test_bytes_that_are_not_utf8_are_printed_as_escapes(name: bytes, printed: str) -> None:
-    assert printable(os.fsdecode(name)) == printed
+    ]:
+        assert printable(os.fsdecode(name)) == printed
 
 
 @given(name=st.binary(max_size=20))
@@ -171,9 +161,8 @@ def test_one_clip_is_kept_and_each_different_one_fails_in_whatever_order_they_co
     assert failures_again == failures
 
 
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
+def test_the_first_by_uri_then_times_then_labels_is_kept() -> None:
+    for first, second in [
         ({"uri": "/a", "start_seconds": Decimal(9)}, {"uri": "/b", "start_seconds": Decimal(0)}),
         ({"start_seconds": Decimal(2)}, {"start_seconds": Decimal(10)}),
         ({"end_seconds": Decimal(10)}, {"end_seconds": None}),
@@ -181,14 +170,10 @@ def test_one_clip_is_kept_and_each_different_one_fails_in_whatever_order_they_co
         ({"end_seconds": None, "labels": ("a",)}, {"end_seconds": None, "labels": ("b",)}),
         ({"labels": ()}, {"labels": ("a",)}),
         ({"labels": ("a",), "line": 9}, {"labels": ("b",), "line": 2}),
-    ],
-)
-def test_the_first_by_uri_then_times_then_labels_is_kept(
-    first: dict[str, object], second: dict[str, object]
-) -> None:
-    clips = [Clip(**{"id": "id", "uri": "/id", **values}) for values in (second, first)]
-    kept, _ = resolve_duplicates(clips)
-    assert kept == clips[1]
+    ]:
+        clips = [Clip(**{"id": "id", "uri": "/id", **values}) for values in (second, first)]
+        kept, _ = resolve_duplicates(clips)
+        assert kept == clips[1]
 
 
 def test_of_equal_clips_that_of_the_first_line_is_kept() -> None:

@@ -47,9 +47,8 @@ def test_the_released_class_map_is_read_and_each_class_is_known_by_both_names(
     assert class_map.indices(["/m/09x0r"]) == class_map.indices(["Speech"]) == [0]
 
 
-@pytest.mark.parametrize(
-    ("data", "classes"),
-    [
+def test_columns_may_come_in_any_order_and_one_name_is_enough() -> None:
+    for data, classes in [
         (b"index,mid\n7,/m/a\n", ((7, "/m/a", "/m/a"),)),
         (b"index,display_name\n7,A b\n", ((7, "A b", "A b"),)),
         (b"index,mid,display_name\n7,/m/a,\n", ((7, "/m/a", "/m/a"),)),
@@ -59,57 +58,54 @@ def test_the_released_class_map_is_read_and_each_class_is_known_by_both_names(
         (b"index,mid\n9223372036854775807,a", ((2**63 - 1, "a", "a"),)),
         (b'index,mid\n0007,"a\nb"', ((7, "a\nb", "a\nb"),)),
         ("index,mid\n0,Übung 日本\n".encode(), ((0, "Übung 日本", "Übung 日本"),)),
-    ],
-)
-def test_columns_may_come_in_any_order_and_one_name_is_enough(
-    data: bytes, classes: tuple[tuple[int, str, str], ...]
-) -> None:
-    assert parse_class_map(data).classes == classes
+    ]:
+        assert parse_class_map(data).classes == classes
 
 
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (b"", "its first line is ''"),
-        (b"\nindex,mid\n0,a\n", "its first line is ''"),
-        (b"mid,display_name\n/m/a,A\n", "its first line is 'mid,display_name'"),
-        (b"index,name\n0,A\n", r"'index,name' \(wanted: index,mid,display_name, as in AudioSet's"),
-        (b"0,/m/a,A\n1,/m/b,B\n", "its first line is '0,/m/a,A'"),
-        (b"x" * 100_000, "its first line is"),
-        (b"index,mid\n", "it has no classes"),
-        (b"index,mid\n\n\n", "it has no classes"),
-        (b"index,mid\n0,a\n0,b\n", "the index 0 is there twice"),
-        (b"index,mid\n0,a\n00,b\n", "the index 0 is there twice"),
-        (b"index,mid\n0,a\n1,a\n", "the mid 'a' is there twice"),
-        (b"index,mid\n0,a\n-1,b\n", "line 3: the index '-1' is not a whole number"),
-        (b"index,mid\n1.0,a\n", "line 2: the index '1.0' is not"),
-        (b"index,mid\n,a\n", "line 2: the index '' is not"),
-        ("index,mid\n²,a\n".encode(), "line 2: the index '²' is not"),
-        ("index,mid\n٣,a\n".encode(), "line 2: the index '٣' is not"),
-        (b"index,mid\n9223372036854775808,a\n", "line 2: the index '9223372036854775808' is not"),
-        (b"index,mid\n" + b"9" * 5_000 + b",a\n", "line 2: the index '999"),
-        (b"mid,index\n/m/a\n", "line 2: the index '' is not"),
-        (b"index,mid\n0, \n", "line 2: the class 0 has no name"),
-        (b"index,mid,display_name\n0\n", "line 2: the class 0 has no name"),
+def test_other_data_is_rejected_with_a_short_message() -> None:
+    for data, message in [
+        (b"", "the first line is ''"),
+        (b"\nindex,mid\n0,a\n", "the first line is ''"),
+        (b"mid,display_name\n/m/a,A\n", "the first line is 'mid,display_name'"),
+        (
+            b"index,name\n0,A\n",
+            r"'index,name' \(expected: index,mid,display_name, as in AudioSet's",
+        ),
+        (b"0,/m/a,A\n1,/m/b,B\n", "the first line is '0,/m/a,A'"),
+        (b"x" * 100_000, "the first line is"),
+        (b"index,mid\n", "no classes"),
+        (b"index,mid\n\n\n", "no classes"),
+        (b"index,mid\n0,a\n0,b\n", "duplicate index 0"),
+        (b"index,mid\n0,a\n00,b\n", "duplicate index 0"),
+        (b"index,mid\n0,a\n1,a\n", "duplicate mid 'a'"),
+        (b"index,mid\n0,a\n-1,b\n", "line 3: index '-1' is not an integer"),
+        (b"index,mid\n1.0,a\n", "line 2: index '1.0' is not"),
+        (b"index,mid\n,a\n", "line 2: index '' is not"),
+        ("index,mid\n²,a\n".encode(), "line 2: index '²' is not"),
+        ("index,mid\n٣,a\n".encode(), "line 2: index '٣' is not"),
+        (b"index,mid\n9223372036854775808,a\n", "line 2: index '9223372036854775808' is not"),
+        (b"index,mid\n" + b"9" * 5_000 + b",a\n", "line 2: index '999"),
+        (b"mid,index\n/m/a\n", "line 2: index '' is not"),
+        (b"index,mid\n0, \n", "line 2: class 0 has no name"),
+        (b"index,mid,display_name\n0\n", "line 2: class 0 has no name"),
         (b"index,mid\n0,\xe9\n", "not CSV in UTF-8"),
         (b'index,mid\n0,"a\n', "not CSV in UTF-8"),
         (b'index,mid\n0,"a"b\n', "not CSV in UTF-8"),
         (b"RIFF\x24\0\0\0WAVE\xff", "not CSV in UTF-8"),
         (b"index,mid\n0," + b"x" * 200_000, "not CSV in UTF-8: field larger"),
-    ],
-)
-def test_what_is_no_class_map_is_refused_in_few_words(data: bytes, message: str) -> None:
-    with pytest.raises(ClassMapError, match=message) as error:
-        parse_class_map(data)
-    assert len(str(error.value)) < 400
+    ]:
+        with pytest.raises(ClassMapError, match=message) as error:
+            parse_class_map(data)
+        assert len(str(error.value)) < 400
 
 
 def test_a_class_that_is_there_twice_is_found_soon_in_a_large_map() -> None:
-    rows = "".join(f"{index},m{index}\n" for index in range(50_000))
+    rows = "".join(f"{index},m{index}\n" for index in range(300_000))
     started = time.monotonic()
-    with pytest.raises(ClassMapError, match="the mid 'm49999' is there twice"):
-        parse_class_map(f"index,mid\n{rows}50000,m49999\n".encode())
-    assert time.monotonic() - started < 5
+    with pytest.raises(ClassMapError, match="duplicate mid 'm299999'"):
+        parse_class_map(f"index,mid\n{rows}300000,m299999\n".encode())
+    # A quadratic search would take a quarter of an hour instead of a second.
+    assert time.monotonic() - started < 120
 
 
 @given(data=st.binary(max_size=60), start=st.sampled_from([b"", b"index,mid\n", b"mid,index\n0"]))
@@ -192,7 +188,7 @@ def test_a_clip_with_unknown_labels_fails_and_some_of_them_are_told() -> None:
     assert (failure.step, failure.reason, failure.split) == ("plan", "unknown_label", "dev")
     assert (failure.manifest, failure.line) == ("/m.csv", 3)
     assert failure.message.startswith("'x', 'yyy")
-    assert "'z', …: not in the class map; --unknown_labels=drop leaves such" in failure.message
+    assert "'z', …: not in the class map; --unknown_labels=drop drops such" in failure.message
     assert "'w'" not in failure.message
     assert len(failure.message) < 300
 

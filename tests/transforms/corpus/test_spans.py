@@ -69,9 +69,8 @@ def rows_about(clip: Clip, seconds: Fraction, framing: FramingConfig) -> int:
     return framing.num_rows(end - Fraction(clip.start_seconds))
 
 
-@pytest.mark.parametrize(
-    ("seconds", "max_rows", "num_rows"),
-    [
+def test_so_many_rows_are_in_so_many_seconds() -> None:
+    for seconds, max_rows, num_rows in [
         ("0", None, 0),
         ("-7", None, 0),
         ("0.974", None, 0),
@@ -82,12 +81,8 @@ def rows_about(clip: Clip, seconds: Fraction, framing: FramingConfig) -> int:
         ("3600", None, 3_749),
         ("3600", 300, 300),
         ("10", 300, 10),
-    ],
-)
-def test_so_many_rows_are_in_so_many_seconds(
-    seconds: str, max_rows: int | None, num_rows: int
-) -> None:
-    assert FramingConfig(15_600, 15_360, max_rows).num_rows(Fraction(seconds)) == num_rows
+    ]:
+        assert FramingConfig(15_600, 15_360, max_rows).num_rows(Fraction(seconds)) == num_rows
 
 
 @given(clips=clip_lists(), data=st.data())
@@ -194,12 +189,12 @@ def test_an_hour_is_read_in_parts_of_about_ten_minutes() -> None:
     assert 9 * 60 < SPAN_ROWS * 0.96 < 11 * 60
 
 
-@pytest.mark.parametrize(("num_rows", "num_readings"), [(19, 1), (20, 2), (29, 2), (30, 3)])
-def test_a_clip_is_split_from_two_spans_on(num_rows: int, num_readings: int) -> None:
-    seconds = Fraction(240 + num_rows * 15_360, 16_000)
-    assert len(spread([Clip("a", "u")], seconds, VGGISH, 10)) == num_readings
-    limited = dataclasses.replace(VGGISH, max_rows=19)
-    assert len(spread([Clip("a", "u")], seconds, limited, 10)) == 1
+def test_a_clip_is_split_from_two_spans_on() -> None:
+    for num_rows, num_readings in [(19, 1), (20, 2), (29, 2), (30, 3)]:
+        seconds = Fraction(240 + num_rows * 15_360, 16_000)
+        assert len(spread([Clip("a", "u")], seconds, VGGISH, 10)) == num_readings
+        limited = dataclasses.replace(VGGISH, max_rows=19)
+        assert len(spread([Clip("a", "u")], seconds, limited, 10)) == 1
 
 
 def test_a_clip_beyond_the_end_is_in_a_reading_all_the_same() -> None:
@@ -237,22 +232,17 @@ def test_pieces_follow_each_other_from_the_start_to_the_end(
         assert piece.recording == "a"
 
 
-@pytest.mark.parametrize(
-    ("start", "clip_seconds", "ids"),
-    [
+def test_the_id_of_a_piece_says_where_it_begins() -> None:
+    for start, clip_seconds, ids in [
         ("0", "10", ["a#0", "a#10", "a#20"]),
         ("1.50", "10", ["a#1.5", "a#11.5", "a#21.5"]),
         ("100", "0.975", ["a#100", "a#100.975", "a#101.95"]),
         ("0.000001", "1E+2", ["a#0.000001", "a#100.000001", "a#200.000001"]),
-    ],
-)
-def test_the_id_of_a_piece_says_where_it_begins(
-    start: str, clip_seconds: str, ids: list[str]
-) -> None:
-    clip = Clip("a", "u", Decimal(start))
-    assert [
-        piece.id for piece in itertools.islice(cut_into_pieces(clip, Decimal(clip_seconds)), 3)
-    ] == ids
+    ]:
+        clip = Clip("a", "u", Decimal(start))
+        assert [
+            piece.id for piece in itertools.islice(cut_into_pieces(clip, Decimal(clip_seconds)), 3)
+        ] == ids
 
 
 def test_pieces_of_a_clip_without_end_go_on_and_keep_its_recordings_name() -> None:

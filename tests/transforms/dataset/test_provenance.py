@@ -329,6 +329,24 @@ def test_how_far_bfloat16_is_off_stands_beside_the_model() -> None:
     assert info(models=(facts,), deviation=deviation)["model"]["bfloat16_error"]["mean"] is None
 
 
+def test_workers_of_different_cpus_may_compute_in_different_ways() -> None:
+    model = info()["model"]
+    assert (model["batch_rows"], model["rows_depend_on_position"]) == (64, False)
+    assert model["onednn"] is True
+    others = (
+        dataclasses.replace(MODEL, batch_rows=16),
+        dataclasses.replace(MODEL, rows_depend_on_position=True, onednn=False),
+        dataclasses.replace(MODEL, onednn=None),
+    )
+    for models in ((MODEL, *others), (*others[::-1], MODEL)):
+        model = info(models=models)["model"]
+        assert model["batch_rows"] == [16, 64]
+        assert model["rows_depend_on_position"] is True
+        assert model["onednn"] == [None, False, True]
+    none = info(models=())["model"]
+    assert none["batch_rows"] is none["rows_depend_on_position"] is none["onednn"] is None
+
+
 def test_workers_with_different_models_publish_nothing() -> None:
     other = dataclasses.replace(MODEL, fingerprint="ef" * 32)
     with pytest.raises(IncompleteError, match=r"different models.*efefef"):

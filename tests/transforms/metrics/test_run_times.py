@@ -1,10 +1,11 @@
 """How long steps took."""
 
-import time
+import types
 from collections.abc import Iterator
 
 import pytest
 
+from transforms.metrics import run_times
 from transforms.metrics.run_times import (
     ASSEMBLING,
     DECODING,
@@ -30,20 +31,39 @@ def test_times_of_threads_add_up_and_span_all_of_them() -> None:
     assert sum_.span == 6.0
 
 
-def test_what_is_done_with_items_does_not_count_for_making_them() -> None:
+def test_what_is_done_with_items_does_not_count_for_making_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+
+    def work(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    clock = types.SimpleNamespace(time=lambda: now, perf_counter=lambda: now)
+    monkeypatch.setattr(run_times, "time", clock)
+
     def items() -> Iterator[int]:
         for each in range(2):
-            time.sleep(0.02)
+            work(0.25)
             yield each
 
     stopwatch = Stopwatch()
     assert stopwatch.time is None
     for _ in stopwatch.of(items()):
-        time.sleep(0.1)
+        work(4.0)
     assert stopwatch.time is not None
-    assert 0.04 <= stopwatch.time.seconds < 0.1
-    assert stopwatch.time.span > 0.2
+    assert stopwatch.time.seconds == 0.5
+    assert stopwatch.time.span == 0.25 + 4 + 0.25 + 4
     assert stopwatch.time.number == 3, "two items and the end"
+
+
+def test_things_that_were_done_together_are_counted_one_by_one() -> None:
+    stopwatch = Stopwatch()
+    stopwatch.add(2.0, 3)
+    stopwatch.add(1.0)
+    assert stopwatch.time is not None
+    assert (stopwatch.time.seconds, stopwatch.time.number) == (3.0, 4)
 
 
 def test_an_error_while_making_an_item_is_handed_on() -> None:

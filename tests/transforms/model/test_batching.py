@@ -1,11 +1,14 @@
 """Packing patches of many clips into full batches."""
 
+from collections.abc import Callable, Collection
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.corpus.runs import PatchRun
-from transforms.model.batching import BATCH_ROWS, Packer
+from transforms.model.batching import BATCH_ROWS, CALL_ROWS, Packer, Proof, full_calls, prove
 
 
 @given(
@@ -40,3 +43,47 @@ def test_every_batch_but_the_last_is_full_and_no_row_is_lost(
         for run in runs
         if len(run.patches)
     }
+
+
+def _call(wrong_sizes: Collection[int]) -> Callable[[np.ndarray], np.ndarray]:
+    """A model that sums up in another order at the end of batches of some sizes."""
+
+    def call(patches: np.ndarray) -> np.ndarray:
+        rows = patches[:, :4].copy()
+        if len(patches) in wrong_sizes:
+            rows[-2:, 1] = np.nextafter(rows[-2:, 1], np.float32(np.inf))
+        return rows
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("wrong_sizes", "proof"),
+    [
+        ([], Proof(64, False)),
+        ([16, 128], Proof(64, False)),
+        ([64], Proof(16, False)),
+        ([64, 16], Proof(64, True)),
+    ],
+)
+def test_a_size_is_chosen_at_which_rows_do_not_depend_on_their_place(
+    wrong_sizes: list[int], proof: Proof
+) -> None:
+    patch = np.linspace(-1, 1, 15_600, dtype=np.float32)
+    assert prove(_call(wrong_sizes), patch) == proof
+
+
+def test_sizes_of_calls_divide_a_batch() -> None:
+    assert CALL_ROWS[0] == BATCH_ROWS
+    assert all(BATCH_ROWS % size == 0 for size in CALL_ROWS)
+
+
+@pytest.mark.parametrize("num_rows", [1, 15, 16, 17, 64])
+def test_calls_are_full_and_filled_up_with_the_first_patch(num_rows: int) -> None:
+    patches = np.arange(num_rows, dtype=np.float32)[:, np.newaxis]
+    calls = [*full_calls(patches, 16)]
+    assert {len(call) for call in calls} == {16}
+    rows = np.concatenate(calls)
+    assert len(rows) == -(-num_rows // 16) * 16
+    np.testing.assert_array_equal(rows[:num_rows], patches)
+    assert (rows[num_rows:] == 0).all()

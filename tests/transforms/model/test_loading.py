@@ -1,5 +1,8 @@
 """Loading a model, and refusing one whose rows would be silently wrong."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,8 +11,8 @@ import numpy as np
 import pytest
 
 from tests.stand_in import Body, stand_in_rows
-from transforms.model import loading
-from transforms.model.batching import BATCH_ROWS
+from transforms.model import batching, loading
+from transforms.model.batching import CALL_ROWS, Proof
 from transforms.model.errors import ModelError
 
 
@@ -20,6 +23,30 @@ def test_the_stand_in_loads_and_its_batches_are_its_rows(stand_in_model: str) ->
     patches = np.random.default_rng(0).normal(size=(5, 15_600)).astype(np.float32)
     expected = np.concatenate([stand_in_rows(patch) for patch in patches])
     np.testing.assert_array_equal(model.embed(patches), expected)
+
+
+def test_calls_are_as_large_as_was_proved(
+    stand_in_model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "prove", lambda *_: Proof(16, True))
+    model = loading.load(stand_in_model)
+    assert (model.facts.batch_rows, model.facts.rows_depend_on_position) == (16, True)
+    patches = np.random.default_rng(0).normal(size=(40, 15_600)).astype(np.float32)
+    sizes = []
+    call = model.call
+
+    def counted(batch: np.ndarray, in_precision: str) -> np.ndarray:
+        sizes.append(len(batch))
+        return call(batch, in_precision)
+
+    monkeypatch.setattr(model, "call", counted)
+    model.take_times()
+    np.testing.assert_array_equal(model.embed(patches), patches[:, ::122])
+    assert sizes == [16, 16, 16]
+    _, seconds, num_batches = model.take_times()
+    assert seconds > 0
+    assert num_batches == 3
+    assert model.take_times() == (0.0, 0.0, 0)
 
 
 def test_an_empty_batch_gives_no_rows(stand_in_model: str) -> None:
@@ -147,18 +174,57 @@ def test_audio_that_the_model_itself_refuses_is_told_from_a_bug(
 
     model = loading.load(save(body))
     assert not model.facts.in_batches
+    assert model.facts.batch_rows == 1
+    assert not model.facts.rows_depend_on_position
     loud = np.full((2, 15_600), 3.0, np.float32)
     with pytest.raises(loading.ModelInputError, match="too loud"):
         model.embed(loud)
     np.testing.assert_array_equal(model.embed(loud / 3), np.ones((2, 4), np.float32))
 
 
-def test_the_bits_of_a_row_follow_from_its_patch_alone(vggish_model: str) -> None:
-    model = loading.load(vggish_model)
-    random = np.random.default_rng(3)
-    patches = random.normal(0, 0.1, (BATCH_ROWS, 15_600)).astype(np.float32)
-    rows = model.embed(patches)
-    order = random.permutation(BATCH_ROWS)
-    np.testing.assert_array_equal(model.embed(patches[order]), rows[order])
-    for num_rows in (1, 100):
-        np.testing.assert_array_equal(model.embed(patches[-num_rows:]), rows[-num_rows:])
+# Embeds 300 patches twice, in another order and as other numbers of rows at a time.
+PERMUTED = """
+import sys
+import numpy as np
+from transforms.model import batching, loading
+
+model = loading.load(sys.argv[1])
+random = np.random.default_rng(3)
+patches = random.normal(0, 0.1, (300, 15_600)).astype(np.float32)
+rows = model.embed(patches)
+order = random.permutation(300)
+again = np.concatenate([model.embed(patches[part]) for part in np.split(order, [1, 101])])
+assert np.abs(again - rows[order]).max() <= 1e-5 * np.abs(rows).max()
+alike = np.array_equal(again, rows[order])
+assert alike is not model.facts.rows_depend_on_position, model.facts
+print(model.facts.batch_rows, model.facts.onednn)
+"""
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        # As TensorFlow computes on many CPUs without AVX-512, if it is left to itself.
+        pytest.param(
+            {"TF_ENABLE_ONEDNN_OPTS": "0", "ONEDNN_MAX_CPU_ISA": "AVX2"}, marks=pytest.mark.slow
+        ),
+    ],
+    ids=["this CPU", "AVX2"],
+)
+def test_the_bits_of_a_row_follow_from_its_patch_alone(
+    vggish_model: str, settings: dict[str, str]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PERMUTED, vggish_model],
+        env=os.environ | settings,
+        cwd=Path(__file__).resolve().parents[3],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    batch_rows, is_on = done.stdout.split()
+    assert int(batch_rows) in CALL_ROWS
+    if settings:
+        assert is_on == "False"

@@ -148,7 +148,9 @@ def test_the_first_batches_are_compared_with_float32(convolutions: str) -> None:
     expected = Deviation.between(rows, exact.embed(patches))
     assert expected.mean
     assert expected.mean < 0.05
-    assert [each and (each.num_rows, each.mean) for each in found] == 4 * [(20, expected.mean)]
+    assert [each and (each.num_rows, each.mean) for each in found] == (
+        loading.COMPARED_BATCHES * [(20, expected.mean)]
+    )
 
 
 @pytest.mark.slow

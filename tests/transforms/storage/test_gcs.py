@@ -33,6 +33,7 @@ class _Google(ThreadingHTTPServer):
         self.checks_generation = True
         self.statuses: list[int] = []  # of the next answers
         self.num_cut = 0  # of the next answers
+        self.num_parts = 0  # that were sent
         self.pause_seconds = 0.0
         self.after: dict[int, Callable[[], None]] = {}
         self.asked: list[str] = []
@@ -118,6 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         for start in range(0, len(body), 10_000):
             self.wfile.write(body[start : start + 10_000])
+            self.server.num_parts += 1
             time.sleep(self.server.pause_seconds)
 
     def log_message(self, *_: object) -> None:
@@ -139,7 +141,7 @@ def google() -> Iterator[_Google]:
 def store(google: _Google, monkeypatch: pytest.MonkeyPatch) -> GcsStore:
     monkeypatch.setattr(retries, "_FIRST_WAIT_SECONDS", 0.01)
     settings = GcsSettings(emulator=f"127.0.0.1:{google.server_port}")
-    return GcsStore(settings, RetryPolicy(connect_seconds=1, read_seconds=1, total_seconds=0.5))
+    return GcsStore(settings, RetryPolicy(connect_seconds=30, read_seconds=30, total_seconds=2))
 
 
 def _read(store: GcsStore) -> bytes:
@@ -215,11 +217,10 @@ def test_an_answer_that_is_cut_off_is_never_taken_for_the_end(
 
 def test_a_body_that_comes_in_drops_is_given_up(google: _Google, store: GcsStore) -> None:
     google.put(LARGE)
-    google.pause_seconds = 0.1
-    begun = time.monotonic()
+    google.pause_seconds = 0.5  # a minute or more for the whole
     with pytest.raises(OSError, match=r"does not answer: it takes too long \(1 try"):
         _read(store)
-    assert time.monotonic() - begun < 3
+    assert google.num_parts < 20
 
 
 def test_come_again_later_is_asked_again(google: _Google, store: GcsStore) -> None:

@@ -26,6 +26,7 @@ class _Site(ThreadingHTTPServer):
         self.says_length = True
         self.statuses: list[int] = []  # of the next answers
         self.num_cut = 0  # of the next answers
+        self.num_parts = 0  # that were sent
         self.pause_seconds = 0.0  # between parts of an answer
         self.asked: list[tuple[str, str]] = []
 
@@ -80,6 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         for start in range(0, len(body), 10_000):
             self.wfile.write(body[start : start + 10_000])
+            self.server.num_parts += 1
             time.sleep(self.server.pause_seconds)
 
     def log_message(self, *_: object) -> None:
@@ -100,7 +102,7 @@ def site() -> Iterator[_Site]:
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> WebStore:
     monkeypatch.setattr(retries, "_FIRST_WAIT_SECONDS", 0.01)
-    return WebStore(RetryPolicy(connect_seconds=1, read_seconds=1, total_seconds=0.3))
+    return WebStore(RetryPolicy(connect_seconds=30, read_seconds=30, total_seconds=2))
 
 
 def _read(store: WebStore, uri: str) -> bytes:
@@ -182,11 +184,10 @@ def test_an_answer_that_is_cut_off_is_never_taken_for_the_end(
 
 
 def test_a_body_that_comes_in_drops_is_given_up(site: _Site, store: WebStore) -> None:
-    site.pause_seconds = 0.1
-    begun = time.monotonic()
+    site.pause_seconds = 0.5  # a minute or more for the whole
     with pytest.raises(OSError, match=r"does not answer: it takes too long \(1 try"):
         _read(store, site.uri())
-    assert time.monotonic() - begun < 3
+    assert site.num_parts < 20
 
 
 def test_a_server_without_ranges_gives_no_large_files(

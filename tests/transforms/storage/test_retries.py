@@ -42,9 +42,9 @@ def test_what_does_not_pass_is_not_tried_again(error: type[OSError]) -> None:
 
 def test_patience_ends_and_the_error_says_what_was_tried() -> None:
     function, calls = _failing(10**9, TransientError)
-    with pytest.raises(OSError, match=r"^the storage is away \(\d+ tries in 0 s\)$"):
-        RetryPolicy(total_seconds=0.2).call(function)
-    assert 3 < len(calls) < 100
+    with pytest.raises(OSError, match=r"^the storage is away \(\d+ tries in \d+ s\)$"):
+        RetryPolicy(total_seconds=1).call(function)
+    assert 3 < len(calls) < 500
 
 
 def test_nobody_waits_half_a_minute_for_a_preflight() -> None:

@@ -1,19 +1,19 @@
-"""What the columns of a manifest mean, by their names."""
+"""The known columns of manifests, matched by name."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from transforms.corpus.manifests.line_reader import ManifestError
+from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.tables import format_names
 
 RECORDING_COLUMNS = ("uri", "path", "audio_filepath", "recording")
 END_COLUMNS = ("start_seconds", "end_seconds")
 DURATION_COLUMNS = ("offset", "duration")
-# Of JSON lines, where each line may have columns of its own.
+# Each line of JSON lines may have different columns: the number and length of names are bounded.
 MAX_SEEN_COLUMNS = 1000
-_MAX_NOTED_CHARACTERS = 200
-_MAX_KEPT = 16
-# These describe files without a header, and only where `format` names a format of such files.
+_MAX_SEEN_CHARACTERS = 200
+_MAX_CACHED = 16
+# They describe files without a header, if `format` names a raw format; else they have no meaning.
 RAW_COLUMNS = ("format", "sample_rate", "channels")
 _RAW = frozenset(RAW_COLUMNS)
 KNOWN_COLUMNS = frozenset(
@@ -23,13 +23,13 @@ KNOWN_COLUMNS = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-    """The columns of a CSV or TSV, or of one line of JSON lines.
+    """The columns of a CSV or TSV file, or of one line of JSON lines.
 
     Attributes:
-      names: All of them in order; those of `KNOWN_COLUMNS` in its spelling.
-      recording: That which names the recording, as it is written in the manifest.
-      keys: By name in `KNOWN_COLUMNS`, how each one that is there is written in the manifest.
-      others: How each other one is written, and its name; `RAW_COLUMNS` are among them.
+      names: Names of all columns in order; known ones as spelled in `KNOWN_COLUMNS`.
+      recording: Key of the column that names the recording, as spelled in the manifest.
+      keys: Keys of the known columns that are present, by their name in `KNOWN_COLUMNS`.
+      others: `(key, name)` of each other column, `RAW_COLUMNS` included.
       others_of_raw: The same without `RAW_COLUMNS`.
     """
 
@@ -41,11 +41,11 @@ class Columns:
 
 
 def match_columns(names: Sequence[str]) -> Columns:
-    """Matches columns by name; spaces around it do not matter, nor does case.
+    """Matches columns by name, ignoring case and surrounding spaces.
 
     Raises:
-      ManifestError: Not exactly one column names the recording; or two columns mean the same, or
-        exclude each other.
+      ManifestError: Not exactly one column names the recording, or two columns have the same
+        meaning or exclude each other.
     """
     written: dict[str, str] = {}
     for key in names:
@@ -59,9 +59,10 @@ def match_columns(names: Sequence[str]) -> Columns:
     if len(recordings) != 1:
         raise ManifestError(
             f"found columns {format_names(names)}: {'more than one' if recordings else 'none'} of"
-            f" them names the recording; exactly one must, as {format_names(RECORDING_COLUMNS)}"
+            " them names the recording (allowed: exactly one of"
+            f" {format_names(RECORDING_COLUMNS)})"
         )
-    _check_one_pair(keys)
+    _check_one_kind_of_times(keys)
     others = [(key, name) for name, key in written.items() if name not in KNOWN_COLUMNS - _RAW]
     return Columns(
         tuple(written),
@@ -72,14 +73,13 @@ def match_columns(names: Sequence[str]) -> Columns:
     )
 
 
-def _check_one_pair(keys: dict[str, str]) -> None:
+def _check_one_kind_of_times(keys: dict[str, str]) -> None:
     ends = [keys[name] for name in END_COLUMNS if name in keys]
     durations = [keys[name] for name in DURATION_COLUMNS if name in keys]
     if ends and durations:
         raise ManifestError(
             f"found columns {format_names(ends)} and {format_names(durations)}; times are either"
-            f" {' and '.join(END_COLUMNS)}, or {' and '.join(DURATION_COLUMNS)}: rename those that"
-            " are not meant"
+            f" {' and '.join(END_COLUMNS)}, or {' and '.join(DURATION_COLUMNS)}; rename the others"
         )
 
 
@@ -87,51 +87,53 @@ class ColumnMatcher:
     """Matches the columns of every record of a manifest.
 
     Args:
-      header: The names in it; None for JSON lines, where a value of null is as good as no column.
+      header: Names in the header; None for JSON lines, where null means that a column is absent.
 
     Raises:
-      ManifestError: As of `match_columns`, for the header.
+      ManifestError: The header is invalid, as of `match_columns`.
     """
 
     def __init__(self, header: Sequence[str] | None) -> None:
-        # A dict for its order.
-        self._noted: dict[str, None] = {}
-        # Of JSON lines: lines mostly have the columns of a line before.
-        self._kept: dict[tuple[str, ...], Columns] = {}
+        # A dict as an ordered set.
+        self._seen: dict[str, None] = {}
+        # A cache, as most lines of JSON lines have the same columns as an earlier one.
+        self._cache: dict[tuple[str, ...], Columns] = {}
         self._header = None if header is None else match_columns(header)
         if self._header is not None:
-            self._noted.update(dict.fromkeys(self._header.names))
+            self._seen.update(dict.fromkeys(self._header.names))
 
     def match(self, record: dict[str, object]) -> Columns:
         """Returns the columns of a record.
 
         Raises:
-          ManifestError: As of `match_columns`, for a line of JSON lines.
+          ManifestError: The names in a line of JSON lines are invalid, as of `match_columns`.
         """
         if self._header is not None:
             return self._header
         names = tuple(name for name, value in record.items() if value is not None)
-        columns = self._kept.get(names)
+        columns = self._cache.get(names)
         if columns is None:
             columns = match_columns(names)
-            if len(self._kept) >= _MAX_KEPT:
-                self._kept.clear()
-            self._kept[names] = columns
-            self._note(columns.names)
+            if len(self._cache) >= _MAX_CACHED:
+                self._cache.clear()
+            self._cache[names] = columns
+            self._remember(columns.names)
         return columns
 
-    def noted(self, has_raw: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Returns the names of all columns so far: those that are understood, and the others.
+    def seen_columns(self, has_raw: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Returns the names of all columns so far: the known ones, and the others.
 
         Args:
-          has_raw: `RAW_COLUMNS` meant something in at least one row.
+          has_raw: Whether `RAW_COLUMNS` had a meaning in at least one row.
         """
-        meant = KNOWN_COLUMNS if has_raw else KNOWN_COLUMNS - _RAW
-        understood = tuple(name for name in self._noted if name in meant)
-        return understood, tuple(name for name in self._noted if name not in meant)
+        known = KNOWN_COLUMNS if has_raw else KNOWN_COLUMNS - _RAW
+        return (
+            tuple(name for name in self._seen if name in known),
+            tuple(name for name in self._seen if name not in known),
+        )
 
-    def _note(self, names: Iterable[str]) -> None:
+    def _remember(self, names: Iterable[str]) -> None:
         for name in names:
-            if len(self._noted) >= MAX_SEEN_COLUMNS:
+            if len(self._seen) >= MAX_SEEN_COLUMNS:
                 return
-            self._noted[name[:_MAX_NOTED_CHARACTERS]] = None
+            self._seen[name[:_MAX_SEEN_CHARACTERS]] = None

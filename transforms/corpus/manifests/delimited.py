@@ -1,4 +1,4 @@
-"""The lines of a CSV or TSV file as rows of cells."""
+"""Readers of CSV and TSV: lines to rows of cells."""
 
 import collections
 import csv
@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 
 from transforms.corpus.manifests.line_reader import TOO_LONG, BadLine, TextLines
 
-# Of one record with line ends between its quotes.
+# Limits of one record with line ends inside quotes.
 MAX_RECORD_LINES = 100
 MAX_RECORD_CHARACTERS = 1 << 20
-NEVER_CLOSED = "a quote is opened and not closed; inside quotes, a quote is written twice"
+UNCLOSED_QUOTE = "a quote is not closed; a quote inside quotes is written twice"
 
 _NumberedLine = tuple[int, str | None]
 _NumberedRow = tuple[int, list[str] | BadLine]
@@ -18,33 +18,33 @@ _NumberedRow = tuple[int, list[str] | BadLine]
 def read_csv(
     text: TextLines, delimiter: str = ",", skip_spaces: bool = False
 ) -> Iterator[_NumberedRow]:
-    """Reads rows of cells that may stand between quotes, and may hold line ends there.
+    """Reads rows of cells. Quoted cells may contain delimiters and line ends.
 
-    A quote that is not closed does not take the rest of the file with it: its line alone is bad,
-    and reading goes on below.
+    An unclosed quote does not swallow the rest of the file: only its own line is bad, and reading
+    continues with the next line.
 
     Args:
-      text: Its lines are taken as rows are.
-      delimiter: Between cells.
-      skip_spaces: Spaces at the beginning of a cell are no part of it.
+      text: Lines, consumed lazily.
+      delimiter: Delimiter between cells.
+      skip_spaces: Whether to strip spaces at the beginning of cells.
 
     Yields:
-      Number of the row's first line, and its cells or what is wrong. Blank lines are left out.
+      Number of the row's first line, and the cells or a bad line. Blank lines are skipped.
     """
     return _CsvReader(text, delimiter, skip_spaces).rows()
 
 
 def read_tsv(text: TextLines) -> Iterator[_NumberedRow]:
-    """Reads rows of cells with tabs between them.
+    """Reads rows of tab-separated cells.
 
-    Quotes mean nothing, as the sentences of Common Voice hold single ones, unless a cell is quoted
-    from its first character to its last.
+    Quotes are ordinary characters, as in the sentences of Common Voice, unless they enclose a
+    whole cell.
 
     Args:
-      text: Its lines are taken as rows are.
+      text: Lines, consumed lazily.
 
     Yields:
-      Number of the line, and its cells or what is wrong. Blank lines are left out.
+      Number of the line, and the cells or a bad line. Blank lines are skipped.
     """
     for number, line in text.lines:
         if line is None:
@@ -70,11 +70,10 @@ class _CsvReader:
         self._text = text
         self._delimiter = delimiter
         self._skip_spaces = skip_spaces
-        # Lines that were taken for a record which then was none.
-        self._returned: collections.deque[_NumberedLine] = collections.deque()
-        # A quote that is open at the end of a line up to here is never closed: a record from
-        # further above was open there too. Without this, many such lines would each be followed
-        # for MAX_RECORD_LINES.
+        # Lines read ahead for a multi-line record that turned out to be none.
+        self._pushed_back: collections.deque[_NumberedLine] = collections.deque()
+        # A quote opened up to this line is known to be unclosed, because an earlier record ran
+        # through there. Without this, each of many such lines would read ahead MAX_RECORD_LINES.
         self._open_through = 0
 
     def rows(self) -> Iterator[_NumberedRow]:
@@ -89,7 +88,7 @@ class _CsvReader:
                 yield number, BadLine(fault) if fault else self._split(line)
 
     def _take(self) -> _NumberedLine | None:
-        return self._returned.popleft() if self._returned else next(self._text.lines, None)
+        return self._pushed_back.popleft() if self._pushed_back else next(self._text.lines, None)
 
     def _split(self, line: str) -> list[str]:
         cells = line.rstrip("\r\n").split(self._delimiter)
@@ -98,21 +97,21 @@ class _CsvReader:
     def _quoted_row(self, number: int, line: str) -> list[str] | BadLine:
         more: list[_NumberedLine] = []
         faults: list[str] = []
-        may_go_on = number > self._open_through
-        lines = self._follow(line, more) if may_go_on else iter((line,))
+        may_continue = number > self._open_through
+        lines = self._read_ahead(line, more) if may_continue else iter((line,))
         try:
             cells = self._parse(lines, faults)
         except csv.Error as error:
-            self._returned.extendleft(reversed(more))
+            self._pushed_back.extendleft(reversed(more))
             if more:
                 self._open_through = more[-1][0] - 1
             if more or "unexpected end" in str(error):
-                return BadLine(NEVER_CLOSED)
+                return BadLine(UNCLOSED_QUOTE)
             return BadLine(f"not CSV: {error}")
         return BadLine(faults[0]) if faults else cells
 
-    def _follow(self, line: str, more: list[_NumberedLine]) -> Iterator[str]:
-        """Yields a record's lines as they are asked for, and notes those after the first."""
+    def _read_ahead(self, line: str, more: list[_NumberedLine]) -> Iterator[str]:
+        """Yields the lines of a record lazily, and appends those after the first to `more`."""
         yield line
         num_characters = len(line)
         while len(more) < MAX_RECORD_LINES - 1 and num_characters <= MAX_RECORD_CHARACTERS:
@@ -140,5 +139,5 @@ class _CsvReader:
             fault = self._text.find_fault(line)
             if fault:
                 faults.append(fault)
-            # Python 3.10 takes no zeros.
+            # The csv module of Python 3.10 rejects NUL characters.
             yield line.replace("\0", " ") if fault else line

@@ -1,4 +1,4 @@
-"""One record of a manifest as the clip that it asks for."""
+"""The values of one manifest record, validated."""
 
 import re
 import reprlib
@@ -14,24 +14,25 @@ from transforms.corpus.splits import UNSPLIT, is_split_name
 from transforms.corpus.times import parse_seconds
 
 MAX_NAME_CHARACTERS = 4096
-MAX_VALUE_SHOWN = 80
+MAX_SHOWN_CHARACTERS = 80
 SAMPLE_RATES_HZ = range(1_000, 768_001)
 NUM_CHANNELS = range(1, 65)
 
-# A whole number of Hz comes as 16000.0 out of a data frame with holes.
-_WHOLE = re.compile(r"([0-9]{1,9})(?:\.0{1,9})?")
+# Data frames with missing values write integers as floats: 16000.0.
+_INTEGER = re.compile(r"([0-9]{1,9})(?:\.0{1,9})?")
 
 
 class RowFields:
-    """The values of one record by what they mean. What is wrong with the first wrong one is kept.
+    """The values of one record by their meaning. The first invalid value is reported.
 
     Args:
-      record: Values by name in the manifest.
-      columns: Which ones are there.
+      record: Values by key in the manifest.
+      columns: Columns of the record.
 
     Attributes:
-      reason: That of the first wrong value, one of `clips.REASONS`; empty if there is none.
-      message: For people: its column, the value, and what is allowed.
+      reason: Failure reason of the first invalid value, one of `clips.REASONS`; empty if all are
+        valid.
+      message: Explanation for people: the column, the value, and what is allowed.
     """
 
     def __init__(self, record: dict[str, object], columns: Columns) -> None:
@@ -41,19 +42,21 @@ class RowFields:
         self.message = ""
 
     def recording(self, folder: RecordingFolder) -> tuple[str, str]:
-        """Returns uri and name of the recording; both empty if they are wrong."""
+        """Returns uri and name of the recording; both empty if invalid."""
         written = self._record[self._columns.recording]
         if not isinstance(written, str) or not written.strip():
-            return self._wrong_recording(written, "must be the path or address of a recording")
+            return self._invalid_recording(written, "must be the path or URL of a recording")
         if len(written) > MAX_NAME_CHARACTERS:
-            return self._wrong_recording(written, f"has more than {MAX_NAME_CHARACTERS} characters")
+            return self._invalid_recording(
+                written, f"has more than {MAX_NAME_CHARACTERS} characters"
+            )
         try:
             return folder.find(written)
         except ValueError as error:
-            return self._wrong_recording(written, str(error))
+            return self._invalid_recording(written, str(error))
 
     def id(self) -> str:
-        """Returns the id, just as it is given; empty if it is wrong or not given."""
+        """Returns the id as written; empty if invalid or absent."""
         if "id" not in self._columns.keys:
             return ""
         value = self._get("id")
@@ -61,70 +64,70 @@ class RowFields:
         if text and len(text) <= MAX_NAME_CHARACTERS:
             return text
         allowed = f"must be text of 1 to {MAX_NAME_CHARACTERS} characters, or a number"
-        self._wrong("id", value, allowed)
+        self._invalid("id", value, allowed)
         return ""
 
     def split(self) -> str:
-        """Returns the part of the dataset; empty if it is wrong or not given."""
+        """Returns the split; empty if invalid or absent."""
         value = self._get("split")
         text = "" if value is None else _text(value)
         if text == "" or (text and is_split_name(text)):
             return text
         allowed = f"must be 1 to 100 of a-z, A-Z, 0-9, _ and -, the first not -, and not {UNSPLIT}"
-        self._wrong("split", value, allowed)
+        self._invalid("split", value, allowed)
         return ""
 
     def times(self) -> tuple[Decimal | None, Decimal | None]:
-        """Returns start and end; None for what is wrong or not given."""
+        """Returns start and end in seconds; None for one that is invalid or absent."""
         if "duration" not in self._columns.keys:
             name = "offset" if "offset" in self._columns.keys else "start_seconds"
             start = self._start(name)
             end = self._time("end_seconds")
             if end is not None and end <= (start or 0):
-                self._wrong_time("end_seconds", f"must be more than the start, {start or 0}")
+                self._invalid_time("end_seconds", f"must be greater than the start, {start or 0}")
             return start, end
         start = self._start("offset")
         duration = self._time("duration")
         if duration is None:
             return start, None
         if duration <= 0:
-            self._wrong_time("duration", "must be more than 0")
+            self._invalid_time("duration", "must be greater than 0")
             return start, None
         try:
             return start, parse_seconds((start or 0) + duration)
         except ValueError as error:
-            self._wrong_time("duration", f"must leave the end in range: {error}")
+            self._invalid_time("duration", f"makes the end invalid: {error}")
             return start, None
 
     def raw_format(self, raw_formats: Collection[str]) -> RawFormat | None:
-        """Returns what the row says of a file without a header; None where it says nothing.
+        """Returns the encoding of a file without a header; None if the record has none.
 
         Args:
-          raw_formats: Names, in small letters, of formats without a header.
+          raw_formats: Names of raw formats, in lower case.
         """
         name = self._raw_name(raw_formats)
         if not name:
             return None
-        rate_hz = self._whole("sample_rate", SAMPLE_RATES_HZ)
-        num_channels = self._whole("channels", NUM_CHANNELS, default=1)
+        rate_hz = self._integer("sample_rate", SAMPLE_RATES_HZ)
+        num_channels = self._integer("channels", NUM_CHANNELS, default=1)
         return RawFormat(name, rate_hz, num_channels)
 
     def labels(self, separator: str, is_known: KnownLabels | None) -> tuple[str, ...]:
-        """Returns the labels; none if they are wrong or not given."""
+        """Returns the labels; none if invalid or absent."""
         value = self._get("labels")
         if value is None or isinstance(value, str):
             return split_labels(value or "", separator, is_known)
         labels = [_text(part) for part in (value if isinstance(value, list) else [value])]
         if None in labels:
-            self._wrong("labels", value, "must be text, or a list of texts and numbers")
+            self._invalid("labels", value, "must be text, or a list of text and numbers")
             return ()
         return distinct_labels(label for label in labels if label is not None)
 
-    def others(self, raw_formats: Collection[str]) -> tuple[tuple[str, str], ...]:
-        """Returns name and text of what is there and means nothing to us.
+    def other_columns(self, raw_formats: Collection[str]) -> tuple[tuple[str, str], ...]:
+        """Returns name and text of each other column that has a value.
 
         Args:
-          raw_formats: As for `raw_format`; what means something there is none of the others.
+          raw_formats: As for `raw_format`. With one of them, `RAW_COLUMNS` are known columns.
         """
         is_raw = self._raw_name(raw_formats) != ""
         names = self._columns.others_of_raw if is_raw else self._columns.others
@@ -146,7 +149,7 @@ class RowFields:
     def _start(self, name: str) -> Decimal | None:
         start = self._time(name)
         if start is not None and start < 0:
-            self._wrong_time(name, "must be 0 or more")
+            self._invalid_time(name, "must be 0 or more")
         return start
 
     def _time(self, name: str) -> Decimal | None:
@@ -154,43 +157,43 @@ class RowFields:
         if value is None or value == "" or (isinstance(value, str) and not value.strip()):
             return None
         if not isinstance(value, str | int | Decimal):
-            self._wrong_time(name, "must be a number of seconds")
+            self._invalid_time(name, "must be a number of seconds")
             return None
         try:
             return parse_seconds(value)
         except ValueError as error:
-            self._note("invalid_time", f"{name}: {error}")
+            self._report("invalid_time", f"{name}: {error}")
             return None
 
-    def _whole(self, name: str, allowed: range, default: int = 0) -> int:
+    def _integer(self, name: str, allowed: range, default: int = 0) -> int:
         value = self._get(name)
         text = "" if value is None else _text(value)
         if text == "" and default:
             return default
-        match = _WHOLE.fullmatch(text) if text else None
+        match = _INTEGER.fullmatch(text) if text else None
         if match and int(match[1]) in allowed:
             return int(match[1])
-        self._wrong(name, value, f"must be a whole number from {allowed[0]} to {allowed[-1]}")
+        self._invalid(name, value, f"must be an integer from {allowed[0]} to {allowed[-1]}")
         return default
 
-    def _wrong_recording(self, value: object, why: str) -> tuple[str, str]:
-        self._note("invalid_row", _message(self._columns.recording, value, why))
+    def _invalid_recording(self, value: object, why: str) -> tuple[str, str]:
+        self._report("invalid_row", _message(self._columns.recording, value, why))
         return "", ""
 
-    def _wrong_time(self, name: str, why: str) -> None:
-        self._note("invalid_time", _message(self._columns.keys[name], self._get(name), why))
+    def _invalid_time(self, name: str, why: str) -> None:
+        self._report("invalid_time", _message(self._columns.keys[name], self._get(name), why))
 
-    def _wrong(self, name: str, value: object, why: str) -> None:
-        self._note("invalid_row", _message(self._columns.keys.get(name, name), value, why))
+    def _invalid(self, name: str, value: object, why: str) -> None:
+        self._report("invalid_row", _message(self._columns.keys.get(name, name), value, why))
 
-    def _note(self, reason: str, message: str) -> None:
+    def _report(self, reason: str, message: str) -> None:
         if not self.reason:
             self.reason = reason
             self.message = message
 
 
 def _text(value: object) -> str | None:
-    """Returns text and numbers as text; None for anything else."""
+    """Returns text or a number as text; None for any other value."""
     if isinstance(value, str):
         return value
     is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
@@ -202,4 +205,4 @@ def _message(column: str, value: object, why: str) -> str:
     if value is None or value == "":
         return f"{name} is empty: it {why}"
     shown = str(value) if isinstance(value, Decimal) else reprlib.repr(value)
-    return f"{name}={shown[:MAX_VALUE_SHOWN]}: it {why}"
+    return f"{name}={shown[:MAX_SHOWN_CHARACTERS]}: it {why}"

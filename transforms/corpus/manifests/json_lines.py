@@ -1,4 +1,4 @@
-"""The lines of a JSON lines file as objects, with exact numbers."""
+"""Reader of JSON lines: lines to objects, with exact numbers."""
 
 import json
 import re
@@ -9,20 +9,20 @@ from transforms.corpus.manifests.line_reader import TOO_LONG, BadLine, TextLines
 
 MAX_NESTING = 100
 
-# Of a character that is no text: 0, or half of a surrogate pair.
+# Escapes of NUL and of lone surrogates, which are not text.
 _SUSPICIOUS_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
-_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def read_json_lines(text: TextLines) -> Iterator[tuple[int, dict[str, object] | BadLine]]:
-    """Reads one object a line.
+    """Reads one object per line.
 
     Args:
-      text: Its lines are taken as objects are.
+      text: Lines, consumed lazily.
 
     Yields:
-      Number of the line, and its object or what is wrong. Numbers with a point or an exponent are
-      `Decimal`. All strings are valid Unicode without zeros. Blank lines are left out.
+      Number of the line, and its object or a bad line. Numbers with a decimal point or an exponent
+      are `Decimal`. Strings are valid Unicode without NUL. Blank lines are skipped.
     """
     for number, line in text.lines:
         if line is None:
@@ -33,7 +33,7 @@ def read_json_lines(text: TextLines) -> Iterator[tuple[int, dict[str, object] | 
 
 
 def json_text(value: object) -> str:
-    """Writes a value that came out of JSON as JSON again, without spaces."""
+    """Formats a parsed JSON value as JSON without spaces."""
     if isinstance(value, dict):
         members = (f"{json_text(name)}:{json_text(member)}" for name, member in value.items())
         return "{" + ",".join(members) + "}"
@@ -50,14 +50,14 @@ def _parse(line: str) -> dict[str, object] | BadLine:
     except json.JSONDecodeError as error:
         return BadLine(f"not JSON: {error.msg} at character {error.pos + 1}")
     except RecursionError:
-        return BadLine(f"nested more than {MAX_NESTING} deep")
+        return BadLine(f"nested more than {MAX_NESTING} levels deep")
     except ArithmeticError:
-        return BadLine("a number has an exponent out of any range")
+        return BadLine("the exponent of a number is out of range")
     except ValueError as error:
         return BadLine(str(error))
     if not isinstance(value, dict):
-        return BadLine("not a JSON object; write one object, {…}, on each line")
-    # Both are rare, and to look through all values would take as long as reading them.
+        return BadLine("not a JSON object; write one object, {…}, per line")
+    # Both are rare, and checking every value would take as long as parsing.
     if line.count("[") + line.count("{") > MAX_NESTING or _SUSPICIOUS_ESCAPE.search(line):
         fault = _find_fault(value)
         return BadLine(fault) if fault else value
@@ -69,10 +69,10 @@ def _find_fault(value: object) -> str:
     pending = [(value, 0)]
     while pending:
         value, depth = pending.pop()
-        if isinstance(value, str) and ("\0" in value or _HALF_A_PAIR.search(value)):
-            return "a string has a zero or half of a surrogate pair"
+        if isinstance(value, str) and ("\0" in value or _LONE_SURROGATE.search(value)):
+            return "a string contains NUL or a lone surrogate"
         if depth > MAX_NESTING:
-            return f"nested more than {MAX_NESTING} deep"
+            return f"nested more than {MAX_NESTING} levels deep"
         if isinstance(value, dict):
             pending.extend((name, depth) for name in value)
             pending.extend((member, depth + 1) for member in value.values())
@@ -84,12 +84,14 @@ def _find_fault(value: object) -> str:
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise ValueError("a name occurs twice in one object")
+        raise ValueError("duplicate name in an object")
     return members
 
 
-def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is no number")
+def _reject_constant(constant: str) -> object:
+    raise ValueError(f"{constant} is not a number")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=Decimal, parse_constant=_refuse)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=Decimal, parse_constant=_reject_constant
+)

@@ -1,26 +1,26 @@
-"""Labels that stand as text in one cell, with something between them.
+"""Cells that contain several labels, with a separator between them.
 
-What stands between them is decided once for a manifest, not cell by cell: where one cell says
-`speech;music`, the comma in another is part of a name.
+The separator is chosen once per manifest, not per cell: if one cell is `speech;music`, a comma in
+another cell is part of a label.
 """
 
 from collections.abc import Callable, Iterable
 
-# In the order in which they are looked for: names hold commas more often than the others.
+# In order of preference: commas occur in labels more often than the others.
 SEPARATORS = (";", "|", ",")
 
 KnownLabels = Callable[[str], bool]
 
 
 def find_separator(cells: Iterable[str], is_known: KnownLabels | None = None) -> str:
-    """Decides what separates labels.
+    """Finds the separator of labels.
 
     Args:
-      cells: Some of the manifest's.
-      is_known: Tells names of labels. A cell that is one as a whole separates nothing.
+      cells: Label cells of the manifest.
+      is_known: Returns whether a text is a known label. A cell that is one contains no separator.
 
     Returns:
-      The first of `SEPARATORS` that is in any of the cells; empty if none is.
+      The first of `SEPARATORS` that occurs in any of the cells; empty if none does.
     """
     found: set[str] = set()
     for cell in cells:
@@ -31,12 +31,12 @@ def find_separator(cells: Iterable[str], is_known: KnownLabels | None = None) ->
 
 
 def split_labels(cell: str, separator: str, is_known: KnownLabels | None = None) -> tuple[str, ...]:
-    """Returns the labels in a cell, each once, in their order, without spaces around them.
+    """Splits a cell into distinct labels, in order and stripped of surrounding spaces.
 
     Args:
-      cell: May be empty.
-      separator: What `find_separator` found; empty if the whole cell is one label.
-      is_known: As there.
+      cell: Text of the cell; may be empty.
+      separator: Result of `find_separator`; empty if the whole cell is one label.
+      is_known: As for `find_separator`.
     """
     whole = cell.strip()
     if not separator or separator not in whole or (is_known and is_known(whole)):
@@ -45,5 +45,5 @@ def split_labels(cell: str, separator: str, is_known: KnownLabels | None = None)
 
 
 def distinct_labels(parts: Iterable[str]) -> tuple[str, ...]:
-    """Strips labels, and leaves out those that are empty or came before."""
+    """Strips labels, and drops empty and repeated ones."""
     return tuple(dict.fromkeys(label for part in parts if (label := part.strip())))

@@ -1,7 +1,7 @@
-"""Manifests: tables that ask for clips, read row by row.
+"""Manifests: tables of clips, read row by row.
 
-A manifest is CSV, TSV or JSON lines. Each record names a recording, and may say which part of it
-is meant, its labels and its part of the dataset. All else that it says goes with the clip as text.
+A manifest is CSV, TSV or JSON lines. Each record names a recording, and optionally the clip's id,
+start and end, labels and split. All other columns are carried along as text.
 """
 
 import dataclasses
@@ -13,27 +13,28 @@ from typing import BinaryIO
 
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.manifests.columns import ColumnMatcher, match_columns
+from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.fields import RowFields
 from transforms.corpus.manifests.label_cells import KnownLabels, find_separator
-from transforms.corpus.manifests.line_reader import BadLine, ManifestError
+from transforms.corpus.manifests.line_reader import BadLine
 from transforms.corpus.manifests.recording_uris import recording_folder
 from transforms.corpus.manifests.tables import JSON_LINES, Row, read_table
 from transforms.corpus.times import format_seconds
 
-# Rows that are looked at together to find what separates labels; fewer where they are long.
+# Number of rows from which the separator of labels is chosen; fewer if they are long.
 SEPARATOR_ROWS = 1000
 _SEPARATOR_CHARACTERS = 1 << 22
 
 
 @dataclasses.dataclass(frozen=True)
 class ManifestOptions:
-    """What the user says of manifests.
+    """Options for reading manifests.
 
     Attributes:
-      format: One of `tables.FORMATS`; None to tell it from the file.
-      audio_root: Folder that relative names of recordings are below; None for the manifest's own.
-      known_labels: Tells names of labels, which may hold what else separates them.
-      raw_formats: Names, in small letters, of formats without a header.
+      format: One of `tables.FORMATS`; None to detect it.
+      audio_root: Folder to which relative names of recordings refer; None for the manifest's own.
+      known_labels: Returns whether a text is a known label, which may contain separators.
+      raw_formats: Names of raw formats, in lower case.
     """
 
     format: str | None = None
@@ -44,18 +45,18 @@ class ManifestOptions:
 
 @dataclasses.dataclass(frozen=True, order=True)
 class ManifestFacts:
-    """What a manifest was found to be.
+    """Properties of a manifest, detected while it was read.
 
     Attributes:
-      uri: In valid Unicode.
+      uri: Path or URL in valid Unicode.
       format: One of `tables.FORMATS`.
       encoding: As in `TextLines`.
-      delimiter: Between cells; empty for JSON lines.
-      label_separator: Between labels in one cell; empty where none was needed.
-      columns: Those that mean something to us, by the names that we know them by.
-      other_columns: Those that go with the clip as text. Of JSON lines, the first
-        `manifest_columns.MAX_SEEN_COLUMNS` of both.
-      num_rows: Good and bad.
+      delimiter: Delimiter between cells; empty for JSON lines.
+      label_separator: Separator of the labels in a cell; empty if none was needed.
+      columns: Known columns, as spelled in `columns.KNOWN_COLUMNS`.
+      other_columns: Columns that are carried along as text. For JSON lines both together are
+        limited to `columns.MAX_SEEN_COLUMNS`.
+      num_rows: Number of rows, valid and invalid.
     """
 
     uri: str
@@ -74,19 +75,19 @@ def read_manifest(
     """Reads a manifest.
 
     Args:
-      file: Only its `read` is used, from front to back, as results are taken.
-      uri: Of the manifest.
-      options: The user's.
+      file: Read sequentially and lazily; only its `read` is used.
+      uri: Path or URL of the manifest.
+      options: How to read it.
 
     Yields:
-      For each record, in order, a clip or a failure; then, once, the facts.
+      A clip or a failure for each record, in order; finally the facts.
 
     Raises:
-      ManifestError: Nothing in the file can be used. It is raised before anything is yielded.
+      ManifestError: The file as a whole is unusable. Raised before anything is yielded.
     """
     table = read_table(file, options.format, uri)
     matcher = ColumnMatcher(None if table.format == JSON_LINES else table.columns)
-    maker = _ClipMaker(uri, options)
+    builder = _ClipBuilder(uri, options)
     first_rows = _take_first(table.rows)
     cells = [_label_cell(record, matcher) for _, record in first_rows]
     separator = find_separator(cells, options.known_labels)
@@ -94,10 +95,10 @@ def read_manifest(
     has_raw = False
     for line, record in itertools.chain(first_rows, table.rows):
         num_rows += 1
-        # Where no row needed one so far, the first that does decides.
+        # If no row has needed a separator so far, the first one that does decides.
         if not separator and num_rows > len(first_rows):
             separator = find_separator([_label_cell(record, matcher)], options.known_labels)
-        outcome = maker.make(line, record, matcher, separator)
+        outcome = builder.build(line, record, matcher, separator)
         has_raw = has_raw or (isinstance(outcome, Clip) and outcome.raw_format is not None)
         yield outcome
     yield ManifestFacts(
@@ -106,24 +107,24 @@ def read_manifest(
         table.encoding,
         table.delimiter,
         separator,
-        *matcher.noted(has_raw),
+        *matcher.seen_columns(has_raw),
         num_rows,
     )
 
 
 def check_manifest(file: BinaryIO, uri: str, options: ManifestOptions) -> tuple[str, ...] | None:
-    """Reads the beginning of a manifest, at most a few MiB.
+    """Checks the beginning of a manifest, at most a few MiB.
 
     Args:
       file: As for `read_manifest`.
-      uri: Of the manifest.
-      options: The user's.
+      uri: Path or URL of the manifest.
+      options: How to read it.
 
     Returns:
       The names in the header; None for JSON lines.
 
     Raises:
-      ManifestError: Nothing in the file can be used.
+      ManifestError: The file as a whole is unusable.
     """
     table = read_table(file, options.format, uri)
     if table.format == JSON_LINES:
@@ -144,19 +145,19 @@ def _take_first(rows: Iterator[Row]) -> list[Row]:
 
 
 def _label_cell(record: dict[str, object] | BadLine, matcher: ColumnMatcher) -> str:
-    """Returns a row's labels, if they are text."""
+    """Returns the text of a row's label cell; empty if there is none."""
     if isinstance(record, BadLine):
         return ""
     try:
         key = matcher.match(record).keys.get("labels")
-    except ManifestError:  # the row will be a failure
+    except ManifestError:  # the row becomes a failure
         return ""
     cell = None if key is None else record[key]
     return cell if isinstance(cell, str) else ""
 
 
-class _ClipMaker:
-    """Makes clips of the records of one manifest."""
+class _ClipBuilder:
+    """Builds the clips of one manifest from its records."""
 
     def __init__(self, uri: str, options: ManifestOptions) -> None:
         self._manifest = printable(uri)
@@ -164,7 +165,7 @@ class _ClipMaker:
         self._options = options
         self._folder = recording_folder(uri, options.audio_root)
 
-    def make(
+    def build(
         self,
         line: int,
         record: dict[str, object] | BadLine,
@@ -186,7 +187,7 @@ class _ClipMaker:
         start, end = fields.times()
         raw_format = fields.raw_format(self._options.raw_formats)
         labels = fields.labels(separator, self._options.known_labels)
-        others = fields.others(self._options.raw_formats)
+        others = fields.other_columns(self._options.raw_formats)
         if fields.reason:
             return self._failure(
                 line,

@@ -1,4 +1,4 @@
-"""Where a recording is that a manifest names, and what it is called wherever it is mounted."""
+"""Locations of the recordings named in a manifest, and names that do not depend on them."""
 
 import dataclasses
 import posixpath
@@ -10,11 +10,11 @@ _LOCAL_SCHEME = "file://"
 
 @dataclasses.dataclass(frozen=True)
 class RecordingFolder:
-    """What relative names are below.
+    """The folder to which relative names in a manifest refer.
 
     Attributes:
-      prefix: The folder with its `/`; empty for the working directory.
-      is_root: The user says that all recordings are below it.
+      prefix: Path of the folder with a trailing `/`; empty for the working directory.
+      is_root: Whether it is the root of all recordings, as told by the user.
     """
 
     prefix: str
@@ -24,10 +24,10 @@ class RecordingFolder:
         """Returns uri and name of a recording.
 
         Args:
-          written: As it stands in the manifest: absolute, or relative to the folder.
+          written: Absolute path, URL, or path relative to the folder, as written in the manifest.
 
         Raises:
-          ValueError: It names no file.
+          ValueError: The path does not name a file.
         """
         path = written.removeprefix(_LOCAL_SCHEME)
         if path.startswith("/") or _SCHEME.match(path):
@@ -36,14 +36,14 @@ class RecordingFolder:
             return uri, uri.removeprefix(self.prefix) if is_below else uri.lstrip("/")
         name = posixpath.normpath(path)
         if name == ".":
-            raise ValueError("names no file")
+            raise ValueError("does not name a file")
         while path.startswith("./"):
             path = path[2:].lstrip("/")
         return _normal(self.prefix + path), name
 
 
 def recording_folder(manifest: str, audio_root: str | None) -> RecordingFolder:
-    """Returns the audio root or, if there is none, the manifest's own folder."""
+    """Returns the audio root or, without one, the folder of the manifest."""
     if audio_root:
         root = _normal(audio_root.removeprefix(_LOCAL_SCHEME)).rstrip("/") + "/"
         return RecordingFolder(root, is_root=True)
@@ -52,9 +52,9 @@ def recording_folder(manifest: str, audio_root: str | None) -> RecordingFolder:
 
 
 def _normal(path: str) -> str:
-    """Goes up where a local path says `..`; in an object store that is a name like others."""
+    """Resolves `..` in a local path. In object stores `..` is an ordinary name."""
     if _SCHEME.match(path):
         return path
     normal = posixpath.normpath(path)
-    # POSIX lets two slashes at the beginning stand.
+    # normpath keeps two leading slashes, as POSIX allows.
     return "/" + normal.lstrip("/") if normal.startswith("/") else normal

@@ -1,4 +1,4 @@
-"""AudioSet's files of segments: CSV without quotes around ids, and comments for a header.
+"""Segment lists in AudioSet's format: CSV with unquoted ids and a header in comments.
 
 ```
 # YTID, start_seconds, end_seconds, positive_labels
@@ -15,30 +15,31 @@ from typing import BinaryIO
 
 from transforms.corpus.clips import Failure, printable
 from transforms.corpus.manifests.delimited import read_csv
+from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.label_cells import distinct_labels
-from transforms.corpus.manifests.line_reader import BadLine, ManifestError, TextLines, read_lines
+from transforms.corpus.manifests.line_reader import BadLine, TextLines, read_lines
 from transforms.corpus.times import parse_seconds
 
 MAX_ID_CHARACTERS = 4096
 
 _LAYOUT = 'id, start_seconds, end_seconds, "label,label"'
 _COMMENT = "#"
-_NAME_OF_ID = "ytid"
+_ID_COLUMN = "ytid"
 
 _NumberedRow = tuple[int, list[str] | BadLine]
 
 
 @dataclasses.dataclass(frozen=True)
 class Segment:
-    """A part of a recording of YouTube.
+    """A segment of a YouTube video.
 
     Attributes:
-      id: The video's.
-      start_seconds: 0 or more.
-      end_seconds: More than the start.
-      labels: Ids out of the ontology, as `/m/09x0r`, each once.
-      manifest: The file, in valid Unicode.
-      line: In the file, from 1.
+      id: Id of the video.
+      start_seconds: Start, 0 or more.
+      end_seconds: End, greater than the start.
+      labels: Distinct ids from the ontology, such as `/m/09x0r`.
+      manifest: Path or URL of the segment list, in valid Unicode.
+      line: Line in the list, from 1.
     """
 
     id: str
@@ -50,32 +51,32 @@ class Segment:
 
 
 def read_segments(file: BinaryIO, uri: str) -> Iterator[Segment | Failure]:
-    """Reads a file of segments.
+    """Reads a segment list.
 
     Args:
-      file: Only its `read` is used, from front to back, as results are taken.
-      uri: Of the file.
+      file: Read sequentially and lazily; only its `read` is used.
+      uri: Path or URL of the list.
 
     Yields:
-      For each row, in order, a segment or a failure.
+      A segment or a failure for each row, in order.
 
     Raises:
-      ManifestError: It is no such file. It is raised before anything is yielded.
+      ManifestError: The file is not a segment list. Raised before anything is yielded.
     """
     manifest = printable(uri)
     for line, cells in _read_rows(file):
         try:
             yield _segment(manifest, line, cells)
-        except _SegmentError as bad:
-            id = bad.id or f"{posixpath.basename(manifest)}:{line}"
-            yield Failure(id, "", "list", bad.reason, bad.message, manifest=manifest, line=line)
+        except _SegmentError as error:
+            id = error.id or f"{posixpath.basename(manifest)}:{line}"
+            yield Failure(id, "", "list", error.reason, error.message, manifest=manifest, line=line)
 
 
 def check_segments(file: BinaryIO) -> None:
-    """Reads the beginning of a file of segments.
+    """Checks the beginning of a segment list.
 
     Raises:
-      ManifestError: It is no such file.
+      ManifestError: The file is not a segment list.
     """
     next(_read_rows(file))
 
@@ -89,7 +90,7 @@ class _SegmentError(Exception):
 
 
 def _read_rows(file: BinaryIO) -> Iterator[_NumberedRow]:
-    """Yields at least one row; the first one has as many cells as it must."""
+    """Yields at least one row, of which the first has the right number of cells."""
     text = read_lines(file)
     lines = ((number, line) for number, line in text.lines if not _is_comment(line))
     rows = read_csv(TextLines(text.encoding, lines), skip_spaces=True)
@@ -97,13 +98,13 @@ def _read_rows(file: BinaryIO) -> Iterator[_NumberedRow]:
     if first is not None and _is_header(first[1]):
         first = next(rows, None)
     if first is None:
-        raise ManifestError(f"there is no segment; each is a line: {_LAYOUT}")
+        raise ManifestError(f"the file has no segment (expected lines: {_LAYOUT})")
     line, cells = first
     if isinstance(cells, BadLine):
         raise ManifestError(f"line {line}, the first segment: {cells.message}")
     if len(cells) != 4:
         raise ManifestError(
-            f"line {line}, the first segment, has {len(cells)} cells and not 4: {_LAYOUT}"
+            f"line {line}, the first segment, has {len(cells)} cells (expected 4: {_LAYOUT})"
         )
     return itertools.chain([first], rows)
 
@@ -113,7 +114,7 @@ def _is_comment(line: str | None) -> bool:
 
 
 def _is_header(cells: list[str] | BadLine) -> bool:
-    return not isinstance(cells, BadLine) and cells[0].strip().casefold() == _NAME_OF_ID
+    return not isinstance(cells, BadLine) and cells[0].strip().casefold() == _ID_COLUMN
 
 
 def _segment(manifest: str, line: int, cells: list[str] | BadLine) -> Segment:
@@ -121,15 +122,15 @@ def _segment(manifest: str, line: int, cells: list[str] | BadLine) -> Segment:
         raise _SegmentError("", "invalid_row", cells.message)
     id = cells[0].strip()
     if not 0 < len(id) <= MAX_ID_CHARACTERS:
-        message = f"an id has 1 to {MAX_ID_CHARACTERS} characters, and this one {len(id)}"
+        message = f"the id has {len(id)} characters (allowed: 1 to {MAX_ID_CHARACTERS})"
         raise _SegmentError("", "invalid_row", message)
     if len(cells) != 4:
-        raise _SegmentError(id, "invalid_row", f"{len(cells)} cells and not 4: {_LAYOUT}")
+        raise _SegmentError(id, "invalid_row", f"{len(cells)} cells (expected 4: {_LAYOUT})")
     try:
         start, end = parse_seconds(cells[1]), parse_seconds(cells[2])
     except ValueError as error:
         raise _SegmentError(id, "invalid_time", str(error)) from None
     if not 0 <= start < end:
-        message = f"from {start} to {end} s: it must start at 0 or later, and end after that"
+        message = f"from {start} to {end} s: the start must be 0 or more, and the end greater"
         raise _SegmentError(id, "invalid_time", message)
     return Segment(id, start, end, distinct_labels(cells[3].split(",")), manifest, line)

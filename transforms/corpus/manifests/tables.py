@@ -1,6 +1,6 @@
-"""Tables in text files: CSV, TSV and JSON lines, as records with names.
+"""Reader of tables in text files: CSV, TSV and JSON lines.
 
-What kind of table a file holds is told by its content first and its suffix second.
+The format is detected by content first and by suffix second.
 """
 
 import collections
@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from transforms.corpus.manifests.delimited import read_csv, read_tsv
+from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.json_lines import read_json_lines
-from transforms.corpus.manifests.line_reader import BadLine, ManifestError, TextLines, read_lines
+from transforms.corpus.manifests.line_reader import BadLine, TextLines, read_lines
 
 CSV = "csv"
 TSV = "tsv"
@@ -33,21 +34,21 @@ _MAX_NAMES_SHOWN = 20
 _MAX_NAME_SHOWN = 40
 
 
-# Number of a record's first line, from 1, and its values by column: text, or for JSON lines any
-# of its types, numbers with a point as `Decimal`.
+# Number of the first line, from 1, and the values by column: text, or for JSON lines values of
+# any type, with `Decimal` for numbers with a decimal point.
 Row = tuple[int, dict[str, object] | BadLine]
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table that is being read.
+    """An open table.
 
     Attributes:
       format: One of `FORMATS`.
       encoding: As in `TextLines`.
-      delimiter: Between cells; empty for JSON lines.
-      columns: Names in the header, different from each other; empty for JSON lines.
-      rows: Read from the file as they are taken. Blank lines are left out.
+      delimiter: Delimiter between cells; empty for JSON lines.
+      columns: Distinct names in the header; empty for JSON lines.
+      rows: Rows, read from the file lazily. Blank lines are skipped.
     """
 
     format: str
@@ -61,31 +62,31 @@ def read_table(file: BinaryIO, format: str | None, uri: str) -> Table:
     """Opens a table and reads its header.
 
     Args:
-      file: Only its `read` is used. It must stay open as long as rows are taken.
-      format: One of `FORMATS`; None to tell it by content and suffix.
-      uri: Of the file, for its suffix.
+      file: Must stay open while rows are read; only its `read` is used.
+      format: One of `FORMATS`; None to detect it by content and suffix.
+      uri: Path or URL of the file, for its suffix.
 
     Raises:
-      ManifestError: The file is no table.
-      ValueError: An unknown format.
+      ManifestError: The file is not a table.
+      ValueError: The format is unknown.
     """
     if format is not None and format not in FORMATS:
         raise ValueError(f"format={format!r} is not one of {FORMATS}")
     text = read_lines(file)
     start = _skip_blank_lines(text)
-    format = format or _tell_format(start[1] or "", uri)
+    format = format or _detect_format(start[1] or "", uri)
     text = dataclasses.replace(text, lines=itertools.chain([start], text.lines))
     if format == JSON_LINES:
-        _check_is_lines((start[1] or "").strip())
+        _check_one_object_per_line((start[1] or "").strip())
         return Table(format, text.encoding, "", (), read_json_lines(text))
-    delimiter = "\t" if format == TSV else _tell_delimiter(start[1] or "")
+    delimiter = "\t" if format == TSV else _detect_delimiter(start[1] or "")
     cells = read_tsv(text) if format == TSV else read_csv(text, delimiter)
     columns = _read_header(*next(cells))
     return Table(format, text.encoding, delimiter, columns, _as_rows(cells, columns))
 
 
 def format_names(names: Sequence[str]) -> str:
-    """Writes names for a message, which must not become as long as a hostile header."""
+    """Formats names for a message, with limits for hostile headers."""
     shown = [
         name[:_MAX_NAME_SHOWN] + "…" if len(name) > _MAX_NAME_SHOWN else name or "(empty)"
         for name in names[:_MAX_NAMES_SHOWN]
@@ -100,12 +101,12 @@ def _skip_blank_lines(text: TextLines) -> tuple[int, str | None]:
         if line is None or line.strip():
             return number, line
     raise ManifestError(
-        "the file is empty; write a header line with a column uri and below it one line a clip,"
-        ' or JSON lines: {"uri": …}'
+        "the file is empty; write a header with a column uri and then one line per clip, or JSON"
+        ' lines: {"uri": …}'
     )
 
 
-def _tell_format(line: str, uri: str) -> str:
+def _detect_format(line: str, uri: str) -> str:
     if line.lstrip().startswith(("{", "[")):
         return JSON_LINES
     path = uri.lower()
@@ -115,20 +116,20 @@ def _tell_format(line: str, uri: str) -> str:
     return _FORMAT_OF_SUFFIX.get(suffix, TSV if "\t" in line else CSV)
 
 
-def _tell_delimiter(line: str) -> str:
+def _detect_delimiter(line: str) -> str:
     names = _QUOTED.sub("", line)
     return ";" if ";" in names and "," not in names else ","
 
 
-def _check_is_lines(start: str) -> None:
+def _check_one_object_per_line(start: str) -> None:
     if start.startswith("["):
         raise ManifestError(
-            "a JSON array, which would have to be read as a whole; write one object a line, as"
+            "a JSON array, which cannot be read line by line; write one object per line, as"
             " jq -c '.[]' does"
         )
     if start == "{":
         raise ManifestError(
-            "a JSON object over several lines; write one object a line, as jq -c . does"
+            "a JSON object over several lines; write one object per line, as jq -c . does"
         )
 
 
@@ -137,10 +138,10 @@ def _read_header(number: int, cells: list[str] | BadLine) -> tuple[str, ...]:
         raise ManifestError(f"line {number}, the header: {cells.message}")
     names = tuple(cell.strip() for cell in cells)
     if len(set(names)) < len(names):
-        again = [name for name, count in collections.Counter(names).items() if count > 1]
+        duplicates = [name for name, count in collections.Counter(names).items() if count > 1]
         raise ManifestError(
-            f"line {number}, the header: names that occur more than once:"
-            f" {format_names(again)}; give each column a name of its own"
+            f"line {number}, the header: duplicate columns {format_names(duplicates)}; give each"
+            " column a unique name"
         )
     return names
 
@@ -153,6 +154,6 @@ def _as_rows(
         if isinstance(cells, BadLine):
             yield number, cells
         elif len(cells) != num_columns:
-            yield number, BadLine(f"{len(cells)} cells, and the header has {num_columns}")
+            yield number, BadLine(f"{len(cells)} cells (expected {num_columns}, as in the header)")
         else:
             yield number, dict(zip(columns, cells, strict=True))

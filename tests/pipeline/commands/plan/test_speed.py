@@ -20,6 +20,7 @@ def trial(**steps: float) -> Trial:
     """A job of 20 s with 10 batches, of which the steps took shares of 10 s."""
     info = {
         "counts": {"records": 100, "rows": 1_200},
+        "model": {"batch_rows": 128},
         "run": {
             "seconds": 10.0,
             "steps": {name.replace("_", " "): {"share": each} for name, each in steps.items()},
@@ -41,6 +42,18 @@ def test_the_model_goes_by_batches_decoding_by_sound_and_the_rest_by_records() -
     assert speed.seconds(1_200 + 1_280, 1_000, 100) == pytest.approx(once + 5)
     assert speed.seconds(1_200, 2_000, 100) == pytest.approx(once + 2)
     assert speed.seconds(1_200, 1_000, 200) == pytest.approx(once + 1)
+
+
+def test_batches_are_as_large_as_the_model_computed_them() -> None:
+    small = trial(the_model=0.5)
+    small.info["model"]["batch_rows"] = [64, 192]  # workers differ: about 128
+    speed, usual = speed_of(small), speed_of(trial(the_model=0.5))
+    assert speed is not None
+    assert speed == usual
+    small.info["model"]["batch_rows"] = 120
+    speed = speed_of(small)
+    assert speed is not None
+    assert speed.seconds(1_200 + 1_200, 0, 0) == pytest.approx(2 * speed.seconds(1_200, 0, 0))
 
 
 def test_steps_that_had_nothing_to_do_take_nothing() -> None:

@@ -1,6 +1,5 @@
 """Labels in a cell: one separator for all cells, and no label twice."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,9 +8,8 @@ from transforms.corpus.manifests.label_cells import SEPARATORS, find_separator, 
 NAMES = {"Male speech, man speaking", "a;b"}
 
 
-@pytest.mark.parametrize(
-    ("cells", "separator"),
-    [
+def test_the_first_separator_that_any_cell_has_wins() -> None:
+    for cells, separator in [
         ([], ""),
         (["", "speech", "a b"], ""),
         (["a,b"], ","),
@@ -22,19 +20,16 @@ NAMES = {"Male speech, man speaking", "a;b"}
         ([" Male speech, man speaking "], ""),
         (["a;b", "c|d"], "|"),
         (["Male speech, man speaking", "a,b"], ","),
-    ],
-)
-def test_the_first_separator_that_any_cell_has_wins(cells: list[str], separator: str) -> None:
-    assert find_separator(cells, NAMES.__contains__) == separator
+    ]:
+        assert find_separator(cells, NAMES.__contains__) == separator
 
 
 def test_without_known_labels_every_cell_counts() -> None:
     assert find_separator(["Male speech, man speaking"]) == ","
 
 
-@pytest.mark.parametrize(
-    ("cell", "separator", "labels"),
-    [
+def test_a_cell_is_split_at_the_separator_unless_it_is_one_label() -> None:
+    for cell, separator, labels in [
         ("", ";", ()),
         (" ", "", ()),
         (" speech ", "", ("speech",)),
@@ -44,12 +39,8 @@ def test_without_known_labels_every_cell_counts() -> None:
         (";;", ";", ()),
         (" Male speech, man speaking ", ",", ("Male speech, man speaking",)),
         ("Male speech, man speaking, Dog", ",", ("Male speech", "man speaking", "Dog")),
-    ],
-)
-def test_a_cell_is_split_at_the_separator_unless_it_is_one_label(
-    cell: str, separator: str, labels: tuple[str, ...]
-) -> None:
-    assert split_labels(cell, separator, NAMES.__contains__) == labels
+    ]:
+        assert split_labels(cell, separator, NAMES.__contains__) == labels
 
 
 @given(

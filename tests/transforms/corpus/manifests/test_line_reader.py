@@ -3,22 +3,23 @@
 import codecs
 import gzip
 import io
+import itertools
 import tracemalloc
 import zipfile
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.line_reader import (
     HEAD_BYTES,
     MAX_LINE_BYTES,
-    ManifestError,
     read_lines,
 )
 
 BLOCK_BYTES = 1 << 18
+LINES = (b"x" * 1023 + b"\n") * (HEAD_BYTES >> 10)  # as long as the head
 
 text_of_lines = st.text(st.characters(exclude_categories=["Cs", "Cc"]))
 line_ends = st.sampled_from(["\n", "\r\n", "\r"])
@@ -64,18 +65,18 @@ def test_only_the_three_line_ends_end_a_line() -> None:
     assert lines_of((within + "\n" + within).encode()) == [within + "\n", within]
 
 
-@pytest.mark.parametrize("before", range(BLOCK_BYTES - 3, BLOCK_BYTES + 2))
-def test_a_line_end_across_two_blocks_is_one(before: int) -> None:
-    head = b"x" * (HEAD_BYTES - 1) + b"\n"
-    data = head + b"y" * before + b"\r\nz\rw"
-    assert lines_of(data)[1:] == ["y" * before + "\r\n", "z\r", "w"]
+def test_a_line_end_across_two_blocks_is_one() -> None:
+    for before in range(BLOCK_BYTES - 3, BLOCK_BYTES + 2):
+        head = b"x" * (HEAD_BYTES - 1) + b"\n"
+        data = head + b"y" * before + b"\r\nz\rw"
+        assert lines_of(data)[1:] == ["y" * before + "\r\n", "z\r", "w"]
 
 
-@pytest.mark.parametrize("before", range(HEAD_BYTES - 3, HEAD_BYTES + 1))
-def test_a_character_across_the_end_of_the_head_is_read_whole(before: int) -> None:
-    text = read_lines(io.BytesIO(b"x\n" + b"\n" * (before - 2) + "€uro".encode()))
-    assert text.encoding == "utf-8"
-    assert list(text.lines)[-1][1] == "€uro"
+def test_a_character_across_the_end_of_the_head_is_read_whole() -> None:
+    for before in range(HEAD_BYTES - 3, HEAD_BYTES + 1):
+        text = read_lines(io.BytesIO(LINES[: before - 1] + "\n€uro".encode()))
+        assert text.encoding == "utf-8"
+        assert list(text.lines)[-1][1] == "€uro"
 
 
 ENCODINGS = [
@@ -91,17 +92,14 @@ ENCODINGS = [
 ]
 
 
-@pytest.mark.parametrize(("encoding", "mark", "expected"), ENCODINGS)
-@pytest.mark.parametrize("num_bytes", [1, 7, 1 << 20])
-def test_encodings_are_told_by_mark_or_content(
-    encoding: str, mark: bytes, expected: str, num_bytes: int
-) -> None:
-    written = ["uri,labels\r\n", "a.wav,Café\n", "b.wav,ü\r", "c.wav,ß"]
-    text = read_lines(Trickle(mark + "".join(written).encode(encoding), num_bytes))
-    assert text.encoding == expected
-    lines = [line for _, line in text.lines]
-    assert lines == written
-    assert not any(text.find_fault(line or "") for line in lines)
+def test_encodings_are_told_by_mark_or_content() -> None:
+    for num_bytes, (encoding, mark, expected) in itertools.product([1, 7, 1 << 20], ENCODINGS):
+        written = ["uri,labels\r\n", "a.wav,Café\n", "b.wav,ü\r", "c.wav,ß"]
+        text = read_lines(Trickle(mark + "".join(written).encode(encoding), num_bytes))
+        assert text.encoding == expected
+        lines = [line for _, line in text.lines]
+        assert lines == written
+        assert not any(text.find_fault(line or "") for line in lines)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
@@ -110,22 +108,17 @@ def test_utf16_without_a_mark_may_hold_other_letters(encoding: str) -> None:
     assert (text.encoding, next(text.lines)) == (encoding, (1, "uri,名前\n"))
 
 
-@pytest.mark.parametrize(
-    ("data", "encoding"),
-    [
-        (b"x\n" * (HEAD_BYTES // 2) + b"bad\xff\ngood\xc3\xa9\n", "utf-8"),
+def test_bytes_that_are_invalid_in_the_encoding_spoil_their_own_line_only() -> None:
+    for data, encoding in [
+        (LINES + b"bad\xff\ngood\xc3\xa9\n", "utf-8"),
         (codecs.BOM_UTF8 + b"bad\xff\ngood\xc3\xa9\n", "utf-8"),
         (codecs.BOM_UTF16_LE + b"\x00\xd8\n\0" + "goodé\n".encode("utf-16-le"), "utf-16-le"),
         (codecs.BOM_UTF32_BE + b"\0\x11\0\0\0\0\0\n" + "goodé\n".encode("utf-32-be"), "utf-32-be"),
-    ],
-)
-def test_bytes_that_are_invalid_in_the_encoding_spoil_their_own_line_only(
-    data: bytes, encoding: str
-) -> None:
-    text = read_lines(io.BytesIO(data))
-    *_, (_, bad), (_, good) = text.lines
-    assert f"not valid {encoding}" in text.find_fault(bad or "")
-    assert (good, text.find_fault(good or "")) == ("goodé\n", "")
+    ]:
+        text = read_lines(io.BytesIO(data))
+        *_, (_, bad), (_, good) = text.lines
+        assert f"not valid {encoding}" in text.find_fault(bad or "")
+        assert (good, text.find_fault(good or "")) == ("goodé\n", "")
 
 
 def test_half_a_character_at_the_end_of_utf16_is_a_fault() -> None:
@@ -137,20 +130,17 @@ def test_half_a_character_at_the_end_of_utf16_is_a_fault() -> None:
 def test_a_zero_far_from_the_beginning_spoils_its_own_line_only() -> None:
     text = read_lines(io.BytesIO(b"x\n" * 5000 + b"a\0b\nc\n"))
     *_, (_, bad), (_, good) = text.lines
-    assert "value 0" in text.find_fault(bad or "")
+    assert "contains NUL" in text.find_fault(bad or "")
     assert good == "c\n"
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", ""])
-@pytest.mark.parametrize("before", [b"", b"x\n" * (HEAD_BYTES // 2)])
-def test_a_line_as_long_as_allowed_is_read_and_a_longer_one_is_none(
-    before: bytes, end: str
-) -> None:
-    longest = "y" * (MAX_LINE_BYTES - len(end)) + end
-    after = "z\n" if end else ""
-    for line, expected in ((longest, longest), ("y" + longest, None), ("y" * 9**7 + end, None)):
-        lines = lines_of(before + line.encode() + after.encode())
-        assert lines[before.count(b"\n") :] == [expected, *([after] if end else [])]
+def test_a_line_as_long_as_allowed_is_read_and_a_longer_one_is_none() -> None:
+    for before, end in itertools.product([b"", LINES], ["\n", "\r\n", "\r", ""]):
+        longest = "y" * (MAX_LINE_BYTES - len(end)) + end
+        after = "z\n" if end else ""
+        for line, expected in ((longest, longest), ("y" + longest, None), ("y" * 9**7 + end, None)):
+            lines = lines_of(before + line.encode() + after.encode())
+            assert lines[before.count(b"\n") :] == [expected, *([after] if end else [])]
 
 
 def test_a_line_without_end_takes_bounded_memory() -> None:
@@ -171,9 +161,8 @@ def zipped(name: str) -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize(
-    ("make", "what", "hint"),
-    [
+def test_what_is_binary_is_refused_by_its_name_and_with_a_way_out() -> None:
+    for make, what, hint in [
         (lambda: gzip.compress(b"uri\na.wav\n", mtime=0), "gzip", "decompress"),
         (lambda: zipped("xl/workbook.xml"), "zip archive or an Excel", "CSV"),
         (lambda: b"PAR1\x15\x04\x15\x10\x00" * 9, "Parquet", "JSON lines"),
@@ -184,14 +173,10 @@ def zipped(name: str) -> bytes:
         (lambda: b"u\0\0\0r\0\0\0i\0\0\0\n\0\0\0", "binary, not text", "CSV"),
         (lambda: b"\0", "binary, not text", "CSV"),
         (lambda: bytes(range(1, 256)), "binary, not text", "CSV"),
-    ],
-)
-def test_what_is_binary_is_refused_by_its_name_and_with_a_way_out(
-    make: Callable[[], bytes], what: str, hint: str
-) -> None:
-    with pytest.raises(ManifestError, match=what) as error:
-        read_lines(io.BytesIO(make()))
-    assert hint in str(error.value)
+    ]:
+        with pytest.raises(ManifestError, match=what) as error:
+            read_lines(io.BytesIO(make()))
+        assert hint in str(error.value)
 
 
 @given(data=st.binary(max_size=200))

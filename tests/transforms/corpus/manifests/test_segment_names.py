@@ -1,5 +1,7 @@
 """Names of segments' files: as downloaders give them, and by a template."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,8 +10,8 @@ from transforms.corpus.manifests.segment_names import (
     TemplateError,
     check_template,
     find_segment_audio,
+    format_name,
     has_times,
-    named,
     possible_ids,
 )
 from transforms.corpus.manifests.segments import Segment
@@ -57,31 +59,28 @@ def _path(name: str, id: str, suffix: str = ".wav") -> str:
     return f"/root/a/{name.replace('{id}', id)}{suffix}"
 
 
-@pytest.mark.parametrize("id", IDS)
-@pytest.mark.parametrize("suffix", [".wav", ".m4a", ""])
-@pytest.mark.parametrize("name", WHOLE_NAMES)
-def test_a_file_that_is_named_by_the_id_may_hold_the_whole_recording(
-    name: str, suffix: str, id: str
-) -> None:
-    path = _path(name, id, suffix)
-    assert id in possible_ids(path)
-    assert find_segment_audio(segment(id), [path]) == (path, False)
+def test_a_file_that_is_named_by_the_id_may_hold_the_whole_recording() -> None:
+    for name, suffix, id in itertools.product(WHOLE_NAMES, [".wav", ".m4a", ""], IDS):
+        path = _path(name, id, suffix)
+        assert id in possible_ids(path)
+        assert find_segment_audio(segment(id), [path]) == (path, False)
 
 
-@pytest.mark.parametrize("id", IDS)
-@pytest.mark.parametrize("name", CUT_NAMES + OTHER_CUT_NAMES)
-def test_a_file_that_is_named_by_id_and_times_as_a_downloader_does_was_cut(
-    name: str, id: str
-) -> None:
-    path = _path(name, id)
-    assert id in possible_ids(path)
-    assert find_segment_audio(segment(id), [path]) == (path, True)
+def test_a_file_that_is_named_by_id_and_times_as_a_downloader_does_was_cut() -> None:
+    for name, id in itertools.product(CUT_NAMES + OTHER_CUT_NAMES, IDS):
+        path = _path(name, id)
+        assert id in possible_ids(path)
+        assert find_segment_audio(segment(id), [path]) == (path, True)
 
 
-@pytest.mark.parametrize("name", CUT_NAMES + OTHER_CUT_NAMES)
-@pytest.mark.parametrize("times", [("20.000", "30.000"), ("300", "400"), ("31", "41"), ("3", "4")])
-def test_a_file_that_was_cut_to_other_times_is_not_taken(name: str, times: tuple[str, str]) -> None:
-    assert find_segment_audio(segment("--PJHxphWEs", *times), [_path(name, "--PJHxphWEs")]) is None
+def test_a_file_that_was_cut_to_other_times_is_not_taken() -> None:
+    for times, name in itertools.product(
+        [("20.000", "30.000"), ("300", "400"), ("31", "41"), ("3", "4")],
+        CUT_NAMES + OTHER_CUT_NAMES,
+    ):
+        assert (
+            find_segment_audio(segment("--PJHxphWEs", *times), [_path(name, "--PJHxphWEs")]) is None
+        )
 
 
 def test_the_end_counts_where_it_is_named() -> None:
@@ -91,9 +90,8 @@ def test_the_end_counts_where_it_is_named() -> None:
     assert find_segment_audio(wanted, ["/a_30.wav"]) == ("/a_30.wav", True)
 
 
-@pytest.mark.parametrize(
-    ("start", "name", "is_found"),
-    [
+def test_times_are_seconds_whole_seconds_or_milliseconds_which_may_be_one_too_few() -> None:
+    for start, name, is_found in [
         ("4.020", "a_4020", True),
         ("4.020", "a_4019", True),
         ("4.020", "a_4018", False),
@@ -111,13 +109,9 @@ def test_the_end_counts_where_it_is_named() -> None:
         ("0.000", "a_1", False),
         ("1.000", "a_999", True),
         ("1.000", "a_998", False),
-    ],
-)
-def test_times_are_seconds_whole_seconds_or_milliseconds_which_may_be_one_too_few(
-    start: str, name: str, is_found: bool
-) -> None:
-    found = find_segment_audio(segment("a", start, "14.020"), [f"/{name}.wav"])
-    assert found == ((f"/{name}.wav", True) if is_found else None)
+    ]:
+        found = find_segment_audio(segment("a", start, "14.020"), [f"/{name}.wav"])
+        assert found == ((f"/{name}.wav", True) if is_found else None)
 
 
 @given(start_ms=st.integers(0, 10**8), num_ms=st.integers(1, 10_000), id=st.sampled_from(IDS))
@@ -129,13 +123,12 @@ def test_milliseconds_that_were_multiplied_in_binary_and_truncated_are_found(
     assert find_segment_audio(segment(id, *times), [f"{name}.flac"]) == (f"{name}.flac", True)
 
 
-@pytest.mark.parametrize("id", IDS)
-@pytest.mark.parametrize("name", WHOLE_NAMES + CUT_NAMES)
-def test_the_file_of_another_id_is_not_taken(name: str, id: str) -> None:
-    path = _path(name, id)
-    for other in (id[:-1], "x" + id, id + "a", id[:5] + id[6:], id.swapcase(), ""):
-        if other != id:
-            assert find_segment_audio(segment(other), [path]) is None
+def test_the_file_of_another_id_is_not_taken() -> None:
+    for name, id in itertools.product(WHOLE_NAMES + CUT_NAMES, IDS):
+        path = _path(name, id)
+        for other in (id[:-1], "x" + id, id + "a", id[:5] + id[6:], id.swapcase(), ""):
+            if other != id:
+                assert find_segment_audio(segment(other), [path]) is None
 
 
 def test_a_name_that_reads_in_two_ways_is_the_file_of_either_segment() -> None:
@@ -146,9 +139,8 @@ def test_a_name_that_reads_in_two_ways_is_the_file_of_either_segment() -> None:
     assert find_segment_audio(segment("ab_30_40", "7", "8"), [path]) == (path, False)
 
 
-@pytest.mark.parametrize(
-    ("paths", "expected"),
-    [
+def test_a_cut_file_is_taken_before_a_whole_one_and_of_several_the_first_by_name() -> None:
+    for paths, expected in [
         (["/a.wav", "/z/a_30.wav"], ("/z/a_30.wav", True)),
         (["/z/a_30.wav", "/a.wav", "/Ya.wav"], ("/z/a_30.wav", True)),
         (["/b/a.wav", "/a/a.wav"], ("/a/a.wav", False)),
@@ -156,22 +148,24 @@ def test_a_name_that_reads_in_two_ways_is_the_file_of_either_segment() -> None:
         (["/a_20_30.wav", "/a.wav"], ("/a.wav", False)),
         (["/a_20_30.wav"], None),
         ([], None),
-    ],
-)
-def test_a_cut_file_is_taken_before_a_whole_one_and_of_several_the_first_by_name(
-    paths: list[str], expected: tuple[str, bool] | None
-) -> None:
-    for order in (paths, paths[::-1]):
-        assert find_segment_audio(segment("a"), iter(order)) == expected
+    ]:
+        for order in (paths, paths[::-1]):
+            assert find_segment_audio(segment("a"), iter(order)) == expected
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["", "/", "/.wav", "/_30.wav", "/a_1234567890.wav", "/a_30_.wav", "/a_30.40.50.wav", "/Y.wav"],
-)
-def test_a_name_without_id_or_times_is_only_itself(path: str) -> None:
-    (id,) = possible_ids(path)
-    assert id == path.rpartition("/")[2].removesuffix(".wav") or path == "/.wav"
+def test_a_name_without_id_or_times_is_only_itself() -> None:
+    for path in [
+        "",
+        "/",
+        "/.wav",
+        "/_30.wav",
+        "/a_1234567890.wav",
+        "/a_30_.wav",
+        "/a_30.40.50.wav",
+        "/Y.wav",
+    ]:
+        (id,) = possible_ids(path)
+        assert id == path.rpartition("/")[2].removesuffix(".wav") or path == "/.wav"
 
 
 @given(name=st.text("ab_-.[]03٣", max_size=30), start=st.sampled_from(["0", "30", "0.3"]))
@@ -181,9 +175,8 @@ def test_any_name_is_looked_at_and_what_is_found_is_a_possible_id(name: str, sta
     assert find_segment_audio(segment("another", start, "40"), [name]) is None
 
 
-@pytest.mark.parametrize(
-    ("template", "name", "with_times"),
-    [
+def test_a_template_names_the_file_of_a_segment() -> None:
+    for template, name, with_times in [
         ("{id}.wav", "--PJHxphWEs.wav", False),
         ("Y{id}/{id}.flac", "Y--PJHxphWEs/--PJHxphWEs.flac", False),
         ("{id}_{start}_{end}.wav", "--PJHxphWEs_4.02_40.wav", True),
@@ -193,32 +186,29 @@ def test_any_name_is_looked_at_and_what_is_found_is_a_possible_id(name: str, sta
         ("{id}_{{x}}.wav", "--PJHxphWEs_{x}.wav", False),
         ("[{id}]-[x].wav", "[--PJHxphWEs]-[x].wav", False),
         ("{id!s:>12}", " --PJHxphWEs", False),
-    ],
-)
-def test_a_template_names_the_file_of_a_segment(template: str, name: str, with_times: bool) -> None:
-    check_template(template)
-    assert named(template, segment(start="4.020")) == name
-    assert has_times(template) is with_times
+    ]:
+        check_template(template)
+        assert format_name(template, segment(start="4.020")) == name
+        assert has_times(template) is with_times
 
 
 def test_whole_seconds_are_written_without_a_point_whatever_the_file_says() -> None:
-    assert named("{id}_{start}_{end}", segment("a", "30.000", "1E+2")) == "a_30_100"
+    assert format_name("{id}_{start}_{end}", segment("a", "30.000", "1E+2")) == "a_30_100"
 
 
 def test_times_that_do_not_fit_into_the_template_are_an_error_of_their_segment_only() -> None:
     check_template("{id}_{start:06d}")
-    assert named("{id}_{start:06d}", segment("a")) == "a_000030"
+    assert format_name("{id}_{start:06d}", segment("a")) == "a_000030"
     with pytest.raises(ValueError, match=r"."):
-        named("{id}_{start:06d}", segment("a", "4.020"))
+        format_name("{id}_{start:06d}", segment("a", "4.020"))
 
 
-@pytest.mark.parametrize(
-    ("template", "message"),
-    [
-        ("", r"it has no \{id\} \(allowed: \{id\} \{start\} \{end\} \{start_ms\} \{end_ms\}\)"),
-        ("a.wav", r"it has no \{id\}"),
-        ("{start}_{end}.wav", r"it has no \{id\}"),
-        ("{{id}}", r"it has no \{id\}"),
+def test_an_invalid_template_is_rejected_with_what_is_allowed() -> None:
+    for template, message in [
+        ("", r"\{id\} is missing \(allowed: \{id\} \{start\} \{end\} \{start_ms\} \{end_ms\}\)"),
+        ("a.wav", r"\{id\} is missing"),
+        ("{start}_{end}.wav", r"\{id\} is missing"),
+        ("{{id}}", r"\{id\} is missing"),
         ("{ID}", r"\{ID\} is unknown \(allowed: \{id\} "),
         ("{id}{ytid}", r"\{ytid\} is unknown"),
         ("{id}{}", r"\{\} is unknown"),
@@ -235,16 +225,12 @@ def test_times_that_do_not_fit_into_the_template_are_an_error_of_their_segment_o
         ("{id}{start:{}}", "allowed"),
         ("{id}{start:{id.x}}", "no attribute 'x'.*allowed"),
         ("{id}{start:{id[x]}}", "indices.*allowed"),
-        ("{id}*.wav", "it names one file; without a template, the usual names are searched"),
-        ("{id}?.wav", "it names one file"),
-        ("{id}\0", "it names one file"),
-    ],
-)
-def test_a_template_that_cannot_name_files_is_refused_with_what_is_allowed(
-    template: str, message: str
-) -> None:
-    with pytest.raises(TemplateError, match=message):
-        check_template(template)
+        ("{id}*.wav", "without a template, the usual names are searched"),
+        ("{id}?.wav", "are not allowed; without"),
+        ("{id}\0", "are not allowed; without"),
+    ]:
+        with pytest.raises(TemplateError, match=message):
+            check_template(template)
 
 
 @given(template=st.text("{}id:!.[]st0 *", max_size=12))
@@ -253,4 +239,4 @@ def test_any_template_names_files_or_is_refused(template: str) -> None:
         check_template(template)
     except TemplateError:
         return
-    assert "--PJHxphWEs" in named(template, segment())
+    assert "--PJHxphWEs" in format_name(template, segment())
