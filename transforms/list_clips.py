@@ -9,7 +9,7 @@ import apache_beam as beam
 from apache_beam import pvalue
 from apache_beam.typehints.decorators import no_annotations
 
-from transforms.corpus.clips import Clip, Failure
+from transforms.corpus.clips import Clip, Failure, printable
 from transforms.metrics import live_counts
 from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.metrics.run_times import LISTING
@@ -24,7 +24,7 @@ class ListClips(beam.PTransform):
 
     Input: absolute paths as bytes, `os.fsencode`d, because Beam's coder for text refuses those that
     are not UTF-8. Outputs: `clips` (`Clip`), `failures` (`Failure`: what could not be
-    listed) and `reports`, in which files that are skipped are counted.
+    listed, and inputs without audio) and `reports`, in which files that are skipped are counted.
     """
 
     @no_annotations
@@ -41,14 +41,25 @@ class _ListFn(ReportingFn):
     step = LISTING
 
     def process(self, path: bytes) -> Iterator[Any]:
-        for found in self.timed(files.list_input(os.fsdecode(path))):
+        uri = os.fsdecode(path)
+        is_empty, num_skipped = True, 0
+        for found in self.timed(files.list_input(uri)):
             count_found(self, found)
             if isinstance(found, Clip):
+                is_empty = False
                 yield found
             elif isinstance(found, Failure):
+                is_empty = False
                 yield pvalue.TaggedOutput(FAILURES, found)
             else:
+                num_skipped += 1
                 self.count(f"skipped/{found.why}")
+        if is_empty:
+            why = f"none of its {num_skipped} files is audio by its suffix"
+            why = why if num_skipped else "nothing matches it, seen from a worker"
+            failure = Failure(printable(uri), uri, "list", "not_found", why)
+            count_found(self, failure)
+            yield pvalue.TaggedOutput(FAILURES, failure)
 
 
 def count_found(counting: ReportingFn, found: object) -> None:

@@ -15,7 +15,7 @@ from apache_beam.typehints.decorators import no_annotations
 
 from transforms.audio import decoding
 from transforms.audio.errors import AudioError
-from transforms.corpus.clips import Clip, Failure
+from transforms.corpus.clips import Clip, Failure, by_recording
 from transforms.corpus.serialization import deserialize, serialize
 from transforms.corpus.spans import (
     SPAN_ROWS,
@@ -149,9 +149,3 @@ class _PlanFn(ReportingFn):
                 return Fraction(recording.num_frames, recording.sample_rate_hz)
         except (AudioError, OSError):
             return None  # decoding will say what is wrong
-
-
-def by_recording(clip: Clip) -> tuple[bytes, bytes]:
-    """Returns a packed clip with the name of its recording as key."""
-    # Beam's coder for text refuses names that are not UTF-8.
-    return os.fsencode(clip.uri), serialize(clip)

@@ -32,3 +32,15 @@ def test_every_input_is_listed_with_ids_below_its_root(tmp_path: Path) -> None:
         ("", "skipped/hidden"): 1,
         ("", "skipped/other"): 1,
     }
+
+
+def test_an_input_without_audio_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x/notes.txt").touch()
+    inputs = [os.fsencode(tmp_path / "x"), os.fsencode(tmp_path / "*.wav")]
+    clips, failures = outputs(ListClips(), inputs, "clips", FAILURES)
+    assert clips == []
+    assert sorted((each.uri, each.reason, each.message) for each in failures) == [
+        (f"{tmp_path}/*.wav", "not_found", "nothing matches it, seen from a worker"),
+        (f"{tmp_path}/x", "not_found", "none of its 1 files is audio by its suffix"),
+    ]
