@@ -34,6 +34,15 @@ setup(
             "kubernetes-validate>=1.31,<2",
             "moto[s3,server]>=5.1,<6",
         ],
+        # The site of the documents (MIT, ISC), and what the notebook needs (BSD-3-Clause, and
+        # matplotlib's own license).
+        "docs": ["mkdocs-material>=9.5,<10", "mkdocstrings[python]>=0.26,<2"],
+        "examples": [
+            "ipykernel>=6,<8",
+            "matplotlib>=3.8,<4",
+            "nbclient>=0.10,<1",
+            "nbformat>=5,<6",
+        ],
         "lint": ["import-linter>=2,<3", "mypy>=1.11,<3", "ruff>=0.6,<1", "types-psutil>=6,<8"],
     },
     entry_points={"console_scripts": ["beam-audio-embeddings = pipeline.cli:main"]},

@@ -9,9 +9,10 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from pipeline.errors import UsageError
 from pipeline.options import settings
 from pipeline.options.flags import add_embed_flags, natural
-from pipeline.options.settings import EmbedSettings, UsageError
+from pipeline.options.settings import EmbedSettings
 from pipeline.terminal import console, summary
 
 _PROGRAM = "beam-audio-embeddings"
@@ -87,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.print_help()
             return summary.SUCCESS
         with console.redirect_native_output(parsed.verbose):
-            return _run(parsed, wanted, rest, own_flags)
+            return _run(parsed, wanted, rest)
     except UsageError as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return summary.WRONG_USE
@@ -102,12 +103,11 @@ def _run(
     parsed: argparse.Namespace,
     wanted: EmbedSettings | None,
     rest: Sequence[str],
-    own_flags: Sequence[str],
 ) -> int:
     """Runs the command that was asked for; the modules are imported here."""
     if wanted is not None:
         command = importlib.import_module(_MODULES[parsed.command])
-        return int(command.run(wanted, rest, own_flags, parsed.verbose, parsed.quiet))
+        return int(command.run(wanted, rest))
     if rest:
         raise UsageError(f"{rest[0]} is unknown to {parsed.command}")
     if parsed.command == "export-model":
@@ -207,11 +207,10 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     demo.add_argument(
         "--model", default=settings.DEFAULT_MODEL, help="as for embed (default: %(default)s)"
     )
-    for command in (*jobs, demo):
-        command.add_argument(
-            "--quiet", action="store_true", help="do not show how far the job is while it runs"
-        )
-    for command in (*jobs, export, demo):
+    demo.add_argument(
+        "--quiet", action="store_true", help="do not show how far the job is while it runs"
+    )
+    for command in (export, demo):
         command.add_argument(
             "--verbose", action="store_true", help="show the log of Beam and TensorFlow as well"
         )

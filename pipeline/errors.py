@@ -1,9 +1,13 @@
-"""What can go wrong with a job as a whole."""
+"""The errors that end a command."""
+
+
+class UsageError(Exception):
+    """The command cannot run as given: the message names flag, value and what is allowed."""
 
 
 class JobError(Exception):
-    """The engine ended the job without success; the text is the engine's."""
+    """The job failed; the message is the runner's."""
 
 
-class EngineLostError(JobError):
-    """The engine, or a worker of it, is gone; threads of this process may wait for it for ever."""
+class RunnerLostError(JobError):
+    """The runner or a worker is gone; threads of this process may wait for it for ever."""

@@ -1,22 +1,27 @@
 """Fixtures: what takes seconds to make is made once a session."""
 
+import fcntl
 import os
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import hypothesis
 import pytest
 
 from tests import optional
+from tests.stand_in import Body, samples, save_model
 from transforms.model import onednn
 
-if TYPE_CHECKING:  # it imports TensorFlow
-    from tests.stand_in import Body
+MadeOnce = Callable[[str, Callable[[Path], object]], Path]
 
-# Tests share the machine: how long an example takes says nothing.
-hypothesis.settings.register_profile("shared machine", deadline=None)
-hypothesis.settings.load_profile("shared machine")
+# `pytest --hypothesis-profile=thorough -m hypothesis` tries many examples, and nothing else. Tests
+# share the machine: how long an example takes says nothing.
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=25)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=300)
+hypothesis.settings.load_profile("quick")
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Whichever test imports TensorFlow first in this process: rows are compared to the bit with those
@@ -24,6 +29,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 onednn.prefer()
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+TENSORFLOW_IS_COLLECTED = pytest.StashKey[bool]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Notes whether collecting the tests has imported TensorFlow, which takes seconds."""
+    session.config.stash[TENSORFLOW_IS_COLLECTED] = "tensorflow" in sys.modules
 
 
 @pytest.fixture(scope="session")
@@ -42,23 +55,47 @@ def tf() -> Any:
 
 
 @pytest.fixture(scope="session")
-def vggish_model(tf: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The real network with untrained weights, as a SavedModel folder."""
-    from transforms.model import vggish
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    """Makes folders that tests share, each once a session and not once in each of its processes.
 
-    folder = tmp_path_factory.mktemp("models") / "vggish"
-    vggish.export(folder, vggish.build(vggish.untrained_weights(0), untrained_seed=0))
-    return str(folder)
+    `made_once(name, make)` returns the folder of that name, filled by `make(folder)`.
+    """
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # each of them has a folder of its own, in one
+        root = root.parent
+
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        folder = root / "shared" / name
+        folder.parent.mkdir(exist_ok=True)
+        with open(f"{folder}.lock", "a+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not lock.tell():
+                shutil.rmtree(folder, ignore_errors=True)  # of one that has failed
+                folder.mkdir()
+                make(folder)
+                lock.write("made")
+        return folder
+
+    return made
 
 
 @pytest.fixture(scope="session")
-def stand_in_model(tf: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A model at no cost, whose rows are samples of the patch: exact in any batch."""
-    from tests.stand_in import StandIn
+def vggish_model(made_once: MadeOnce) -> str:
+    """The real network with untrained weights, as a SavedModel folder."""
 
-    folder = tmp_path_factory.mktemp("models") / "stand_in"
-    tf.saved_model.save(StandIn(), str(folder))
-    return str(folder)
+    def make(folder: Path) -> None:
+        from transforms.model import vggish
+
+        network = vggish.build(vggish.untrained_weights(0), untrained_seed=0)
+        vggish.export(folder / "model", network)
+
+    return str(made_once("vggish", make) / "model")
+
+
+@pytest.fixture(scope="session")
+def stand_in_model(made_once: MadeOnce) -> str:
+    """A model at no cost, whose rows are samples of the patch: exact in any batch."""
+    return str(made_once("stand_in", lambda folder: save_model(folder, samples)))
 
 
 @pytest.fixture
@@ -74,23 +111,13 @@ def pca_file(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def save(tf: Any, tmp_path: Path) -> "Callable[[Body], str]":
+def save(tmp_path: Path) -> Callable[[Body], str]:
     """Saves a model with the framing of VGGish and a body of its own."""
-
-    def save_body(body: "Body") -> str:
-        class Model(tf.Module):  # type: ignore[misc]
-            @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
-            def __call__(self, waveform: Any) -> Any:
-                return body(tf.signal.frame(waveform, 15_600, 15_360))
-
-        tf.saved_model.save(Model(), str(tmp_path / "model"))
-        return str(tmp_path / "model")
-
-    return save_body
+    return lambda body: save_model(tmp_path / "model", body)
 
 
 @pytest.fixture
-def convolutions(tf: Any, save: "Callable[[Body], str]") -> str:
+def convolutions(tf: Any, save: Callable[[Body], str]) -> str:
     """A small model: 8 logarithms of products, as a front end has, and 4 values of convolutions."""
     import numpy as np
 

@@ -1,15 +1,16 @@
-"""Reading a dataset back with TensorFlow's own parser."""
+"""Reading a dataset back with TensorFlow's own parser, which is imported at the first record."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 
-def records(folder: Path) -> list[tf.train.SequenceExample]:
-    """Returns the records of all shards, in the order of the files."""
+def records(folder: Path) -> list[Any]:
+    """Returns the `tf.train.SequenceExample`s of all shards, in the order of the files."""
+    import tensorflow as tf
+
     shards = sorted(str(path) for path in folder.glob("*.tfrecord"))
     return [
         tf.train.SequenceExample.FromString(data.numpy())
@@ -17,17 +18,32 @@ def records(folder: Path) -> list[tf.train.SequenceExample]:
     ]
 
 
+def records_by_id(folder: Path, id_key: str = "video_id") -> dict[str, Any]:
+    """Returns the records by their ids, each of which is there once."""
+    found = records(folder)
+    by_id = {each.context.feature[id_key].bytes_list.value[0].decode(): each for each in found}
+    assert len(by_id) == len(found), "an id is there twice"
+    return by_id
+
+
+def byte_rows(record: Any, rows_key: str = "audio_embedding") -> list[bytes]:
+    """Returns the rows of a record of an 8-bit profile."""
+    rows = [row.bytes_list.value for row in record.feature_lists.feature_list[rows_key].feature]
+    assert all(len(values) == 1 for values in rows)
+    return [values[0] for values in rows]
+
+
 def float_rows(folder: Path) -> dict[str, np.ndarray]:
     """Returns `[num_rows, embedding_size]` by id, of a dataset of profile raw."""
     return {
-        record.context.feature["video_id"].bytes_list.value[0].decode(): np.array(
+        clip_id: np.array(
             [
                 row.float_list.value
                 for row in record.feature_lists.feature_list["audio_embedding"].feature
             ],
             np.float32,
         )
-        for record in records(folder)
+        for clip_id, record in records_by_id(folder).items()
     }
 
 
@@ -44,4 +60,5 @@ def failures(folder: Path) -> dict[str, str]:
 
 def info(folder: Path) -> dict[str, Any]:
     """Returns the parsed `dataset.json`."""
-    return json.loads((folder / "dataset.json").read_text())
+    found: dict[str, Any] = json.loads((folder / "dataset.json").read_text())
+    return found

@@ -4,13 +4,13 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
-
-import apache_beam as beam
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from typing import TYPE_CHECKING, Any
 
 from pipeline.cli import main
 from transforms.metrics.reporting import COUNT
+
+if TYPE_CHECKING:
+    import apache_beam as beam
 
 
 def embed(output: Path, *arguments: str | Path) -> int:
@@ -49,11 +49,14 @@ def embed_measured(output: Path, *arguments: str | Path) -> tuple[int, float]:
     return int(status), int(kilobytes) / 1_024
 
 
-def outputs(transform: beam.PTransform, elements: Iterable[Any], *tags: str) -> list[list[Any]]:
+def outputs(transform: "beam.PTransform", elements: Iterable[Any], *tags: str) -> list[list[Any]]:
     """Returns what a transform gives for elements that stay in one bundle: a list for each tag.
 
     Works in this process only, where the lists can be filled by reference.
     """
+    import apache_beam as beam
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
     found: list[list[Any]] = [[] for _ in tags]
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         given = pipeline | beam.Create(list(elements), reshuffle=False) | transform

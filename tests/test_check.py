@@ -13,6 +13,7 @@ from pipeline.cli import main
 from pipeline.runners import runner
 from tests.running import run_program
 from tests.sounds import noise, write_wav
+from tests.stand_in import one_row, save_model
 from transforms.model import smoke_test
 from transforms.preflight import check_workers, worker_checks
 from transforms.preflight.findings import OK, Finding, Report
@@ -27,13 +28,10 @@ def corpus(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def golden_model(tf: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+def golden_model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A stand-in whose every row is the published one."""
-    from tests.stand_in import OneRow
-
     folder = tmp_path_factory.mktemp("models") / "golden"
-    tf.saved_model.save(OneRow(smoke_test.golden()[0]), str(folder))
-    return str(folder)
+    return save_model(folder, one_row(smoke_test.golden()[0]))
 
 
 @pytest.fixture
@@ -73,7 +71,7 @@ def test_all_passes_and_leaves_nothing(
     status, rows = checked(capsys, tmp_path / "new/out", golden_model, "--input", corpus)
     assert (status, rows[-1]) == (0, "all checks passed")
     assert os.listdir(tmp_path) == ["in"]
-    for check_name in ("corpus", "engine", "output", "versions", "disk"):
+    for check_name in ("corpus", "runner", "output", "versions", "disk"):
         assert row_of(rows, check_name, "launcher").startswith("ok ")
     for check_name in ("versions", "codecs", "output", "disk", "memory"):
         assert row_of(rows, check_name).startswith("ok ")
@@ -130,7 +128,7 @@ def test_a_worker_of_another_version_is_named(
 ) -> None:
     look = check_workers.look
 
-    def other(asked: check_workers.Asked) -> Report:
+    def other(asked: check_workers.WorkerCheckConfig) -> Report:
         report = look(asked)
         return dataclasses.replace(report, versions=report.versions | {"apache-beam": "2.50.0"})
 
@@ -195,9 +193,9 @@ def test_an_engine_that_is_not_there_is_a_row(
     monkeypatch.setattr(runner, "_PROBE_SECONDS", 0.1)
     flags = ["--runner=PortableRunner", "--job_endpoint=localhost:1", "--input", corpus]
     status, rows = checked(capsys, tmp_path / "out", stand_in_model, *flags)
-    assert (status, rows[-1]) == (1, "FAILED: engine, workers")
-    assert "nobody answers there" in row_of(rows, "engine", "launcher")
-    assert "not looked at" in row_of(rows, "workers", "workers")
+    assert (status, rows[-1]) == (1, "FAILED: runner, workers")
+    assert "nobody answers there" in row_of(rows, "runner", "launcher")
+    assert "not checked" in row_of(rows, "workers", "workers")
 
 
 def test_workers_without_this_program_are_named(
@@ -216,8 +214,8 @@ def test_workers_without_this_program_are_named(
     status, rows = checked(capsys, tmp_path / "out", stand_in_model, "--input", corpus)
     assert (status, rows[-1]) == (1, "FAILED: workers")
     row = row_of(rows, "workers", "workers")
-    assert "the job broke: No module named 'transforms.preflight.check_workers'" in row
-    assert "-> the workers have not got this program" in row
+    assert "the job failed: No module named 'transforms.preflight.check_workers'" in row
+    assert "-> the workers lack this program" in row
 
 
 def test_flags_that_are_wrong_are_wrong_use(
@@ -231,12 +229,9 @@ def test_flags_that_are_wrong_are_wrong_use(
 
 
 def test_a_model_with_a_relu_behind_it_fails(
-    tf: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path, corpus: Path
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, corpus: Path
 ) -> None:
-    from tests.stand_in import OneRow
-
-    model = tmp_path / "model"
-    tf.saved_model.save(OneRow(np.maximum(smoke_test.golden()[0], 0)), str(model))
+    model = save_model(tmp_path / "model", one_row(np.maximum(smoke_test.golden()[0], 0)))
     status, rows = checked(capsys, tmp_path / "out", model, "--input", corpus)
     assert (status, rows[-1]) == (1, "FAILED: numbers")
     assert "the export has a ReLU behind the embedding" in row_of(rows, "numbers")
@@ -254,5 +249,5 @@ def test_processes_report_each_and_untrained_weights_are_named(
     text = " ".join(finished.stdout.split())
     assert "ok codecs all 2 workers a tone comes out of WAV," in text
     assert "NOTE numbers all 2 workers UNTRAINED weights, seed 0" in text
-    assert "for 2 worker processes with VGGish about 4.2 GB" in text
+    assert "2 worker processes with VGGish need about 4.2 GB" in text
     assert not (tmp_path / "out").exists()

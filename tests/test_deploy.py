@@ -23,9 +23,9 @@ MANIFESTS = sorted((DEPLOY / "flink").glob("*.yaml"))
 
 def _parsed(arguments: list[str]) -> tuple[EmbedSettings, PipelineOptions]:
     """Parses a command line as the program does."""
-    parser, own_flags = cli._parser()
+    parser, _ = cli._parser()
     parsed, rest = parser.parse_known_args(arguments)
-    return EmbedSettings.from_arguments(parsed), beam_options(rest, own_flags)
+    return EmbedSettings.from_arguments(parsed), beam_options(rest)
 
 
 def _objects() -> dict[str, dict[str, Any]]:

@@ -274,19 +274,17 @@ def test_a_job_that_only_writes_a_dataset_shuffles_its_rows_once(
 
 
 def _labels(pipeline: beam.Pipeline) -> Iterator[str]:
-    class Visitor(beam.pipeline.PipelineVisitor):
-        labels: list[str] = []
+    labels: list[str] = []
 
+    class Visitor(beam.pipeline.PipelineVisitor):
         def enter_composite_transform(self, node: Any) -> None:
-            self.labels.append(node.full_label)
+            labels.append(node.full_label)
 
         def visit_transform(self, node: Any) -> None:
-            self.labels.append(node.full_label)
+            labels.append(node.full_label)
 
-    visitor = Visitor()
-    visitor.labels = []
-    pipeline.visit(visitor)
-    yield from visitor.labels
+    pipeline.visit(Visitor())
+    yield from labels
 
 
 _KEPT: dict[int, dict[str, np.ndarray]] = {}

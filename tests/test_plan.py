@@ -14,7 +14,7 @@ import soundfile
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipeline.cli import main
-from pipeline.commands.plan.survey_job import add_look, read_found
+from pipeline.commands.plan.survey_job import add_survey, read_survey
 from tests.memory_filesystem import MemoryFileSystem
 from tests.running import embed, run_program
 from tests.sounds import noise, write_wav
@@ -156,8 +156,10 @@ def test_the_look_is_reported_through_a_storage(tmp_path: Path) -> None:
     MemoryFileSystem.objects["mem://set/.audio.check-1/launcher"] = b"the launcher's"
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         framing = FramingConfig(patch_samples=15_600, hop_samples=15_360)
-        add_look(pipeline, ReadCorpus(inputs=(str(tmp_path),)), framing, "mem://set/.audio.check-1")
-    found = read_found("mem://set/.audio.check-1")
+        add_survey(
+            pipeline, ReadCorpus(inputs=(str(tmp_path),)), framing, "mem://set/.audio.check-1"
+        )
+    found = read_survey("mem://set/.audio.check-1")
     assert found.listed.num_recordings == 2
     assert found.opened.failures == {"empty": Failed(1, ("b.wav",))}
     assert found.opened.sums.num_rows == 3

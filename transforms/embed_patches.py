@@ -16,7 +16,6 @@ from transforms.metrics import live_counts, run_times
 from transforms.metrics.reporting import REPORTS, ReportingFn, report_of, time_report
 from transforms.metrics.run_times import StepTime
 from transforms.model.batching import Packer, PatchBatch
-from transforms.model.embedding import remote_files as remote_files
 from transforms.model.handler import HubModelHandler
 from transforms.model.loading import EmbeddingModel, ModelFacts, ModelInputError
 from transforms.model.precision import FLOAT32, Deviation

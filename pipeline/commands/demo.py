@@ -12,7 +12,8 @@ import numpy as np
 import soundfile
 
 from pipeline.commands import embed, export_model
-from pipeline.options.settings import EmbedSettings, UsageError
+from pipeline.errors import UsageError
+from pipeline.options.settings import EmbedSettings
 from pipeline.terminal import summary
 from transforms.corpus.clips import printable
 from transforms.dataset.failure_table import failure_table_name
@@ -88,8 +89,10 @@ def run(output: str, model: str, verbose: bool = False, quiet: bool = False) -> 
         profile=profile,
         max_failed_ratio=1 / num_files,  # the broken file is part of the show
         overwrite=True,
+        verbose=verbose,
+        quiet=quiet,
     )
-    status = embed.run(settings, [], [], verbose, quiet)
+    status = embed.run(settings, [])
     if status:
         return status
     table = f"{dataset}/{failure_table_name(settings.name)}"

@@ -1,6 +1,5 @@
 """The command `embed`: from settings to a dataset and an exit status."""
 
-import contextlib
 import json
 import sys
 import time
@@ -8,110 +7,101 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline import graph
-from pipeline.commands import resources
+from pipeline.commands import lifecycle, resources
+from pipeline.commands.lifecycle import Session
 from pipeline.commands.validation import prepare_run
-from pipeline.errors import EngineLostError, JobError
+from pipeline.errors import JobError
 from pipeline.folders.output_folder import OutputFolder
+from pipeline.graph import Job, job_of
 from pipeline.options.settings import EmbedSettings
-from pipeline.runners import runner
 from pipeline.runners.options import is_elsewhere, is_in_processes
 from pipeline.terminal import progress, summary
 from transforms.corpus.clips import printable
 from transforms.corpus.spans import SAMPLE_RATE_HZ
 from transforms.dataset import file_names
-from transforms.model.errors import ModelError
-from transforms.model.postprocessing import load_pca
 from transforms.storage import files
 
 
-def run(
-    settings: EmbedSettings,
-    beam_flags: Sequence[str],
-    own_flags: Sequence[str],
-    verbose: bool = False,
-    quiet: bool = False,
-) -> int:
-    """Runs the job, prints how it went, and returns the exit status.
+def run(settings: EmbedSettings, beam_flags: Sequence[str]) -> int:
+    """Makes the dataset, prints a summary, and returns the exit status.
 
     Args:
-      settings: Of the command.
-      beam_flags: What is left for Beam.
-      own_flags: The command's flags, to name the nearest one to a misspelt one.
-      verbose: Let through what the engine prints.
-      quiet: Do not show how far the job is.
+      settings: The command's own options.
+      beam_flags: The other flags, for Beam.
 
     Raises:
-      UsageError: Before anything has started.
+      UsageError: The options are refused; nothing has been started.
     """
-    started = time.monotonic()
-    asked = prepare_run(settings, beam_flags, own_flags, settings.wait)
-    options, folder = asked.options, asked.output
-    for note in resources.notes(settings, options):
+    return lifecycle.run(settings, beam_flags, _embed)
+
+
+def _embed(session: Session) -> int:
+    settings = session.settings
+    prepared = prepare_run(settings, session.options, settings.wait)
+    for note in resources.notes(settings, session.options):
         print(f"NOTE: {note}", file=sys.stderr)
-    try:
-        pca = load_pca(settings.pca, files.open_to_read) if settings.profile.quantised else None
-    except ModelError as error:
-        return summary.broke(error)
-    folder.prepare()
-    try:
-        job = graph.job_of(settings, asked.corpus, folder.path, pca)
-        with contextlib.ExitStack() as stack:
-            if not quiet and not is_elsewhere(options):
-                stack.enter_context(
-                    progress.shown(
-                        sys.stderr,
-                        hop_seconds=settings.layout.hop_samples / SAMPLE_RATE_HZ,
-                        is_cut=settings.clip_seconds is not None,
-                        in_processes=is_in_processes(options),
-                        as_lines=verbose,
-                    )
-                )
-                quiet = True  # the states of the engine say less
-            ended = runner.run(
-                options, lambda pipeline: graph.build(pipeline, job), verbose, settings.wait, quiet
-            )
-        if not ended:
+    folder = prepared.output
+    with folder.staged():
+        job = job_of(settings, prepared.corpus, folder.path, prepared.pca)
+        if not _run_job(session, job):
             print(
                 f"the dataset is complete as soon as {folder.path}/{file_names.FILE_NAME} is there"
             )
             return summary.SUCCESS
         info = _published(folder)
-    except KeyboardInterrupt:
-        folder.discard()
-        print("interrupted: no dataset was written", file=sys.stderr, flush=True)
-        runner.exit_immediately(summary.INTERRUPTED)
-    except EngineLostError as error:
-        folder.discard()
-        runner.exit_immediately(summary.broke(error))
-    except Exception as error:
-        folder.discard()
-        return summary.broke(error)
-    print(summary.summary(info, settings.output, time.monotonic() - started))
+    print(summary.summary(info, settings.output, time.monotonic() - session.started))
+    _print_hints(settings, info)
+    return summary.exit_status(info, settings.max_failed_ratio)
+
+
+def _run_job(session: Session, job: Job) -> bool:
+    """Runs the job with a progress bar, unless the workers are on other machines."""
+
+    def build(pipeline: Any) -> None:
+        graph.build(pipeline, job)
+
+    settings, options = session.settings, session.options
+    if settings.quiet or is_elsewhere(options):
+        return session.run_job(build, settings.wait)
+    with progress.shown(
+        sys.stderr,
+        hop_seconds=settings.layout.hop_samples / SAMPLE_RATE_HZ,
+        is_cut=settings.clip_seconds is not None,
+        in_processes=is_in_processes(options),
+        as_lines=settings.verbose,
+    ):
+        return session.run_job(build, settings.wait, shows_states=False)  # they say less
+
+
+def _print_hints(settings: EmbedSettings, info: dict[str, Any]) -> None:
+    """Prints what to do about failures that an option may have caused or forbidden."""
     num_behind = info["failures"].get("out_of_range", 0)
     if num_behind and settings.audioset_segments and not settings.segments_are_cut:
         print(
-            f"NOTE: {num_behind} segments lie behind the end of their recording. Where the files"
-            " hold the segments only, say so with --segments_are_cut"
+            f"NOTE: {num_behind} segments lie beyond the end of their recording. If the files hold"
+            " the segments only, pass --segments_are_cut"
         )
-    status = summary.exit_status(info, settings.max_failed_ratio)
-    if status == summary.TOO_MANY_FAILED:
+    if summary.exit_status(info, settings.max_failed_ratio) == summary.TOO_MANY_FAILED:
         print(
             f"{info['counts']['failures']} of {info['counts']['clips']} clips failed, more than"
             f" --max_failed_ratio={settings.max_failed_ratio:g} allows; the dataset is complete"
             " all the same",
             file=sys.stderr,
         )
-    return status
 
 
 def _published(folder: OutputFolder) -> dict[str, Any]:
-    """Returns the parsed `dataset.json` of a job that has run to its end."""
+    """Returns the parsed `dataset.json` of a job that has succeeded.
+
+    Raises:
+      JobError: There is none.
+    """
     try:
         with files.open_to_read(f"{folder.path}/{file_names.FILE_NAME}") as file:
             return json.load(file)
     except FileNotFoundError as error:
         raise JobError(
-            f"the engine says that the job is done, but there is no {file_names.FILE_NAME} in"
+            f"the runner reports success, but there is no {file_names.FILE_NAME} in"
             f" {printable(folder.path)}: if the workers are on other machines, --output has to be"
             " on a storage that they and this machine share"
         ) from error

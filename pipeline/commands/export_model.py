@@ -3,7 +3,7 @@
 import os
 import sys
 
-from pipeline.options.settings import UsageError
+from pipeline.errors import UsageError
 from pipeline.terminal import summary
 from transforms.model import vggish
 from transforms.model.errors import ModelError

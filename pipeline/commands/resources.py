@@ -1,61 +1,57 @@
-"""Memory and disk: what a run takes, and what there is of it."""
+"""Memory and disk: what a run needs, and what is free."""
 
 from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline.commands.check import table
-from pipeline.commands.check.table import Placed
 from pipeline.options.settings import EmbedSettings
 from pipeline.runners.options import is_in_processes, is_local, num_workers
 from transforms.metrics import host
-from transforms.preflight.findings import NOTE, OK, Finding, Report
+from transforms.preflight.findings import NOTE, OK, Finding, Placed, Report, text
 from transforms.preflight.worker_checks import GB
 from transforms.storage import files
 
-# Peak of a process that embeds batches of 128 rows with VGGish, and what a thread decodes with.
+# Peak of a process that embeds batches of 128 rows with VGGish, and of each decoding thread.
 _PROCESS_BYTES = 2.0 * GB
 _THREAD_BYTES = 0.1 * GB
-# Of rows: 3750 an hour, of 128 bytes or, as floats, of four times as many.
+# 3750 rows an hour, of 128 bytes, or of four times as many as floats.
 _BYTES_OF_AN_HOUR = 3_750 * 128
 _FLOAT_BYTES = 4
 _FEW_HOURS = 100
 
 
 def notes(settings: EmbedSettings, options: PipelineOptions) -> list[str]:
-    """Returns what is worth knowing before a run starts and takes no time to find out."""
+    """Returns warnings about a run that take no time to find."""
     found = [disk_of_output(settings), *_memory_of_launcher(options)]
-    return [
-        f"{each.check}: {table.text([each])}; {each.hint}" for each in found if each.result != OK
-    ]
+    return [f"{each.check}: {text([each])}; {each.hint}" for each in found if each.result != OK]
 
 
 def disk_of_output(settings: EmbedSettings) -> Finding:
-    """Says for how many hours of sound there is room."""
+    """Returns how many hours of audio the free space of the output holds the rows of."""
     if not files.is_local(settings.output):
-        return Finding("disk", OK, "the output is on a storage without a known end")
+        return Finding("disk", OK, "the output is on a storage without a known limit")
     free = host.free_disk(settings.output)
     hours = free / (_BYTES_OF_AN_HOUR * (1 if settings.profile.quantised else _FLOAT_BYTES))
-    text = f"{free / GB:.1f} GB are free for the output, rows of {hours:,.0f} hours of sound"
+    found = f"{free / GB:.1f} GB are free for the output, rows of {hours:,.0f} hours of audio"
     if hours >= _FEW_HOURS:
-        return Finding("disk", OK, text)
-    return Finding("disk", NOTE, text, "make room, or name another --output")
+        return Finding("disk", OK, found)
+    return Finding("disk", NOTE, found, "free some space, or choose another --output")
 
 
 def memory_of_workers(reports: Sequence[Report]) -> list[Placed]:
-    """Compares, machine by machine, what all its processes take with what is free."""
+    """Compares, on each machine, the memory of all worker processes with the free memory."""
     placed = []
     for report in reports:
         alike = [each for each in reports if each.host == report.host]
         free = [each.free_memory for each in alike if each.free_memory is not None]
-        # The most that one has seen: those who looked later saw the others' models loaded.
+        # The largest: processes that measured later saw the others' models loaded.
         finding = _memory(max(free) if free else None, len(alike), 1)
         placed.append((report.where, finding))
     return placed
 
 
 def _memory_of_launcher(options: PipelineOptions) -> list[Finding]:
-    """Looks at this machine's memory, if the workers are on it."""
+    """Compares this machine's memory with what local workers need."""
     if not is_local(options):
         return []
     number = num_workers(options)
@@ -65,12 +61,12 @@ def _memory_of_launcher(options: PipelineOptions) -> list[Finding]:
 
 def _memory(free: int | None, num_processes: int, num_threads: int) -> Finding:
     needed = num_processes * (_PROCESS_BYTES + num_threads * _THREAD_BYTES)
-    processes = "a worker process" if num_processes == 1 else f"{num_processes} worker processes"
-    text = f"for {processes} with VGGish about {needed / GB:.1f} GB are wanted"
+    processes = "1 worker process" if num_processes == 1 else f"{num_processes} worker processes"
+    found = f"{processes} with VGGish need about {needed / GB:.1f} GB"
     if free is None:
-        return Finding("memory", OK, f"{text}; how much is free, this system does not say")
+        return Finding("memory", OK, f"{found}; this system does not report how much is free")
     figures = (("{} GB are free", round(free / GB, 1)),)
     if free >= needed:
-        return Finding("memory", OK, text, figures=figures)
-    hint = "a run may be killed for want of memory: fewer workers, or a machine with more"
-    return Finding("memory", NOTE, text, hint, figures)
+        return Finding("memory", OK, found, figures=figures)
+    hint = "the run may be killed for lack of memory: use fewer workers, or a larger machine"
+    return Finding("memory", NOTE, found, hint, figures)

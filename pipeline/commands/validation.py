@@ -5,16 +5,17 @@ of many manifests the first ones. The workers read all of them.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, TypeVar
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipeline.errors import UsageError
 from pipeline.folders.output_folder import OutputFolder
 from pipeline.folders.reachability import check_storages
-from pipeline.options.settings import DROP, EmbedSettings, UsageError
+from pipeline.options.settings import DROP, EmbedSettings
 from pipeline.runners import runner
-from pipeline.runners.options import ask_for_memory, beam_options, is_dataflow, is_elsewhere
+from pipeline.runners.options import ask_for_memory, is_dataflow, is_elsewhere
 from transforms.corpus import listing
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.labels import (
@@ -28,8 +29,9 @@ from transforms.corpus.manifests.columns import KNOWN_COLUMNS, RAW_COLUMNS
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.manifest import ManifestOptions, check_manifest
 from transforms.corpus.manifests.segments import check_segments
-from transforms.embed_patches import remote_files
+from transforms.model.embedding import remote_files
 from transforms.model.errors import ModelError
+from transforms.model.postprocessing import Pca, load_pca
 from transforms.model.sources import resolving
 from transforms.read_corpus import ReadCorpus
 from transforms.storage import files
@@ -40,35 +42,33 @@ _Found = TypeVar("_Found")
 
 @dataclasses.dataclass(frozen=True)
 class PreparedRun:
-    """What a job can be started with.
+    """The validated parts of a run.
 
     Attributes:
-      options: Beam's.
-      corpus: What is asked for.
-      output: Where to; nothing has been made there.
+      corpus: The clips to embed.
+      output: The folder of the dataset; nothing has been made there.
+      pca: The PCA parameters of 8-bit profiles.
     """
 
-    options: PipelineOptions
     corpus: ReadCorpus
     output: OutputFolder
+    pca: Pca | None
 
 
 def prepare_run(
-    settings: EmbedSettings, beam_flags: Sequence[str], own_flags: Sequence[str], wait: bool = True
+    settings: EmbedSettings, options: PipelineOptions, wait: bool = True
 ) -> PreparedRun:
-    """Looks at all that can be wrong, and has the storages take their flags.
+    """Validates the options of a run, and loads what the launcher needs for it.
 
     Args:
-      settings: Of the command.
-      beam_flags: What is left for Beam.
-      own_flags: The command's flags, to name the nearest one to a misspelt one.
+      settings: The command's own options.
+      options: Beam's options; the memory that the model takes is added.
       wait: The launcher waits for the end of the job.
 
     Raises:
-      UsageError: Says what is wrong.
+      UsageError: The run would fail; the message says why.
+      ModelError: The PCA parameters cannot be had.
     """
-    options = beam_options(beam_flags, own_flags)
-    files.use_options(options)
     runner.check(options, wait)
     check_within_reach(options, settings)
     corpus = corpus_of(settings)
@@ -76,7 +76,8 @@ def prepare_run(
     ask_for_memory(options, lambda: resolving.num_bytes(settings.model, remote_files()))
     output = OutputFolder(settings.output, settings.name, settings.overwrite)
     output.check()
-    return PreparedRun(options, corpus, output)
+    pca = load_pca(settings.pca, files.open_to_read) if settings.profile.quantised else None
+    return PreparedRun(corpus, output, pca)
 
 
 def corpus_of(settings: EmbedSettings) -> ReadCorpus:

@@ -1,10 +1,12 @@
 """The folder of the dataset, from the launcher's side: nothing that is not ours is lost there."""
 
+import contextlib
 import os
 import posixpath
 import re
+from collections.abc import Iterator
 
-from pipeline.options.settings import UsageError
+from pipeline.errors import UsageError
 from transforms.corpus.clips import printable
 from transforms.dataset import file_names
 from transforms.storage import files
@@ -90,6 +92,16 @@ class OutputFolder:
             raise UsageError(
                 f"--output={printable(self.path)} cannot be written: {error}"
             ) from error
+
+    @contextlib.contextmanager
+    def staged(self) -> Iterator[None]:
+        """Prepares the folder, and discards what a context that ends with an error has left."""
+        self.prepare()
+        try:
+            yield
+        except BaseException:
+            self.discard()
+            raise
 
     def discard(self) -> None:
         """Removes all that a run without a dataset has left; a complete dataset stays."""

@@ -3,7 +3,7 @@
 import concurrent.futures
 from collections.abc import Iterable
 
-from pipeline.options.settings import UsageError
+from pipeline.errors import UsageError
 from transforms.corpus.clips import printable
 from transforms.storage import files
 

@@ -40,6 +40,12 @@ class ReportFolder:
         path = f"{tempfile.gettempdir()}/check-{uuid.uuid4().hex[:8]}"
         return cls(path, _absent(path))._begun()
 
+    def __enter__(self) -> "ReportFolder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
     def remove(self) -> None:
         """Deletes it, and the folders above it that were made for it."""
         with contextlib.suppress(OSError):

@@ -130,6 +130,19 @@ def add_embed_flags(embed: argparse.ArgumentParser) -> None:
         metavar="RATIO",
         help="failed clips of all, 0 to 1, above which the exit status is 3 (default: 0)",
     )
+    embed.add_argument(
+        "--quiet", action="store_true", help="do not show how far the job is while it runs"
+    )
+    embed.add_argument(
+        "--verbose", action="store_true", help="show the log of Beam and TensorFlow as well"
+    )
+
+
+def own_flags() -> list[str]:
+    """Returns the flags of `embed`, with their dashes."""
+    parser = argparse.ArgumentParser()
+    add_embed_flags(parser)
+    return [flag for action in parser._actions for flag in action.option_strings]
 
 
 def _add_corpus_flags(embed: argparse.ArgumentParser) -> None:

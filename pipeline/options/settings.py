@@ -7,6 +7,7 @@ import re
 from decimal import Decimal
 from fractions import Fraction
 
+from pipeline.errors import UsageError
 from transforms.corpus.clips import printable
 from transforms.corpus.spans import SAMPLE_RATE_HZ
 from transforms.corpus.splits import Splits
@@ -28,10 +29,6 @@ FAIL = "fail"
 DROP = "drop"
 MAX_CHANNEL = 1_024  # more than any file has that decoders take
 CHANNELS = {"mean": None, "left": 1, "right": 2}
-
-
-class UsageError(Exception):
-    """The command cannot be run as it was given: the message names flag, value and way out."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +65,8 @@ class EmbedSettings:
     hop_seconds: Fraction | None = None
     max_rows: int | None = None
     wait: bool = True
+    verbose: bool = False
+    quiet: bool = False
 
     def __post_init__(self) -> None:
         if self.hop_seconds is not None:

@@ -16,7 +16,8 @@ from apache_beam.options.pipeline_options import (
 )
 from apache_beam.runners.runner import create_runner
 
-from pipeline.options.settings import UsageError
+from pipeline.errors import UsageError
+from pipeline.options.flags import own_flags
 
 # Engines of this process, in Beam's spellings; None where --runner is not given.
 _LOCAL = {None, "directrunner", "direct", "fnapirunner", "fnapi"}
@@ -84,12 +85,11 @@ def is_elsewhere(options: PipelineOptions) -> bool:
     return not (is_local(options) or is_loopback(options))
 
 
-def beam_options(flags: Sequence[str], own_flags: Sequence[str]) -> PipelineOptions:
+def beam_options(flags: Sequence[str]) -> PipelineOptions:
     """Parses Beam's flags.
 
     Args:
       flags: What our own parser left over.
-      own_flags: Ours, with the dashes, to suggest from.
 
     Raises:
       UsageError: A flag is unknown, or Beam refuses a value, or the engine.
@@ -103,7 +103,7 @@ def beam_options(flags: Sequence[str], own_flags: Sequence[str]) -> PipelineOpti
         raise UsageError("Beam refuses the flags above") from error
     _check_runner(options)
     if unknown:
-        candidates = [*own_flags, *(f"--{name}" for name in known)]
+        candidates = [*own_flags(), *(f"--{name}" for name in known)]
         raise UsageError("; ".join(_unknown(f"--{name}", candidates) for name in sorted(unknown)))
     for before, word in zip(["", *flags], flags, strict=False):
         if not word.startswith("-") and (not before.startswith("-") or "=" in before):

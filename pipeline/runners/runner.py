@@ -23,9 +23,8 @@ from apache_beam.runners.dataflow.dataflow_runner import DataflowRuntimeExceptio
 from apache_beam.runners.runner import PipelineRunner, PipelineState, create_runner
 from google.api_core.exceptions import GoogleAPIError
 
-from pipeline.errors import EngineLostError, JobError
+from pipeline.errors import JobError, RunnerLostError, UsageError
 from pipeline.folders.reachability import check_storages
-from pipeline.options.settings import UsageError
 from pipeline.runners import local
 from pipeline.runners.flink import FlinkRunner
 from pipeline.runners.options import is_dataflow, is_elsewhere, is_flink, is_local
@@ -82,9 +81,10 @@ def check(options: PipelineOptions, wait: bool = True) -> None:
 def run(
     options: PipelineOptions,
     build: Callable[[beam.Pipeline], None],
+    *,
     verbose: bool = False,
     wait: bool = True,
-    quiet: bool = False,
+    shows_states: bool = True,
 ) -> bool:
     """Builds the graph, runs it on the engine of the options, and waits for its end.
 
@@ -93,13 +93,13 @@ def run(
       build: Adds the job to a pipeline.
       verbose: Let through what workers in this process print.
       wait: Else the job is left to the engine as soon as it is submitted.
-      quiet: Do not tell the states of a job that runs elsewhere.
+      shows_states: Print the states of a job that runs elsewhere.
 
     Returns:
       Whether the job has run to its end.
 
     Raises:
-      EngineLostError: The engine or one of its workers is gone.
+      RunnerLostError: The engine or one of its workers is gone.
       JobError: The engine says that it failed.
       KeyboardInterrupt: The user wants no more of it; the job is cancelled.
       Exception: What an engine in this process passes on from a worker.
@@ -119,13 +119,13 @@ def run(
             if is_local(options):
                 state = local.run(pipeline)
             else:
-                state = _run_elsewhere(pipeline, options, wait, user, quiet)
+                state = _run_elsewhere(pipeline, options, wait, user, shows_states)
         except local.WorkerLostError as error:
-            raise EngineLostError(str(error)) from error
+            raise RunnerLostError(str(error)) from error
         except grpc.RpcError as error:
-            raise EngineLostError(f"the engine is gone: {_words(error)}") from error
+            raise RunnerLostError(f"the engine is gone: {_words(error)}") from error
         except requests.RequestException as error:
-            raise EngineLostError(f"the engine does not answer: {error}") from error
+            raise RunnerLostError(f"the engine does not answer: {error}") from error
         except GoogleAPIError as error:
             raise JobError(f"Dataflow refuses the job: {error}") from error
     if state == PipelineState.DONE:
@@ -150,7 +150,7 @@ def exit_immediately(status: int) -> NoReturn:
 
 
 def _run_elsewhere(
-    pipeline: beam.Pipeline, options: PipelineOptions, wait: bool, user: TextIO, quiet: bool
+    pipeline: beam.Pipeline, options: PipelineOptions, wait: bool, user: TextIO, shows_states: bool
 ) -> str | None:
     """Submits a job; returns its state at the end, or None where it is not waited for.
 
@@ -159,7 +159,7 @@ def _run_elsewhere(
       options: Name the engine.
       wait: For the end.
       user: Takes what the user should read meanwhile.
-      quiet: Do not tell the states.
+      shows_states: Print the states of the job.
     """
     result = pipeline.run()
     template = options.view_as(GoogleCloudOptions).template_location
@@ -171,7 +171,7 @@ def _run_elsewhere(
     if not wait:
         return None
     ended = threading.Event()
-    if not quiet:
+    if shows_states:
         arguments = (result, is_dataflow(options), where, user, ended)
         threading.Thread(target=_tell_states, args=arguments, name="states", daemon=True).start()
     try:

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.errors import EngineLostError, JobError
+from pipeline.errors import JobError, RunnerLostError
 from pipeline.terminal import console
 from transforms.corpus.clips import printable
 from transforms.dataset.failure_table import failure_table_name
@@ -59,8 +59,8 @@ def summary(info: dict[str, Any], folder: str, seconds: float) -> str:
         f"records   {counts['records']}  ({counts['rows']} rows"
         f", {counts['hours']:.3f} h of audio"
         f"{_also(counts['padded_clips'], 'clips padded to one row')}"
-        f"{_also(counts['truncated_clips'], 'clips ended by the end of their recording')}"
-        f"{_also(counts['rows_skipped'], 'rows beyond the profile skipped')})",
+        f"{_also(counts['truncated_clips'], 'clips truncated by the end of their recording')}"
+        f"{_also(counts['rows_skipped'], 'rows beyond --max_rows skipped')})",
         f"failures  {counts['failures']}{_by_reason(info['failures'])}",
         f"skipped   {sum(info['skipped'].values())} files of the folders"
         f"{_by_reason(info['skipped'])}",
@@ -74,7 +74,7 @@ def summary(info: dict[str, Any], folder: str, seconds: float) -> str:
         f"dataset   {_either(folders)}/{info['name']}-*.tfrecord"
         f"  ({len(shards)} shards, {num_bytes} bytes)",
         f"failed    {_either(folders)}/{failure_table_name(info['name'])}",
-        f"about it  {printable(folder)}/dataset.json",
+        f"metadata  {printable(folder)}/dataset.json",
     ]
     lines += [
         f"manifest  {each['uri']}: {each['num_rows']} rows of {each['format']}, {each['encoding']};"
@@ -86,7 +86,7 @@ def summary(info: dict[str, Any], folder: str, seconds: float) -> str:
     if more := info["manifests"][_MAX_MANIFESTS:]:
         lines.append(f"          and {len(more)} more manifests: see dataset.json")
     if counts["labels_dropped"]:
-        lines.append(f"NOTE: {counts['labels_dropped']} labels are not in the class map: left out")
+        lines.append(f"NOTE: {counts['labels_dropped']} labels are not in the class map: dropped")
     if model["trained"] is False:
         lines.append(
             f"NOTE: the model {printable(model['uri'])} is UNTRAINED (random weights, seed"
@@ -135,7 +135,7 @@ def broke(error: BaseException) -> int:
     why = explanation(error)
     print(f"error: {why}", file=sys.stderr)
     recent_output = console.recent_output()
-    if recent_output and (isinstance(error, EngineLostError) or is_bug(why)):
+    if recent_output and (isinstance(error, RunnerLostError) or is_bug(why)):
         print(f"what was printed last:\n{recent_output}", file=sys.stderr)
     return JOB_BROKE
 

@@ -12,7 +12,8 @@ import pytest
 
 from pipeline import cli
 from pipeline.commands.validation import corpus_of
-from pipeline.options.settings import EmbedSettings, UsageError
+from pipeline.errors import UsageError
+from pipeline.options.settings import EmbedSettings
 from tests.sounds import noise, write_wav
 from transforms.corpus.labels import ClassMap
 from transforms.corpus.splits import Splits

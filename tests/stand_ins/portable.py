@@ -5,6 +5,7 @@ Both programs are Beam's own, written in Go: `prism`, and `container`, which Bea
 """
 
 import contextlib
+import importlib.metadata
 import os
 import socket
 import subprocess
@@ -14,14 +15,13 @@ import venv
 from collections.abc import Iterator
 from pathlib import Path
 
-import apache_beam as beam
-
 from tests import optional
 
 # Where Beam keeps its programs in Go, and how they are brought into this environment.
 _FOLDERS = {"prism": "go/cmd/prism", "container": "python/container"}
 _INSTALL = (
-    f"GOBIN={optional.BIN} go install github.com/apache/beam/sdks/v2/{{}}@v{beam.__version__}"
+    f"GOBIN={optional.BIN} go install"
+    f" github.com/apache/beam/sdks/v2/{{}}@v{importlib.metadata.version('apache-beam')}"
 )
 
 

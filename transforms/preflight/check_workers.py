@@ -25,7 +25,7 @@ _ended: dict[str, OSError | None] = {}
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
+class WorkerCheckConfig:
     """What workers are to look at.
 
     Attributes:
@@ -55,11 +55,11 @@ class CheckWorkers(beam.PTransform):
     of the folder, because no engine hands results back to the launcher.
 
     Attributes:
-      asked: What to look at.
+      config: What to look at.
       num_tasks: More than there are workers, so that each gets one.
     """
 
-    asked: Asked
+    config: WorkerCheckConfig
     num_tasks: int
 
     def expand(self, pipeline: beam.Pipeline) -> pvalue.PCollection[str]:
@@ -67,37 +67,37 @@ class CheckWorkers(beam.PTransform):
             pipeline
             | beam.Create([*range(self.num_tasks)], reshuffle=False)
             | beam.Reshuffle()
-            | beam.ParDo(_CheckFn(self.asked))
+            | beam.ParDo(_CheckFn(self.config))
         )
 
 
 class _CheckFn(beam.DoFn):
-    def __init__(self, asked: Asked) -> None:
-        self._asked = asked
+    def __init__(self, config: WorkerCheckConfig) -> None:
+        self._config = config
 
     def process(self, _: int) -> Iterator[str]:
         where = host.process_name()
-        folder = self._asked.reports
+        folder = self._config.reports
         with _ONCE:  # the model is loaded once, and threads find the report written
             if folder not in _ended:
                 _ended.clear()
-                _ended[folder] = _report(self._asked, where)
+                _ended[folder] = _report(self._config, where)
             if error := _ended[folder]:
                 raise error
         yield where
 
 
-def look(asked: Asked) -> Report:
+def look(config: WorkerCheckConfig) -> Report:
     """Returns what this process finds."""
     free_memory = host.free_memory()
     findings = worker_checks.all_checks(
-        model=asked.model,
-        pca=asked.pca,
-        precision=asked.precision,
-        wanted_size=EMBEDDING_SIZE if asked.pca else None,
-        clips=asked.clips,
-        channel=asked.channel,
-        folder=asked.reports if asked.probes_output else None,
+        model=config.model,
+        pca=config.pca,
+        precision=config.precision,
+        wanted_size=EMBEDDING_SIZE if config.pca else None,
+        clips=config.clips,
+        channel=config.channel,
+        folder=config.reports if config.probes_output else None,
     )
     return Report(
         host=socket.gethostname(),
@@ -123,13 +123,13 @@ def read_reports(folder: str) -> list[Report]:
     return reports
 
 
-def _report(asked: Asked, where: str) -> OSError | None:
+def _report(config: WorkerCheckConfig, where: str) -> OSError | None:
     """Looks, and writes a report; returns why it could not."""
     name = re.sub(r"[^A-Za-z0-9.-]", "_", where)
     try:
-        report_files.check_mark(asked.reports, where)
-        report = look(asked)
-        report_files.write(f"{asked.reports}/{name}{_SUFFIX}", report.to_json(), where)
+        report_files.check_mark(config.reports, where)
+        report = look(config)
+        report_files.write(f"{config.reports}/{name}{_SUFFIX}", report.to_json(), where)
     except OSError as error:
         return error
     return None

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 OK = "ok"
@@ -27,6 +27,9 @@ class Finding:
     text: str
     hint: str = ""
     figures: tuple[tuple[str, float], ...] = ()
+
+
+Placed = tuple[str, Finding]  # the launcher or the worker that found it, and what it found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +72,16 @@ class Report:
             return cls(**values | {"findings": findings})
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a worker's report: {error}") from error
+
+
+def text(findings: Sequence[Finding]) -> str:
+    """Returns the text that equal findings share, with the range of each figure."""
+    parts = [findings[0].text]
+    for position, (label, _) in enumerate(findings[0].figures):
+        numbers = [each.figures[position][1] for each in findings if position < len(each.figures)]
+        low, high = min(numbers), max(numbers)
+        parts.append(label.format(f"{low:g}" if low == high else f"{low:g} to {high:g}"))
+    return ", ".join(parts)
 
 
 def guarded(check: str, look: Callable[[], Finding]) -> Finding:

@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 from pipeline.terminal.wrapping import wrap
-from transforms.preflight.findings import FAILED, NOTE, OK, Finding
+from transforms.preflight.findings import FAILED, NOTE, OK, Finding, Placed, text
 
 LAUNCHER = "launcher"
 WORKERS = "workers"  # which of them is not known
 _MAX_NAMED = 3
-Placed = tuple[str, Finding]  # where it was found
 
 
 def table(placed: Sequence[Placed], num_workers: int) -> str:
@@ -59,16 +58,6 @@ def _places(where: Sequence[str], num_workers: int) -> str:
         return "the worker" if num_workers == 1 else f"all {num_workers} workers"
     more = len(where) - _MAX_NAMED
     return ", ".join(where[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-def text(findings: Sequence[Finding]) -> str:
-    """Returns the text of equal findings, with the range of each figure."""
-    parts = [findings[0].text]
-    for position, (label, _) in enumerate(findings[0].figures):
-        numbers = [each.figures[position][1] for each in findings if position < len(each.figures)]
-        low, high = min(numbers), max(numbers)
-        parts.append(label.format(f"{low:g}" if low == high else f"{low:g} to {high:g}"))
-    return ", ".join(parts)
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:

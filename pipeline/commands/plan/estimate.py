@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 
 from pipeline.commands.plan.speed import Speed, speed_of
-from pipeline.commands.plan.survey_job import Found
+from pipeline.commands.plan.survey_job import CorpusSurvey
 from pipeline.commands.plan.trial_job import Trial
 from pipeline.options.settings import EmbedSettings
 from transforms.dataset.sequence_examples import FEATURE_OVERHEAD_BYTES
@@ -55,7 +55,7 @@ class Estimate:
       work_seconds: Of these, what more workers would share.
     """
 
-    found: Found
+    found: CorpusSurvey
     trial: Trial | None
     speed: Speed | None
     records: float
@@ -85,7 +85,7 @@ class Estimate:
 
 
 def estimate(
-    settings: EmbedSettings, found: Found, trial: Trial | None, seconds_before: float
+    settings: EmbedSettings, found: CorpusSurvey, trial: Trial | None, seconds_before: float
 ) -> Estimate:
     """Returns what is to be expected.
 
@@ -129,7 +129,7 @@ def estimate(
     )
 
 
-def _failures(found: Found, in_decoding: Mapping[str, Expected]) -> dict[str, Expected]:
+def _failures(found: CorpusSurvey, in_decoding: Mapping[str, Expected]) -> dict[str, Expected]:
     """Returns what fails: found while listing, by headers, and while decoding."""
     of_listing = {
         reason: Expected(each.num_clips, each.names, True)
@@ -146,7 +146,7 @@ def _failures(found: Found, in_decoding: Mapping[str, Expected]) -> dict[str, Ex
     return dict(sorted(failures.items(), key=lambda item: -item[1].num_clips))
 
 
-def _failed_in_trial(found: Found, trial: Trial | None) -> dict[str, Expected]:
+def _failed_in_trial(found: CorpusSurvey, trial: Trial | None) -> dict[str, Expected]:
     if trial is None or not trial.info["counts"]["clips"]:
         return {}
     num_clips = found.factor * found.opened.sums.num_clips
@@ -158,7 +158,7 @@ def _failed_in_trial(found: Found, trial: Trial | None) -> dict[str, Expected]:
     }
 
 
-def _slack(found: Found) -> float:
+def _slack(found: CorpusSurvey) -> float:
     number, rows = found.opened.num_recordings, found.opened.sums.num_rows
     if found.factor == 1 or number < 2 or not rows:
         return 0.0
@@ -179,7 +179,7 @@ def _num_bytes(settings: EmbedSettings, plain: Estimate, trial: Trial) -> float:
     return of_record * plain.records + of_row * plain.rows
 
 
-def _num_shards(settings: EmbedSettings, found: Found, num_bytes: float) -> int:
+def _num_shards(settings: EmbedSettings, found: CorpusSurvey, num_bytes: float) -> int:
     rows = {split: sums.num_rows for split, sums in found.opened.splits.items()}
     names = {*(name for name, _ in settings.split.shares)} if settings.split else set()
     in_all = max(1, sum(rows.values()))

@@ -1,4 +1,4 @@
-"""The first job of `plan`: lists the corpus as `embed` does, and opens recordings."""
+"""The first job of `plan`: lists the corpus as `embed` does, and opens a sample of recordings."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -15,12 +15,12 @@ from transforms.storage import files
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
-    """What the first job has found.
+class CorpusSurvey:
+    """The result of the survey job.
 
     Attributes:
-      listed: Of all recordings, without opening them.
-      opened: Of the sample that was opened.
+      listed: The survey of all recordings, without opening them.
+      opened: The survey of the sample that was opened.
     """
 
     listed: Survey
@@ -28,25 +28,25 @@ class Found:
 
     @property
     def factor(self) -> float:
-        """By which what was found in the sample is multiplied; 1 where all were opened."""
+        """The factor from the sample to the corpus; 1 where all recordings were opened."""
         return self.listed.num_asked / self.opened.num_asked if self.opened.num_asked else 1.0
 
 
-def add_look(
+def add_survey(
     pipeline: beam.Pipeline,
     corpus: ReadCorpus,
     framing: FramingConfig,
     folder: str,
     max_recordings: int = MAX_RECORDINGS,
 ) -> None:
-    """Adds the job to a pipeline.
+    """Adds the survey to an empty pipeline.
 
     Args:
-      pipeline: Empty.
-      corpus: What is asked for.
+      pipeline: The pipeline.
+      corpus: The clips to embed.
       framing: How clips become patches.
-      folder: Of the reports.
-      max_recordings: About how many are opened.
+      folder: The folder of the reports.
+      max_recordings: About how many recordings are opened.
     """
     outputs = pipeline | corpus
     failures = outputs.failures | SurveyFailures()
@@ -56,18 +56,18 @@ def add_look(
         _ = surveys | f"Write {name}" >> _WriteTotal(f"{folder}/{name}.jsonl")
 
 
-def read_found(folder: str) -> Found:
-    """Reads what the job has written.
+def read_survey(folder: str) -> CorpusSurvey:
+    """Reads the reports of the survey.
 
     Raises:
-      OSError: It cannot be read.
-      ValueError: It is of another version of this program.
+      OSError: A report cannot be read.
+      ValueError: A report is from another version of this program.
     """
     surveys = []
     for name in ("listed", "opened"):
         with files.open_to_read(f"{folder}/{name}.jsonl") as file:
             surveys.append(Survey.from_json(file.read()))
-    return Found(*surveys)
+    return CorpusSurvey(*surveys)
 
 
 @dataclasses.dataclass

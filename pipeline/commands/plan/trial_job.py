@@ -1,16 +1,16 @@
-"""The second job of `plan`: a few clips through the very graph of `embed`, and timed."""
+"""The second job of `plan`: a few clips through the graph of `embed`, timed."""
 
 import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.commands.validation import PreparedRun
 from pipeline.graph import Job, job_of
 from pipeline.options.settings import EmbedSettings
 from transforms.corpus.spans import SPAN_ROWS, FramingConfig
 from transforms.dataset import file_names
 from transforms.dataset.failure_table import failure_table_name
-from transforms.model.postprocessing import Pca
 from transforms.preflight import forecast
 from transforms.preflight.survey import Candidate, Failed, Survey
 from transforms.read_corpus import ReadCorpus
@@ -25,13 +25,13 @@ _MIN_ROWS = 64
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """How the second job went.
+    """The result of the trial job.
 
     Attributes:
-      seconds: From its start to its end, as the launcher sees it.
-      chosen: What was asked for.
+      seconds: The time from its start to its end, measured by the launcher.
+      chosen: The survey of its clips.
       info: Its `dataset.json`.
-      failures: By reason.
+      failures: The failed clips by reason.
     """
 
     seconds: float
@@ -46,12 +46,12 @@ def choose(
     """Chooses recordings for a trial: one of each kind, and then as they come.
 
     Args:
-      candidates: In the order of their places.
+      candidates: The recordings of the sample, in their order.
       framing: How clips become patches.
-      num_rows: About how many there shall be.
+      num_rows: About how many rows the trial shall have.
 
     Returns:
-      The recordings, each with so many of its clips as are to be embedded.
+      The recordings, each with the clips to embed.
     """
     share = min(SPAN_ROWS, max(_MIN_ROWS, num_rows // max(1, len(candidates))))
     firsts = {each.header.kind: each for each in reversed(candidates)}.values()
@@ -67,21 +67,17 @@ def choose(
 
 
 def trial_job(
-    settings: EmbedSettings,
-    corpus: ReadCorpus,
-    chosen: Sequence[Candidate],
-    folder: str,
-    pca: Pca | None,
+    settings: EmbedSettings, prepared: PreparedRun, chosen: Sequence[Candidate], folder: str
 ) -> Job:
     """Returns the job of `embed` for a few clips.
 
     Args:
-      settings: Of the `embed` that is to follow.
-      corpus: What it asks for.
-      chosen: The clips.
-      folder: Of the reports; the job's own folders in it must be there.
-      pca: For 8-bit profiles.
+      settings: The options of the `embed` that is planned.
+      prepared: Its validated parts.
+      chosen: The recordings with their clips.
+      folder: The folder of the reports.
     """
+    corpus = prepared.corpus
     clips = tuple(clip for each in chosen for clip in each.clips)
     few = ReadCorpus(
         clips=clips,
@@ -90,7 +86,7 @@ def trial_job(
         splits=corpus.splits,
     )
     settings = dataclasses.replace(settings, num_shards=1)
-    return job_of(settings, few, dataset_folder(folder), pca)
+    return job_of(settings, few, dataset_folder(folder), prepared.pca)
 
 
 def dataset_folder(folder: str) -> str:
@@ -101,18 +97,18 @@ def dataset_folder(folder: str) -> str:
 def read_trial(
     folder: str, name: str, chosen: Sequence[Candidate], framing: FramingConfig, seconds: float
 ) -> Trial:
-    """Reads what the job has left in its folder.
+    """Reads the dataset of the trial job.
 
     Args:
-      folder: Of the reports.
-      name: Stem of the dataset's names.
-      chosen: The clips that were asked for.
+      folder: The folder of the reports.
+      name: The stem of the dataset's file names.
+      chosen: The recordings with their clips.
       framing: How clips become patches.
-      seconds: That the job took.
+      seconds: The time the job took.
 
     Raises:
-      OSError: It cannot be read.
-      ValueError: It is of another version of this program.
+      OSError: A file cannot be read.
+      ValueError: A file is from another version of this program.
     """
     dataset = dataset_folder(folder)
     with files.open_to_read(f"{dataset}/{file_names.FILE_NAME}") as file:
@@ -125,5 +121,4 @@ def read_trial(
                 one = Failed(1, (line["id"],))
                 failures[line["reason"]] = failures.get(line["reason"], Failed()) + one
     surveys = (forecast.of_recording(each.clips, each.header, framing) for each in chosen)
-    asked = sum(surveys, Survey())
-    return Trial(seconds, asked, info, failures)
+    return Trial(seconds, sum(surveys, Survey()), info, failures)

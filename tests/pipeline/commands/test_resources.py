@@ -18,18 +18,18 @@ def test_what_a_run_is_told_before_it_starts(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     settings = EmbedSettings(f"{tmp_path}/out", ("/in",), profile=PROFILES["raw"])
-    options = beam_options(["--direct_num_workers=3"], [])
+    options = beam_options(["--direct_num_workers=3"])
     monkeypatch.setattr(host, "free_memory", lambda: 10**11)
     monkeypatch.setattr(host, "free_disk", lambda _: 10**11)
     assert notes(settings, options) == []
     monkeypatch.setattr(host, "free_memory", lambda: 10**9)
     monkeypatch.setattr(host, "free_disk", lambda _: 10**7)
     disk, memory = notes(settings, options)
-    assert disk.startswith("disk: 0.0 GB are free for the output, rows of 5 hours of sound; make")
-    assert "VGGish about 2.3 GB are wanted, 1 GB are free; a run may be killed" in memory
+    assert disk.startswith("disk: 0.0 GB are free for the output, rows of 5 hours of audio; free")
+    assert "VGGish need about 2.3 GB, 1 GB are free; the run may be killed" in memory
     processes = ["--direct_num_workers=3", "--direct_running_mode=multi_processing"]
-    _, memory = notes(settings, beam_options(processes, []))
-    assert "for 3 worker processes with VGGish about 6.3 GB are wanted" in memory
+    _, memory = notes(settings, beam_options(processes))
+    assert "3 worker processes with VGGish need about 6.3 GB" in memory
 
 
 def test_processes_of_one_machine_share_its_memory() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import UsageError
 from pipeline.folders.output_folder import OutputFolder
-from pipeline.options.settings import UsageError
 from tests.memory_filesystem import MemoryFileSystem
 from transforms.storage import files
 

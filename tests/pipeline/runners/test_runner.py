@@ -9,20 +9,20 @@ import apache_beam as beam
 import pytest
 from apache_beam.runners.worker import data_plane
 
-from pipeline.options.settings import UsageError
+from pipeline.errors import UsageError
 from pipeline.runners import local, runner
 from pipeline.runners.options import beam_options
 from tests.stand_ins.portable import free_port
 
 
 def test_the_default_engine_is_the_one_in_this_process() -> None:
-    assert type(local.runner(beam_options([], []))).__name__ == "FnApiRunner"
+    assert type(local.runner(beam_options([]))).__name__ == "FnApiRunner"
 
 
 @pytest.mark.parametrize("flags", [[], ["--runner=PrismRunner"]])
 def test_a_job_in_this_process_cannot_be_left_alone(flags: list[str]) -> None:
     with pytest.raises(UsageError, match="--no_wait: the job runs in this very process"):
-        runner.check(beam_options(flags, []), wait=False)
+        runner.check(beam_options(flags), wait=False)
 
 
 @pytest.mark.parametrize(
@@ -37,14 +37,14 @@ def test_a_job_in_this_process_cannot_be_left_alone(flags: list[str]) -> None:
 )
 def test_what_an_engine_lacks_is_named(flags: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=f"{flags[0]}: .*{message}"):
-        runner.check(beam_options(flags, []))
+        runner.check(beam_options(flags))
 
 
 def test_a_flink_cluster_that_does_not_answer_or_is_none_is_named_at_once() -> None:
     with socket.create_server(("localhost", 0)) as mute:
         port = mute.getsockname()[1]
         for master in (f"localhost:{free_port()}", f"http://localhost:{port}"):
-            options = beam_options(["--runner=FlinkRunner", f"--flink_master={master}"], [])
+            options = beam_options(["--runner=FlinkRunner", f"--flink_master={master}"])
             with pytest.raises(UsageError, match=f"--flink_master={master}: no Flink answers"):
                 runner.check(options)
 
@@ -66,7 +66,7 @@ def test_what_a_thread_writes_is_handed_on_between_elements_and_not_by_the_clock
     def build(pipeline: beam.Pipeline) -> None:
         _ = pipeline | beam.Create([1, 2]) | beam.Reshuffle() | beam.Map(str)
 
-    runner.run(beam_options([], []), build)
+    runner.run(beam_options([]), build)
     assert not made
 
 

@@ -238,7 +238,7 @@ def test_a_run_as_a_person_sees_it(stand_in_model: str, tmp_path: Path) -> None:
     assert "\rclips     3" in drawn.replace(" \r", "\r")
     screen = [line for line in _screen(drawn) if line]
     assert screen[0] == "clips     3"
-    assert screen[-1].startswith("about it  "), "nothing of libraries, nothing of the bar"
+    assert screen[-1].startswith("metadata  "), "nothing of libraries, nothing of the bar"
     assert [line for line in screen if re.match(r"bound by  .+: .*\d+% of \d+\.\d s", line)]
     run = json.loads((tmp_path / "out/dataset.json").read_text())["run"]
     assert run["bounded_by"] in run["steps"]

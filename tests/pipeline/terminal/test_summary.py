@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import EngineLostError, JobError
+from pipeline.errors import JobError, RunnerLostError
 from pipeline.terminal import summary
 from transforms.dataset.provenance import IncompleteError
 from transforms.model.errors import ModelError
@@ -56,7 +56,7 @@ def test_the_summary_has_counts_reasons_hours_speed_and_places() -> None:
     ):
         assert part in text
     assert "UNTRAINED" not in text
-    for part in ("split ", "manifest ", "NOTE", "padded", "ended by", "beyond"):
+    for part in ("split ", "manifest ", "NOTE", "padded", "truncated", "beyond"):
         assert part not in text
 
 
@@ -85,10 +85,10 @@ def test_clips_that_were_padded_or_ended_early_or_lost_rows_or_labels_are_counte
     }
     text = summary.summary(_info(counts=counts, skipped={"hidden": 5, "other": 6}), "/out", 1.0)
     for part in (
-        ", 0.025 h of audio, 1 clips padded to one row, 2 clips ended by the end of their recording"
-        ", 3 rows beyond the profile skipped)\n",
+        ", 0.025 h of audio, 1 clips padded to one row, 2 clips truncated by the end of their"
+        " recording, 3 rows beyond --max_rows skipped)\n",
         "skipped   11 files of the folders  (5 hidden, 6 other)\n",
-        "NOTE: 4 labels are not in the class map: left out",
+        "NOTE: 4 labels are not in the class map: dropped",
     ):
         assert part in text
 
@@ -109,7 +109,7 @@ def test_each_split_is_told_and_where_all_of_them_are() -> None:
         "split     test: 3 records, 2 failures\nsplit     train: 5 records, 0 failures\n",
         "dataset   /o\\xff/{test,train}/audio-*.tfrecord  (4 shards, 240 bytes)",
         "failed    /o\\xff/{test,train}/audio-failures.jsonl",
-        "about it  /o\\xff/dataset.json",
+        "metadata  /o\\xff/dataset.json",
     ):
         assert part in text
     text = summary.summary(info | {"splits": splits[:1]}, "/out", 1.0)
@@ -225,7 +225,7 @@ def test_a_bug_is_given_whole() -> None:
 
 
 def test_what_an_engine_says_is_passed_on_and_a_bug_in_it_is_given_whole() -> None:
-    lost = EngineLostError("the engine is gone: Stream removed")
+    lost = RunnerLostError("the engine is gone: Stream removed")
     assert summary.explanation(_raised(lost)) == "the engine is gone: Stream removed"
     inside = 'Traceback (most recent call last):\n  File "x.py", line 1, in <module>\n'
     failed = JobError(f"bundle 7 failed: {inside}transforms.model.errors.ModelError: no model\n")

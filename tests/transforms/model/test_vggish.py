@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow_hub
 
 from transforms.model import vggish
 from transforms.model.errors import ModelError
@@ -77,6 +76,8 @@ def test_rows_of_different_sounds_differ_and_are_not_cut_by_a_relu(loaded_vggish
 def test_a_tf1_checkpoint_gives_the_network_it_holds(
     tf: Any, tmp_path: Path, loaded_vggish: Any, version: int
 ) -> None:
+    import tensorflow_hub
+
     checkpoint = _tf1_checkpoint(tf, tmp_path, vggish.untrained_weights(0), version)
     vggish.export(tmp_path / "model", vggish.build(vggish.read_checkpoint(checkpoint)))
     model = tensorflow_hub.load(str(tmp_path / "model"))
@@ -109,6 +110,8 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def loaded_vggish(vggish_model: str) -> Any:
+    import tensorflow_hub
+
     return tensorflow_hub.load(vggish_model)
 
 

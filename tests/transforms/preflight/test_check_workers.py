@@ -9,7 +9,7 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from transforms.preflight import check_workers, worker_checks
-from transforms.preflight.check_workers import Asked, CheckWorkers, read_reports
+from transforms.preflight.check_workers import CheckWorkers, WorkerCheckConfig, read_reports
 from transforms.preflight.findings import OK, Finding
 from transforms.preflight.report_files import MARK
 
@@ -35,7 +35,9 @@ def test_a_process_looks_once_for_all_its_tasks_and_again_for_the_next_check(
         folder.mkdir()
         (folder / MARK).touch()
         with beam.Pipeline(runner=FnApiRunner()) as pipeline:
-            _ = pipeline | CheckWorkers(Asked(str(folder), "model", probes_output=False), 32)
+            _ = pipeline | CheckWorkers(
+                WorkerCheckConfig(str(folder), "model", probes_output=False), 32
+            )
         (report,) = read_reports(str(folder))
         assert report.findings == (Finding("codecs", OK, "all"),)
         assert report.versions == worker_checks.versions()
@@ -46,7 +48,7 @@ def test_a_process_looks_once_for_all_its_tasks_and_again_for_the_next_check(
 def test_a_folder_that_is_not_the_launchers_is_told_before_anything_is_looked_at(
     tmp_path: Path, looks: list[Any]
 ) -> None:
-    check = check_workers._CheckFn(Asked(str(tmp_path), "model"))
+    check = check_workers._CheckFn(WorkerCheckConfig(str(tmp_path), "model"))
     for _ in range(2):
         with pytest.raises(
             OSError, match=r"cannot be used from the worker .* it is another folder"

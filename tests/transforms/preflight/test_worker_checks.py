@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.sounds import noise, write_wav
+from tests.stand_in import one_row, save_model
 from transforms.audio import codecs
 from transforms.corpus.clips import Clip
 from transforms.model import precision, smoke_test
@@ -48,7 +49,9 @@ def test_versions_that_must_agree_and_those_that_should(
 
 def test_codecs_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert worker_checks.check_codecs().result == OK
-    monkeypatch.setattr(codecs, "failures", lambda: {"WMA": "FFmpeg: no decoder", "AMR": "x"})
+    monkeypatch.setattr(
+        codecs, "undecodable_formats", lambda: {"WMA": "FFmpeg: no decoder", "AMR": "x"}
+    )
     finding = worker_checks.check_codecs()
     assert (finding.result, finding.text) == (FAILED, "WMA: FFmpeg: no decoder; AMR: x")
 
@@ -122,11 +125,8 @@ def test_a_model_that_is_fetched_or_unpacked_needs_room(
     assert worker_checks.check_disk(str(tmp_path)).result == OK
 
 
-def test_the_numbers_of_models(tf: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.stand_in import OneRow
-
-    model = str(tmp_path / "relu")
-    tf.saved_model.save(OneRow(np.maximum(smoke_test.golden()[0], 0)), model)
+def test_the_numbers_of_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = save_model(tmp_path / "relu", one_row(np.maximum(smoke_test.golden()[0], 0)))
     found, numbers = worker_checks.check_model(model, None, 128)
     assert (found.check, found.result) == ("model", OK)
     assert f"{model}: rows of 128 values" in found.text

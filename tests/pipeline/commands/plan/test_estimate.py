@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.commands.plan.estimate import Estimate, Expected, estimate
-from pipeline.commands.plan.survey_job import Found
+from pipeline.commands.plan.survey_job import CorpusSurvey
 from pipeline.commands.plan.table import duration, table
 from pipeline.commands.plan.trial_job import Trial
 from pipeline.options.settings import EmbedSettings
@@ -18,7 +18,7 @@ KINDS = {"FLAC": Sums(60, 60, 600, 600.0, 600.0), "MP3": Sums(30, 30, 300, 300.0
 SETTINGS = EmbedSettings("out", inputs=("in",), profile=PROFILES["raw"], model="gs://m/vggish")
 
 
-def found(factor: int = 1) -> Found:
+def found(factor: int = 1) -> CorpusSurvey:
     """100 recordings were opened, 10 of them in vain; there are `factor` times as many."""
     listed = Survey(
         num_recordings=100 * factor,
@@ -34,7 +34,7 @@ def found(factor: int = 1) -> Found:
         failures={"decode_error": Failed(10, ("d", "e", "f"))},
         counts={"truncated": 2},
     )
-    return Found(listed, opened)
+    return CorpusSurvey(listed, opened)
 
 
 def trial(num_failed: int = 0) -> Trial:
@@ -42,7 +42,7 @@ def trial(num_failed: int = 0) -> Trial:
     counts = {"clips": 30, "records": 30 - num_failed, "rows": 300, "failures": num_failed}
     info: dict[str, Any] = {
         "counts": counts,
-        "model": {"embedding_size": 128},
+        "model": {"embedding_size": 128, "batch_rows": 128},
         "run": {
             "seconds": 5.0,
             "steps": {
@@ -107,7 +107,7 @@ def test_what_fails_in_the_trial_is_concluded_of_the_rest() -> None:
 
 def test_recordings_of_unknown_length_are_taken_for_as_long_as_the_others() -> None:
     opened = dataclasses.replace(found().opened, counts={"unknown_length": 45})
-    plan = expected(found=Found(found().listed, opened))
+    plan = expected(found=CorpusSurvey(found().listed, opened))
     assert plan.rows == 1_800
     assert "45 recordings do not say how long they are" in table(plan)
 
@@ -116,10 +116,10 @@ def test_each_split_has_shards_of_its_own() -> None:
     settings = dataclasses.replace(SETTINGS, split=parse_splits("train=0.5,test=0.5"))
     splits = {"train": Sums(0, 90, 900, 900.0)}
     opened = dataclasses.replace(found().opened, splits=splits)
-    plan = expected(settings=settings, found=Found(found().listed, opened))
+    plan = expected(settings=settings, found=CorpusSurvey(found().listed, opened))
     assert plan.num_shards == 2
     settings = dataclasses.replace(settings, num_shards=7)
-    assert expected(settings=settings, found=Found(found().listed, opened)).num_shards == 14
+    assert expected(settings=settings, found=CorpusSurvey(found().listed, opened)).num_shards == 14
 
 
 def test_without_a_trial_there_is_no_time() -> None:

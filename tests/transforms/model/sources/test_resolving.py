@@ -12,7 +12,7 @@ import pytest
 
 from tests.archives import FILES, archive_bytes, contents, make_zip
 from tests.memory_filesystem import MemoryFileSystem
-from transforms.embed_patches import remote_files
+from transforms.model.embedding import remote_files
 from transforms.model.errors import ModelError
 from transforms.model.sources import caching, resolving
 from transforms.model.sources.copying import RemoteFiles, StoredFile

@@ -1,0 +1,198 @@
+"""What the documents say, held against the program: options, reasons, names, links, figures."""
+
+import argparse
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+import yaml
+
+from pipeline import cli
+from pipeline.options.settings import EmbedSettings
+from pipeline.runners.options import beam_options
+from tests.documents import pages
+from transforms.corpus.clips import REASONS
+
+# Words that begin commands of other programs. Whether they do what the text says was read, not run.
+OTHER_PROGRAMS = {"docker", "gcloud", "mkdocs", "pip", "prism", "python"}
+OUR_COMMANDS = {"check", "demo", "embed", "export-model", "plan"}
+
+
+def _flags(text: str) -> set[str]:
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z_]*", text))
+
+
+def _embed_parser() -> argparse.ArgumentParser:
+    parser, _ = cli._parser()
+    (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    return commands.choices["embed"]
+
+
+def _own_flags() -> set[str]:
+    return {flag for flag in _embed_parser()._option_string_actions if flag.startswith("--")}
+
+
+def _module(path: Path) -> ModuleType:
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_the_readme_is_short() -> None:
+    assert len(pages.read("README.md").splitlines()) <= 150
+
+
+@pytest.mark.parametrize(
+    "block",
+    [each for each in pages.BLOCKS.values() if each.language == "shell"],
+    ids=lambda block: block.key,
+)
+def test_commands_are_ones_that_the_program_takes(block: pages.Block) -> None:
+    assert block.commands
+    for words in block.commands:
+        while "=" in words[0]:  # a variable of the environment
+            words = words[1:]
+            if not words:
+                break
+        if not words or words[0] in OTHER_PROGRAMS or words[0].endswith(("/python", ".ci/run")):
+            for file in re.findall(r"(?:deploy|benchmarks|tests)/[\w./]+", " ".join(words)):
+                assert (pages.ROOT / file).exists(), file
+            continue
+        assert words[0] in pages.PROGRAMS, words[0]
+        if words[1:2] == ["test"] or len(words) == 1:  # of run_local.sh itself
+            continue
+        assert words[1] in OUR_COMMANDS
+        parsed, rest = cli._parser()[0].parse_known_args(words[1:])
+        if words[1] in pages.JOBS:
+            EmbedSettings.from_arguments(parsed)
+            beam_options(rest)
+        else:
+            assert not rest
+
+
+def test_every_option_is_one_of_the_program_or_of_beam() -> None:
+    known = _own_flags() | set(beam_options([]).get_all_options())
+    text = pages.read("docs/options.md")
+    table = text.split("## The ones that matter most")[1].split("```")[0]
+    named = _flags(table)
+    assert len(named) > 20
+    assert {flag for flag in named if flag not in known and flag[2:] not in known} == set()
+    rows = table.replace("\\|", "/")
+    defaults = dict(re.findall(r"^\| `(--\w+)[^|]*` \| `([^`]+)` \|", rows, re.MULTILINE))
+    parser, _ = cli._parser()
+    parsed = vars(parser.parse_args(["embed", "--input=x", "--output=y"]))
+    for flag in ("--precision", "--profile", "--short_clips"):
+        assert defaults[flag] == parsed[flag[2:]]
+
+
+def test_the_site_has_every_option() -> None:
+    hook = _module(pages.ROOT / "docs/hooks/options.py")
+    text = pages.read("docs/options.md")
+    page = SimpleNamespace(file=SimpleNamespace(src_path="options.md"))
+    built = hook.on_page_markdown(text, page).removeprefix(text.partition("<!-- all")[0])
+    assert _flags(built) >= _own_flags()
+    assert "-->" not in built
+
+
+def test_every_reason_is_in_the_table_and_no_other() -> None:
+    table = pages.sections("docs/audio.md")["Reasons in the failure table"]
+    rows = re.findall(r"^\| (`[^|]*`) \|", table, re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(REASONS)
+
+
+def _anchor(title: str) -> str:
+    return re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", title).strip().lower())
+
+
+@pytest.mark.parametrize("page", pages.PAGES)
+def test_links_lead_to_pages_and_headings_that_are_there(page: str) -> None:
+    folder = (pages.ROOT / page).parent
+    for target in re.findall(r"\]\(([^)\s]+)\)", pages.read(page)):
+        if "://" in target:
+            continue
+        path, _, heading = target.partition("#")
+        file = folder / path if path else pages.ROOT / page
+        # Pages that only bring another one into the site hold no headings.
+        assert file.exists(), target
+        if heading:
+            titles = pages.sections(file.resolve().relative_to(pages.ROOT).as_posix())
+            assert heading in map(_anchor, titles), target
+
+
+def test_figures_of_the_scaling_page_follow_from_its_arithmetic() -> None:
+    text = pages.read("docs/scaling.md")
+    (arithmetic,) = (b for b in pages.blocks("docs/scaling.md") if b.language == "python")
+    names: dict = {}
+    exec(compile(arithmetic.text, "docs/scaling.md", "exec"), names)
+    rate = re.search(
+        r"\| this program, marginal: 10 s FLAC 44.1 kHz stereo \| (\d+) rows/s",
+        pages.read("benchmarks/README.md"),
+    )
+    assert rate is not None
+    assert int(rate[1]) == names["ROWS_PER_SECOND"]
+    rows = re.findall(r"^\| (1[0,]+) \|(.*)\|$", text, re.MULTILINE)
+    assert len(rows) == 5
+    for clips, rest in rows:
+        hours, workers, *figures = (float(re.sub("[^0-9.]", "", each)) for each in rest.split("|"))
+        num_clips = int(clips.replace(",", ""))
+        assert hours == round(num_clips * 10 / 3600)
+        expected = names["estimate"](num_clips, 10, int(workers))
+        assert figures == [round(each, 2 if each < 10 else 0) for each in expected]
+
+
+def test_each_fault_upstream_names_code_and_tests_that_are_there() -> None:
+    tests = (pages.ROOT / "tests/test_upstream_faults.py").read_text()
+    named = set()
+    for title, text in pages.sections("docs/upstream-faults.md").items():
+        for path in re.findall(r"`((?:pipeline|transforms|tests)/[\w./]+)", text):
+            assert (pages.ROOT / path).exists(), f"{title}: {path}"
+        for test in re.findall(r"^- \*\*Test\*\*: `(test_\w+)`$", text, re.MULTILINE):
+            named.add(test)
+        if "**What happens**" in text:
+            assert all(f"**{each}**: " in text for each in ("Upstream", "Here", "Test")), title
+        if qualified := re.search(r"`(tests/\S+\.py)::(test_\w+)`", text):
+            assert f"def {qualified[2]}(" in (pages.ROOT / qualified[1]).read_text()
+    assert named == set(re.findall(r"^def (test_\w+)\(", tests, re.MULTILINE))
+
+
+def test_the_verbs_and_the_files_that_contributors_are_sent_to_are_there() -> None:
+    text = pages.read("CONTRIBUTING.md")
+    for path in re.findall(r"`((?:pipeline|transforms|tests|docs|deploy)/[\w./]*)`", text):
+        assert (pages.ROOT / path).exists(), path
+    for verb in re.findall(r"(?:[A-Z][a-z]+){2,}", text.split("```text")[1].split("```")[0]):
+        if verb != "GroupByKey" and verb != "RunInference":
+            file = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", verb).lower()
+            assert (pages.ROOT / f"transforms/{file}.py").is_file(), verb
+
+
+def test_the_changelog_has_releases_and_the_usual_headings() -> None:
+    text = pages.read("CHANGELOG.md")
+    releases = re.findall(r"^## \[?(\S+?)\]?(?: - |, )(.*)$", text, re.MULTILINE)
+    assert releases[0] == ("0.1.0", "unreleased")
+    headings = set(re.findall(r"^### (.*)$", text, re.MULTILINE))
+    assert headings <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert 'version="0.1.0"' in (pages.ROOT / "setup.py").read_text()
+
+
+def test_public_ci_calls_the_scripts_of_this_checkout() -> None:
+    (path,) = (pages.ROOT / ".github/workflows").glob("*.yml")
+    workflow = yaml.safe_load(path.read_text())
+    jobs = workflow["jobs"]
+    versions = jobs["test"]["strategy"]["matrix"]["python"]
+    assert versions == ["3.10", "3.11", "3.12", "3.13"]
+    commands = [step["run"] for job in jobs.values() for step in job["steps"] if step.get("run")]
+    assert {"./run_local.sh", "./run_local.sh test", ".ci/run"} <= set(commands)
+    for command in commands:
+        if command.startswith((".", "/")):
+            assert (pages.ROOT / Path(command.split()[0])).is_file()
+
+
+def test_every_page_is_in_the_site() -> None:
+    navigation = (pages.ROOT / "mkdocs.yml").read_text().split("\nnav:")[1]
+    named = set(re.findall(r"([\w-]+\.md)", navigation))
+    assert named == {Path(page).name for page in pages.PAGES if page.startswith("docs/")}
