@@ -17,7 +17,7 @@ from transforms.join_rows import JoinRows
 from transforms.metrics import live_counts
 from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.model.precision import FLOAT32
-from transforms.model.sources.resolving import DEFAULT_MODEL
+from transforms.model.sources.names import DEFAULT_MODEL
 from transforms.plan_clips import PlanClips
 from transforms.plan_spans import PlanSpans
 from transforms.read_corpus import CorpusSource, source_of

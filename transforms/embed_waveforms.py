@@ -14,7 +14,7 @@ from transforms.embed_patches import MODEL_FAILURES, EmbedPatches
 from transforms.frame_waveforms import CLIPS, FrameWaveforms
 from transforms.metrics.reporting import REPORTS
 from transforms.model.precision import FLOAT32
-from transforms.model.sources.resolving import DEFAULT_MODEL
+from transforms.model.sources.names import DEFAULT_MODEL
 
 
 @dataclasses.dataclass

@@ -9,11 +9,11 @@ import apache_beam as beam
 from apache_beam import pvalue
 from apache_beam.typehints.decorators import no_annotations
 
+from transforms.corpus import listing
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.metrics import live_counts
 from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.metrics.run_times import LISTING
-from transforms.storage import files
 
 FAILURES = "failures"
 
@@ -43,7 +43,7 @@ class _ListFn(ReportingFn):
     def process(self, path: bytes) -> Iterator[Any]:
         uri = os.fsdecode(path)
         is_empty, num_skipped = True, 0
-        for found in self.timed(files.list_input(uri)):
+        for found in self.timed(listing.list_input(uri)):
             count_found(self, found)
             if isinstance(found, Clip):
                 is_empty = False

@@ -20,7 +20,8 @@ from transforms.dataset.provenance import Origin
 from transforms.dataset.shards import Record, RecordSums, choose_num_shards, record_sums, shard_of
 from transforms.embed_audio import EmbeddedClips
 from transforms.metrics.reporting import REPORTS, SumReports
-from transforms.model.postprocessing import RELEASED_PCA_URL, Pca, load_pca
+from transforms.model.postprocessing import RELEASED_PCA_URL, Pca
+from transforms.model.sources.pca import load_pca
 from transforms.publish_dataset import PublishDataset
 from transforms.quantise_rows import QuantiseRows
 from transforms.storage import files
@@ -143,7 +144,7 @@ class WriteDataset(beam.PTransform):
     def _pca(self, profile: Profile) -> Pca | None:
         if not profile.quantised:
             return None
-        return self.pca if isinstance(self.pca, Pca) else load_pca(self.pca, files.open_to_read)
+        return self.pca if isinstance(self.pca, Pca) else load_pca(self.pca)
 
     def _prepare(self) -> None:
         """Makes the folders.

@@ -20,7 +20,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 def tables() -> str:
     """Returns a table for each group of the options of `embed`, in Markdown."""
-    parser, _ = cli._parser()
+    parser = cli._parser()
     commands = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
     embed = commands.choices["embed"]
     parts = []

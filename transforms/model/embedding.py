@@ -10,9 +10,7 @@ from transforms.corpus.spans import SAMPLE_RATE_HZ, FramingConfig
 from transforms.model import loading
 from transforms.model.loading import EmbeddingModel
 from transforms.model.precision import FLOAT32
-from transforms.model.sources.copying import RemoteFiles, StoredFile
-from transforms.model.sources.resolving import DEFAULT_MODEL
-from transforms.storage import files
+from transforms.model.sources.names import DEFAULT_MODEL
 
 
 def load_model(model: str = DEFAULT_MODEL, precision: str = FLOAT32) -> EmbeddingModel:
@@ -31,7 +29,7 @@ def load_model(model: str = DEFAULT_MODEL, precision: str = FLOAT32) -> Embeddin
       >>> load_model(MODEL).facts.embedding_size
       128
     """
-    return loading.load(model, None, remote_files(), precision)
+    return loading.load(model, None, precision)
 
 
 def embed_waveform(
@@ -73,13 +71,3 @@ def embed_waveform(
         if isinstance(found, PatchRun):
             rows.append(model.embed(found.patches))
     return np.concatenate(rows)
-
-
-def remote_files() -> RemoteFiles:
-    """Returns how models on storage backends are read."""
-    return RemoteFiles(files.list_names, _look_up, files.open_to_read)
-
-
-def _look_up(path: str) -> StoredFile:
-    facts = files.look_up(path)
-    return StoredFile(facts.num_bytes, facts.version, facts.crc32c)

@@ -12,7 +12,7 @@ from transforms.model.batching import BATCH_ROWS
 from transforms.model.embedding import load_model
 from transforms.model.loading import EmbeddingModel
 from transforms.model.precision import FLOAT32
-from transforms.model.sources.resolving import DEFAULT_MODEL
+from transforms.model.sources.names import DEFAULT_MODEL
 
 
 class HubModelHandler(ModelHandler[np.ndarray, np.ndarray, EmbeddingModel]):

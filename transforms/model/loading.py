@@ -20,7 +20,6 @@ from transforms.model.batching import BATCH_ROWS
 from transforms.model.errors import ModelError
 from transforms.model.precision import BFLOAT16, FLOAT32, Deviation
 from transforms.model.sources import resolving
-from transforms.model.sources.copying import RemoteFiles
 
 # What float32 arithmetic in another order may change, relative to the largest value of a row.
 ROW_TOLERANCE = 1e-4
@@ -163,7 +162,6 @@ class EmbeddingModel:
 def load(
     model: str,
     wanted_size: int | None = None,
-    remote: RemoteFiles | None = None,
     in_precision: str = FLOAT32,
 ) -> EmbeddingModel:
     """Loads a model and checks its contract.
@@ -171,7 +169,6 @@ def load(
     Args:
       model: What `resolving.resolve` takes.
       wanted_size: Values that a row must have; None takes any.
-      remote: Reads models on storages; without it there are none.
       in_precision: Of `precision.PRECISIONS`, what its convolutions are to compute in.
 
     Raises:
@@ -183,7 +180,7 @@ def load(
     if in_precision == BFLOAT16:
         precision.check_cpu()
         precision.forbid_casts()
-    folder = resolving.resolve(model, remote)
+    folder = resolving.resolve(model)
 
     tf = onednn.tensorflow()
     import tensorflow_hub as hub

@@ -31,11 +31,15 @@ def test_versions_name_all_that_has_a_part_in_a_row() -> None:
 @pytest.mark.parametrize(
     ("change", "result", "text"),
     [
-        ({"numpy": "1.26"}, NOTE, "differ from the launcher's: numpy 1.26 and not 2.0"),
-        ({"apache-beam": "2.76.0"}, FAILED, "apache-beam 2.76.0 and not 2.77.0"),
-        ({"program": "code 2", "numpy": "1"}, FAILED, ": program code 2 and not code 1; numpy 1"),
-        ({"python": "3.12"}, FAILED, "python 3.12 and not 3.11"),
-        ({"soxr": "1.0"}, NOTE, "soxr 1.0 and not none"),
+        ({"numpy": "1.26"}, NOTE, "differ from the launcher's: numpy 1.26 instead of 2.0"),
+        ({"apache-beam": "2.76.0"}, FAILED, "apache-beam 2.76.0 instead of 2.77.0"),
+        (
+            {"program": "code 2", "numpy": "1"},
+            FAILED,
+            ": program code 2 instead of code 1; numpy 1",
+        ),
+        ({"python": "3.12"}, FAILED, "python 3.12 instead of 3.11"),
+        ({"soxr": "1.0"}, NOTE, "soxr 1.0 instead of none"),
     ],
 )
 def test_versions_that_must_agree_and_those_that_should(
@@ -72,7 +76,7 @@ def test_recordings_are_described_and_bad_ones_are_a_note_unless_all_are(tmp_pat
     assert f"{absent}: No such file or directory" in finding.text
     assert worker_checks.check_recordings(clips(bad, absent)).result == FAILED
     finding = worker_checks.check_recordings(clips(good), channel=3)
-    assert "no_channel: --channel asks for number 3, and it has 2" in finding.text
+    assert "no_channel: --channel=3, and the recording has 2" in finding.text
 
 
 def test_only_the_first_seconds_are_decoded(tmp_path: Path) -> None:
