@@ -10,7 +10,7 @@ from apache_beam import pvalue
 
 from transforms.corpus.labels import CLASS_MAP_NAME, ClassMap
 from transforms.corpus.splits import UNSPLIT
-from transforms.dataset import failure_table, file_names, provenance, schema, shards
+from transforms.dataset import completeness, failure_table, file_names, provenance, schema, shards
 from transforms.dataset.failure_table import FailureFile
 from transforms.dataset.provenance import Origin, Part
 from transforms.dataset.shards import RecordSums, Shard
@@ -93,7 +93,7 @@ class _PublishFn(beam.DoFn):
         num_failures = dict.fromkeys(num_shards, 0)
         for each in failures:
             num_failures[each.split] = num_failures.get(each.split, 0) + each.num_failures
-        provenance.check_sums(tallies, num_failures, due, written, num_shards)
+        completeness.check_sums(tallies, num_failures, due, written, num_shards)
         class_map_name = CLASS_MAP_NAME if class_map.classes else None
         deviation = reports.get((DEVIATION,))
         parts = self._parts(written, num_failures, num_shards)

@@ -17,9 +17,10 @@ from transforms.corpus.clips import printable
 from transforms.dataset.failure_table import failure_table_name
 from transforms.dataset.profiles import PROFILES
 from transforms.model.errors import ModelError
-from transforms.model.sources.fetching import check_available
+from transforms.model.sources.fetching import archive_url
 from transforms.model.sources.names import is_url
 from transforms.model.sources.pca import load_pca
+from transforms.storage import http
 
 _HUB_TIMEOUT_SECONDS = 8.0
 # name: (format, subtype, sample rate in Hz, channels, seconds)
@@ -130,7 +131,7 @@ def _why_unreachable(model: str) -> str:
 def _ask(url: str, answers: "queue.Queue[str]") -> None:
     """Puts the error of a request for a model, or nothing if the hub has it."""
     try:
-        check_available(url, _HUB_TIMEOUT_SECONDS)
+        http.probe(archive_url(url), _HUB_TIMEOUT_SECONDS)
         answers.put("")
     except OSError as error:
         answers.put(str(error))
