@@ -82,7 +82,7 @@ def test_a_mixed_corpus_with_broken_files_and_a_table_with_wrong_rows(
     assert status == 3
     assert sorted(os.listdir(tmp_path)) == ["a.wav", "classes.csv", "clips.csv", "in"]
     # Of 1, 1.5, 2, 2.5 and 3 s, twenty each: the last ones give two clips, if they have two rows.
-    assert rows["clips"] == "129, of 101 recordings that are there; 123 would become records"
+    assert rows["clips"] == "129, of 101 existing recordings; 123 would become records"
     assert rows["rows"] == str(20 * (1 + 1 + 2 + 2 + 3) - 1 + 2 * 4)
     assert rows["would fail"].startswith("6 clips (4.7%); 122 clips were decoded")
     for line in (

@@ -19,7 +19,7 @@ from transforms.storage import files
 # Forty batches of 64 rows: 41 minutes of sound, about 16 seconds of two cores with VGGish. With
 # fewer the start and the end of the work, which are not like its middle, would count for much.
 NUM_ROWS = 2_560
-# Of each recording at least a minute, however many there are.
+# At least a minute of each recording, however many there are.
 _MIN_ROWS = 64
 
 
@@ -43,7 +43,7 @@ class Trial:
 def choose(
     candidates: Sequence[Candidate], framing: FramingConfig, num_rows: int = NUM_ROWS
 ) -> tuple[Candidate, ...]:
-    """Chooses recordings for a trial: one of each kind, and then as they come.
+    """Chooses recordings for a trial: one of each kind, then the first ones.
 
     Args:
       candidates: The recordings of the sample, in their order.
