@@ -21,7 +21,7 @@ from tests.sounds import noise, write_wav
 from transforms.corpus.spans import FramingConfig
 from transforms.preflight import report_files
 from transforms.preflight.survey import Failed
-from transforms.read_corpus import Corpus
+from transforms.read_corpus import ReadCorpus
 
 KINDS = (("wav", 44_100), ("flac", 48_000), ("mp3", 44_100), ("ogg", 16_000))
 
@@ -156,7 +156,9 @@ def test_the_look_is_reported_through_a_storage(tmp_path: Path) -> None:
     MemoryFileSystem.objects["mem://set/.audio.check-1/launcher"] = b"the launcher's"
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         framing = FramingConfig(patch_samples=15_600, hop_samples=15_360)
-        add_survey(pipeline, Corpus(inputs=(str(tmp_path),)), framing, "mem://set/.audio.check-1")
+        add_survey(
+            pipeline, ReadCorpus(inputs=(str(tmp_path),)), framing, "mem://set/.audio.check-1"
+        )
     found = read_survey("mem://set/.audio.check-1")
     assert found.listed.num_recordings == 2
     assert found.opened.failures == {"empty": Failed(1, ("b.wav",))}

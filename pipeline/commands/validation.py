@@ -18,7 +18,6 @@ from pipeline.options.declaration import PathKind
 from pipeline.options.settings import DROP, EmbedSettings
 from pipeline.runners import runner
 from pipeline.runners.options import is_dataflow, is_elsewhere, request_memory
-from transforms.audio import decoding
 from transforms.corpus import listing
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.labels import (
@@ -32,13 +31,12 @@ from transforms.corpus.manifests.columns import KNOWN_COLUMNS, RAW_COLUMNS
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.manifest import ManifestOptions, check_manifest
 from transforms.corpus.manifests.segments import check_segments
-from transforms.find_segments import FindSegments
 from transforms.model.errors import ModelError
 from transforms.model.postprocessing import Pca
 from transforms.model.sources import resolving
 from transforms.model.sources.names import is_url
 from transforms.model.sources.pca import load_pca
-from transforms.read_corpus import Corpus
+from transforms.read_corpus import ReadCorpus
 from transforms.storage import files
 
 _NUM_CHECKED = 20
@@ -55,7 +53,7 @@ class PreparedRun:
       pca: The PCA parameters of 8-bit profiles.
     """
 
-    corpus: Corpus
+    corpus: ReadCorpus
     output: OutputFolder
     pca: Pca | None
 
@@ -85,7 +83,7 @@ def prepare_run(
     return PreparedRun(corpus, output, pca)
 
 
-def corpus_of(settings: EmbedSettings) -> Corpus:
+def corpus_of(settings: EmbedSettings) -> ReadCorpus:
     """Returns the validated corpus.
 
     Raises:
@@ -95,26 +93,22 @@ def corpus_of(settings: EmbedSettings) -> Corpus:
     for path in settings.inputs:
         _check_input(path)
     class_map = _class_map(settings.class_map) if settings.class_map is not None else None
-    options = ManifestOptions(
-        format=settings.manifest_format,
-        audio_root=settings.audio_root,
-        known_labels=class_map.__contains__ if class_map else None,
-        raw_formats=decoding.RAW_FORMATS,
-    )
-    _check_manifests(settings, options)
-    find_segments = None
-    if settings.audioset_segments:
-        find_segments = _find_segments(settings)
-    return Corpus(
+    corpus = ReadCorpus(
         inputs=settings.inputs,
         manifests=settings.manifests,
-        manifest_options=options,
-        segments=settings.audioset_segments,
-        find_segments=find_segments,
+        manifest_format=settings.manifest_format,
+        audio_root=settings.audio_root,
+        audioset_segments=settings.audioset_segments,
+        audio_name=settings.audio_name,
+        segments_are_cut=settings.segments_are_cut,
         class_map=class_map,
         drop_unknown_labels=settings.unknown_labels == DROP,
         splits=settings.split,
     )
+    _check_manifests(settings, corpus.manifest_options)
+    if settings.audioset_segments:
+        _check_segments(settings)
+    return corpus
 
 
 def _paths_to_read(settings: EmbedSettings) -> Iterator[tuple[str, str]]:
@@ -204,7 +198,7 @@ def _check_manifests(settings: EmbedSettings, options: ManifestOptions) -> None:
         )
 
 
-def _find_segments(settings: EmbedSettings) -> FindSegments:
+def _check_segments(settings: EmbedSettings) -> None:
     assert settings.audio_root is not None  # settings have been checked
 
     def check(file: BinaryIO, _: str) -> None:
@@ -219,7 +213,6 @@ def _find_segments(settings: EmbedSettings) -> FindSegments:
             raise UsageError(f"--audio_name={settings.audio_name}: {error}") from error
     if not _exists(settings.audio_root):
         raise UsageError(f"--audio_root={printable(settings.audio_root)} does not exist")
-    return FindSegments(settings.audio_root, settings.audio_name, settings.segments_are_cut)
 
 
 def _exists(folder: str) -> bool:
@@ -255,6 +248,6 @@ def _class_map(path: str) -> ClassMap:
             data = file.read(MAX_CLASS_MAP_BYTES + 1)
         if len(data) > MAX_CLASS_MAP_BYTES:
             raise ClassMapError(f"it has more than {MAX_CLASS_MAP_BYTES} bytes")
-        return parse_class_map(data)
+        return dataclasses.replace(parse_class_map(data), uri=path)
     except (ClassMapError, OSError) as error:
         raise UsageError(f"--class_map={printable(path)}: {error}") from error

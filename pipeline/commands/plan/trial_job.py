@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.commands.validation import PreparedRun
-from pipeline.graph import Job
-from pipeline.options.job import job_of
+from pipeline.graph import Job, job_of
 from pipeline.options.settings import EmbedSettings
 from transforms.corpus.spans import SPAN_ROWS, FramingConfig
 from transforms.dataset import file_names
 from transforms.dataset.failure_table import failure_table_name
 from transforms.preflight import forecast
 from transforms.preflight.survey import Candidate, Failed, Survey
-from transforms.read_corpus import Corpus
+from transforms.read_corpus import ReadCorpus
 from transforms.storage import files
 
 # Forty batches of 64 rows: 41 minutes of sound, about 16 seconds of two cores with VGGish. With
@@ -76,19 +75,18 @@ def trial_job(
       settings: The options of the `embed` that is planned.
       prepared: Its validated parts.
       chosen: The recordings with their clips.
-      folder: The folder of the reports, in which the folders of the job exist.
+      folder: The folder of the reports.
     """
     corpus = prepared.corpus
     clips = tuple(clip for each in chosen for clip in each.clips)
-    few = Corpus(
+    few = ReadCorpus(
         clips=clips,
         class_map=corpus.class_map,
         drop_unknown_labels=corpus.drop_unknown_labels,
         splits=corpus.splits,
     )
     settings = dataclasses.replace(settings, num_shards=1)
-    dataset = dataset_folder(folder)
-    return job_of(settings, few, dataset, f"{dataset}/staging", prepared.pca)
+    return job_of(settings, few, dataset_folder(folder), prepared.pca)
 
 
 def dataset_folder(folder: str) -> str:
