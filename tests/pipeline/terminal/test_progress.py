@@ -179,7 +179,7 @@ def test_clips_and_failures_that_are_found_are_counted_and_nothing_else() -> Non
     assert live_counts.total() == {"found": 2, "done": 1, "failures": 1}
 
 
-def on_a_terminal(*arguments: str | Path) -> tuple[int, str]:
+def on_a_terminal(*arguments: object) -> tuple[int, str]:
     """Runs the program on a terminal of its own; returns its status and all that was drawn."""
     pid, fd = pty.fork()
     if pid == 0:
