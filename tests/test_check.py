@@ -126,16 +126,16 @@ def test_a_worker_of_another_version_is_named(
     corpus: Path,
     stand_in_model: str,
 ) -> None:
-    look = check_workers.look
+    check = check_workers.check
 
     def other(asked: check_workers.WorkerCheckConfig) -> Report:
-        report = look(asked)
+        report = check(asked)
         return dataclasses.replace(report, versions=report.versions | {"apache-beam": "2.50.0"})
 
-    monkeypatch.setattr(check_workers, "look", other)
+    monkeypatch.setattr(check_workers, "check", other)
     status, rows = checked(capsys, tmp_path / "out", stand_in_model, "--input", corpus)
     assert (status, rows[-1]) == (1, "FAILED: versions")
-    assert "apache-beam 2.50.0 and not 2." in row_of(rows, "versions")
+    assert "apache-beam 2.50.0 instead of 2." in row_of(rows, "versions")
     assert "-> python, program, apache-beam must be the same" in row_of(rows, "versions")
 
 
@@ -143,7 +143,7 @@ def test_a_worker_of_another_version_is_named(
 @pytest.mark.parametrize(
     ("function", "error", "text"),
     [
-        ("open_to_read", FileNotFoundError(2, "No such file"), "it is another folder; name one"),
+        ("open_to_read", FileNotFoundError(2, "No such file"), "this is another folder; use one"),
         ("write_at_once", PermissionError(13, "Permission denied"), "Permission denied"),
     ],
 )
@@ -183,7 +183,7 @@ def test_a_worker_that_cannot_use_the_output_is_a_row(
     assert os.listdir(tmp_path) == ["in"]
 
 
-def test_an_engine_that_is_not_there_is_a_row(
+def test_a_runner_that_does_not_respond_is_a_row(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -194,7 +194,7 @@ def test_an_engine_that_is_not_there_is_a_row(
     flags = ["--runner=PortableRunner", "--job_endpoint=localhost:1", "--input", corpus]
     status, rows = checked(capsys, tmp_path / "out", stand_in_model, *flags)
     assert (status, rows[-1]) == (1, "FAILED: runner, workers")
-    assert "nobody answers there" in row_of(rows, "runner", "launcher")
+    assert "nothing responds there" in row_of(rows, "runner", "launcher")
     assert "not checked" in row_of(rows, "workers", "workers")
 
 
@@ -247,7 +247,7 @@ def test_processes_report_each_and_untrained_weights_are_named(
     )
     assert finished.returncode == 0, finished.stderr
     text = " ".join(finished.stdout.split())
-    assert "ok codecs all 2 workers a tone comes out of WAV," in text
+    assert "ok codecs all 2 workers a tone was decoded from WAV," in text
     assert "NOTE numbers all 2 workers UNTRAINED weights, seed 0" in text
     assert "2 worker processes with VGGish need about 4.2 GB" in text
     assert not (tmp_path / "out").exists()

@@ -17,7 +17,7 @@ from pipeline.options import declaration
 from pipeline.options.declaration import PathKind
 from pipeline.options.settings import DROP, EmbedSettings
 from pipeline.runners import runner
-from pipeline.runners.options import ask_for_memory, is_dataflow, is_elsewhere
+from pipeline.runners.options import is_dataflow, is_elsewhere, request_memory
 from transforms.audio import decoding
 from transforms.corpus import listing
 from transforms.corpus.clips import Clip, Failure, printable
@@ -78,7 +78,7 @@ def prepare_run(
     check_within_reach(options, settings)
     corpus = corpus_of(settings)
     check_model(settings.model, is_elsewhere(options))
-    ask_for_memory(options, lambda: resolving.num_bytes(settings.model))
+    request_memory(options, lambda: resolving.num_bytes(settings.model))
     output = OutputFolder(settings.output, settings.name, settings.overwrite)
     output.check()
     pca = load_pca(settings.pca) if settings.profile.quantised else None

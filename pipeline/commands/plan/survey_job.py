@@ -29,7 +29,7 @@ class CorpusSurvey:
     @property
     def factor(self) -> float:
         """The factor from the sample to the corpus; 1 where all recordings were opened."""
-        return self.listed.num_asked / self.opened.num_asked if self.opened.num_asked else 1.0
+        return self.listed.num_listed / self.opened.num_listed if self.opened.num_listed else 1.0
 
 
 def add_survey(

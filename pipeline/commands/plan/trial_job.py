@@ -58,7 +58,7 @@ def choose(
     firsts = {each.header.kind: each for each in reversed(candidates)}.values()
     rest = [each for each in candidates if all(each is not first for first in firsts)]
     chosen: list[Candidate] = []
-    for candidate in [*sorted(firsts, key=lambda each: each.place), *rest]:
+    for candidate in [*sorted(firsts, key=lambda each: each.position), *rest]:
         if num_rows <= 0:
             break
         clips = forecast.limited(candidate.clips, framing, min(share, num_rows))

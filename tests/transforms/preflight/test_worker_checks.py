@@ -33,11 +33,15 @@ def test_versions_name_all_that_has_a_part_in_a_row() -> None:
 @pytest.mark.parametrize(
     ("change", "result", "text"),
     [
-        ({"numpy": "1.26"}, NOTE, "differ from the launcher's: numpy 1.26 and not 2.0"),
-        ({"apache-beam": "2.76.0"}, FAILED, "apache-beam 2.76.0 and not 2.77.0"),
-        ({"program": "code 2", "numpy": "1"}, FAILED, ": program code 2 and not code 1; numpy 1"),
-        ({"python": "3.12"}, FAILED, "python 3.12 and not 3.11"),
-        ({"soxr": "1.0"}, NOTE, "soxr 1.0 and not none"),
+        ({"numpy": "1.26"}, NOTE, "differ from the launcher's: numpy 1.26 instead of 2.0"),
+        ({"apache-beam": "2.76.0"}, FAILED, "apache-beam 2.76.0 instead of 2.77.0"),
+        (
+            {"program": "code 2", "numpy": "1"},
+            FAILED,
+            ": program code 2 instead of code 1; numpy 1",
+        ),
+        ({"python": "3.12"}, FAILED, "python 3.12 instead of 3.11"),
+        ({"soxr": "1.0"}, NOTE, "soxr 1.0 instead of none"),
     ],
 )
 def test_versions_that_must_agree_and_those_that_should(

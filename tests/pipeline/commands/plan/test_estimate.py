@@ -24,12 +24,12 @@ def found(factor: int = 1) -> CorpusSurvey:
     """100 recordings were opened, 10 of them in vain; there are `factor` times as many."""
     listed = Survey(
         num_recordings=100 * factor,
-        num_asked=100 * factor,
+        num_listed=100 * factor,
         failures={"duplicate_id": Failed(5, ("a", "b", "c"))},
     )
     opened = Survey(
         num_recordings=100,
-        num_asked=100,
+        num_listed=100,
         rows_squared=90 * 10**2,
         kinds=KINDS,
         splits={"": Sums(0, 90, 900, 900.0)},
