@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli import main
+from transforms.metrics.reporting import COUNT
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -64,6 +65,15 @@ def outputs(transform: "beam.PTransform", elements: Iterable[Any], *tags: str) -
             token = _register(into)
             _ = output | f"Keep {tag}" >> beam.Map(_append, token)
     return found
+
+
+def counted(reports: Iterable[tuple[tuple[Any, ...], Any]]) -> dict[tuple[str, str], int]:
+    """Returns the counts among reports, by split and name."""
+    counts: dict[tuple[str, str], int] = {}
+    for (kind, *rest), value in reports:
+        if kind == COUNT:
+            counts[rest[0], rest[1]] = counts.get((rest[0], rest[1]), 0) + value
+    return counts
 
 
 _LISTS: dict[int, list[Any]] = {}

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import JobError, RunnerLostError
 from pipeline.terminal import summary
-from transforms.dataset.provenance import IncompleteError
+from transforms.dataset.completeness import IncompleteError
 from transforms.model.errors import ModelError
 
 MODEL = {
