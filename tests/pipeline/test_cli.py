@@ -300,7 +300,7 @@ def test_a_corpus_that_is_as_it_should_be_is_handed_on_to_the_workers(tmp_path: 
     )
     assert asked_for.inputs == (f"{tmp_path}/in",)
     assert asked_for.manifests == (f"{tmp_path}/m.*",)
-    assert asked_for.segments == (f"{tmp_path}/segments.csv",)
+    assert asked_for.audioset_segments == (f"{tmp_path}/segments.csv",)
     assert asked_for.find_segments == FindSegments(f"{tmp_path}/in", "{id}_{start}.wav", True)
     assert asked_for.class_map == ClassMap(((0, "/m/a", "Speech"),))
     assert asked_for.drop_unknown_labels

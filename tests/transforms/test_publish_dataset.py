@@ -295,7 +295,7 @@ def test_publishing_again_after_all_was_published_changes_nothing(folder: str) -
     given = _with_reports(_splits(staging))
     as_dicts = {name: dict(given[name]) for name in ("due", "reports", "num_shards")}
     (class_map,) = given["class_map"]
-    texts = []
+    texts: list[Any] = []
     for _ in range(2):
         texts += _PublishFn(ORIGIN, folder, staging).process(
             None, **given | as_dicts | {"class_map": class_map}
