@@ -82,7 +82,7 @@ class Request(BaseHTTPRequestHandler):
         if part:
             self.reply(206, part, Content_Range=place, **headers)
         else:
-            self.reply(416, Content_Range=f"bytes */{len(data)}", **headers)
+            self.reply(416, b"", Content_Range=f"bytes */{len(data)}", **headers)
 
     def log_message(self, *_: object) -> None:
         """Says nothing."""

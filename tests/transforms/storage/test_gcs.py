@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
@@ -64,8 +65,8 @@ class _Google(WebServer):
     def _rewrite(self, request: Request, query: dict[str, str]) -> None:
         step = int(query.get("rewriteToken", 0))
         answer = {"totalBytesRewritten": str(step), "objectSize": "2", "done": step == 2}
-        answer |= {"resource": {}} if step == 2 else {"rewriteToken": str(step + 1)}
-        request.reply(200, json.dumps(answer).encode())
+        more: dict[str, Any] = {"resource": {}} if step == 2 else {"rewriteToken": str(step + 1)}
+        request.reply(200, json.dumps(answer | more).encode())
 
     def _object(self, request: Request, name: str, query: dict[str, str]) -> None:
         data, generation = self.objects.get(name), str(self.generation)

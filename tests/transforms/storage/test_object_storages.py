@@ -1,6 +1,7 @@
 """Files on object storages, against stand-ins on this machine."""
 
 import contextlib
+import functools
 import io
 import time
 from collections.abc import Iterator
@@ -102,7 +103,7 @@ def test_a_block_that_raises_leaves_no_object(bucket: str) -> None:
 def test_what_is_not_there_has_the_reason_not_found(bucket: str) -> None:
     for uri in (f"{bucket}/absent.wav", f"{bucket}x/absent.wav"):
         decode_task = single_task([Clip("a", uri)])
-        (failure,) = decode_spans(lambda uri=uri: files.open_to_read(uri), decode_task, FRAMING)
+        (failure,) = decode_spans(functools.partial(files.open_to_read, uri), decode_task, FRAMING)
         assert isinstance(failure, Failure)
         assert failure.reason == "not_found"
 

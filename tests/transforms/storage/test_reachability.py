@@ -130,7 +130,7 @@ def test_the_flag_is_named_before_anything_is_made(
         assert words in capsys.readouterr().err
         assert not (tmp_path / "out").exists()
     write_wav(tmp_path / "in/a.wav", noise(20_000))
-    assert embed("https://h/out", f"--input={tmp_path}/in") == 2  # type: ignore[arg-type]
+    assert embed("https://h/out", f"--input={tmp_path}/in") == 2
     told = capsys.readouterr().err
     assert "--output=https://h/out: " in told
     assert "the web can only be read; write to a folder, gs:// or s3://" in told
