@@ -9,6 +9,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import yaml
 
+import transforms
 from pipeline import cli
 from pipeline.options.settings import EmbedSettings
 from pipeline.runners.options import beam_options
@@ -190,6 +191,11 @@ def test_public_ci_calls_the_scripts_of_this_checkout() -> None:
     for command in commands:
         if command.startswith((".", "/")):
             assert (pages.ROOT / Path(command.split()[0])).is_file()
+
+
+def test_the_api_page_has_every_public_name_and_no_other() -> None:
+    named = re.findall(r"^::: transforms\.(\w+)$", pages.read("docs/api.md"), re.MULTILINE)
+    assert sorted(named) == sorted(transforms.__all__)
 
 
 def test_every_page_is_in_the_site() -> None:

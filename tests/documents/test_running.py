@@ -1,11 +1,15 @@
 """Every command and snippet of the documents is run as it stands there, on tiny corpora.
 
 A block is of `RUN`, or it stands below with the reason why it is not: a new one is told by
-`test_every_block_is_known`. The model is a stand-in, and so is the PCA.
+`test_every_block_is_known`. The model is a stand-in, also where a snippet names the hub's, and so is
+the PCA.
 """
 
+import json
 import re
 import shutil
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +24,7 @@ from tests import reading
 from tests.documents import pages
 from tests.documents.pages import BLOCKS, Block
 from tests.sounds import noise
+from transforms.model.sources.resolving import DEFAULT_MODEL
 
 RATE_HZ = 16_000
 # Blocks that are run, in an order in which each finds what it needs, with those to run before.
@@ -41,6 +46,11 @@ RUN_SLOWLY = {
     "docs/models.md: What works, shell": (),
     "docs/models.md: VGGish without the hub, shell 2": (),
     "docs/runners.md: Processes on this machine, shell": (),
+    "docs/library.md: From a corpus to a dataset, python": ("docs/output.md: Reading, shell",),
+    "docs/library.md: Rows for your own transforms, python": (),
+    "docs/library.md: Waveforms, python": (),
+    "docs/library.md: Patches, in RunInference itself, python": (),
+    "docs/library.md: Without Beam, python": (),
     "docs/before-a-large-run.md: `check`: will it work, shell": (),
     "docs/before-a-large-run.md: `plan`: what it will take and give, shell": (),
 }
@@ -96,7 +106,8 @@ class Desk:
             return
         self.ran.add(block.text)
         if block.language == "python":
-            exec(compile(block.text, block.key, "exec"), {"__name__": "__main__"})
+            text = block.text.replace(DEFAULT_MODEL, self.model)
+            exec(compile(text, block.key, "exec"), {"__name__": "__main__"})
         for words in block.commands if block.language == "shell" else ():
             self._run_command(words)
 
@@ -227,6 +238,16 @@ def _options_have_their_effect() -> None:
     assert _rows("halves") == {"a.wav": 5, "b/c.flac": 5}
 
 
+def _own_pipeline_writes_what_the_command_writes() -> None:
+    own, commands = (
+        {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+        for folder in ("own", "raw")
+    )
+    about = [json.loads(files.pop("dataset.json")) for files in (own, commands)]
+    assert own == commands
+    assert about[0] | {"run": None} == about[1] | {"run": None}
+
+
 # What a block leaves behind.
 AFTER: dict[str, Callable[[], None]] = {
     "README.md: Run, shell": _folder_is_embedded,
@@ -234,10 +255,17 @@ AFTER: dict[str, Callable[[], None]] = {
     "docs/corpora.md: AudioSet's segments, shell": _segments_are_embedded,
     "docs/corpora.md: Long recordings, shell": _meetings_are_cut,
     "docs/options.md: The ones that matter most, shell": _options_have_their_effect,
+    "docs/library.md: From a corpus to a dataset, python": (
+        _own_pipeline_writes_what_the_command_writes
+    ),
 }
 PRINTED = {
     "README.md: Read, python": "b'a.wav' (3, 128)\n",
     "docs/output.md: Reading, python": "a.wav (3, 128)\nb/c.flac (3, 128)\n",
+    "docs/library.md: Rows for your own transforms, python": "a (128,)\ngone not_found\n",
+    "docs/library.md: Waveforms, python": "tone (3, 128)\n",
+    "docs/library.md: Patches, in RunInference itself, python": "(3, 128)\n",
+    "docs/library.md: Without Beam, python": "(10, 128)\n",
 }
 
 
@@ -254,6 +282,33 @@ def test_a_block_does_what_it_says(
         BEFORE[key](desk)
     capsys.readouterr()
     desk.run(BLOCKS[key])
-    assert capsys.readouterr().out.endswith(PRINTED.get(key, ""))
+    printed = capsys.readouterr().out
+    if key in PRINTED:  # of a pipeline, in any order
+        assert sorted(printed.splitlines()) == PRINTED[key].splitlines()
     if key in AFTER:
         AFTER[key]()
+
+
+@pytest.mark.parametrize("name", ["pipeline.py", "transforms.py"])
+def test_files_of_a_user_that_are_named_as_our_packages_are(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("raise ImportError('of the user')\n")
+    script = tmp_path / "script.py"
+    script.write_text("from transforms import EmbedAudio\nprint(EmbedAudio.__name__)\n")
+
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *options, str(script)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+            env={"PYTHONPATH": str(pages.ROOT)},
+        )
+
+    # The folder of the script comes first; `transforms` imports nothing of `pipeline`.
+    if name == "pipeline.py":
+        assert run().stdout == "EmbedAudio\n"
+        return
+    assert "of the user" in run().stderr
+    if sys.version_info >= (3, 11):
+        assert run("-P").stdout == "EmbedAudio\n"
