@@ -1,4 +1,4 @@
-"""What is measured, in rounds: each case once in each, so that all see the same machine."""
+"""The cases, measured in rounds: each case once a round, so that all see the same machine."""
 
 import dataclasses
 import math
@@ -18,12 +18,12 @@ from transforms.model import vggish
 
 LIMIT = "Share of the bare model's rate"
 OTHERS = "Times as fast as other ways"
-ENGINES = "Other workers, by the default ones' rate"
+WORKERS = "Other workers, by the default ones' rate"
 GROWTH = "A model that takes no time: all the rest, 1 s WAV"
 COMMAND = "The command"
 RATES = "Rates on this machine"
 
-# Of the program's marginal rate: what reading and decoding may cost beside the model.
+# Bounds on the marginal rate: what reading and decoding may cost beside the model.
 _LIMIT_TARGETS = {
     WAV_10S: 0.95,
     FLAC_10S: 0.9,
@@ -40,7 +40,7 @@ _GROWTH_TARGET = 1_000.0
 _LINEAR_TARGET = 1.15
 # Smaller corpora are too short to be compared with.
 _LINEAR_FROM = 10_000
-# Smaller differences are not told from the start-up, which varies by tenths of a second.
+# Smaller differences cannot be separated from the start-up, which varies by tenths of a second.
 _MIN_SLOPE_SECONDS = 1.0
 _MIN_GROWTH_SECONDS = 0.3
 _MB = 1e6
@@ -60,12 +60,12 @@ _ONE_CORE_EACH = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 
 
 class Benchmark:
-    """Measures, and keeps what it has measured."""
+    """Measures the cases and collects their figures."""
 
     def __init__(
         self, plan: Plan, work: Path, model: str | None, tensorflow: Server, torch: Server | None
     ) -> None:
-        """Finds out how large corpora are to be, and makes what is missing.
+        """Chooses the sizes of the corpora and makes those that are missing.
 
         Args:
           plan: How much.
@@ -100,8 +100,8 @@ class Benchmark:
 
     @property
     def figures(self) -> list[Figure]:
-        """All that has been measured so far, by section, with targets as batching allows."""
-        sections = (LIMIT, OTHERS, ENGINES, GROWTH, COMMAND, RATES)
+        """All figures so far, by section, with targets lowered to what batching allows."""
+        sections = (LIMIT, OTHERS, WORKERS, GROWTH, COMMAND, RATES)
         found = [self._within_reach(figure) for figure in self._figures.values()]
         return sorted(
             found,
@@ -109,7 +109,7 @@ class Benchmark:
         )
 
     def round(self) -> None:
-        """Measures everything once, except for the growth."""
+        """Measures every case but the growth once."""
         self._answers()
         one_row = self._of_waveforms(WAV_1S)
         ten_rows = self._of_waveforms(WAV_10S)
@@ -135,8 +135,8 @@ class Benchmark:
             if corpus in self._plan.torch and self._torch:
                 self._torchvggish(corpus, marginal)
             marginal_rates[corpus] = marginal
-        if self._plan.engines:
-            self._engines(marginal_rates[WAV_10S], one_clip)
+        if self._plan.workers:
+            self._workers(marginal_rates[WAV_10S], one_clip)
 
     def growth(self) -> None:
         """Measures corpora of growing size once, with the model that takes no time."""
@@ -221,7 +221,7 @@ class Benchmark:
             bare = self._torch.call("bare", seconds=self._plan.call_seconds)
             self._add(RATES, "torch, its network alone, batches of 128", "rows/s", bare)
 
-    def _engines(self, default: float, one_clip: Run) -> None:
+    def _workers(self, default: float, one_clip: Run) -> None:
         cores = os.cpu_count() or 1
         folder = self._corpus(WAV_10S, self._rate)
         for threads in (1, 2, 4):
@@ -229,7 +229,7 @@ class Benchmark:
                 flag = f"--direct_num_workers={threads}"
                 name = f"one process, {threads} threads" if threads > 1 else "one process, 1 thread"
                 ran, rows = self._commands.embed(name, folder, (flag,))
-                self._add(ENGINES, name, "", _marginal(rows, ran, one_clip) / default)
+                self._add(WORKERS, name, "", _marginal(rows, ran, one_clip) / default)
         if cores > 1:
             name = f"{cores} processes, one core each in TensorFlow"
             flags = (
@@ -239,7 +239,7 @@ class Benchmark:
             alone = corpora.make(self._work, WAV_10S, 1)
             start, _ = self._commands.embed(f"{name}, one clip", alone, flags, _ONE_CORE_EACH)
             ran, rows = self._commands.embed(name, folder, flags, _ONE_CORE_EACH)
-            self._add(ENGINES, name, "", _marginal(rows, ran, start) / default)
+            self._add(WORKERS, name, "", _marginal(rows, ran, start) / default)
             self._add(COMMAND, f"peak memory: {name}", "MB", ran.peak_bytes / _MB)
 
     def _bare(self) -> float:
@@ -267,7 +267,7 @@ class Benchmark:
             self._add(RATES, "bare model's multiplications, by sgemm's rate", "", share)
 
     def _corpus(self, corpus: Corpus, rows_per_second: float) -> Path:
-        """Returns one that takes about as long as is planned."""
+        """Returns a corpus that takes about as long as the plan says."""
         if corpus is FLAC_2H:
             return corpora.make(self._work, corpus, 1)
         wanted = rows_per_second * self._plan.seconds / corpus.rows_of_clip
@@ -284,7 +284,7 @@ class Benchmark:
         self._figures[section, title] = Figure(section, title, unit, values, target)
 
     def _within_reach(self, figure: Figure) -> Figure:
-        """Lowers a target beside single calls to what batching pays on this machine."""
+        """Lowers a target relative to single calls to what batching gains on this machine."""
         if figure.section != OTHERS or figure.target is None:
             return figure
         seconds = WAV_1S.seconds if figure.title.endswith(WAV_1S.title) else WAV_10S.seconds
@@ -309,7 +309,7 @@ def _marginal(rows: int, large: Run, one_clip: Run) -> float:
 
 
 def _slope(more: int, large: Run, small: Run, min_seconds: float) -> float:
-    """Returns how much more a second; NaN where start-up may have varied by as much."""
+    """Returns the additional units a second; NaN where start-up may have varied by as much."""
     seconds = large.seconds - small.seconds
     return more / seconds if seconds > min_seconds else math.nan
 

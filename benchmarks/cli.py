@@ -52,11 +52,11 @@ def _measure(plan: Plan, parsed: argparse.Namespace) -> None:
     # What a first start has to read from the disk, and corpora that have to be made.
     run([sys.executable, "-c", "import pipeline.commands.embed"])
     model = parsed.model or untrained_model(work)
-    torch_python, reason = None, "asked for by --no_torch"
+    torch_python, reason = None, "--no_torch was given"
     if not parsed.no_torch:
         torch_python, reason = torch_environment.python(work, may_make=not parsed.quick)
     if torch_python is None:
-        notes.append(f"torchvggish is left out: {reason}.")
+        notes.append(f"torchvggish is skipped: {reason}.")
     with contextlib.ExitStack() as stack:
         tensorflow = stack.enter_context(
             Server(sys.executable, "benchmarks.tensorflow_side", model)
@@ -71,7 +71,7 @@ def _measure(plan: Plan, parsed: argparse.Namespace) -> None:
         notes.append("**The run broke off**; what was measured before is above.")
     if benchmark.num_without_slope:
         notes.append(
-            f"{benchmark.num_without_slope} values are left out: start-up varied by more than the"
+            f"{benchmark.num_without_slope} values are missing: start-up varied by more than the"
             " corpora took."
         )
     settings = {**benchmark.settings, "quick": parsed.quick}
@@ -86,19 +86,19 @@ def _measure(plan: Plan, parsed: argparse.Namespace) -> None:
 
 
 def _notes(plan: Plan, load: float) -> list[str]:
-    """Returns what is known before anything is measured."""
+    """Returns the notes that are known before anything is measured."""
     notes = [f"Load of the machine before: {load:.2f}."]
     if load > _QUIET_LOAD:
         notes.append("Something else was running: measure again on a quiet machine.")
     if corpora.FLAC_2H in plan.limits:
         notes.append(
-            "The card's way with the 2 h FLAC is left out: one call would take about 75 GB."
+            "The card's way with the 2 h FLAC is skipped: one call would take about 75 GB."
         )
     return notes
 
 
 def _rounds(benchmark: Benchmark, plan: Plan) -> CaseError | None:
-    """Measures; returns what made it break off, as what was measured before is worth keeping."""
+    """Measures; returns the error that ended it early, since the figures before it are kept."""
     try:
         for number in range(plan.rounds):
             print(f"round {number + 1} of {plan.rounds}", file=sys.stderr)
@@ -138,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
         "--rounds", type=int, metavar="N", help="how often each case (default: 3, quick: 2)"
     )
     parser.add_argument("--large", action="store_true", help="growth up to 100,000 clips")
-    parser.add_argument("--no_torch", action="store_true", help="leave torchvggish out")
+    parser.add_argument("--no_torch", action="store_true", help="skip torchvggish")
     parser.add_argument(
         "--model", help="as for embed, a VGGish (default: one with untrained weights)"
     )

@@ -21,7 +21,7 @@ _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
 
 @dataclasses.dataclass(frozen=True)
 class Commands:
-    """Runs them, one at a time.
+    """Runs whole commands, one at a time.
 
     Attributes:
       work: Where models and, for as long as a command runs, outputs are.
@@ -38,11 +38,11 @@ class Commands:
         flags: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> tuple[Run, int]:
-        """Embeds a corpus with this program; returns what it took, and the rows.
+        """Embeds a corpus with this program; returns the measured run and the number of rows.
 
         Args:
           what: It is, for people who wait.
-          folder: Of the corpus.
+          folder: The corpus.
           flags: Besides those that have to be.
           environment: Variables besides those of this process.
 
@@ -99,7 +99,7 @@ def untrained_model(work: Path) -> Path:
 
 
 def say(what: str) -> None:
-    """Tells who waits what is going on."""
+    """Prints the case that is running."""
     print(f"  {what}", file=sys.stderr, flush=True)
 
 

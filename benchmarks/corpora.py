@@ -33,7 +33,7 @@ class Corpus:
       rate_hz: Sample rate.
       num_channels: Channels.
       kind: Format and subtype as libsndfile names them.
-      suffix: Of the files.
+      suffix: File suffix, with its dot.
     """
 
     name: str

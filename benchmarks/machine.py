@@ -1,4 +1,4 @@
-"""What was measured where: machine, versions and the state of the checkout."""
+"""Facts about a measurement: machine, versions and the state of the checkout."""
 
 import datetime
 import importlib.metadata

@@ -1,4 +1,4 @@
-"""Processes and what they take: time, processor time, memory, and answers of those that stay."""
+"""Measured processes: time, CPU time and memory of commands, and servers that stay."""
 
 import contextlib
 import dataclasses
@@ -23,7 +23,7 @@ _MAX_ERROR_CHARACTERS = 2_000
 
 
 class CaseError(Exception):
-    """A measured process did not do what it should; the message has its last words."""
+    """A measured process did not do what it should; the message has its last output."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +83,7 @@ def run(
         if process.returncode != status:
             raise CaseError(
                 f"{' '.join(words)} ended with {process.returncode} in place of {status}:"
-                f" {_last_words(output)}"
+                f" {_recent_output(output)}"
             )
     # The largest of single processes is known exactly, a sum only by samples.
     exact = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1_024)
@@ -97,12 +97,12 @@ class Server:
     """
 
     def __init__(self, python: str | Path, module: str, *arguments: str | Path) -> None:
-        """Starts it.
+        """Starts the process.
 
         Args:
           python: Of its environment.
           module: Of this package.
-          arguments: Of the module.
+          arguments: Command-line arguments of the module.
         """
         self._name = module
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed by close)
@@ -123,7 +123,7 @@ class Server:
         self.close()
 
     def call(self, name: str, **arguments: Any) -> Any:
-        """Has it do something, and returns what it answers.
+        """Sends a request and returns the answer.
 
         Raises:
           CaseError: It has ended.
@@ -134,11 +134,11 @@ class Server:
             print(json.dumps({"call": name, **arguments}), file=self._process.stdin, flush=True)
         answer = self._process.stdout.readline()
         if not answer:
-            raise CaseError(f"{self._name} has ended: {_last_words(self._errors)}")
+            raise CaseError(f"{self._name} has ended: {_recent_output(self._errors)}")
         return json.loads(answer)
 
     def close(self) -> None:
-        """Ends it."""
+        """Ends the process."""
         if not self._errors.closed:
             _end(self._process.pid)
             self._process.communicate()
@@ -182,6 +182,6 @@ def _end(pid: int) -> None:
                 each.kill()
 
 
-def _last_words(output: Any) -> str:
+def _recent_output(output: Any) -> str:
     output.seek(0)
     return output.read().decode(errors="replace")[-_MAX_ERROR_CHARACTERS:].strip() or "(no output)"

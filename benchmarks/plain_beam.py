@@ -40,7 +40,7 @@ class EmbedFn(beam.DoFn):
 def main(folder: str, output: str, model: str, *beam_flags: str) -> None:
     """Embeds the files below a folder."""
     files = sorted(str(path) for path in Path(folder).rglob("*") if path.is_file())
-    # The engine that DirectRunner comes down to where no other can be downloaded.
+    # The runner that DirectRunner falls back to where no other can be downloaded.
     with beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(list(beam_flags))) as pipeline:
         _ = (
             pipeline

@@ -1,4 +1,4 @@
-"""How much is measured, in full and quickly."""
+"""The amounts of work of a full and of a quick run."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ from benchmarks.corpora import FLAC_2H, FLAC_10S, MP3_10S, OPUS_10S, WAV_1S, WAV
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """How much is measured.
+    """The amount of work of a run.
 
     Attributes:
       rounds: Values of each figure.
@@ -17,7 +17,7 @@ class Plan:
       plain: Those of the plain Beam job.
       plain_as_it_comes: Measure it with one worker as well, not only with one for each core.
       torch: Those of torchvggish.
-      engines: Measure other workers too.
+      workers: Measure other numbers of threads and processes too.
       growth: Sizes of the corpora of the model that takes no time, growing.
       growth_rounds: Values of their figures.
     """
@@ -29,7 +29,7 @@ class Plan:
     plain: tuple[Corpus, ...]
     plain_as_it_comes: bool
     torch: tuple[Corpus, ...]
-    engines: bool
+    workers: bool
     growth: tuple[int, ...]
     growth_rounds: int
 
@@ -42,7 +42,7 @@ FULL = Plan(
     plain=(WAV_10S, WAV_1S),
     plain_as_it_comes=True,
     torch=(WAV_10S, FLAC_10S, WAV_1S),
-    engines=True,
+    workers=True,
     growth=(100, 1_000, 10_000),
     growth_rounds=2,
 )
@@ -54,7 +54,7 @@ QUICK = Plan(
     plain=(WAV_1S,),
     plain_as_it_comes=False,
     torch=(WAV_10S,),
-    engines=False,
+    workers=False,
     growth=(),
     growth_rounds=0,
 )

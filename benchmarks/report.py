@@ -13,7 +13,7 @@ END = "<!-- end of results -->"
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """What a median should reach.
+    """A bound for a median.
 
     Attributes:
       bound: At least this, or at most.
@@ -27,18 +27,18 @@ class Target:
         return f"{'≤' if self.at_most else '≥'} {_number(self.bound)}"
 
     def is_met(self, value: float) -> bool:
-        """Tells whether it reaches it."""
+        """Tells whether a value meets the target."""
         return value <= self.bound if self.at_most else value >= self.bound
 
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """Something measured, once in each round.
+    """A measured quantity, one value a round.
 
     Attributes:
       section: Heading of the table that it stands in.
       title: What it is.
-      unit: Of the values; empty for ratios.
+      unit: Unit of the values; empty for ratios.
       values: One for each round.
       target: If there is one.
     """
@@ -51,7 +51,7 @@ class Figure:
 
     @property
     def median(self) -> float:
-        """The middle of the values."""
+        """The median of the values."""
         return statistics.median(self.values)
 
     @property
@@ -96,7 +96,7 @@ def to_json(
     figures: Sequence[Figure],
     notes: Sequence[str],
 ) -> str:
-    """Returns everything, each value of each round included."""
+    """Returns all figures with each value of each round."""
     measured = [
         {
             "section": figure.section,
@@ -114,7 +114,7 @@ def to_json(
 
 
 def write_between_marks(readme: Path, text: str) -> None:
-    """Puts text between the marks of a page, in place of what is there.
+    """Replaces the text between the marks of a page.
 
     Raises:
       ValueError: The page has no marks.
@@ -139,5 +139,5 @@ def _line(figure: Figure, with_target: bool) -> str:
 
 
 def _number(value: float) -> str:
-    """Returns three digits that count, and no exponent."""
+    """Returns a number with three significant digits and no exponent."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""The other end of `measuring.Server`. Needs nothing but the standard library."""
+"""The serving side of `measuring.Server`. Needs nothing but the standard library."""
 
 import itertools
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def serve(calls: Mapping[str, Callable[..., Any]]) -> None:
-    """Answers requests, a JSON line each, until there are no more."""
+    """Answers requests, one JSON line each, until the input ends."""
     # Libraries print as they like: only answers go where the other end reads.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -21,7 +21,7 @@ def serve(calls: Mapping[str, Callable[..., Any]]) -> None:
 
 
 def rate(step: Callable[[], int], seconds: float) -> float:
-    """Returns what steps give a second, after one that does not count.
+    """Returns the units that steps produce a second, after one uncounted step.
 
     Args:
       step: Returns how much it has done.
@@ -36,6 +36,6 @@ def rate(step: Callable[[], int], seconds: float) -> float:
 
 
 def files_for_ever(folder: str) -> Callable[[], Path]:
-    """Returns what gives the files below a folder one after the other, again and again."""
+    """Returns a function that returns the files below a folder in turn, endlessly."""
     files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
     return itertools.cycle(files).__next__

@@ -1,4 +1,4 @@
-"""In a process of its own: the bare model, and the way of its model card.
+"""A process that measures the bare model, and the loop of its model card.
 
 Run as `python -m benchmarks.tensorflow_side MODEL`; see `benchmarks.serving`.
 """
@@ -25,7 +25,7 @@ class Side:
     """A model that is loaded once, and ways to call it."""
 
     def __init__(self, model: str) -> None:
-        """Loads it.
+        """Loads the model.
 
         Args:
           model: Hub URL, SavedModel folder or archive.
@@ -35,7 +35,7 @@ class Side:
         self._random = np.random.default_rng(0)
 
     def best_batch(self, seconds: float) -> tuple[int, float]:
-        """Tries sizes of batches, each twice; returns the fastest, and its rows a second."""
+        """Tries batch sizes, each twice; returns the fastest and its rows a second."""
         rate, best = max((self.bare(size, seconds), size) for size in _BATCHES * 2)
         return best, rate
 
@@ -50,7 +50,7 @@ class Side:
         return rate(lambda: len(np.asarray(self._of_waveform(waveform))), seconds)
 
     def sgemm(self, seconds: float) -> float:
-        """Returns what TensorFlow makes of the machine: float32 operations a second."""
+        """Returns the float32 operations a second of TensorFlow's matrix product."""
         matrix = tf.constant(self._noise(_MATRIX, _MATRIX))
 
         def step() -> int:

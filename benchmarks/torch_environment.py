@@ -11,7 +11,7 @@ _TIMEOUT_SECONDS = 1_800
 
 
 def python(work: Path, may_make: bool) -> tuple[Path | None, str]:
-    """Returns its interpreter; where there is none, None and why.
+    """Returns its interpreter, or None and the reason.
 
     Args:
       work: Where it is kept.

@@ -1,4 +1,4 @@
-"""In an environment of its own: what a user would install instead, torchvggish from PyPI.
+"""A process that measures torchvggish from PyPI, what a user would install instead.
 
 Run as `python -m benchmarks.torch_side`; see `benchmarks.serving`. Its weights are untrained:
 those of the package would have to be downloaded, and change nothing about its speed.
