@@ -1,8 +1,8 @@
 """Every command and snippet of the documents is run as it stands there, on tiny corpora.
 
-A block is of `RUN`, or it stands below with the reason why it is not: a new one is told by
-`test_every_block_is_known`. The model is a stand-in, also where a snippet names the hub's, and so is
-the PCA.
+A block is in `RUN` or `RUN_SLOWLY`, or is listed below with the reason why it is not run; a new
+one fails `test_every_block_is_known`. The model is a stand-in, also where a snippet names the
+hub's, and so is the PCA.
 """
 
 import json
@@ -72,7 +72,7 @@ SHOWN = {
     "CONTRIBUTING.md: How data flows, text": "the verbs are files, held below by test_pages.py",
     "README.md: beam-audio-embeddings, text": "the run of the README compares its keys",
     "docs/corpora.md: A table, csv": "the command below it reads it",
-    "docs/runners.md: What to know, text": "test_progress.py has such lines",
+    "docs/runners.md: Progress and logs, text": "test_progress.py has such lines",
     "docs/before-a-large-run.md: `plan`: what it will take and give, text": "printed by a plan",
     "docs/speed-and-cost.md: What a run is bound by, text": "printed by an embed",
 }
