@@ -1,6 +1,7 @@
-"""The command line: commands, flags, refusals. Imports nothing that takes long."""
+"""The entry of the command line: commands and refusals. Imports nothing that takes long."""
 
 import argparse
+import dataclasses
 import difflib
 import importlib
 import logging
@@ -10,46 +11,65 @@ import sys
 from collections.abc import Sequence
 
 from pipeline.errors import UsageError
-from pipeline.options import settings
-from pipeline.options.flags import add_embed_flags, natural
+from pipeline.options import declaration, values
 from pipeline.options.settings import EmbedSettings
 from pipeline.terminal import console, summary
 
 _PROGRAM = "beam-audio-embeddings"
-_DESCRIPTION = """\
-Turns a corpus of audio into a dataset: TFRecord SequenceExamples in the layout of the AudioSet
-and YouTube-8M feature releases, one row for every 0.96 s of sound, computed by a TF-Hub
-audio-embedding model."""
-_STATUS = """\
-exit status: 0 the dataset is there; 1 the job broke, nothing is published; 2 wrong use;
-3 the dataset is complete, but more clips failed than --max_failed_ratio allows;
-130 interrupted, nothing is published."""
 
-_CHECKING = """\
-Finds out, before a corpus is spent, whether an embed with these very flags would work: on this
-machine, and on the workers of the engine through a small job. Looks at versions, codecs, the
-model and its numbers, a few recordings, the output, disk and memory. Leaves nothing behind."""
-_CHECKED = """\
-exit status: 0 all checks passed, perhaps with notes; 1 one has failed; 2 wrong use;
-130 interrupted."""
-_PLANNING = """\
-Says, before a corpus is spent, what an embed with these very flags would take and give: clips,
-hours and rows, formats, what would fail and why, size, time and memory. Opens recordings and
-embeds a few clips on the workers of the engine. Writes no dataset and leaves nothing behind."""
-_PLANNED = """\
-exit status: 0 the plan is made; 1 a job of it broke; 2 wrong use; 3 more clips would fail than
---max_failed_ratio allows; 130 interrupted."""
-# Commands that take the flags of `embed`: help, description, exit status.
+
+@dataclasses.dataclass(frozen=True)
+class _JobCommand:
+    """A command that takes the options of `embed`.
+
+    Attributes:
+      module: The module of its function `run`, which is imported late: Beam takes seconds.
+      help: A line of `--help`.
+      description: The text above its own `--help`.
+      status: The exit statuses.
+    """
+
+    module: str
+    help: str
+    description: str
+    status: str
+
+
 _JOBS = {
-    "embed": ("a corpus into a dataset", _DESCRIPTION, _STATUS),
-    "check": ("whether that will work, here and on the workers", _CHECKING, _CHECKED),
-    "plan": ("what it will take and give, and what would fail", _PLANNING, _PLANNED),
-}
-# Where they are, each with a function `run`: the modules import Beam, which takes seconds.
-_MODULES = {
-    "embed": "pipeline.commands.embed",
-    "check": "pipeline.commands.check.command",
-    "plan": "pipeline.commands.plan.command",
+    "embed": _JobCommand(
+        "pipeline.commands.embed",
+        "embed a corpus into a dataset",
+        """\
+Turns a corpus of audio into a dataset: TFRecord SequenceExamples in the layout of the AudioSet
+and YouTube-8M feature releases, one row for every 0.96 s of audio, computed by a TF-Hub
+audio-embedding model.""",
+        """\
+exit status: 0 the dataset is complete; 1 the job failed, nothing is published; 2 wrong use;
+3 the dataset is complete, but more clips failed than --max_failed_ratio allows;
+130 interrupted, nothing is published.""",
+    ),
+    "check": _JobCommand(
+        "pipeline.commands.check.command",
+        "check that an embed would work, here and on the workers",
+        """\
+Checks, before the time for a corpus is spent, whether an embed with the same flags would work: on
+this machine, and on the runner's workers through a small job. Checks versions, codecs, the model
+and its rows, a few recordings, the output, disk and memory. Leaves nothing behind.""",
+        """\
+exit status: 0 all checks passed, perhaps with notes; 1 a check failed; 2 wrong use;
+130 interrupted.""",
+    ),
+    "plan": _JobCommand(
+        "pipeline.commands.plan.command",
+        "estimate time, size and failures of an embed",
+        """\
+Estimates, before the time for a corpus is spent, the results of an embed with the same flags:
+clips, hours and rows, formats, failures by reason, size, time and memory. Opens recordings and
+embeds a few clips on the runner's workers. Writes no dataset and leaves nothing behind.""",
+        """\
+exit status: 0 the plan is complete; 1 a job of it failed; 2 wrong use; 3 more clips would fail
+than --max_failed_ratio allows; 130 interrupted.""",
+    ),
 }
 
 
@@ -59,7 +79,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, and does not guess at abbreviations."""
+    """A parser that refuses in one line, and accepts no abbreviations."""
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__(allow_abbrev=False, formatter_class=_Formatter, **kwargs)  # type: ignore[arg-type]
@@ -69,28 +89,16 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command and returns its exit status."""
-    parser, own_flags = _parser()
+    """Runs a command and returns its exit status.
+
+    Args:
+      arguments: The words after the program's name; None for those of this process.
+    """
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        try:
-            parsed, rest = parser.parse_known_args(arguments)
-            wanted = None
-            if parsed.command is not None:
-                _quiet(parsed.verbose)
-            if parsed.command in _JOBS:
-                wanted = EmbedSettings.from_arguments(parsed)
-        except UsageError as error:
-            # A flag that is missing may only be misspelt.
-            words = sys.argv[1:] if arguments is None else arguments
-            raise UsageError("; ".join([*_misspelt(words, own_flags), str(error)])) from error
-        if parsed.command is None:
-            parser.print_help()
-            return summary.SUCCESS
-        with console.redirect_native_output(parsed.verbose):
-            return _run(parsed, wanted, rest)
+        return _main(sys.argv[1:] if arguments is None else arguments)
     except UsageError as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        print(f"{_PROGRAM}: error: {error}", file=sys.stderr)
         return summary.WRONG_USE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -99,86 +107,101 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, previous)
 
 
-def _run(
-    parsed: argparse.Namespace,
-    wanted: EmbedSettings | None,
-    rest: Sequence[str],
-) -> int:
-    """Runs the command that was asked for; the modules are imported here."""
-    if wanted is not None:
-        command = importlib.import_module(_MODULES[parsed.command])
-        return int(command.run(wanted, rest))
-    if rest:
-        raise UsageError(f"{rest[0]} is unknown to {parsed.command}")
-    if parsed.command == "export-model":
-        from pipeline.commands import export_model
+def parse_job(arguments: Sequence[str]) -> tuple[str, EmbedSettings, list[str]]:
+    """Parses a command line of `embed`, `check` or `plan`.
 
-        return export_model.run(parsed.output, parsed.checkpoint, parsed.untrained, parsed.seed)
-    from pipeline.commands import demo
+    Returns:
+      The command, its options, and the other flags, for Beam.
 
-    return demo.run(parsed.output, parsed.model, parsed.verbose, parsed.quiet)
+    Raises:
+      UsageError: The options are refused.
+    """
+    parsed, rest = _parser().parse_known_args(arguments)
+    return parsed.command, EmbedSettings.from_arguments(parsed), rest
+
+
+def _main(arguments: Sequence[str]) -> int:
+    parser = _parser()
+    try:
+        parsed, rest = parser.parse_known_args(arguments)
+        if parsed.command is None:
+            parser.print_help()
+            return summary.SUCCESS
+        _configure_logging(parsed.verbose)
+        settings = EmbedSettings.from_arguments(parsed) if parsed.command in _JOBS else None
+    except UsageError as error:
+        # A flag that is missing may only be misspelt.
+        raise UsageError("; ".join([*_misspelt(arguments), str(error)])) from error
+    with console.redirect_native_output(parsed.verbose):
+        if settings is not None:
+            module = importlib.import_module(_JOBS[parsed.command].module)
+            return int(module.run(settings, rest))
+        if rest:
+            raise UsageError(f"{rest[0]} is unknown to {parsed.command}")
+        if parsed.command == "export-model":
+            from pipeline.commands import export_model
+
+            return export_model.run(parsed.output, parsed.checkpoint, parsed.untrained, parsed.seed)
+        from pipeline.commands import demo
+
+        return demo.run(parsed.output, parsed.model, parsed.verbose, parsed.quiet)
 
 
 def _interrupt(_signal: int, _frame: object) -> None:
-    """Has a request to end be treated as Ctrl-C is: nothing half done stays behind."""
+    """Handles SIGTERM as Ctrl-C: nothing half done stays behind."""
     raise KeyboardInterrupt
 
 
-def _misspelt(words: Sequence[str], own_flags: Sequence[str]) -> list[str]:
+def _misspelt(words: Sequence[str]) -> list[str]:
     """Returns a hint for each flag that is nearly one of ours."""
+    flags = declaration.flags(EmbedSettings)
     hints = []
     for flag in (word.split("=")[0] for word in words if word.startswith("--")):
-        nearest = difflib.get_close_matches(flag, own_flags, n=1, cutoff=0.75)
+        nearest = difflib.get_close_matches(flag, flags, n=1, cutoff=0.75)
         if nearest and nearest[0] != flag:
             hints.append(f"{flag} is unknown; did you mean {nearest[0]}?")
     return hints
 
 
-def _quiet(verbose: bool) -> None:
-    """Keeps the libraries' own log from the user, in this process and those it starts."""
+def _configure_logging(verbose: bool) -> None:
+    """Hides the logs of libraries, in this process and those it starts, unless `verbose`."""
     if verbose:
         logging.basicConfig(level=logging.INFO)
         return
-    # Warnings and worse; what of it is worth reading is told when the run ends.
+    # Warnings and worse; those that matter to the user are printed when the run ends.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     # Errors reach the user through exceptions, without the tracebacks of Beam's threads.
     logging.basicConfig(level=logging.CRITICAL)
 
 
-def _add_job(
-    commands: "argparse._SubParsersAction[_Parser]",
-    name: str,
-    help_text: str,
-    description: str,
-    status: str,
-) -> argparse.ArgumentParser:
-    """Adds a command that takes the flags of `embed`, and Beam's."""
-    parser = commands.add_parser(
-        name,
-        help=help_text,
-        description=description,
-        usage=f"{_PROGRAM} {name} --input PATH ... --output DIR [options] [Beam options]\n"
-        f"       {_PROGRAM} {name} --manifest FILE ... --output DIR [options] [Beam options]",
-        epilog=(
-            "Beam options are passed on, as --direct_num_workers=4 (threads) or"
-            f" --direct_running_mode=multi_processing.\n\n{status}"
-        ),
-    )
-    add_embed_flags(parser)
+def _parser() -> argparse.ArgumentParser:
+    embed = _JOBS["embed"]
+    parser = _Parser(prog=_PROGRAM, description=embed.description, epilog=embed.status)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    for name, command in _JOBS.items():
+        job = commands.add_parser(
+            name,
+            help=command.help,
+            description=command.description,
+            usage=f"{_PROGRAM} {name} --input PATH ... --output DIR [options] [Beam options]\n"
+            f"       {_PROGRAM} {name} --manifest FILE ... --output DIR [options] [Beam options]",
+            epilog=(
+                "Beam options are passed on, as --direct_num_workers=4 (threads) or"
+                f" --direct_running_mode=multi_processing.\n\n{command.status}"
+            ),
+        )
+        declaration.add_arguments(job, EmbedSettings)
+    _add_export_model(commands)
+    _add_demo(commands)
     return parser
 
 
-def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
-    """Returns the parser and the flags of the commands in `_JOBS`."""
-    parser = _Parser(prog=_PROGRAM, description=_DESCRIPTION, epilog=_STATUS)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
-    jobs = [_add_job(commands, name, *texts) for name, texts in _JOBS.items()]
-    own_flags = [flag for action in jobs[0]._actions for flag in action.option_strings]
+def _add_export_model(commands: "argparse._SubParsersAction[_Parser]") -> None:
     export = commands.add_parser(
         "export-model",
-        help="VGGish as a SavedModel with the hub's signature",
-        description="Writes VGGish as a TF2 SavedModel: a waveform, float32 [num_samples], mono,"
-        " 16 kHz, of any length, gives float32 [num_rows, 128].",
+        help="export VGGish as a SavedModel with the hub's signature",
+        description="Exports VGGish as a TF2 SavedModel, which computes from a waveform, float32"
+        " [num_samples], mono, 16 kHz, of any length, float32 [num_rows, 128].",
     )
     export.add_argument(
         "--output", required=True, metavar="DIR", help="new folder of the SavedModel"
@@ -193,25 +216,32 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
         help="random weights, for trials; every later run of the model says so",
     )
     export.add_argument(
-        "--seed", type=natural, default=0, help="of the random weights, 0 or more (default: 0)"
+        "--seed",
+        type=values.WHOLE.parse,
+        default=0,
+        help="seed of the random weights, 0 or more (default: 0)",
     )
+    _add_verbose(export)
+
+
+def _add_demo(commands: "argparse._SubParsersAction[_Parser]") -> None:
     demo = commands.add_parser(
         "demo",
-        help="a small corpus made and embedded, to see it work",
+        help="create and embed a small corpus, to see it work",
         description="Synthesises a corpus with one broken file, embeds it, and shows how to read"
-        " the records. Where the model's hub cannot be reached it uses untrained weights.",
+        " the records. Without access to the model's hub it uses untrained weights.",
     )
     demo.add_argument(
         "--output", default="demo-output", metavar="DIR", help="folder (default: demo-output)"
     )
     demo.add_argument(
-        "--model", default=settings.DEFAULT_MODEL, help="as for embed (default: %(default)s)"
+        "--model", default=EmbedSettings.model, help="as for embed (default: %(default)s)"
     )
-    demo.add_argument(
-        "--quiet", action="store_true", help="do not show how far the job is while it runs"
+    demo.add_argument("--quiet", action="store_true", help="do not show the progress of the job")
+    _add_verbose(demo)
+
+
+def _add_verbose(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--verbose", action="store_true", help="show the logs of Beam and TensorFlow, too"
     )
-    for command in (export, demo):
-        command.add_argument(
-            "--verbose", action="store_true", help="show the log of Beam and TensorFlow as well"
-        )
-    return parser, own_flags

@@ -28,6 +28,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # that the program computes in others.
 onednn.prefer()
 
+# What oneDNN's variable ONEDNN_MAX_CPU_ISA may limit it to.
+ISAS_WITHOUT_BFLOAT16 = {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI"}
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -99,15 +102,24 @@ def stand_in_model(made_once: MadeOnce) -> str:
 
 
 @pytest.fixture
-def pca_file(tmp_path: Path) -> str:
-    """A file like vggish_pca_params.npz, with a rotation of its own."""
-    import numpy as np
+def raw(stand_in_model: str) -> list[str]:
+    """The flags of a run whose float rows are samples of the sound."""
+    return ["--profile=raw", f"--model={stand_in_model}"]
 
-    random = np.random.default_rng(128)
-    rotation, _ = np.linalg.qr(random.normal(size=(128, 128)))
-    path = tmp_path / "pca.npz"
-    np.savez(path, pca_eigen_vectors=3 * rotation, pca_means=random.normal(size=(128, 1)) / 10)
-    return str(path)
+
+@pytest.fixture(scope="session")
+def pca_file(made_once: MadeOnce) -> str:
+    """A file like vggish_pca_params.npz, with a rotation of its own."""
+
+    def make(folder: Path) -> None:
+        import numpy as np
+
+        random = np.random.default_rng(128)
+        rotation, _ = np.linalg.qr(random.normal(size=(128, 128)))
+        means = random.normal(size=(128, 1)) / 10
+        np.savez(folder / "pca.npz", pca_eigen_vectors=3 * rotation, pca_means=means)
+
+    return str(made_once("pca", make) / "pca.npz")
 
 
 @pytest.fixture
@@ -139,7 +151,10 @@ def convolutions(tf: Any, save: Callable[[Body], str]) -> str:
 
 @pytest.fixture(scope="session")
 def bfloat16_cpu() -> None:
-    """Skips where the CPU does not compute in bfloat16: nothing that could be installed."""
+    """Skips where the CPU, or oneDNN as it is set, does not compute in bfloat16.
+
+    Nothing that could be installed.
+    """
     from transforms.model import precision
     from transforms.model.errors import ModelError
 
@@ -147,3 +162,6 @@ def bfloat16_cpu() -> None:
         precision.check_cpu()
     except ModelError as error:
         pytest.skip(f"this is hardware, and no package: {error}")
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    if not onednn.is_on() or limit in ISAS_WITHOUT_BFLOAT16:
+        pytest.skip("the environment keeps oneDNN, or its instructions for bfloat16, switched off")

@@ -47,6 +47,17 @@ def float_rows(folder: Path) -> dict[str, np.ndarray]:
     }
 
 
+def times_of(folder: Path) -> dict[str, tuple[float, float]]:
+    """Returns the start and the end of each record by id, in seconds."""
+    return {
+        clip_id: (
+            record.context.feature["start_time_seconds"].float_list.value[0],
+            record.context.feature["end_time_seconds"].float_list.value[0],
+        )
+        for clip_id, record in records_by_id(folder).items()
+    }
+
+
 def failures(folder: Path) -> dict[str, str]:
     """Returns the reasons by id; an id fails once."""
     lines = [

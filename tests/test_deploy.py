@@ -14,6 +14,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, PortableOption
 
 from pipeline import cli
 from pipeline.options.settings import EmbedSettings
+from pipeline.options.template import metadata
 from pipeline.runners.options import beam_options
 from tests import optional
 
@@ -23,9 +24,8 @@ MANIFESTS = sorted((DEPLOY / "flink").glob("*.yaml"))
 
 def _parsed(arguments: list[str]) -> tuple[EmbedSettings, PipelineOptions]:
     """Parses a command line as the program does."""
-    parser, _ = cli._parser()
-    parsed, rest = parser.parse_known_args(arguments)
-    return EmbedSettings.from_arguments(parsed), beam_options(rest)
+    _, settings, beam_flags = cli.parse_job(arguments)
+    return settings, beam_options(beam_flags)
 
 
 def _objects() -> dict[str, dict[str, Any]]:
@@ -146,6 +146,7 @@ VALUES = {
     "unknown_labels": "drop",
     "split": "train=0.8,test=0.2",
     "clip_seconds": "10",
+    "channel": "left",
     "num_shards": "64",
     "dataflow_service_options": "worker_accelerator=type:nvidia-tesla-t4;count:1",
 }
@@ -153,6 +154,10 @@ VALUES = {
 
 def _value(name: str) -> str:
     return VALUES.get(name) or PARAMETERS[name]["defaultValue"]
+
+
+def test_the_parameters_of_the_template_are_generated_from_the_options() -> None:
+    assert metadata() == METADATA, "python -m pipeline.options.template > deploy/dataflow/metadata"
 
 
 def test_the_template_says_of_every_parameter_what_it_is() -> None:

@@ -12,42 +12,22 @@ import pytest
 import soundfile
 
 from tests import reading
+from tests.reading import times_of
 from tests.running import embed, embed_measured
 from tests.sounds import noise, write_wav
 from tests.stand_in import stand_in_rows
 
 RATE_HZ = 16_000
-NUM_OTHERS = 100
 
 
-@pytest.fixture
-def raw(stand_in_model: str) -> list[str]:
-    """The flags of a run whose float rows are samples of the sound."""
-    return ["--profile=raw", f"--model={stand_in_model}"]
-
-
-def context_of(folder: Path) -> dict[str, Any]:
-    """Returns the context features of each record by id."""
-    return {
-        record.context.feature["video_id"].bytes_list.value[0].decode(): record.context.feature
-        for record in reading.records(folder)
-    }
-
-
-def times_of(folder: Path) -> dict[str, tuple[float, float]]:
-    return {
-        clip_id: (
-            context["start_time_seconds"].float_list.value[0],
-            context["end_time_seconds"].float_list.value[0],
-        )
-        for clip_id, context in context_of(folder).items()
-    }
+def _contexts(folder: Path) -> dict[str, Any]:
+    return {name: each.context.feature for name, each in reading.records_by_id(folder).items()}
 
 
 def labels_of(folder: Path) -> dict[str, list[int]]:
     return {
         clip_id: list(context["labels"].int64_list.value)
-        for clip_id, context in context_of(folder).items()
+        for clip_id, context in _contexts(folder).items()
     }
 
 
@@ -58,131 +38,6 @@ def lines_of(folder: Path) -> list[dict[str, Any]]:
 def class_map(folder: Path) -> list[list[str]]:
     with (folder / "class_map.csv").open(newline="") as file:
         return list(csv.reader(file))
-
-
-def segments_of(path: Path) -> list[tuple[str, Decimal, Decimal, str]]:
-    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
-    return [
-        (row[0], Decimal(row[1]), Decimal(row[2]), row[3])
-        for row in csv.reader(lines, skipinitialspace=True)
-    ]
-
-
-def write_segment(folder: Path, index: int, name: str, start: Decimal, end: Decimal) -> None:
-    """Writes a segment's audio as one of the downloaders does, or the whole video."""
-    milliseconds = f"{int(start * 1000)}_{int(end * 1000)}"
-    file, seconds = (
-        (f"{name}_{milliseconds}.flac", end - start),
-        (f"label, one/{name}_{float(start)}-{float(end)}.wav", end - start),
-        (f"{name}.wav", end + 3),
-        (f"Y{name}.wav", end),
-    )[index % 4]
-    path = folder / file
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, noise(int(seconds * 8_000), seed=index), 8_000)
-
-
-def test_segments_of_audioset_become_the_records_of_the_release(
-    shared: Path, stand_in_model: str, tf: Any, tmp_path: Path, pca_file: str
-) -> None:
-    audioset = shared / "data/audioset"
-    segments = segments_of(audioset / "balanced_train_segments.csv")
-    short = [each for each in segments if each[2] - each[1] < 10]
-    assert len(short) == 345
-    released = _released(tf, audioset / "features/bal_train")
-    others = [each for each in segments if each[2] - each[1] == 10 and each[0] in released]
-    others = others[:NUM_OTHERS]
-    wanted = [*short, *others]
-    assert len(others) == NUM_OTHERS
-    table = tmp_path / "segments.csv"
-    rows = [f'{name}, {start}, {end}, "{labels}"' for name, start, end, labels in wanted]
-    table.write_text(
-        "# Segments csv\n# num_ytids=445\n# YTID, start_seconds, end_seconds, positive"
-        "_labels\n" + "\n".join(rows) + "\n"
-    )
-    absent = {name for name, *_ in wanted[3::7]}
-    for index, (name, start, end, _) in enumerate(wanted):
-        if name not in absent:
-            write_segment(tmp_path / "audio", index, name, start, end)
-    output = tmp_path / "out"
-    status = embed(
-        output,
-        f"--audioset_segments={table}",
-        f"--audio_root={tmp_path / 'audio'}",
-        f"--class_map={audioset / 'class_labels_indices.csv'}",
-        f"--model={stand_in_model}",
-        f"--pca={pca_file}",
-    )
-    assert status == 3
-    assert reading.failures(output) == dict.fromkeys(absent, "not_found")
-    found = {
-        record.context.feature["video_id"].bytes_list.value[0].decode(): record
-        for record in reading.records(output)
-    }
-    assert sorted(found) == sorted(name for name, *_ in wanted if name not in absent)
-    for name, start, end, _ in wanted:
-        if name in found:
-            num_rows = len(found[name].feature_lists.feature_list["audio_embedding"].feature)
-            assert num_rows == int(end - start), name
-    in_both = set(found) & set(released)
-    assert len(in_both) >= NUM_OTHERS * 6 // 7
-    for name in in_both:
-        ours, theirs = found[name], released[name]
-        assert set(ours.context.feature) == set(theirs.context.feature)
-        for key in ("labels", "start_time_seconds", "end_time_seconds"):
-            if name == "_bNWx6FLpu0" and key == "end_time_seconds":
-                continue  # the release's video ended before its segment
-            assert ours.context.feature[key] == theirs.context.feature[key], (name, key)
-        lists = [each.feature_lists.feature_list["audio_embedding"] for each in (ours, theirs)]
-        assert name == "_bNWx6FLpu0" or len(lists[0].feature) == len(lists[1].feature), name
-
-
-def _released(tf: Any, folder: Path) -> dict[str, Any]:
-    shards = sorted(map(str, folder.glob("*.tfrecord")))
-    records = [
-        tf.train.SequenceExample.FromString(data.numpy())
-        for data in tf.data.TFRecordDataset(shards)
-    ]
-    return {each.context.feature["video_id"].bytes_list.value[0].decode(): each for each in records}
-
-
-def test_a_recording_that_ends_within_its_segment_is_embedded_up_to_its_end(
-    raw: list[str], tmp_path: Path
-) -> None:
-    sound = write_wav(tmp_path / "audio/_bNWx6FLpu0.wav", noise(29 * RATE_HZ))
-    (tmp_path / "segments.csv").write_text('_bNWx6FLpu0, 20.000, 30.000, "/m/07ppn3j"\n')
-    output = tmp_path / "out"
-    arguments = [f"--audioset_segments={tmp_path / 'segments.csv'}"]
-    assert embed(output, *raw, *arguments, f"--audio_root={tmp_path / 'audio'}") == 0
-    assert times_of(output) == {"_bNWx6FLpu0": (20, 29)}
-    rows = reading.float_rows(output)["_bNWx6FLpu0"]
-    np.testing.assert_array_equal(rows, stand_in_rows(sound[20 * RATE_HZ :]))
-    assert len(rows) == 9
-    assert reading.info(output)["counts"]["truncated_clips"] == 1
-
-
-def test_segments_whose_files_are_cut_and_names_by_a_template(
-    raw: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    sound = write_wav(tmp_path / "audio/-a_1.wav", noise(10 * RATE_HZ))
-    (tmp_path / "segments.csv").write_text('-a_1, 30.000, 40.000, "/m/1"\n')
-    arguments = [
-        *raw,
-        f"--audioset_segments={tmp_path / 'segments.csv'}",
-        f"--audio_root={tmp_path / 'audio'}",
-    ]
-    assert embed(tmp_path / "whole", *arguments) == 3
-    assert reading.failures(tmp_path / "whole") == {"-a_1": "out_of_range"}
-    assert "--segments_are_cut" in capsys.readouterr().out
-    for name, flags in {
-        "cut": ["--segments_are_cut"],
-        "named": ["--segments_are_cut", "--audio_name={id}.wav"],
-    }.items():
-        assert embed(tmp_path / name, *arguments, *flags) == 0
-        assert times_of(tmp_path / name) == {"-a_1": (30, 40)}
-        np.testing.assert_array_equal(
-            reading.float_rows(tmp_path / name)["-a_1"], stand_in_rows(sound)
-        )
 
 
 def _hostile_manifests(folder: Path) -> dict[str, str]:
@@ -279,15 +134,16 @@ def test_times_are_exact_and_become_frames_of_the_recording_once(
         f"{i},a.wav,{Decimal(i) / 10},{Decimal('1.1')}" for i in range(20)
     ]
     (tmp_path / "m.csv").write_text("\n".join(rows))
-    assert embed(tmp_path / "out", *raw, f"--manifest={tmp_path / 'm.csv'}") == 0
     alone = tmp_path / "alone"
     for i in range(20):
         start, end = (round(Fraction(t) * rate_hz / 10) for t in (i, i + 11))
         write_wav(alone / f"{i}.wav", sound[start:end], rate_hz)
-    assert embed(tmp_path / "out_alone", *raw, f"--input={alone}") == 0
-    expected = reading.float_rows(tmp_path / "out_alone")
-    for clip_id, found in reading.float_rows(tmp_path / "out").items():
-        np.testing.assert_array_equal(found, expected[f"{clip_id}.wav"])
+    flags = [f"--manifest={tmp_path / 'm.csv'}", f"--input={alone}"]
+    assert embed(tmp_path / "out", *raw, *flags) == 0
+    rows = reading.float_rows(tmp_path / "out")
+    assert len(rows) == 40
+    for i in range(20):
+        np.testing.assert_array_equal(rows[f"{i}"], rows[f"{i}.wav"])
     times = times_of(tmp_path / "out")
     assert times["3"] == (np.float32("0.3"), np.float32("1.4"))
 
@@ -309,17 +165,13 @@ def test_labels_without_a_class_map_are_numbered_and_the_map_is_kept(
         ["0", "cat", "cat"],
         ["1", "dog", "dog"],
     ]
-    notes = {name: list(each["note"].bytes_list.value) for name, each in context_of(output).items()}
+    notes = {name: list(each["note"].bytes_list.value) for name, each in _contexts(output).items()}
     assert notes == {"a.wav": [b"first"], "b.wav": [], "c.wav": [b"third"], "d.wav": []}
     (facts,) = reading.info(output)["manifests"]
     assert facts["label_separator"] == "|"
     # The map of one dataset is the class map of the next.
-    again = tmp_path / "again"
     (tmp_path / "n.csv").write_text("uri,labels\na.wav,dog\nb.wav,dog|wolf\n")
     flags = [f"--manifest={tmp_path / 'n.csv'}", f"--class_map={output / 'class_map.csv'}"]
-    assert embed(again, *raw, *flags) == 3
-    assert reading.failures(again) == {"b.wav": "unknown_label"}
-    assert labels_of(again) == {"a.wav": [1]}
     assert embed(tmp_path / "drop", *raw, *flags, "--unknown_labels=drop") == 0
     assert labels_of(tmp_path / "drop") == {"a.wav": [1], "b.wav": [1]}
     assert reading.info(tmp_path / "drop")["counts"]["labels_dropped"] == 1
@@ -362,8 +214,18 @@ def test_each_split_of_a_manifest_is_a_complete_dataset(raw: list[str], tmp_path
     np.testing.assert_array_equal(
         reading.float_rows(output / "train")["1"], stand_in_rows(sound[RATE_HZ:])
     )
-    # A dataset without splits takes the place of the whole one, folders included.
-    assert embed(output, *raw, f"--input={tmp_path / 'tree'}", "--overwrite") == 0
+
+
+@pytest.mark.slow
+def test_a_dataset_without_splits_takes_the_place_of_one_with_them(
+    raw: list[str], tmp_path: Path
+) -> None:
+    write_wav(tmp_path / "a.wav", noise(3 * RATE_HZ))
+    (tmp_path / "m.csv").write_text("id,uri,split\n0,a.wav,train\n1,a.wav,eval\n")
+    output = tmp_path / "out"
+    assert embed(output, *raw, f"--manifest={tmp_path / 'm.csv'}") == 0
+    assert sorted(path.name for path in output.iterdir()) == ["dataset.json", "eval", "train"]
+    assert embed(output, *raw, f"--input={tmp_path / 'a.wav'}", "--overwrite") == 0
     assert sorted(path.name for path in output.iterdir()) == [
         "audio-00000-of-00001.tfrecord", "audio-failures.jsonl", "dataset.json", "schema.pbtxt"
     ]  # fmt: skip
@@ -391,29 +253,29 @@ def test_shares_of_the_recordings_never_part_clips_of_one(raw: list[str], tmp_pa
         assert ids == {f"{name}{part}" for name in recordings for part in ("", "#0", "#1")}
 
 
-@pytest.mark.parametrize("kind", ["wav", "mp3"])
-def test_long_recordings_are_cut_into_clips(raw: list[str], tmp_path: Path, kind: str) -> None:
+def test_long_recordings_are_cut_into_clips(raw: list[str], tmp_path: Path) -> None:
     sound = noise(int(32.5 * RATE_HZ))
     (tmp_path / "in").mkdir()
-    soundfile.write(tmp_path / f"in/talk.{kind}", sound, RATE_HZ)
+    for kind in ("wav", "mp3"):
+        soundfile.write(tmp_path / f"in/talk.{kind}", sound, RATE_HZ)
     write_wav(tmp_path / "in/short.wav", noise(1_000))
     (tmp_path / "in/broken.wav").write_bytes(b"")
     output = tmp_path / "out"
     assert embed(output, *raw, f"--input={tmp_path / 'in'}", "--clip_seconds=10") == 3
+    times = {"#0": (0, 10), "#10": (10, 20), "#20": (20, 30), "#30": (30, 32.5)}
     assert times_of(output) == {
-        f"talk.{kind}#0": (0, 10),
-        f"talk.{kind}#10": (10, 20),
-        f"talk.{kind}#20": (20, 30),
-        f"talk.{kind}#30": (30, 32.5),
+        **{f"talk.wav{part}": each for part, each in times.items()},
+        **{f"talk.mp3{part}": each for part, each in times.items()},
         "short.wav#0": (0, 1_000 / RATE_HZ),
     }
     assert reading.failures(output) == {"broken.wav#0": "empty"}
-    decoded, _ = soundfile.read(tmp_path / f"in/talk.{kind}", dtype="float32")
     rows = reading.float_rows(output)
-    for start in (0, 10, 20, 30):
-        expected = stand_in_rows(decoded[start * RATE_HZ : (start + 10) * RATE_HZ])
-        np.testing.assert_allclose(rows[f"talk.{kind}#{start}"], expected, rtol=0, atol=1e-7)
-    assert reading.info(output)["counts"]["clips"] == 6
+    for kind in ("wav", "mp3"):
+        decoded, _ = soundfile.read(tmp_path / f"in/talk.{kind}", dtype="float32")
+        for start in (0, 10, 20, 30):
+            expected = stand_in_rows(decoded[start * RATE_HZ : (start + 10) * RATE_HZ])
+            np.testing.assert_allclose(rows[f"talk.{kind}#{start}"], expected, rtol=0, atol=1e-7)
+    assert reading.info(output)["counts"]["clips"] == 10
 
 
 def test_one_channel_can_be_asked_for(raw: list[str], tmp_path: Path) -> None:
@@ -421,7 +283,7 @@ def test_one_channel_can_be_asked_for(raw: list[str], tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     soundfile.write(tmp_path / "in/stereo.wav", np.stack([left, right], axis=1), RATE_HZ)
     write_wav(tmp_path / "in/mono.wav", left)
-    for channel, expected in (("left", left), ("2", right), ("mean", (left + right) / 2)):
+    for channel, expected in (("left", left), ("2", right)):  # their mean is the default
         output = tmp_path / channel
         status = embed(output, *raw, f"--input={tmp_path / 'in'}", f"--channel={channel}")
         assert status == (3 if channel == "2" else 0)

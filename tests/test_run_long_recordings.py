@@ -29,7 +29,8 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_rows_of_spans_equal_those_of_the_whole(
+@pytest.mark.slow
+def test_rows_of_the_real_network_of_spans_equal_those_of_the_whole(
     vggish_model: str,
     recordings: Path,
     tmp_path: Path,
@@ -49,15 +50,17 @@ def test_rows_of_spans_equal_those_of_the_whole(
         np.testing.assert_array_equal(spans[name], expected, err_msg=name)
 
 
+@pytest.mark.parametrize("lengths", [(5,), pytest.param((1, 13), marks=pytest.mark.slow)])
 def test_shards_are_the_same_bytes_whatever_the_spans(
     stand_in_model: str,
     recordings: Path,
     tmp_path: Path,
     pca_file: str,
     monkeypatch: pytest.MonkeyPatch,
+    lengths: tuple[int, ...],
 ) -> None:
     shards = []
-    for span_rows in (None, 1, 5, 13):
+    for span_rows in (None, *lengths):
         if span_rows is not None:
             spread = functools.partial(PlanSpans, min_bytes=0, span_rows=span_rows)
             monkeypatch.setattr(graph, "PlanSpans", spread)

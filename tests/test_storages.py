@@ -23,6 +23,7 @@ from tests.sounds import noise, write_wav
 from tests.stand_ins import fault_proxy, gcs, s3
 from tests.stand_ins.fault_proxy import FaultProxy
 from transforms.audio.span_decoding import decode_spans
+from transforms.corpus import listing
 from transforms.corpus.clips import Clip, Failure
 from transforms.corpus.runs import DecodedClip
 from transforms.corpus.spans import FramingConfig, single_task
@@ -80,7 +81,7 @@ def bucket(server: tuple[str, str], proxy: FaultProxy) -> str:
 
 
 def _put(path: str, data: bytes) -> None:
-    files.write_at_once(path, [data])
+    files.write_atomically(path, [data])
 
 
 def _copy(folder: Path, path: str) -> None:
@@ -103,13 +104,13 @@ def test_names_are_kept_as_they_are(bucket: str) -> None:
     for name in ("b.wav", "a/c d.flac", "empty.mp3", "e.txt", "100%.wav"):
         _put(f"{folder}/{name}", b"" if name == "empty.mp3" else name.encode())
     assert files.list_names(folder) == ["100%.wav", "a/c d.flac", "b.wav", "e.txt", "empty.mp3"]
-    clips = [each for each in files.list_input(folder) if isinstance(each, Clip)]
+    clips = [each for each in listing.list_input(folder) if isinstance(each, Clip)]
     assert sorted(each.id for each in clips) == ["100%.wav", "a/c d.flac", "b.wav", "empty.mp3"]
     assert {each.id: each.num_bytes for each in clips}["a/c d.flac"] == 10
     for name in files.list_names(folder):
         with files.open_to_read(f"{folder}/{name}") as file:
             assert file.read() == (b"" if name == "empty.mp3" else name.encode())
-    (clip,) = files.list_input(f"{folder}/b.wav")
+    (clip,) = listing.list_input(f"{folder}/b.wav")
     assert clip == Clip("b.wav", f"{folder}/b.wav")
     assert files.matching_files(f"{bucket}/a b*/ö/**/*.wav") == [
         f"{folder}/100%.wav",
@@ -118,7 +119,7 @@ def test_names_are_kept_as_they_are(bucket: str) -> None:
     assert files.exists(folder)
     assert files.exists(f"{folder}/a")
     assert not files.exists(f"{folder}/b")
-    assert files.look_up(f"{folder}/b.wav").version
+    assert files.info(f"{folder}/b.wav").version
 
 
 def test_what_is_renamed_again_or_deleted_again_is_no_error(bucket: str) -> None:
@@ -149,7 +150,7 @@ def test_a_block_that_raises_leaves_no_object(bucket: str) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        files.write_at_once(f"{bucket}/a", broken())
+        files.write_atomically(f"{bucket}/a", broken())
     assert files.list_names(bucket) == []
     with pytest.raises(FileNotFoundError, match="absent does not exist"):
         files.open_to_read(f"{bucket}/absent")

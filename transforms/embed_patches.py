@@ -19,8 +19,6 @@ from transforms.model.batching import Packer, PatchBatch
 from transforms.model.loading import EmbeddingModel, ModelFacts, ModelInputError
 from transforms.model.postprocessing import EMBEDDING_SIZE, Pca
 from transforms.model.precision import FLOAT32, Deviation
-from transforms.model.sources.copying import RemoteFiles, StoredFile
-from transforms.storage import files
 
 MODEL_FAILURES = "model_failures"
 MODELS = "models"
@@ -97,9 +95,7 @@ class HubModelHandler(ModelHandler[PatchBatch, _EmbeddedBatch, EmbeddingModel]):
         """Brings the model here, loads it and checks its contract; raises `ModelError`."""
         live_counts.count(loading=1)
         try:
-            return loading.load(
-                self._model_name, self._wanted_size, remote_files(), self._precision
-            )
+            return loading.load(self._model_name, self._wanted_size, self._precision)
         finally:
             live_counts.count(loading=-1)
 
@@ -119,16 +115,6 @@ class HubModelHandler(ModelHandler[PatchBatch, _EmbeddedBatch, EmbeddingModel]):
     def get_num_bytes(self, batch: Sequence[PatchBatch]) -> int:
         """Returns the size of the patches; Beam's own way would pickle them."""
         return sum(each.patches.nbytes for each in batch)
-
-
-def remote_files() -> RemoteFiles:
-    """Returns how models on Beam's storages are read."""
-    return RemoteFiles(files.list_names, _look_up, files.open_to_read)
-
-
-def _look_up(path: str) -> StoredFile:
-    facts = files.look_up(path)
-    return StoredFile(facts.num_bytes, facts.version, facts.crc32c)
 
 
 def _embed(model: EmbeddingModel, batch: PatchBatch) -> _EmbeddedBatch:

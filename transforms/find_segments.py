@@ -9,6 +9,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import pvalue
 
+from transforms.corpus import listing
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.manifests import segment_names
 from transforms.corpus.manifests.segments import Segment, read_segments
@@ -16,7 +17,6 @@ from transforms.metrics import live_counts
 from transforms.metrics.run_times import LISTING
 from transforms.metrics.timed import TIMES, TimedFn
 from transforms.read_manifests import ExpandPatterns, records_of
-from transforms.storage import files
 
 FAILURES = "failures"
 _SEGMENTS = "segments"
@@ -95,7 +95,7 @@ class _ListFn(TimedFn):
 
     def process(self, folder: bytes) -> Iterator[Any]:
         try:
-            for found in self.timed(files.list_input(os.fsdecode(folder))):
+            for found in self.timed(listing.list_input(os.fsdecode(folder))):
                 if isinstance(found, Clip):
                     for possible_id in segment_names.possible_ids(printable(found.uri)):
                         yield possible_id, os.fsencode(found.uri)

@@ -8,11 +8,11 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import pvalue
 
+from transforms.corpus import listing
 from transforms.corpus.clips import Clip, Failure
 from transforms.metrics import live_counts
 from transforms.metrics.run_times import LISTING
 from transforms.metrics.timed import TIMES, TimedFn
-from transforms.storage import files
 
 FAILURES = "failures"
 SKIPPED = "skipped"
@@ -40,7 +40,7 @@ class _ListFn(TimedFn):
     step = LISTING
 
     def process(self, path: bytes) -> Iterator[Any]:
-        for found in self.timed(files.list_input(os.fsdecode(path))):
+        for found in self.timed(listing.list_input(os.fsdecode(path))):
             live_counts.count_found(found)
             if isinstance(found, Clip):
                 yield found

@@ -160,12 +160,12 @@ class _PublishFn(beam.DoFn):
             with contextlib.ExitStack() as stack:
                 opened = [stack.enter_context(files.open_to_read(path)) for path in paths]
                 lines = failure_table.merge_lines(opened)
-                files.write_at_once(self._path(folder, table), lines)
+                files.write_atomically(self._path(folder, table), lines)
         texts = {schema.FILE_NAME: schema.schema(self._origin.profile)}
         if class_map.classes:
             texts[CLASS_MAP_NAME] = class_map.text()
         for file, data in texts.items():
-            files.write_at_once(self._path(folder, file), [data])
+            files.write_atomically(self._path(folder, file), [data])
         return [table, *texts]
 
     def _describe(
@@ -180,11 +180,11 @@ class _PublishFn(beam.DoFn):
         else:
             for folder, info in infos.items():
                 path = self._path(folder, file_names.FILE_NAME)
-                files.write_at_once(path, [provenance.to_json(info)])
+                files.write_atomically(path, [provenance.to_json(info)])
             whole = provenance.collection_info(infos, tallies)
         # The last key, and the only one in which equal runs differ.
         data = provenance.to_json(whole | {"run": run_times.run_info(times)})
-        files.write_at_once(self._path(file_names.FILE_NAME), [data])
+        files.write_atomically(self._path(file_names.FILE_NAME), [data])
         return data
 
     def _old_files(self) -> list[str]:

@@ -1,34 +1,25 @@
 """What a Flex Template runs: `embed`, with the template's parameters as flags.
 
-The launcher gives each parameter as `--name=value`. A switch of `embed` takes no value, and several
-paths are several words.
+The launcher gives each parameter as `--name=value`; other words are passed on.
 """
 
 import sys
 from collections.abc import Iterable
 
 from pipeline.cli import main
-
-SWITCHES = ("overwrite", "segments_are_cut")
-LISTS = ("input", "manifest", "audioset_segments", "keep_columns")
+from pipeline.options import template
 
 
 def arguments(parameters: Iterable[str]) -> list[str]:
     """Returns the arguments of the program.
 
     Args:
-      parameters: As the launcher gives them. Those without a value are left out.
+      parameters: The words of the launcher. Parameters without a value are dropped.
     """
     words = ["embed"]
-    for parameter in parameters:
-        flag, equals, value = parameter.partition("=")
-        name = flag.removeprefix("--")
-        if name in SWITCHES and equals:
-            words += [flag] if value.lower() == "true" else []
-        elif name in LISTS and equals:
-            words += [f"{flag}={path.strip()}" for path in value.split(",") if path.strip()]
-        elif value or not equals:
-            words.append(parameter)
+    for word in parameters:
+        name, equals, value = word.removeprefix("--").partition("=")
+        words += template.arguments({name: value}) if equals else [word]
     return words
 
 

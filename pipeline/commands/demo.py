@@ -1,11 +1,9 @@
 """The command `demo`: a small corpus, made and embedded."""
 
-import http.client
 import os
 import queue
 import sys
 import threading
-import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +17,9 @@ from transforms.corpus.clips import printable
 from transforms.dataset.failure_table import failure_table_name
 from transforms.dataset.profiles import PROFILES
 from transforms.model.errors import ModelError
-from transforms.model.postprocessing import load_pca
-from transforms.model.sources import resolving
+from transforms.model.sources.fetching import check_available
+from transforms.model.sources.names import is_url
+from transforms.model.sources.pca import load_pca
 
 _HUB_TIMEOUT_SECONDS = 8.0
 # name: (format, subtype, sample rate in Hz, channels, seconds)
@@ -115,11 +114,11 @@ def run(output: str, model: str, verbose: bool = False, quiet: bool = False) -> 
 
 
 def _why_unreachable(model: str) -> str:
-    """Says why a hub does not give its model; nothing where it does, or for a local model."""
-    if not resolving.is_url(model):
+    """Returns why a hub does not serve a model; empty if it does, and for a local model."""
+    if not is_url(model):
         return ""
     answers: queue.Queue[str] = queue.Queue()
-    # In a thread, because looking up a name has no timeout of its own.
+    # In a thread, because the lookup of a name has no timeout of its own.
     threading.Thread(target=_ask, args=(model, answers), daemon=True).start()
     try:
         error = answers.get(timeout=_HUB_TIMEOUT_SECONDS)
@@ -129,14 +128,12 @@ def _why_unreachable(model: str) -> str:
 
 
 def _ask(url: str, answers: "queue.Queue[str]") -> None:
-    """Puts the error of fetching a model's first bytes, or nothing where it answers."""
+    """Puts the error of a request for a model, or nothing if the hub has it."""
     try:
-        with urllib.request.urlopen(
-            f"{url}?tf-hub-format=compressed", timeout=_HUB_TIMEOUT_SECONDS
-        ):
-            answers.put("")
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        answers.put(str(error) or type(error).__name__)
+        check_available(url, _HUB_TIMEOUT_SECONDS)
+        answers.put("")
+    except OSError as error:
+        answers.put(str(error))
 
 
 def _write_corpus(folder: Path) -> int:

@@ -13,6 +13,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from pipeline.errors import UsageError
 from pipeline.folders.output_folder import OutputFolder
 from pipeline.folders.reachability import check_storages
+from pipeline.options import declaration
+from pipeline.options.declaration import PathKind
 from pipeline.options.settings import DROP, EmbedSettings
 from pipeline.runners import runner
 from pipeline.runners.options import ask_for_memory, is_dataflow, is_elsewhere
@@ -30,11 +32,12 @@ from transforms.corpus.manifests.columns import KNOWN_COLUMNS, RAW_COLUMNS
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.manifest import ManifestOptions, check_manifest
 from transforms.corpus.manifests.segments import check_segments
-from transforms.embed_patches import remote_files
 from transforms.find_segments import FindSegments
 from transforms.model.errors import ModelError
-from transforms.model.postprocessing import Pca, load_pca
+from transforms.model.postprocessing import Pca
 from transforms.model.sources import resolving
+from transforms.model.sources.names import is_url
+from transforms.model.sources.pca import load_pca
 from transforms.read_corpus import Corpus
 from transforms.storage import files
 
@@ -75,10 +78,10 @@ def prepare_run(
     check_within_reach(options, settings)
     corpus = corpus_of(settings)
     check_model(settings.model, is_elsewhere(options))
-    ask_for_memory(options, lambda: resolving.num_bytes(settings.model, remote_files()))
+    ask_for_memory(options, lambda: resolving.num_bytes(settings.model))
     output = OutputFolder(settings.output, settings.name, settings.overwrite)
     output.check()
-    pca = load_pca(settings.pca, files.open_to_read) if settings.profile.quantised else None
+    pca = load_pca(settings.pca) if settings.profile.quantised else None
     return PreparedRun(corpus, output, pca)
 
 
@@ -88,7 +91,7 @@ def corpus_of(settings: EmbedSettings) -> Corpus:
     Raises:
       UsageError: Something that was asked for is not there, or is not what it should be.
     """
-    check_storages(_paths(settings))
+    check_storages(_paths_to_read(settings))
     for path in settings.inputs:
         _check_input(path)
     class_map = _class_map(settings.class_map) if settings.class_map is not None else None
@@ -114,20 +117,14 @@ def corpus_of(settings: EmbedSettings) -> Corpus:
     )
 
 
-def _paths(settings: EmbedSettings) -> Iterator[tuple[str, str]]:
-    """Yields each flag with each path that it names."""
-    yield from (("--input", path) for path in settings.inputs)
-    yield from (("--manifest", path) for path in settings.manifests)
-    yield from (("--audioset_segments", path) for path in settings.audioset_segments)
-    if settings.audio_root is not None:
-        yield "--audio_root", settings.audio_root
-    if settings.class_map is not None:
-        yield "--class_map", settings.class_map
-    # What is fetched from a hub says itself what is wrong, and may be in a cache.
-    if not resolving.is_url(settings.model):
-        yield "--model", settings.model
-    if settings.profile.quantised and not resolving.is_url(settings.pca):
-        yield "--pca", settings.pca
+def _paths_to_read(settings: EmbedSettings) -> Iterator[tuple[str, str]]:
+    """Yields each flag with each path that is read from a storage."""
+    yield from declaration.paths(settings, PathKind.WORKERS, PathKind.LAUNCHER)
+    for flag, path in declaration.paths(settings, PathKind.FETCHED):
+        # A hub may be out of reach where the file is in the cache.
+        is_read = flag != "--pca" or settings.profile.quantised
+        if is_read and not is_url(path):
+            yield flag, path
 
 
 def check_model(model: str, on_workers: bool) -> None:
@@ -141,7 +138,7 @@ def check_model(model: str, on_workers: bool) -> None:
       UsageError: Says what is there instead, and what is allowed.
     """
     try:
-        resolving.check_model_name(model, remote_files(), on_workers)
+        resolving.check_model(model, on_workers)
     except (ModelError, OSError) as error:
         raise UsageError(f"--model: {error}") from error
 
@@ -154,18 +151,11 @@ def check_within_reach(options: PipelineOptions, settings: EmbedSettings) -> Non
     """
     if not is_dataflow(options):
         return
-    flags = {
-        "--output": (settings.output,),
-        "--input": settings.inputs,
-        "--manifest": settings.manifests,
-        "--audioset_segments": settings.audioset_segments,
-        "--audio_root": (settings.audio_root,) if settings.audio_root else (),
-    }
-    for flag, paths in flags.items():
-        for path in filter(files.is_local, paths):
+    for flag, path in declaration.paths(settings, PathKind.OUTPUT, PathKind.WORKERS):
+        if files.is_local(path):
             raise UsageError(
-                f"{flag}={printable(path)} is on this machine, which Dataflow's workers cannot see:"
-                " copy it to a gs:// bucket, and name that"
+                f"{flag}={printable(path)} is on this machine, which Dataflow's workers cannot"
+                " reach: use a gs:// bucket"
             )
 
 
@@ -174,7 +164,7 @@ def _check_input(path: str) -> None:
     try:
         for limit in (1_000, None):
             skipped = 0
-            for found in files.list_input(path, limit):
+            for found in listing.list_input(path, limit):
                 if isinstance(found, Clip | Failure):
                     return
                 skipped += 1

@@ -57,7 +57,7 @@ class ReportFolder:
     def _begun(self) -> "ReportFolder":
         try:
             files.make_folder(self.path)
-            files.write_at_once(f"{self.path}/{MARK}", [b"the launcher's"])
+            files.write_atomically(f"{self.path}/{MARK}", [b"the launcher's"])
         except BaseException:
             self.remove()
             raise

@@ -17,7 +17,8 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.runners.runner import create_runner
 
 from pipeline.errors import UsageError
-from pipeline.options.flags import own_flags
+from pipeline.options import declaration
+from pipeline.options.settings import EmbedSettings
 
 # Engines of this process, in Beam's spellings; None where --runner is not given.
 _LOCAL = {None, "directrunner", "direct", "fnapirunner", "fnapi"}
@@ -32,8 +33,8 @@ _LOCAL_DEFAULTS = (
     "--direct_running_mode=multi_threading",
 )
 _ONE_PROCESS = "no_use_multiple_sdk_containers"
-# The largest that was measured with batches of 128 rows of VGGish, and what Dataflow's own
-# processes take.
+# Half of it was measured with batches of 64 rows of VGGish and two threads; the other half is for
+# more threads and for what Dataflow's own processes take.
 _WORKER_MEMORY_BYTES = 3 * 2**30
 
 # Where the options do not say how many workers there are.
@@ -103,7 +104,7 @@ def beam_options(flags: Sequence[str]) -> PipelineOptions:
         raise UsageError("Beam refuses the flags above") from error
     _check_runner(options)
     if unknown:
-        candidates = [*own_flags(), *(f"--{name}" for name in known)]
+        candidates = [*declaration.flags(EmbedSettings), *(f"--{name}" for name in known)]
         raise UsageError("; ".join(_unknown(f"--{name}", candidates) for name in sorted(unknown)))
     for before, word in zip(["", *flags], flags, strict=False):
         if not word.startswith("-") and (not before.startswith("-") or "=" in before):

@@ -17,6 +17,7 @@ from pipeline.options.settings import EmbedSettings
 from tests.sounds import noise, write_wav
 from transforms.corpus.labels import ClassMap
 from transforms.corpus.splits import Splits
+from transforms.dataset.profiles import PROFILES
 from transforms.find_segments import FindSegments
 
 
@@ -82,14 +83,14 @@ def _refusal(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
         (["--audioset_segments="], "--audioset_segments cannot be empty"),
         (["--audio_root="], "--audio_root cannot be empty"),
         (["--class_map="], "--class_map cannot be empty"),
-        (["--manifest_format=csv"], "--manifest_format goes with --manifest, which is not given"),
+        (["--manifest_format=csv"], "--manifest_format requires --manifest"),
         (["--manifest_format=xml"], "argument --manifest_format: invalid choice: 'xml'"),
-        (["--keep_columns=x"], "--keep_columns goes with --manifest, which is not given"),
-        (["--audioset_segments=/s"], "--audioset_segments goes with --audio_root, which is not"),
-        (["--audio_root=/a"], "--audio_root goes with --manifest or --audioset_segments, which"),
-        (["--audio_name={id}"], "--audio_name goes with --audioset_segments, which is not given"),
-        (["--segments_are_cut"], "--segments_are_cut goes with --audioset_segments, which is not"),
-        (["--unknown_labels=drop"], "--unknown_labels goes with --class_map, which is not given"),
+        (["--keep_columns=x"], "--keep_columns requires --manifest"),
+        (["--audioset_segments=/s"], "--audioset_segments requires --audio_root"),
+        (["--audio_root=/a"], "--audio_root requires --manifest or --audioset_segments"),
+        (["--audio_name={id}"], "--audio_name requires --audioset_segments"),
+        (["--segments_are_cut"], "--segments_are_cut requires --audioset_segments"),
+        (["--unknown_labels=drop"], "--unknown_labels requires --class_map"),
         (["--unknown_labels=keep"], "argument --unknown_labels: invalid choice: 'keep'"),
         (["--class_map=/absent"], "--class_map=/absent: [Errno 2] No such file"),
         (["--clip_seconds=0.974"], "--clip_seconds=0.974 (allowed: 0.975, one row, to 1000000)"),
@@ -285,10 +286,7 @@ def test_a_corpus_that_is_not_as_it_should_be_is_refused_before_anything_is_made
 
 
 def _settings(*flags: str) -> EmbedSettings:
-    parser, _ = cli._parser()
-    return EmbedSettings.from_arguments(
-        parser.parse_args(["embed", "--output=out", "--profile=raw", "--model=model", *flags])
-    )
+    return cli.parse_job(["embed", "--output=out", "--profile=raw", "--model=model", *flags])[1]
 
 
 @pytest.mark.usefixtures("corpus", "model")
@@ -397,26 +395,23 @@ def test_help_tells_the_default_and_the_unit_of_every_option(
 
 
 def test_defaults_of_flags_and_settings_agree(tmp_path: Path) -> None:
-    parser, _ = cli._parser()
-    parsed = parser.parse_args(["embed", "--input", "/a", "--output", "/b", "--profile=raw"])
-    settings = EmbedSettings.from_arguments(parsed)
-    defaults = EmbedSettings(inputs=("/a",), output="/b", profile=settings.profile)
-    assert settings == defaults
-    assert parser.parse_args(["embed", "--input=a", "--output=b"]).profile == "audioset"
+    given = ["embed", "--input", "/a", "--output", "/b"]
+    command, settings, rest = cli.parse_job([*given, "--profile=raw", "--other=1"])
+    assert (command, rest) == ("embed", ["--other=1"])
+    assert settings == EmbedSettings(inputs=("/a",), output="/b", profile=PROFILES["raw"])
+    assert cli.parse_job(given)[1].profile is PROFILES["audioset"]
 
 
 def test_relative_paths_are_made_absolute_and_inputs_given_twice_count_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    parser, _ = cli._parser()
-    parsed = parser.parse_args(
+    _, settings, _ = cli.parse_job(
         [
             *("embed", "--input", "in", "./in", "--input=b.wav"),
             *("--output=out", "--model=model", "--profile=raw"),
         ]
     )
-    settings = EmbedSettings.from_arguments(parsed)
     assert settings.inputs == (f"{tmp_path}/in", f"{tmp_path}/b.wav")
     assert (settings.output, settings.model) == (f"{tmp_path}/out", str(model))
 
@@ -467,5 +462,5 @@ def test_a_column_to_keep_must_be_a_name_that_a_record_can_have(
     (tmp_path / "m.jsonl").write_text('{"uri": "a.wav"}')
     flags = [f"--manifest={tmp_path / 'm.jsonl'}", f"--output={tmp_path / 'out'}"]
     assert cli.main(["embed", *flags, "--keep_columns", column, "--profile=raw"]) == 2
-    assert "is no name in UTF-8" in capsys.readouterr().err
+    assert "(allowed: names in UTF-8)" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -15,7 +15,7 @@ from tests.stand_in import stand_in_rows
 from transforms.corpus.runs import PatchRun
 from transforms.embed_patches import MODEL_FAILURES, MODELS, EmbedPatches, HubModelHandler
 from transforms.model.batching import PatchBatch
-from transforms.model.postprocessing import load_pca
+from transforms.model.sources.pca import load_pca
 
 
 def _runs(num_clips: int, num_rows: int) -> list[PatchRun]:

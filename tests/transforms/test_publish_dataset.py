@@ -48,20 +48,20 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 
 def _shard(staging: str, split: str, index: int, data: bytes, sums: RecordSums) -> Shard:
     path = files.temporary_name(f"{staging}/{index}")
-    files.write_at_once(path, [data])
+    files.write_atomically(path, [data])
     return Shard(split, index, path, sums, 0xABC)
 
 
 def _failed(staging: str, *failures: Failure) -> FailureFile:
     path = files.temporary_name(f"{staging}/failures")
-    files.write_at_once(path, failure_lines(failures))
+    files.write_atomically(path, failure_lines(failures))
     return FailureFile(failures[0].split, path, len(failures))
 
 
 def _staging(folder: str) -> str:
     staging = f"{folder}/.audio.incomplete"
     files.make_folder(staging)
-    files.write_at_once(files.temporary_name(f"{staging}/0"), [b"of an attempt that failed"])
+    files.write_atomically(files.temporary_name(f"{staging}/0"), [b"of an attempt that failed"])
     return staging
 
 
@@ -170,7 +170,7 @@ def test_the_dataset_is_complete_and_nothing_temporary_is_left(folder: str) -> N
 def test_a_dataset_in_the_way_is_replaced_and_other_files_stay(folder: str) -> None:
     _publish(folder)
     for name in ("notes.txt", "other-00000-of-00001.tfrecord"):
-        files.write_at_once(f"{folder}/{name}", [b"mine"])
+        files.write_atomically(f"{folder}/{name}", [b"mine"])
     _publish(folder, written=lambda shards: shards[:1], num_shards=[("", 1)])
     assert files.list_names(folder) == [
         "audio-00000-of-00001.tfrecord",
@@ -262,7 +262,7 @@ def test_datasets_with_and_without_splits_take_each_others_place(folder: str) ->
     _publish_splits(folder, class_map=[build_class_map(["a"])])
     for name in mine:
         files.make_folder(f"{folder}/validation")
-        files.write_at_once(f"{folder}/{name}", [b"mine"])
+        files.write_atomically(f"{folder}/{name}", [b"mine"])
     _publish(folder)
     assert files.list_names(folder) == [
         "audio-00000-of-00002.tfrecord",

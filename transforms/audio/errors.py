@@ -1,11 +1,11 @@
-"""Why audio cannot become rows."""
+"""Errors of audio."""
 
 
 class AudioError(Exception):
-    """One recording cannot be used.
+    """A recording, or a clip of it, that cannot become rows.
 
     Attributes:
-      reason: One of the closed list of failure reasons.
+      reason: Reason of the failure, one of `clips.REASONS`.
     """
 
     def __init__(self, reason: str, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Cutting a waveform at 16 kHz into the patches that the rows are computed from."""
+"""Cutting of 16 kHz waveforms into patches."""
 
 import numpy as np
 
@@ -6,31 +6,31 @@ from transforms.corpus.spans import count_patches
 
 
 class PatchCutter:
-    """Cuts patches at every hop, across the borders of blocks.
+    """Cuts a waveform that arrives in blocks into patches.
 
     Patch `i` is the samples `[skip + i * hop_samples, skip + i * hop_samples + patch_samples)` of
-    the waveform. What does not fill a patch at the end is dropped.
+    the waveform. Samples after the last complete patch are dropped.
     """
 
     def __init__(self, patch_samples: int, hop_samples: int, skip: int = 0) -> None:
         """Starts a waveform.
 
         Args:
-          patch_samples: Length of a patch.
-          hop_samples: From one patch's start to the next one's.
-          skip: Samples before the first patch.
+          patch_samples: Length of a patch in samples.
+          hop_samples: Distance between the starts of consecutive patches, in samples.
+          skip: Number of samples before the first patch.
         """
         self._patch_samples = patch_samples
         self._hop_samples = hop_samples
-        self._skip = skip  # before the next patch, at the beginning or where the hop leaves a gap
+        self._skip = skip  # samples to drop before the next patch
         self._rest = np.empty(0, np.float32)
 
     def push(self, block: np.ndarray) -> np.ndarray:
-        """Takes the next float32 `[num_samples]`, none or more.
+        """Takes the next samples, float32 `[num_samples]`, which may be none.
 
         Returns:
-          float32 `[num_patches, patch_samples]`, the patches that are full now: views that overlap
-          in memory, read only.
+          The patches that are complete now, float32 `[num_patches, patch_samples]`: read-only views
+          that overlap in memory.
         """
         if self._skip >= len(block):
             self._skip -= len(block)
@@ -43,12 +43,12 @@ class PatchCutter:
         self._skip = max(0, used - len(samples))
         if not num_patches:
             return np.empty((0, self._patch_samples), np.float32)
-        windows = np.lib.stride_tricks.sliding_window_view(samples, self._patch_samples)
-        return windows[:: self._hop_samples][:num_patches]
+        patches = np.lib.stride_tricks.sliding_window_view(samples, self._patch_samples)
+        return patches[:: self._hop_samples][:num_patches]
 
 
 def pad_to_patch(samples: np.ndarray, patch_samples: int) -> np.ndarray:
-    """Returns a short waveform as one patch `[1, patch_samples]`, zeros behind it."""
+    """Pads a short waveform with zeros to one patch `[1, patch_samples]`."""
     patch = np.zeros((1, patch_samples), np.float32)
     patch[0, : len(samples)] = samples
     return patch

@@ -1,4 +1,4 @@
-"""Any sample rate to 16 kHz, block by block, with the SoX resampler."""
+"""Resampling from any sample rate to 16 kHz, block by block, with the SoX resampler."""
 
 import math
 
@@ -7,22 +7,22 @@ import soxr
 
 from transforms.corpus.spans import SAMPLE_RATE_HZ
 
-# 28-bit precision, computed in float64: rounded to float32, the samples of a waveform are the same
-# wherever the resampler was started before them. (HQ computes in float32: 1e-7 of difference, for
-# 0.05 ms less of each row.)
+# 28-bit precision, computed in float64: rounded to float32, samples do not depend on where before
+# them the resampler was started. (HQ computes in float32: differences of 1e-7, to save 0.05 ms per
+# row.)
 QUALITY = "VHQ"
-# Output samples before and behind a place that can have a part in its sample, with room to spare
-# even where 1 kHz becomes 16 kHz.
+# Number of output samples before and after a sample that can affect it, with a margin even for
+# resampling from 1 kHz.
 CONTEXT_SAMPLES = 16_000
-# Where a power of two is left out, libsoxr (0.1.3) filters in the frequency domain alone, block by
-# block, and is exact to 1e-10 only. Started at the border of a block, it does the very same sums.
+# For decimation by a power of two, libsoxr 0.1.3 filters in the frequency domain only, block by
+# block, with errors of 1e-10. Started at a block boundary, it computes exactly the same sums.
 _BLOCK_SAMPLES = {32_000: 758, 64_000: 748, 128_000: 742}
 
 
 class Resampler:
-    """Turns blocks of a mono waveform into blocks at 16 kHz.
+    """Resamples a mono waveform that arrives in blocks.
 
-    What comes out, put together, is what one call on the whole waveform would give.
+    The concatenated output equals the result of one call on the whole waveform.
     """
 
     def __init__(self, sample_rate_hz: int) -> None:
@@ -33,13 +33,13 @@ class Resampler:
             )
 
     def push(self, block: np.ndarray) -> np.ndarray:
-        """Takes float32 `[num_frames]`, returns float32 `[num_samples]` at 16 kHz."""
-        if self._stream is None:  # at 16 kHz they pass unchanged
+        """Takes the next float32 `[num_frames]`; returns float32 `[num_samples]` at 16 kHz."""
+        if self._stream is None:  # already at 16 kHz
             return block
         return np.asarray(self._stream.resample_chunk(np.ascontiguousarray(block)))
 
     def finish(self) -> np.ndarray:
-        """Returns the last samples."""
+        """Returns the remaining samples."""
         empty = np.empty(0, np.float32)
         if self._stream is None:
             return empty
@@ -47,9 +47,9 @@ class Resampler:
 
 
 def period(sample_rate_hz: int) -> tuple[int, int]:
-    """Returns numbers of samples at 16 kHz and of frames that last equally long.
+    """Returns the resampler's period, as numbers of samples at 16 kHz and of frames.
 
-    A resampler that starts a whole number of periods later gives the same samples, later.
+    A resampler that starts an integral number of periods later returns the same samples, later.
     """
     divisor = math.gcd(sample_rate_hz, SAMPLE_RATE_HZ)
     num_periods = _BLOCK_SAMPLES.get(sample_rate_hz, 1)
@@ -57,5 +57,5 @@ def period(sample_rate_hz: int) -> tuple[int, int]:
 
 
 def count_samples(num_frames: int, sample_rate_hz: int) -> int:
-    """Returns how many samples at 16 kHz come of so many frames: the nearest number."""
+    """Returns the number of samples at 16 kHz for a number of frames, rounded."""
     return (2 * num_frames * SAMPLE_RATE_HZ + sample_rate_hz) // (2 * sample_rate_hz)

@@ -1,4 +1,4 @@
-"""One pass over a recording, for all the spans that want something of it."""
+"""Decoding of the spans of a recording in one pass."""
 
 import heapq
 from collections.abc import Callable, Iterator
@@ -20,25 +20,25 @@ def decode_spans(
     framing: FramingConfig,
     suffix: str = "",
 ) -> Iterator[PatchRun | DecodedClip | Failure]:
-    """Reads what a reading wants, each frame of the recording once.
+    """Decodes the spans of a task, each audio frame of the recording once.
 
-    A recording that can be read from anywhere is read at the spans only, and opened again behind
-    damage. Any other is read from its start, and damage ends all that reaches it.
+    Of a seekable recording only the spans are read, and it is reopened after damage. Any other is
+    read from its start, and damage fails all spans from there on.
 
     Args:
-      open_file: Opens the recording.
-      decode_task: What is wanted.
-      framing: How clips become patches.
-      suffix: Of the recording's name, lower case with the dot.
+      open_file: Opens the recording's file.
+      decode_task: The recording and its spans.
+      framing: How clips are cut into patches.
+      suffix: Suffix of the recording's name, in lower case and with the dot.
 
     Yields:
-      The patches of each span in their order; with the last span of each clip `DecodedClip`; and a
-      `Failure` for a span that cannot be had, some of whose patches may have come before.
+      The patches of each span, in order; a `DecodedClip` after the last span of each clip; and a
+      `Failure` for each span that fails, after which earlier patches of it are void.
     """
-    return iter(_Pass(open_file, decode_task, framing, suffix))
+    return iter(_TaskDecoder(open_file, decode_task, framing, suffix))
 
 
-class _Pass:
+class _TaskDecoder:
     def __init__(
         self,
         open_file: Callable[[], AbstractContextManager[BinaryIO]],
@@ -50,12 +50,12 @@ class _Pass:
         self._decode_task = decode_task
         self._framing = framing
         self._suffix = suffix
-        self._waiting = _Waiting(decode_task, framing)
+        self._queue = _SpanQueue(decode_task, framing)
         self._active: list[SpanPatches] = []
 
     def __iter__(self) -> Iterator[PatchRun | DecodedClip | Failure]:
         clip = self._decode_task.spans[0].clip
-        while self._active or self._waiting:
+        while self._active or self._queue:
             recording = None
             try:
                 with (
@@ -64,7 +64,7 @@ class _Pass:
                         file, self._suffix, clip.raw_format, self._framing.channel
                     ) as recording,
                 ):
-                    self._waiting.open(recording)
+                    self._queue.open(recording)
                     yield from self._read(recording)
             except AudioError as error:
                 yield from self._failures(error.reason, str(error), recording)
@@ -76,7 +76,7 @@ class _Pass:
     def _read(self, recording: Recording) -> Iterator[PatchRun | DecodedClip | Failure]:
         while True:
             yield from self._start(recording.position)
-            upcoming = self._waiting.first_frame()
+            upcoming = self._queue.first_frame()
             if not self._active:
                 if upcoming is None:
                     return
@@ -100,20 +100,20 @@ class _Pass:
                     continue
                 if patches.end_frame is not None and recording.position >= patches.end_frame:
                     self._active.remove(patches)
-                    yield from self._finished(patches, recording.decoder)
+                    yield from self._finish(patches, recording.decoder)
 
     def _start(self, position: int) -> Iterator[Failure]:
-        """Makes active what begins here."""
-        while self._waiting.first_frame() == position:
-            patches = self._waiting.take()
+        """Activates the spans that begin here."""
+        while self._queue.first_frame() == position:
+            patches = self._queue.take()
             if patches.end_frame is not None and patches.end_frame <= patches.first_frame:
                 if not patches.span.is_remainder:
-                    why = "no sample lies between the clip's start and its end"
-                    yield _failure(patches.span, "empty", why)
+                    message = "there is no sample between the clip's start and end"
+                    yield _failure(patches.span, "empty", message)
             else:
                 self._active.append(patches)
 
-    def _finished(
+    def _finish(
         self, patches: SpanPatches, decoder: str
     ) -> Iterator[PatchRun | DecodedClip | Failure]:
         try:
@@ -122,96 +122,96 @@ class _Pass:
             yield _failure(patches.span, error.reason, str(error))
 
     def _end(self, recording: Recording) -> Iterator[PatchRun | DecodedClip | Failure]:
-        """Finishes what was being read, and fails what begins behind the recording's end."""
+        """Finishes the active spans, and fails those that begin after the recording's end."""
         active, self._active = self._active, []
         for patches in active:
             if patches.num_frames:
-                yield from self._finished(patches, recording.decoder)
-        behind = [
+                yield from self._finish(patches, recording.decoder)
+        out_of_range = [
             each.span for each in active if not each.num_frames and not each.span.is_remainder
         ]
         seconds = recording.position / recording.sample_rate_hz
-        for span in [*behind, *self._waiting.rest()]:
-            begins = span.clip.start_seconds - span.clip.recording_offset_seconds
-            message = f"the recording ends after {seconds:.3f} s, and the clip begins at {begins} s"
+        for span in [*out_of_range, *self._queue.take_all()]:
+            start = span.clip.start_seconds - span.clip.recording_offset_seconds
+            message = f"the recording ends after {seconds:.3f} s, and the clip starts at {start} s"
             yield _failure(span, "out_of_range", message)
 
     def _failures(
         self, reason: str, message: str, recording: Recording | None = None
     ) -> Iterator[Failure]:
-        """Fails what was being read, or else was to be read next, and what damage cuts off."""
+        """Fails the active spans or else the next one, and all spans that can no longer be read."""
         failed = [patches.span for patches in self._active]
         self._active = []
         num_frames = None if recording is None else recording.num_frames
-        upcoming = self._waiting.first_frame()
+        upcoming = self._queue.first_frame()
         if num_frames is None or reason != "decode_error":
             if not failed:
-                failed = [self._waiting.next_span()]
-            failed += self._waiting.rest()
+                failed = [self._queue.take_span()]
+            failed += self._queue.take_all()
         elif not failed:
-            # The recording is opened again, and read behind the damage.
+            # Afterwards the recording is reopened, and read from after the damage on.
             assert upcoming is not None
-            behind_the_end = upcoming >= num_frames
-            failed = self._waiting.rest() if behind_the_end else [self._waiting.next_span()]
+            is_at_end = upcoming >= num_frames
+            failed = self._queue.take_all() if is_at_end else [self._queue.take_span()]
         for span in failed:
             yield _failure(span, reason, message)
 
 
-class _Waiting:
-    """The spans that are still to be read, in the order of their first frames."""
+class _SpanQueue:
+    """The spans that have not begun, in the order of their first frames."""
 
     def __init__(self, decode_task: DecodeTask, framing: FramingConfig) -> None:
         self._spans = decode_task.spans
         self._framing = framing
-        self._ended = False
-        self._queue: Iterator[SpanPatches] | None = None
+        self._is_ended = False
+        self._upcoming: Iterator[SpanPatches] | None = None
         self._next: SpanPatches | None = None
 
     def __bool__(self) -> bool:
-        return not self._ended and (self._queue is None or self._next is not None)
+        return not self._is_ended and (self._upcoming is None or self._next is not None)
 
     def open(self, recording: Recording) -> None:
-        """Takes notice of the recording's rate and length, the first time."""
-        if self._queue is None:
-            of_each = [
+        """Sorts the spans by the recording's rate and length; has no effect the second time."""
+        if self._upcoming is None:
+            by_span = [
                 (
                     SpanPatches(each, self._framing, recording.sample_rate_hz, recording.num_frames)
                     for each in self._cut(span)
                 )
                 for span in self._spans
             ]
-            self._queue = heapq.merge(*of_each, key=lambda patches: patches.first_frame)
-            self._next = next(self._queue, None)
+            self._upcoming = heapq.merge(*by_span, key=lambda patches: patches.first_frame)
+            self._next = next(self._upcoming, None)
 
     def first_frame(self) -> int | None:
-        """Returns where the next span begins, or None."""
+        """Returns the first frame of the next span; None if there is none."""
         return None if self._next is None else self._next.first_frame
 
     def take(self) -> SpanPatches:
-        """Returns the next span, which must be there."""
-        assert self._queue is not None
+        """Takes the next span, which must exist."""
+        assert self._upcoming is not None
         assert self._next is not None
-        taken, self._next = self._next, next(self._queue, None)
+        taken, self._next = self._next, next(self._upcoming, None)
         return taken
 
-    def next_span(self) -> Span:
-        """Takes and returns the next span, which must be there; it need not have been opened."""
-        if self._queue is not None:
+    def take_span(self) -> Span:
+        """Takes the next span, which must exist; works before `open`, too."""
+        if self._upcoming is not None:
             return self.take().span
         span, *others = self._spans
         self._spans = tuple(others)
         return next(self._cut(span))
 
-    def rest(self) -> list[Span]:
-        """Takes and returns the clips that were asked for and have not begun; ends the queue."""
-        if self._queue is None:
+    def take_all(self) -> list[Span]:
+        """Takes all spans but remainders, and ends the queue."""
+        if self._upcoming is None:
             spans = [next(self._cut(span)) for span in self._spans]
         else:
-            self._ended = True  # where clips are cut off an end that is not known, no more come
+            self._is_ended = True  # ends the endless pieces of a clip without `end_seconds`
             spans = []
             while self._next is not None:
                 spans.append(self.take().span)
-        self._ended = True
+        self._is_ended = True
         self._spans = ()
         return [span for span in spans if not span.is_remainder]
 
@@ -220,7 +220,7 @@ class _Waiting:
             yield span
             return
         for index, clip in enumerate(cut_into_pieces(span.clip, self._framing.clip_seconds)):
-            if index and self._ended:
+            if index and self._is_ended:
                 return
             yield Span(clip, is_remainder=span.is_remainder or index > 0)
 

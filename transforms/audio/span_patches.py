@@ -1,4 +1,4 @@
-"""The patches of one span: resampled, cut, and counted."""
+"""The patches of one span: resampled, cut and counted."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -14,30 +14,30 @@ from transforms.corpus.spans import SAMPLE_RATE_HZ, FramingConfig, Span, count_p
 
 
 class SpanPatches:
-    """The patches of one span, from the blocks of its recording.
+    """Computes the patches of a span from the blocks of its recording.
 
-    A clip is the frames `[start, end)` of its recording, rounded once, at the recording's own
-    rate; its waveform is what these frames give when they are resampled as if nothing stood around
-    them. A span behind a clip's beginning starts some context before its rows, a whole number of
-    periods behind the clip's start, so that its samples are those of the whole clip.
+    A clip is the frames `[start, end)` of its recording, each rounded once at the recording's own
+    rate. Its waveform is the result of resampling these frames alone, without the audio around
+    them. The later spans of a clip start some context before their rows, an integral number of
+    resampler periods after the clip's start, so that their samples equal those of the whole clip.
 
     Attributes:
-      span: Whose patches they are.
-      first_frame: From here on it wants the recording's frames.
-      end_frame: Up to here; None for the recording's end.
-      num_frames: That came so far.
+      span: The span.
+      first_frame: First frame of the recording that is needed.
+      end_frame: End of the frames that are needed; None for the end of the recording.
+      num_frames: Number of frames received so far.
     """
 
     def __init__(
         self, span: Span, framing: FramingConfig, sample_rate_hz: int, num_frames: int | None
     ) -> None:
-        """Finds out what it takes.
+        """Determines which frames are needed.
 
         Args:
-          span: Of a clip.
-          framing: How clips become patches.
-          sample_rate_hz: Of the recording.
-          num_frames: Length of the recording, if it is known.
+          span: The span.
+          framing: How clips are cut into patches.
+          sample_rate_hz: Sample rate of the recording.
+          num_frames: Length of the recording; None if unknown.
         """
         self.span = span
         self._framing = framing
@@ -47,10 +47,10 @@ class SpanPatches:
         first_sample = span.first_row * framing.hop_samples
         out_period, in_period = resampling.period(sample_rate_hz)
         periods = max(0, first_sample - resampling.CONTEXT_SAMPLES) // out_period
-        # Samples of the clip before the first one that comes here.
+        # Number of the clip's samples before `first_frame`.
         self._num_samples_before = periods * out_period
         self.first_frame = self._clip_frame + periods * in_period
-        self.end_frame = self._last_frame_wanted()
+        self.end_frame = self._find_end_frame()
         self.num_frames = 0
         self._num_samples = 0
         self._num_rows = 0
@@ -62,7 +62,7 @@ class SpanPatches:
         )
 
     def push(self, block: np.ndarray) -> Iterator[PatchRun]:
-        """Takes the next frames from `first_frame` on; yields the patches that are full now.
+        """Takes the next frames, from `first_frame` on; yields the patches that are complete now.
 
         Args:
           block: float32 `[num_frames]`.
@@ -76,16 +76,16 @@ class SpanPatches:
         yield from self._cut(self._resampler.push(block))
 
     def finish(self, decoder: str) -> Iterator[PatchRun | DecodedClip]:
-        """Yields the last patches and, with the last span of a clip, what the clip is.
+        """Yields the last patches and, for the last span of a clip, the decoded clip.
 
-        At least one frame must have come. A rest that is too short for a row yields nothing.
+        At least one frame must have been pushed. A remainder too short for a row yields nothing.
 
         Args:
-          decoder: Name of what decoded it.
+          decoder: Name of the decoder.
 
         Raises:
-          AudioError: `too_short`, or `decode_error` where rows are missing that the recording's
-            length promises.
+          AudioError: `too_short`, or `decode_error` if rows are missing that the recording's length
+            implies.
         """
         yield from self._cut(self._resampler.finish())
         end_frame = self.first_frame + self.num_frames
@@ -93,7 +93,7 @@ class SpanPatches:
         if span.num_rows is not None:
             if self._num_rows < span.num_rows:
                 seconds = end_frame / self._sample_rate_hz
-                raise AudioError("decode_error", f"it ends too early, after {seconds:.3f} s")
+                raise AudioError("decode_error", f"the recording ends early, after {seconds:.3f} s")
             return
         num_rows = span.first_row + self._num_rows
         if not num_rows and span.is_remainder and not self._is_whole_piece(end_frame):
@@ -104,7 +104,7 @@ class SpanPatches:
         yield self._decoded(num_rows or 1, end_frame, padded, decoder)
 
     def _is_whole_piece(self, end_frame: int) -> bool:
-        """Tells whether it is a full piece: of one row it may lack a sample by rounding."""
+        """Returns whether the clip is a piece of full length, even if rounding drops a sample."""
         clip = self.span.clip
         return (
             clip.end_seconds is not None
@@ -113,18 +113,18 @@ class SpanPatches:
         )
 
     def _frames_of_clip(self) -> tuple[int, int | None]:
-        """Returns where the clip begins and ends, each rounded once."""
+        """Returns the first and the end frame of the clip, each rounded once."""
         clip = self.span.clip
         start = _frame(clip.start_seconds - clip.recording_offset_seconds, self._sample_rate_hz)
         if clip.end_seconds is None:
             return start, None
         return start, _frame(clip.end_seconds - clip.recording_offset_seconds, self._sample_rate_hz)
 
-    def _last_frame_wanted(self) -> int | None:
-        """Returns behind which frame nothing is needed, or None."""
+    def _find_end_frame(self) -> int | None:
+        """Returns the end of the frames that are needed; None for the end of the recording."""
         num_rows = self.span.num_rows
         if num_rows is None and self._framing.max_rows is not None and self._recording_frames:
-            # What is left out is counted by the length, and need not be read.
+            # Skipped rows are counted from the recording's length, without reading them.
             num_rows = self._framing.max_rows - self.span.first_row
         if num_rows is None:
             return self._clip_end
@@ -156,9 +156,8 @@ class SpanPatches:
         if not self._framing.pad_short_clips:
             raise AudioError(
                 "too_short",
-                f"{self.num_frames / self._sample_rate_hz:.3f} s; a row takes {patch_samples}"
-                f" samples at 16 kHz ({patch_samples / SAMPLE_RATE_HZ} s), and"
-                " --short_clips is skip",
+                f"{self.num_frames / self._sample_rate_hz:.3f} s; a row needs {patch_samples}"
+                f" samples at 16 kHz ({patch_samples / SAMPLE_RATE_HZ} s), and --short_clips=skip",
             )
         patch = pad_to_patch(np.concatenate(self._beginning), patch_samples)
         return PatchRun(self.span.clip.id, 0, patch)
@@ -167,7 +166,7 @@ class SpanPatches:
         clip = self.span.clip
         num_samples = self._num_samples_before + self._num_samples
         num_skipped = self._num_rows_skipped
-        if end_frame == self.end_frame != self._clip_end:  # by the limit of rows, not to the end
+        if end_frame == self.end_frame != self._clip_end:  # stopped at the maximum number of rows
             assert self._recording_frames is not None
             end_frame = self._recording_frames
             if self._clip_end is not None:
@@ -175,11 +174,11 @@ class SpanPatches:
             num_samples = resampling.count_samples(
                 end_frame - self._clip_frame, self._sample_rate_hz
             )
-            in_all = count_patches(
+            num_all_rows = count_patches(
                 num_samples, self._framing.patch_samples, self._framing.hop_samples
             )
-            num_skipped = in_all - num_rows
-        # The last one of clips that were cut at equal lengths was never meant to be as long.
+            num_skipped = num_all_rows - num_rows
+        # The last piece of a clip that is cut into pieces is expected to be shorter.
         ends_early = self._clip_end is not None and end_frame < self._clip_end
         truncated = ends_early and self._framing.clip_seconds is None
         if clip.end_seconds is not None and not ends_early:
@@ -202,5 +201,5 @@ class SpanPatches:
 
 
 def _frame(seconds: Decimal, sample_rate_hz: int) -> int:
-    """Returns the frame nearest to a time, the later one of two."""
+    """Returns the frame nearest to a time, rounding half up."""
     return int((Fraction(seconds) * sample_rate_hz + Fraction(1, 2)) // 1)

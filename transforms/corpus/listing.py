@@ -6,12 +6,17 @@ that holds a single file.
 """
 
 import dataclasses
+import glob
+import itertools
 import os
 import posixpath
-import re
 from collections.abc import Iterable, Iterator
 
 from transforms.corpus.clips import Clip, Failure, printable
+from transforms.storage import files
+from transforms.storage.globs import glob_root, is_glob
+from transforms.storage.listing import files_below, files_matching, info_or_none
+from transforms.storage.store import FileInfo
 
 # Audio and video containers by suffix, those included that cannot be decoded: a file that is
 # meant to be sound gets a record or a line in the failure table.
@@ -27,9 +32,6 @@ AUDIO_SUFFIXES = frozenset(_AUDIO_SUFFIXES.split())
 MAX_LINKS = 4
 HIDDEN = "hidden"
 OTHER = "other"
-GLOB_CHARACTERS = re.compile(r"[*?\[]")
-
-
 _Identity = tuple[int, int]  # device and inode
 
 
@@ -44,34 +46,57 @@ class SkippedFile:
     why: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Found:
-    """A file that a storage or a glob gave.
+def list_input(path: str, limit: int | None = None) -> Iterator[Clip | Failure | SkippedFile]:
+    """Lists the recordings of an input: a file, a folder, or else a glob.
 
-    Attributes:
-      path: Of the file.
-      num_bytes: Where the listing says so.
+    Args:
+      path: Absolute.
+      limit: Number of files after which the listing of a storage may end.
+
+    Raises:
+      OSError: The storage does not answer or refuses. An absent input gives nothing.
     """
-
-    path: str
-    num_bytes: int | None = None
-
-
-def is_glob(path: str) -> bool:
-    """Tells whether a path has characters that mean something in a glob."""
-    return GLOB_CHARACTERS.search(path) is not None
+    if files.is_local(path):
+        yield from _list_local(path)
+    else:
+        yield from _list_remote(path, limit)
 
 
-def quote_glob(path: str) -> str:
-    """Returns the glob that matches exactly this path."""
-    return GLOB_CHARACTERS.sub(lambda character: f"[{character[0]}]", path)
+def _list_local(path: str) -> Iterator[Clip | Failure | SkippedFile]:
+    if os.path.isdir(path):
+        yield from list_folder(path)
+    elif os.path.lexists(path):
+        yield _named_clip(os.path.dirname(path), path)
+    else:
+        root = glob_root(path)
+        for each in glob.iglob(path, recursive=True):
+            if not os.path.isdir(each) or is_named_like_audio(each):
+                yield _named_clip(root, each)
 
 
-def glob_root(pattern: str) -> str:
-    """Returns the folder of a glob: all before the segment with its first special character."""
-    match = GLOB_CHARACTERS.search(pattern)
-    before = pattern[: match.start()] if match else pattern
-    return before[: before.rfind("/") + 1]
+def _list_remote(path: str, limit: int | None) -> Iterator[Clip | SkippedFile]:
+    info = None if path.endswith("/") else info_or_none(path)
+    if info is not None:
+        yield _named_clip(path[: path.rfind("/") + 1], path, info.num_bytes)
+        return
+    inside = itertools.islice(files_below(path), limit)
+    first = next(inside, None)
+    if first is not None or not is_glob(path):
+        found = itertools.chain([first] if first else [], inside)
+        yield from list_files(path.rstrip("/") + "/", found)
+        return
+    root = glob_root(path)
+    for info in itertools.islice(files_matching(path), limit):
+        yield _named_clip(root, info.path, info.num_bytes)
+
+
+def _named_clip(root: str, path: str, num_bytes: int | None = None) -> Clip:
+    """Returns a clip of a file that the user named by path or glob, whatever its suffix."""
+    return Clip(printable(_name_below(root, path)), path, num_bytes=num_bytes)
+
+
+def _name_below(root: str, path: str) -> str:
+    return path.removeprefix(root).replace(os.sep, "/").lstrip("/")
 
 
 def list_folder(folder: str) -> Iterator[Clip | Failure | SkippedFile]:
@@ -117,22 +142,19 @@ def list_folder(folder: str) -> Iterator[Clip | Failure | SkippedFile]:
             yield _unreadable(prefix.rstrip("/") or ".", path, error.strerror or str(error))
 
 
-def list_paths(root: str, files: Iterable[Found], explicit: bool) -> Iterator[Clip | SkippedFile]:
-    """Sorts out what a storage or a glob gave.
+def list_files(root: str, infos: Iterable[FileInfo]) -> Iterator[Clip | SkippedFile]:
+    """Sorts the files of a folder on a storage into recordings and skipped files.
 
     Args:
-      root: What the ids are relative to; ends with the separator.
-      files: Below the root.
-      explicit: The user named these files, by path or glob: suffixes and dots do not matter.
+      root: The folder, with a slash at its end.
+      infos: All files below it.
     """
-    for found in files:
-        name = found.path.removeprefix(root).replace(os.sep, "/").lstrip("/")
-        if explicit:
-            yield Clip(printable(name), found.path, num_bytes=found.num_bytes)
-        elif any(part.startswith(".") for part in name.split("/")):
+    for info in infos:
+        name = _name_below(root, info.path)
+        if any(part.startswith(".") for part in name.split("/")):
             yield SkippedFile(HIDDEN)
         else:
-            yield _sorted_out(name, found.path, found.num_bytes)
+            yield _sorted_out(name, info.path, info.num_bytes)
 
 
 def _sorted_out(name: str, path: str, num_bytes: int | None = None) -> Clip | SkippedFile:

@@ -18,7 +18,6 @@ from transforms.model.batching import BATCH_ROWS
 from transforms.model.errors import ModelError
 from transforms.model.precision import BFLOAT16, FLOAT32, Deviation
 from transforms.model.sources import resolving
-from transforms.model.sources.copying import RemoteFiles
 
 # Row i of google/vggish/1 depends on the samples [15360 i, 15360 i + 15600) and on no other:
 # 96 hops of 10 ms, and the rest of the last 25 ms STFT window.
@@ -165,7 +164,6 @@ class EmbeddingModel:
 def load(
     model: str,
     wanted_size: int | None = None,
-    remote: RemoteFiles | None = None,
     in_precision: str = FLOAT32,
 ) -> EmbeddingModel:
     """Loads a model and checks its contract.
@@ -173,7 +171,6 @@ def load(
     Args:
       model: What `resolving.resolve` takes.
       wanted_size: Values that a row must have; None takes any.
-      remote: Reads models on storages; without it there are none.
       in_precision: Of `precision.PRECISIONS`, what its convolutions are to compute in.
 
     Raises:
@@ -185,7 +182,7 @@ def load(
     if in_precision == BFLOAT16:
         precision.check_cpu()
         precision.forbid_casts()
-    folder = resolving.resolve(model, remote)
+    folder = resolving.resolve(model)
 
     tf = onednn.tensorflow()
     import tensorflow_hub as hub

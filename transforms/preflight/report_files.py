@@ -39,6 +39,6 @@ def write(path: str, report: bytes, where: str) -> None:
       OSError: It cannot be written; the text names the worker.
     """
     try:
-        files.write_at_once(path, [report])
+        files.write_atomically(path, [report])
     except OSError as error:
         raise OSError(f"{CANNOT_REPORT} {where}: {error}") from error

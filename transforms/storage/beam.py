@@ -1,4 +1,4 @@
-"""Storages that only Beam knows: Hadoop's, Azure's, and what is registered with Beam."""
+"""The backend for storages that only Beam knows: Hadoop, Azure, and those registered with Beam."""
 
 import contextlib
 import io
@@ -10,13 +10,13 @@ from typing import BinaryIO
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from transforms.corpus import listing
+from transforms.storage.globs import loosen_glob, quote_glob
 from transforms.storage.ranges import WHOLE_BYTES
-from transforms.storage.store import Facts, Listed
+from transforms.storage.store import FileInfo
 
 
 class BeamStore:
-    """What Beam's FileSystems can do, as a `remote.store.Store`."""
+    """A `store.Store` over Beam's FileSystems."""
 
     def open(self, uri: str, whole_bytes: int = WHOLE_BYTES) -> BinaryIO:
         file = _open(uri)
@@ -26,24 +26,20 @@ class BeamStore:
             data = file.read(whole_bytes + 1)
         return io.BytesIO(data) if len(data) <= whole_bytes else _open(uri)
 
-    def size(self, uri: str) -> int:
+    def info(self, uri: str) -> FileInfo:
         if not FileSystems.exists(uri):
             raise FileNotFoundError(f"{uri} does not exist")
-        return int(FileSystems.get_filesystem(uri).size(uri))
-
-    def look_up(self, uri: str) -> Facts:
         version = ""
-        # Not every storage can say it; a checksum may be no more than the size.
+        # Not every storage has these; a checksum may be no more than the size.
         with contextlib.suppress(OSError):
             version = f"{FileSystems.checksum(uri)} {FileSystems.last_updated(uri)}"
-        return Facts(self.size(uri), version)
+        return FileInfo(uri, int(FileSystems.get_filesystem(uri).size(uri)), version)
 
-    def list_below(self, prefix: str) -> Iterator[Listed]:
-        pattern = listing.GLOB_CHARACTERS.sub("?", prefix) + "**"
-        (result,) = FileSystems.match([pattern])
+    def list_prefix(self, prefix: str) -> Iterator[FileInfo]:
+        (result,) = FileSystems.match([loosen_glob(prefix) + "**"])
         for metadata in result.metadata_list:
             if metadata.path.startswith(prefix):
-                yield Listed(metadata.path, metadata.size_in_bytes)
+                yield FileInfo(metadata.path, metadata.size_in_bytes)
 
     def upload(self, uri: str, file: BinaryIO, num_bytes: int) -> None:
         file.seek(0)
@@ -58,10 +54,10 @@ class BeamStore:
         if not FileSystems.exists(uri):
             return
         with warnings.catch_warnings(), contextlib.suppress(FileNotFoundError):
-            # Beam matches before it deletes, so glob characters have to be quoted, and then makes
-            # a regular expression of which Python warns.
+            # Beam matches before it deletes, so special characters must be quoted, and Python warns
+            # of the regular expression that Beam makes of them.
             warnings.simplefilter("ignore", FutureWarning)
-            FileSystems.delete([listing.quote_glob(uri)])
+            FileSystems.delete([quote_glob(uri)])
 
 
 def _open(uri: str) -> BinaryIO:

@@ -1,11 +1,13 @@
-"""Google Cloud Storage, through Google's client, which is never left to try again by itself."""
+"""The backend for `gs://`: Google's client, whose own retries are off."""
 
 import contextlib
 import dataclasses
 import functools
+import io
 import json
 import logging
 import os
+import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, TypeVar
@@ -20,8 +22,8 @@ from google.cloud.storage import Client
 
 from transforms.storage import http
 from transforms.storage.ranges import WHOLE_BYTES, Part, open_ranges
-from transforms.storage.retries import RetryPolicy, TransientError
-from transforms.storage.store import Facts, Listed, NoBucketError, move_by_copy, split_uri
+from transforms.storage.retries import RETRYABLE_STATUSES, RetryPolicy, TransientError
+from transforms.storage.store import FileInfo, NoBucketError, move_by_copy, split_uri
 
 try:
     from google.cloud.storage.exceptions import DataCorruption
@@ -33,23 +35,23 @@ _SCOPES = ("https://www.googleapis.com/auth/devstorage.full_control",)
 _KEY_VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
 _CONTENT_TYPE = "application/octet-stream"
 _PAGE_SIZE = 1000
-# The client keeps as much of a large file in memory while it sends it; 100 MiB if it is not told.
+# The client holds this much of a large file in memory while it sends it; its default is 100 MiB.
 _UPLOAD_BYTES = 16 * 2**20
-# The client asks for the bucket behind every first use of it, for traces that nobody takes; without
-# this that costs a request, and fills logs where only objects may be read.
+# Without this the client requests each bucket's metadata, for traces that nobody collects: an extra
+# request, and log entries where only objects may be read.
 _NO_BUCKET_METADATA = "DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA"
-# Sending is slower than this only where nothing works.
+# An upload slower than this is as good as broken.
 _MIN_UPLOAD_BYTES_A_SECOND = 2**17
 
 
 @dataclasses.dataclass(frozen=True)
 class GcsSettings:
-    """How to reach it.
+    """How to reach Google Cloud Storage.
 
     Attributes:
-      emulator: Address of a stand-in, which is asked without credentials; empty for Google.
-      impersonate: Service accounts: the last one is used, the others pass the right on.
-      scopes: Of the credentials.
+      emulator: Address of an emulator, used without credentials; empty for Google itself.
+      impersonate: Service accounts: the last one is impersonated, the others delegate to it.
+      scopes: OAuth scopes of the credentials.
     """
 
     emulator: str = ""
@@ -57,18 +59,27 @@ class GcsSettings:
     scopes: tuple[str, ...] = _SCOPES
 
 
+class _TimedBuffer(io.BytesIO):
+    """A buffer for a body that must be complete within some time, however slowly it arrives."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._deadline = time.monotonic() + seconds
+
+    def write(self, data: Any) -> int:
+        if time.monotonic() > self._deadline:
+            raise TimeoutError
+        return super().write(data)
+
+
 class GcsStore:
-    """`gs://`, see `store.Store`."""
+    """A `store.Store` for `gs://`."""
 
     def __init__(self, settings: GcsSettings, retry_policy: RetryPolicy) -> None:
-        """Looks for credentials.
-
-        Args:
-          settings: How to reach it.
-          retry_policy: How long is waited.
+        """Finds the credentials.
 
         Raises:
-          PermissionError: The credentials that are named cannot be used.
+          PermissionError: The configured credentials cannot be used.
         """
         self._retry_policy = retry_policy
         credentials = AnonymousCredentials() if settings.emulator else _credentials(settings)
@@ -82,23 +93,20 @@ class GcsStore:
         }
 
     def open(self, uri: str, whole_bytes: int = WHOLE_BYTES) -> BinaryIO:
-        facts: Facts | None = None
+        info: FileInfo | None = None
 
         def fetch(start: int, end: int) -> Part:
-            nonlocal facts
-            part = self._call(uri, lambda: self._fetch(uri, start, end, facts))
-            facts = facts or Facts(part.total_bytes, part.version)
+            nonlocal info
+            part = self._call(uri, lambda: self._fetch(uri, start, end, info))
+            info = info or FileInfo(uri, part.total_bytes, part.version)
             return part
 
         return open_ranges(fetch, uri, whole_bytes)
 
-    def size(self, uri: str) -> int:
-        return self.look_up(uri).num_bytes
+    def info(self, uri: str) -> FileInfo:
+        return self._call(uri, lambda: self._info(uri))
 
-    def look_up(self, uri: str) -> Facts:
-        return self._call(uri, lambda: self._look_up(uri))
-
-    def list_below(self, prefix: str) -> Iterator[Listed]:
+    def list_prefix(self, prefix: str) -> Iterator[FileInfo]:
         bucket, name = split_uri(prefix)
         token: str | None = None
         while True:
@@ -125,18 +133,18 @@ class GcsStore:
         with contextlib.suppress(FileNotFoundError):
             self._call(uri, lambda: self._blob(uri).delete(**self._how))
 
-    def _fetch(self, uri: str, start: int, end: int, facts: Facts | None) -> Part:
-        """Fetches a part; the first one, for which there are no facts, finds them out."""
+    def _fetch(self, uri: str, start: int, end: int, info: FileInfo | None) -> Part:
+        """Fetches a part; without `info`, which only the first part lacks, it is looked up."""
         blob = self._blob(uri)
-        body = http.Body(self._retry_policy.total_seconds)
+        body = _TimedBuffer(self._retry_policy.total_seconds)
         try:
             blob.download_to_file(
                 body,
                 start=start,
                 end=end - 1,
-                raw_download=True,  # what is stored compressed comes as it is stored
-                checksum=None,  # storages tell that of the whole only
-                if_generation_match=int(facts.version) if facts else None,
+                raw_download=True,  # else what is stored compressed would be decompressed
+                checksum=None,  # it is known of whole objects only
+                if_generation_match=int(info.version) if info else None,
                 **self._how,
             )
         except exceptions.RequestRangeNotSatisfiable:
@@ -145,23 +153,23 @@ class GcsStore:
             raise OSError(f"{uri} was replaced while it was read") from error
         data = body.getvalue()
         version = str(blob.generation or "")
-        if facts is None:
-            # The client does not tell how large the object is. An answer that is cut off is an
-            # error of urllib3, so one that is shorter than asked for ends where the object does.
+        if info is None:
+            # The client does not tell how large the object is. An incomplete answer is an error of
+            # urllib3, so one that is shorter than the range ends where the object does.
             is_whole = len(data) < end - start
-            facts = Facts(len(data), version) if is_whole else self._look_up(uri)
-            if version and facts.version != version:
+            info = FileInfo(uri, len(data), version) if is_whole else self._info(uri)
+            if version and info.version != version:
                 raise TransientError(f"{uri} was replaced while it was read")
-        if len(data) != min(end, facts.num_bytes) - start:
+        if len(data) != min(end, info.num_bytes) - start:
             raise TransientError(f"{uri}: the answer is cut off")
-        return Part(data, start, facts.num_bytes, version or facts.version)
+        return Part(data, start, info.num_bytes, version or info.version)
 
-    def _look_up(self, uri: str) -> Facts:
+    def _info(self, uri: str) -> FileInfo:
         blob = self._blob(uri)
         blob.reload(**self._how)
-        return Facts(int(blob.size), str(blob.generation), blob.crc32c or "")
+        return FileInfo(uri, int(blob.size), str(blob.generation), blob.crc32c or "")
 
-    def _page(self, bucket: str, name: str, token: str | None) -> tuple[list[Listed], str | None]:
+    def _page(self, bucket: str, name: str, token: str | None) -> tuple[list[FileInfo], str | None]:
         if not bucket:
             raise NoBucketError("there is no bucket gs://")
         found = self._client.list_blobs(
@@ -172,24 +180,25 @@ class GcsStore:
             fields="items(name,size),nextPageToken",
             **self._how,
         )
-        page = [Listed(f"gs://{bucket}/{blob.name}", int(blob.size)) for blob in next(found.pages)]
+        blobs = next(found.pages)
+        page = [FileInfo(f"gs://{bucket}/{blob.name}", int(blob.size)) for blob in blobs]
         return page, found.next_page_token
 
     def _copy(self, source: str, target: str) -> None:
         token: str | None = None
-        while True:  # what is large, or goes far, takes several requests
+        while True:  # a large object, or a distant bucket, takes several requests
             token = self._call(source, functools.partial(self._rewrite, source, target, token))
             if token is None:
                 return
 
     def _rewrite(self, source: str, target: str, token: str | None) -> str | None:
         blob = self._blob(target)
-        blob.content_type = _CONTENT_TYPE  # the client has it made anew, so it would be lost
+        blob.content_type = _CONTENT_TYPE  # else the client drops it
         token, _, _ = blob.rewrite(self._blob(source), token=token, **self._how)
         return token
 
     def _blob(self, uri: str, chunk_size: int | None = None) -> Any:
-        # A new one each time: one that was used goes on with its generation and its own address.
+        # A new one each time: a used one would stick to its generation and address.
         bucket, name = split_uri(uri)
         if not bucket or not name:
             raise FileNotFoundError(f"{uri} names no object (gs://BUCKET/NAME)")
@@ -217,16 +226,16 @@ class GcsStore:
         except DataCorruption as error:
             raise TransientError(f"{uri}: other bytes arrived than were sent") from error
         except GoogleAuthError as error:
-            passes = error.retryable or isinstance(error, TransportError)
-            kind = TransientError if passes else PermissionError
+            may_pass = error.retryable or isinstance(error, TransportError)
+            kind = TransientError if may_pass else PermissionError
             raise kind(f"the credentials cannot be used: {error}") from error
 
     def _refusal(self, error: exceptions.GoogleAPICallError, uri: str, is_listing: bool) -> OSError:
-        body = error.response.content if error.response is not None else b""
+        response: Any = error.response
+        body, headers = (response.content, response.headers) if response is not None else (b"", {})
         status, text = int(error.code or 0), _message(body)
-        if status in http.RETRYABLE_STATUSES:
-            words = f"{http.status_words(status)}{http.quote(body)}"
-            return TransientError(f"{self._host} answers {words}")
+        if status in RETRYABLE_STATUSES:
+            return http.retryable(self._host, status, headers, body)
         if status == 404:
             if is_listing or "bucket does not exist" in text:
                 return NoBucketError(f"there is no bucket gs://{split_uri(uri)[0]}")
@@ -248,7 +257,7 @@ class GcsStore:
 def _credentials(settings: GcsSettings) -> Credentials:
     logger = logging.getLogger("google.auth")
     level = logger.level
-    logger.setLevel(logging.ERROR)  # it warns of every machine that is not Google's
+    logger.setLevel(logging.ERROR)  # it warns on every machine that is not Google's
     try:
         credentials, _ = google.auth.default(scopes=settings.scopes)
     except DefaultCredentialsError as error:
@@ -275,7 +284,7 @@ def _client(emulator: str, credentials: Credentials) -> Any:
     if emulator:
         address = emulator.rstrip("/")
         options["api_endpoint"] = address if "://" in address else f"http://{address}"
-    # Nobody's credentials cannot be renewed, which google-auth would try where they are refused.
+    # Anonymous credentials cannot be renewed, which google-auth would try after a refusal.
     renewed_at = () if isinstance(credentials, AnonymousCredentials) else (401,)
     session: Any = http.pooled(AuthorizedSession(credentials, refresh_status_codes=renewed_at))
     try:

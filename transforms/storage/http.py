@@ -1,61 +1,51 @@
-"""One HTTP request: an answer that is whole, or an `OSError` in plain words."""
+"""The client for HTTP: GET requests whose answers are complete, or an `OSError` in plain words."""
 
 import contextlib
 import dataclasses
 import http
-import io
+import socket
 import time
 import urllib.parse
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import requests
 import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 
-from transforms.storage.retries import RetryPolicy, TransientError
+from transforms.storage.retries import (
+    RETRYABLE_STATUSES,
+    RetryPolicy,
+    TransientError,
+    UnknownHostError,
+)
 
 _CHUNK_BYTES = 2**20
-# As many connections as threads may ask at the same time are kept open.
+# As many connections as threads may use at the same time are kept open.
 _NUM_CONNECTIONS = 32
-# The statuses that mean "come again later".
-RETRYABLE_STATUSES = (408, 425, 429, 500, 502, 503, 504)
-_LONGEST_QUOTE = 200
+_MAX_QUOTED = 200
+# A body with fewer bytes than this in `read_seconds` counts as stalled.
+MIN_BYTES_PER_STALL = 2**16
+
+
+class _StalledError(TimeoutError):
+    """A body arrives too slowly."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What came back.
+    """The answer to a GET request.
 
     Attributes:
-      status: Of HTTP.
+      status: The HTTP status.
       headers: By name, in any case.
       body: As it was sent, never decompressed.
-      is_whole: False where there is more of the body than was allowed for.
+      is_whole: False where the body is longer than the limit.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     is_whole: bool = True
-
-
-class Body(io.BytesIO):
-    """Takes what comes in within some time: one byte now and then would go on for ever."""
-
-    def __init__(self, seconds: float) -> None:
-        """Begins the time.
-
-        Args:
-          seconds: For the whole of the body.
-        """
-        super().__init__()
-        self._until = time.monotonic() + seconds
-
-    def write(self, data: Any) -> int:
-        if time.monotonic() > self._until:
-            raise TimeoutError
-        return super().write(data)
 
 
 def pooled(session: requests.Session) -> requests.Session:
@@ -67,21 +57,20 @@ def pooled(session: requests.Session) -> requests.Session:
 
 @contextlib.contextmanager
 def translate_errors(host: str, uri: str) -> Iterator[None]:
-    """Tells in plain words what goes wrong with a request while the block lasts.
+    """Turns errors of requests and urllib3 within the block into `OSError` in plain words.
 
     Args:
-      host: Which is asked.
-      uri: For which it is asked.
+      host: Who is asked.
+      uri: What is asked for.
 
     Raises:
-      TransientError: No answer came, or not all of it.
-      OSError: It cannot be asked at all.
+      TransientError: No answer came, or an incomplete one.
+      OSError: The request is impossible.
     """
     try:
         yield
     except requests.exceptions.SSLError as error:
-        kind = OSError if "CERTIFICATE_VERIFY_FAILED" in str(error) else TransientError
-        raise kind(f"{host}: {innermost(error)}") from error
+        raise ssl_error(host, error) from error
     except requests.exceptions.JSONDecodeError as error:
         raise TransientError(f"{host} sends no JSON") from error
     except (
@@ -92,9 +81,79 @@ def translate_errors(host: str, uri: str) -> Iterator[None]:
         ConnectionError,
         TimeoutError,
     ) as error:
-        raise TransientError(f"{host} does not answer: {innermost(error)}") from error
+        raise no_answer(host, error) from error
     except (requests.RequestException, ValueError) as error:
         raise OSError(f"{uri}: {error}") from error
+
+
+def no_answer(host: str, error: BaseException) -> TransientError:
+    """Returns the error for a request without a complete answer."""
+    is_unknown = getattr(_innermost(error), "errno", None) == socket.EAI_NONAME
+    kind = UnknownHostError if is_unknown else TransientError
+    return kind(f"{host} does not answer: {cause(error)}")
+
+
+def ssl_error(host: str, error: BaseException) -> OSError:
+    """Returns the error for a connection that is not secure; a bad certificate stays bad."""
+    kind = OSError if "CERTIFICATE_VERIFY_FAILED" in str(error) else TransientError
+    return kind(f"{host}: {cause(error)}")
+
+
+@contextlib.contextmanager
+def stream(
+    session: requests.Session,
+    url: str,
+    retry_policy: RetryPolicy,
+    headers: Mapping[str, str] | None = None,
+) -> Iterator[requests.Response]:
+    """Sends one GET request; gives the answer, whose body is read by `chunks`.
+
+    Args:
+      session: See `pooled`.
+      url: Quoted.
+      retry_policy: The deadlines of one try.
+      headers: Besides the usual ones.
+
+    Raises:
+      TransientError: No answer came, or an incomplete one, or a status that may pass.
+      OSError: The request is impossible.
+    """
+    host = urllib.parse.urlsplit(url).netloc.rpartition("@")[2]
+    with (
+        translate_errors(host, url),
+        session.get(
+            url,
+            # The file as it is: some servers would take its own compression for the transport's.
+            headers={"Accept-Encoding": "identity", **(headers or {})},
+            stream=True,
+            timeout=(retry_policy.connect_seconds, retry_policy.read_seconds),
+        ) as response,
+    ):
+        if response.status_code in RETRYABLE_STATUSES:
+            body = next(chunks(response, retry_policy), b"")
+            raise retryable(host, response.status_code, response.headers, body)
+        yield response
+
+
+def chunks(response: requests.Response, retry_policy: RetryPolicy) -> Iterator[bytes]:
+    """Yields a body as it arrives.
+
+    Raises:
+      TimeoutError: The body takes longer than the policy's `total_seconds`, or is so slow that it
+        counts as stalled.
+    """
+    started = window = time.monotonic()
+    num_bytes = 0
+    while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=False):
+        now = time.monotonic()
+        if now - started > retry_policy.total_seconds:
+            raise TimeoutError
+        num_bytes += len(chunk)
+        if now - window >= retry_policy.read_seconds:
+            if num_bytes < MIN_BYTES_PER_STALL:
+                raise _StalledError(f"only {num_bytes} bytes came in {now - window:.0f} s")
+            window, num_bytes = now, 0
+        yield chunk
 
 
 def get(
@@ -104,33 +163,29 @@ def get(
     headers: Mapping[str, str],
     max_bytes: int,
 ) -> Answer:
-    """Asks once.
+    """Sends one GET request and reads its body into memory, up to `max_bytes`; see `stream`."""
+    with stream(session, url, retry_policy, headers) as response:
+        body = bytearray()
+        for chunk in chunks(response, retry_policy):
+            body += chunk
+            if len(body) > max_bytes:
+                break
+    status, is_whole = response.status_code, len(body) <= max_bytes
+    return Answer(status, response.headers, bytes(body[:max_bytes]), is_whole)
 
-    Args:
-      session: See `pooled`.
-      url: Quoted.
-      retry_policy: The deadlines of one try.
-      headers: Besides the usual ones.
-      max_bytes: Of the body; a longer one is left off there.
 
-    Raises:
-      TransientError: No answer came, or not all of it, or "come again later".
-      OSError: It cannot be asked at all.
-    """
-    host = urllib.parse.urlsplit(url).netloc.rpartition("@")[2]
-    with (
-        translate_errors(host, url),
-        session.get(
-            url,
-            headers={"Accept-Encoding": "identity", **headers},
-            stream=True,
-            timeout=(retry_policy.connect_seconds, retry_policy.read_seconds),
-        ) as response,
-    ):
-        body, is_whole = _body(response, retry_policy, max_bytes)
-    if response.status_code in RETRYABLE_STATUSES:
-        raise TransientError(f"{host} answers {status_words(response.status_code)}{quote(body)}")
-    return Answer(response.status_code, response.headers, body, is_whole)
+def retryable(host: str, status: int, headers: Mapping[str, str], body: bytes) -> TransientError:
+    """Returns the error for one of the `RETRYABLE_STATUSES`."""
+    wanted = headers.get("Retry-After", "")
+    seconds = float(wanted) if wanted.isdecimal() else 0.0  # a date is not worth its clock
+    return TransientError(f"{host} answers {status_words(status)}{quote(body)}", seconds)
+
+
+def error_type(status: int) -> type[OSError]:
+    """Returns the kind of error that a status means, of those that do not pass."""
+    if status in (404, 410):
+        return FileNotFoundError
+    return PermissionError if status in (401, 403, 407) else OSError
 
 
 def status_words(status: int) -> str:
@@ -142,35 +197,27 @@ def status_words(status: int) -> str:
 
 
 def quote(body: bytes) -> str:
-    """Returns what a short text says, for a message; nothing of a page or of what is no text."""
+    """Returns a short plain text in brackets, for a message; nothing of pages and binary data."""
     text = " ".join(body.decode("ascii", "replace").split())
-    plain = text and len(text) <= _LONGEST_QUOTE and text.isprintable() and text[0] not in "<{"
+    plain = text and len(text) <= _MAX_QUOTED and text.isprintable() and text[0] not in "<{"
     return f" ({text})" if plain and "\ufffd" not in text else ""
 
 
-def innermost(error: BaseException) -> str:
-    """Returns what the innermost cause of an error says: libraries wrap it again and again."""
-    while True:
-        inner = getattr(error, "reason", None) or error.__cause__ or error.__context__
-        if not isinstance(inner, BaseException):
-            inner = next((each for each in error.args if isinstance(each, BaseException)), None)
-        if inner is None:
-            break
-        error = inner
-    if isinstance(error, TimeoutError):
+def cause(error: BaseException) -> str:
+    """Returns the words of the innermost cause of an error: libraries wrap it again and again."""
+    error = _innermost(error)
+    if isinstance(error, TimeoutError) and not isinstance(error, _StalledError):
         return "it takes too long"
     if isinstance(error, urllib3.exceptions.IncompleteRead):
         return "the answer is cut off"
     return str(getattr(error, "strerror", None) or error) or type(error).__name__
 
 
-def _body(
-    response: requests.Response, retry_policy: RetryPolicy, max_bytes: int
-) -> tuple[bytes, bool]:
-    body = Body(retry_policy.total_seconds)
-    while body.tell() <= max_bytes:
-        chunk = response.raw.read1(_CHUNK_BYTES, decode_content=False)
-        if not chunk:
-            return body.getvalue(), True
-        body.write(chunk)
-    return body.getvalue()[:max_bytes], False
+def _innermost(error: BaseException) -> BaseException:
+    while True:
+        inner = getattr(error, "reason", None) or error.__cause__ or error.__context__
+        if not isinstance(inner, BaseException):
+            inner = next((each for each in error.args if isinstance(each, BaseException)), None)
+        if inner is None:
+            return error
+        error = inner

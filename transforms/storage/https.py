@@ -1,4 +1,4 @@
-"""Files on the web, read only."""
+"""The backend for `https://` and `http://`: files on the web, read only."""
 
 import io
 import re
@@ -11,36 +11,28 @@ from requests.utils import requote_uri
 from transforms.storage import http
 from transforms.storage.ranges import WHOLE_BYTES, Part, open_ranges
 from transforms.storage.retries import RetryPolicy, TransientError
-from transforms.storage.store import Facts, Listed, parse_content_range
+from transforms.storage.store import FileInfo, parse_content_range
 
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class WebStore:
-    """`https://` and `http://`, see `store.Store`.
+    """A `store.Store` for all hosts of the web.
 
-    A server that sends no parts of files is asked for the whole, up to `WHOLE_BYTES`.
+    From a server without range requests a file is read whole, up to `WHOLE_BYTES`.
     """
 
     def __init__(self, retry_policy: RetryPolicy) -> None:
-        """Makes one for all hosts.
-
-        Args:
-          retry_policy: How long is waited.
-        """
         self._retry_policy = retry_policy
         self._session = http.pooled(requests.Session())
 
     def open(self, uri: str, whole_bytes: int = WHOLE_BYTES) -> BinaryIO:
         return open_ranges(lambda start, end: self._fetch(uri, start, end), uri, whole_bytes)
 
-    def size(self, uri: str) -> int:
-        return self.look_up(uri).num_bytes
+    def info(self, uri: str) -> FileInfo:
+        return self._retry_policy.call(lambda: self._info(uri))
 
-    def look_up(self, uri: str) -> Facts:
-        return self._retry_policy.call(lambda: self._look_up_once(uri))
-
-    def list_below(self, prefix: str) -> Iterator[Listed]:
+    def list_prefix(self, prefix: str) -> Iterator[FileInfo]:
         raise OSError(f"{prefix}: the web cannot be listed; name its files in a manifest")
 
     def upload(self, uri: str, file: BinaryIO, num_bytes: int) -> None:
@@ -52,19 +44,18 @@ class WebStore:
     def delete(self, uri: str) -> None:
         raise OSError(f"{uri}: the web can only be read")
 
-    def _look_up_once(self, uri: str) -> Facts:
+    def _info(self, uri: str) -> FileInfo:
         answer = self._ask(uri, 0, 1, max_bytes=0)
         version = _version(answer)
         found = parse_content_range(answer.headers.get("Content-Range", ""))
         if found:
-            return Facts(found[2], version)
+            return FileInfo(uri, found[2], version)
         if answer.status == 416:
-            return Facts(0, version)
+            return FileInfo(uri, 0, version)
         try:
-            return Facts(int(answer.headers["Content-Length"]), version)
+            return FileInfo(uri, int(answer.headers["Content-Length"]), version)
         except (KeyError, ValueError) as error:
-            why = f"{uri}: the server does not say how large it is"
-            raise io.UnsupportedOperation(why) from error
+            raise io.UnsupportedOperation(f"{uri}: the server does not tell its size") from error
 
     def _fetch(self, uri: str, start: int, end: int) -> Part:
         return self._retry_policy.call(lambda: self._fetch_once(uri, start, end))
@@ -77,14 +68,14 @@ class WebStore:
         if answer.status == 206:
             found = parse_content_range(answer.headers.get("Content-Range", ""))
             if found is None:
-                raise OSError(f"{uri}: the server sends a part and does not say which")
+                raise OSError(f"{uri}: the server sends a part without its Content-Range")
             if len(answer.body) != found[1] - found[0]:
                 raise TransientError(f"{uri}: the answer is cut off")
             return Part(answer.body, found[0], found[2], version)
         if not answer.is_whole:
             raise OSError(
-                f"{uri}: it has more than {WHOLE_BYTES} bytes, and the server sends no parts of"
-                " files; download it, or put it on gs:// or s3://"
+                f"{uri}: it has more than {WHOLE_BYTES} bytes, and the server ignores range"
+                " requests; download it, or copy it to gs:// or s3://"
             )
         return Part(answer.body, 0, len(answer.body), version)
 
@@ -96,12 +87,9 @@ class WebStore:
             headers={"Range": f"bytes={start}-{end - 1}"},
             max_bytes=max_bytes,
         )
-        if answer.status in (404, 410):
-            raise FileNotFoundError(f"{uri}: {http.status_words(answer.status)}")
-        if answer.status in (401, 403, 407):
-            raise PermissionError(f"{uri}: {http.status_words(answer.status)}")
         if answer.status not in (200, 206, 416) or (answer.status == 416 and start):
-            raise OSError(f"{uri}: the server answers {http.status_words(answer.status)}")
+            words = http.status_words(answer.status)
+            raise http.error_type(answer.status)(f"{uri}: the server answers {words}")
         return answer
 
 
@@ -112,8 +100,11 @@ def _version(answer: http.Answer) -> str:
 def quoted(uri: str) -> str:
     """Returns a URL as it is sent.
 
-    Spaces and letters that are not ASCII are quoted; `#` is taken for a part of the name, as no
-    recording has a fragment; `%` with two hexadecimal digits is a quoted character already.
+    Spaces and letters beyond ASCII are quoted. `#` counts as part of the name, as no recording has
+    a fragment. `%` with two hexadecimal digits counts as quoted already.
+
+    Raises:
+      OSError: It is not a valid URL.
     """
     try:
         return requote_uri(_LONE_PERCENT.sub("%25", uri.replace("#", "%23")))

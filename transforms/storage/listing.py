@@ -1,39 +1,40 @@
-"""What is where on storages: by its exact path, by how paths begin, by a glob."""
+"""Listings of storages: a file by its exact path, files by prefix, files by glob."""
 
 import re
 import warnings
 from collections.abc import Iterator
 
-from apache_beam.io.filesystem import FileSystem
-
-from transforms.corpus import listing
-from transforms.corpus.listing import Found
 from transforms.storage.choosing import store_of
+from transforms.storage.globs import glob_prefix
+from transforms.storage.store import FileInfo
 
 
-def size_or_none(path: str) -> int | None:
-    """Returns the size of an object, or None where none has exactly this path."""
+def info_or_none(path: str) -> FileInfo | None:
+    """Returns what the storage says of a file, or None where none has exactly this path."""
     try:
-        return store_of(path).size(path)
+        return store_of(path).info(path)
     except FileNotFoundError:
         return None
 
 
-def below(prefix: str) -> Iterator[Found]:
-    """Yields the objects whose path begins so, as the storage gives them."""
-    for each in store_of(prefix).list_below(prefix):
-        yield Found(each.uri, each.num_bytes)
+def files_below(folder: str) -> Iterator[FileInfo]:
+    """Yields all files below a folder, in the storage's order."""
+    prefix = folder.rstrip("/") + "/"
+    return store_of(prefix).list_prefix(prefix)
 
 
-def matches(pattern: str) -> Iterator[Found]:
-    """Yields the objects that match a glob, as the storage gives them."""
+def files_matching(pattern: str) -> Iterator[FileInfo]:
+    """Yields the files that match a glob, in the storage's order."""
+    from apache_beam.io.filesystem import FileSystem  # takes a second
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # Python warns of "[[" in Beam's expression
-        # Beam's `**/` wants a folder in its place, everybody else's may stand for none.
+        # Beam's `**/` stands for at least one folder, everybody else's also for none.
         matchers = [
             re.compile(FileSystem.translate_pattern(each))
             for each in {pattern, pattern.replace("**/", "")}
         ]
-    for found in below(listing.GLOB_CHARACTERS.split(pattern, maxsplit=1)[0]):
-        if any(matcher.match(found.path) for matcher in matchers):
-            yield found
+    prefix = glob_prefix(pattern)
+    for info in store_of(prefix).list_prefix(prefix):
+        if any(matcher.match(info.path) for matcher in matchers):
+            yield info

@@ -1,4 +1,4 @@
-"""A remote object as a file that can seek, of which little more moves than what is read."""
+"""A remote file as a seekable file object that transfers little more than what is read."""
 
 import collections
 import dataclasses
@@ -6,16 +6,16 @@ import io
 from collections.abc import Callable
 from typing import BinaryIO
 
-# Enough for the header of most formats, and all of a short compressed clip.
+# Holds the header of most formats, and all of a short compressed clip.
 FIRST_BYTES = 512 * 2**10
-# An object up to this size is fetched whole: decoders seek, and each seek may be a request.
+# A file up to this size is fetched whole: decoders seek, and each seek may be a request.
 WHOLE_BYTES = 64 * 2**20
-# What is fetched of a larger one at a time: a quarter of what was read so far without a gap, so
-# that a piece out of the middle wastes little and a whole recording takes few requests.
+# Bytes per request of a larger file: a quarter of what was read so far without a gap. A piece from
+# the middle wastes little, and a whole recording takes few requests.
 _MIN_AHEAD_BYTES = 512 * 2**10
 _MAX_AHEAD_BYTES = 8 * 2**20
 _AHEAD_SHARE = 4
-# Decoders go back and forth between places, as a header, an index at the end and the sound.
+# Decoders go back and forth between a header, an index at the end and the sound.
 _NUM_BLOCKS = 4
 # Between Python's small reads and the blocks.
 _BUFFER_BYTES = 64 * 2**10
@@ -23,13 +23,13 @@ _BUFFER_BYTES = 64 * 2**10
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """A part of an object.
+    """A part of a remote file.
 
     Attributes:
       data: Its bytes.
-      start: Where they stand in the object.
-      total_bytes: Of the object.
-      version: Another one for other content, where the storage tells; else empty.
+      start: Their offset in the file.
+      total_bytes: Size of the file.
+      version: Differs between contents; empty where the storage has none.
     """
 
     data: bytes
@@ -39,24 +39,23 @@ class Part:
 
 
 Fetch = Callable[[int, int], Part]
-"""Returns the part from a byte up to another, which may lie behind the object's end.
+"""Returns the part from a byte up to another, which may lie behind the file's end.
 
-It may return more than was asked for, and fewer bytes at the object's end only.
+The part may be longer, and shorter at the file's end only.
 """
 
 
 def open_ranges(fetch: Fetch, name: str, whole_bytes: int = WHOLE_BYTES) -> BinaryIO:
-    """Opens an object; its beginning is fetched at once.
+    """Opens a remote file and fetches its beginning.
 
     Args:
-      fetch: Raises `OSError`.
+      fetch: Fetches a part, or raises `OSError`.
       name: For messages.
-      whole_bytes: Of objects up to this size no byte is fetched twice, and all that was fetched is
-        kept; of larger ones a few parts are.
+      whole_bytes: Of a file up to this size every fetched byte is kept; of a larger one a few
+        parts are.
 
     Raises:
-      OSError: It is not there, or cannot be read. Reading raises it too, also where the object is
-        another one by now.
+      OSError: It is absent or cannot be read. Reading raises it too, also if the file was replaced.
     """
     return io.BufferedReader(_Ranged(fetch, name, whole_bytes), _BUFFER_BYTES)
 
@@ -72,7 +71,7 @@ class _Ranged(io.RawIOBase):
             [self._first], maxlen=None if self._is_whole else _NUM_BLOCKS
         )
         self._position = 0
-        # Where the last block ends, and what was fetched before it without a gap.
+        # The end of the last block, and the number of bytes fetched up to there without a gap.
         self._end = 0
         self._run_bytes = 0
 
@@ -94,7 +93,7 @@ class _Ranged(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: object) -> int:
-        """Fills a buffer up to the end of a block, which may be sooner than asked for."""
+        """Fills a buffer, at most up to the end of a block."""
         view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
         if self._position >= self._total_bytes or not len(view):
             return 0
@@ -126,7 +125,7 @@ class _Ranged(io.RawIOBase):
         if (block.total_bytes, block.version) != (self._total_bytes, self._first.version):
             raise OSError(f"{self._name} was replaced while it was read")
         if not block.start <= self._position < block.start + len(block.data):
-            raise OSError(f"{self._name}: the storage sent other bytes than it was asked for")
+            raise OSError(f"{self._name}: the storage sent another range than the requested one")
         self._end = block.start + len(block.data)
         self._run_bytes += len(block.data)
         self._blocks.appendleft(block)

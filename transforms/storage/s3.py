@@ -1,4 +1,4 @@
-"""Amazon S3, and the storages that speak its language."""
+"""The backend for `s3://`: Amazon S3, and the storages with its protocol."""
 
 import base64
 import dataclasses
@@ -13,13 +13,13 @@ import botocore.parsers
 import urllib3.exceptions
 from botocore import UNSIGNED
 from botocore.config import Config
+from requests.structures import CaseInsensitiveDict
 
 from transforms.storage import http
 from transforms.storage.ranges import WHOLE_BYTES, Part, open_ranges
-from transforms.storage.retries import RetryPolicy, TransientError
+from transforms.storage.retries import RETRYABLE_STATUSES, RetryPolicy, TransientError
 from transforms.storage.store import (
-    Facts,
-    Listed,
+    FileInfo,
     NoBucketError,
     move_by_copy,
     parse_content_range,
@@ -29,19 +29,17 @@ from transforms.storage.store import (
 _Result = TypeVar("_Result")
 _NUM_CONNECTIONS = 32
 _BLOCK_BYTES = 2**20
-# Sending is slower than this only where nothing works.
+# An upload slower than this is as good as broken.
 _MIN_UPLOAD_BYTES_A_SECOND = 2**17
-_COME_AGAIN = (408, 425, 429, 500, 502, 503, 504)
-_COME_AGAIN_CODES = (
+_RETRYABLE_CODES = (
     *("SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "Throttling"),
     *("ThrottlingException", "RequestLimitExceeded", "RequestTimeTooSkewed", "BadDigest"),
 )
-# What an unanswered or half answered request raises.
-_CUT_OFF = (
+# What a request without a complete answer raises.
+_NO_ANSWER = (
     botocore.exceptions.ConnectionError,
     botocore.exceptions.HTTPClientError,
     botocore.exceptions.IncompleteReadError,
-    botocore.parsers.ResponseParserError,
     urllib3.exceptions.HTTPError,
     ConnectionError,
     TimeoutError,
@@ -50,15 +48,15 @@ _CUT_OFF = (
 
 @dataclasses.dataclass(frozen=True)
 class S3Settings:
-    """How to reach it; what is None is taken from where AWS's own tools take it.
+    """How to reach the storage; None stands for the setting that AWS's own tools would use.
 
     Attributes:
-      endpoint_url: Of another storage than Amazon's.
-      region_name: Of the bucket.
+      endpoint_url: Address of a storage that is not Amazon's.
+      region_name: Region of the buckets.
       access_key_id, secret_access_key, session_token: Credentials.
-      use_ssl: Without an endpoint's address that says so.
-      verify: False, or a file of certificates.
-      api_version: Of the interface.
+      use_ssl: Whether to use https; an `endpoint_url` overrides it.
+      verify: A file of certificates to trust, or False to trust any.
+      api_version: Version of the S3 API.
     """
 
     endpoint_url: str | None = None
@@ -72,17 +70,13 @@ class S3Settings:
 
 
 class S3Store:
-    """`s3://`, see `store.Store`."""
+    """A `store.Store` for `s3://`."""
 
     def __init__(self, settings: S3Settings, retry_policy: RetryPolicy) -> None:
-        """Makes the client, which takes 0.1 s; looks for credentials.
-
-        Args:
-          settings: How to reach it.
-          retry_policy: How long is waited.
+        """Makes the client, in 0.1 s, and finds the credentials.
 
         Raises:
-          OSError: The settings of AWS's own tools make no sense.
+          OSError: The settings, or those of AWS's own tools, are not valid.
         """
         self._retry_policy = retry_policy
         try:
@@ -106,21 +100,18 @@ class S3Store:
     def open(self, uri: str, whole_bytes: int = WHOLE_BYTES) -> BinaryIO:
         return open_ranges(lambda start, end: self._fetch(uri, start, end), uri, whole_bytes)
 
-    def size(self, uri: str) -> int:
-        return self.look_up(uri).num_bytes
-
-    def look_up(self, uri: str) -> Facts:
+    def info(self, uri: str) -> FileInfo:
         bucket, name = _object(uri)
         found = self._call(uri, self._client.head_object, Bucket=bucket, Key=name)
-        return Facts(int(found["ContentLength"]), str(found["ETag"]))
+        return FileInfo(uri, int(found["ContentLength"]), str(found["ETag"]))
 
-    def list_below(self, prefix: str) -> Iterator[Listed]:
+    def list_prefix(self, prefix: str) -> Iterator[FileInfo]:
         bucket, name = split_uri(prefix)
         arguments = {"Bucket": bucket, "Prefix": name}
         while True:
             page = self._call(prefix, self._client.list_objects_v2, **arguments)
             for item in page.get("Contents", ()):
-                yield Listed(f"s3://{bucket}/{item['Key']}", int(item["Size"]))
+                yield FileInfo(f"s3://{bucket}/{item['Key']}", int(item["Size"]))
             if not page.get("NextContinuationToken"):
                 return
             arguments["ContinuationToken"] = page["NextContinuationToken"]
@@ -141,7 +132,7 @@ class S3Store:
                     Key=name,
                     Body=file,
                     ContentLength=num_bytes,
-                    # What arrives otherwise is refused, so that no object is cut short.
+                    # The storage refuses bytes that differ, so that no object is cut short.
                     ContentMD5=base64.b64encode(digest.digest()).decode(),
                 ),
             )
@@ -179,7 +170,7 @@ class S3Store:
 
         try:
             return self._retry_policy.call(lambda: self._once(uri, get))
-        except _NothingThereError:
+        except _EmptyRangeError:
             return Part(b"", 0, 0)
 
     def _call(self, uri: str, function: Callable[..., Any], **arguments: Any) -> Any:
@@ -192,10 +183,11 @@ class S3Store:
         except botocore.exceptions.ClientError as error:
             raise self._refusal(error, uri) from error
         except botocore.exceptions.SSLError as error:
-            kind = OSError if "CERTIFICATE_VERIFY_FAILED" in str(error) else TransientError
-            raise kind(f"{self._host}: {http.innermost(error)}") from error
-        except _CUT_OFF as error:
-            raise TransientError(f"{self._host} does not answer: {_words(error)}") from error
+            raise http.ssl_error(self._host, error) from error
+        except botocore.parsers.ResponseParserError as error:
+            raise TransientError(f"{self._host}: the answer is cut off") from error
+        except _NO_ANSWER as error:
+            raise http.no_answer(self._host, error) from error
         except botocore.exceptions.BotoCoreError as error:
             if "redentials" in type(error).__name__ + str(error):
                 raise PermissionError(f"{uri}: {error}") from error
@@ -203,16 +195,18 @@ class S3Store:
 
     def _refusal(self, error: botocore.exceptions.ClientError, uri: str) -> OSError:
         code = str(error.response.get("Error", {}).get("Code", ""))
-        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        metadata = error.response.get("ResponseMetadata", {})
+        status = int(metadata.get("HTTPStatusCode", 0))
         text = error.response.get("Error", {}).get("Message", "") or code
         if code == "NoSuchBucket":
             return NoBucketError(f"there is no bucket s3://{split_uri(uri)[0]}")
         if status == 404:
             return FileNotFoundError(f"{uri} does not exist")
         if status == 416:
-            return _NothingThereError(f"{uri}: {text}")
-        if status in _COME_AGAIN or code in _COME_AGAIN_CODES:
-            return TransientError(f"{self._host} answers {http.status_words(status)} ({text})")
+            return _EmptyRangeError(f"{uri}: {text}")
+        if status in RETRYABLE_STATUSES or code in _RETRYABLE_CODES:
+            headers = CaseInsensitiveDict(metadata.get("HTTPHeaders", {}))
+            return http.retryable(self._host, status, headers, text.encode())
         if status in (401, 403) or code in ("ExpiredToken", "InvalidToken", "InvalidAccessKeyId"):
             return PermissionError(f"{uri}: {self._forbidden(text)}")
         return OSError(f"{uri}: the storage answers {http.status_words(status)}: {text}")
@@ -231,8 +225,8 @@ class S3Store:
         return str(self._client.meta.endpoint_url)
 
 
-class _NothingThereError(OSError):
-    """The object has no byte at that place."""
+class _EmptyRangeError(OSError):
+    """The object has no byte in that range."""
 
 
 def _config(retry_policy: RetryPolicy, is_anonymous: bool) -> Config:
@@ -242,7 +236,7 @@ def _config(retry_policy: RetryPolicy, is_anonymous: bool) -> Config:
         read_timeout=retry_policy.read_seconds,
         retries={"mode": "standard", "total_max_attempts": 1},
         max_pool_connections=_NUM_CONNECTIONS,
-        # Many storages that speak S3 do not know the checksums that AWS's own would like.
+        # Many storages with the protocol of S3 lack the newer checksums.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
@@ -253,9 +247,3 @@ def _object(uri: str) -> tuple[str, str]:
     if not bucket or not name:
         raise FileNotFoundError(f"{uri} names no object (s3://BUCKET/NAME)")
     return bucket, name
-
-
-def _words(error: BaseException) -> str:
-    if isinstance(error, botocore.parsers.ResponseParserError):
-        return "the answer is cut off"
-    return http.innermost(error)

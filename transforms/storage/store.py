@@ -1,4 +1,4 @@
-"""What a storage does for the program, and what it raises."""
+"""The interface of a storage backend, and what backends share."""
 
 import dataclasses
 import re
@@ -12,82 +12,71 @@ class NoBucketError(FileNotFoundError):
     """There is no such bucket."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Listed:
-    """An object in a listing.
+@dataclasses.dataclass(frozen=True, order=True)
+class FileInfo:
+    """What a storage says of a file without sending it.
 
     Attributes:
-      uri: Of the object.
+      path: Of the file, with its scheme.
       num_bytes: Its size.
+      version: Differs between contents (a generation, an ETag); empty where the storage has none,
+        and in listings.
+      crc32c: Of the content, base64 of its four bytes; empty where the storage has none, and in
+        listings.
     """
 
-    uri: str
-    num_bytes: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Facts:
-    """What a storage says of an object without giving it.
-
-    Attributes:
-      num_bytes: Its size.
-      version: Another one for other content; empty where the storage does not say.
-      crc32c: Of the content, in base64 of its four bytes; empty where the storage has none.
-    """
-
+    path: str
     num_bytes: int
     version: str = ""
     crc32c: str = ""
 
 
 class Store(Protocol):
-    """A storage.
+    """A storage backend.
 
-    All may be repeated after a fault, and are, where that may help. All raise `OSError`, of which
-    `FileNotFoundError` for what is not there, `NoBucketError` for a bucket, and `PermissionError`.
+    Every method is safe to repeat, and retries what may pass. Each raises `OSError`, of which
+    `FileNotFoundError` for an absent file, `NoBucketError` for an absent bucket, and
+    `PermissionError`.
     """
 
     def open(self, uri: str, whole_bytes: int = WHOLE_BYTES) -> BinaryIO:
-        """Opens an object to read, see `ranges.open_ranges`."""
+        """Opens a file for reading, see `ranges.open_ranges`."""
 
-    def size(self, uri: str) -> int:
-        """Returns an object's size in bytes."""
+    def info(self, uri: str) -> FileInfo:
+        """Returns what the storage says of a file."""
 
-    def look_up(self, uri: str) -> Facts:
-        """Returns what the storage says of an object."""
-
-    def list_below(self, prefix: str) -> Iterator[Listed]:
-        """Yields all objects whose uri begins so, as the storage gives them."""
+    def list_prefix(self, prefix: str) -> Iterator[FileInfo]:
+        """Yields all files whose uri begins with a prefix, in the storage's order."""
 
     def upload(self, uri: str, file: BinaryIO, num_bytes: int) -> None:
-        """Makes an object of a file that can seek, or replaces it; at once or not at all."""
+        """Creates or replaces a file from a seekable one, completely or not at all."""
 
     def move(self, source: str, target: str) -> None:
-        """Renames an object; a source that is gone while the target is there was renamed before."""
+        """Renames a file; an absent source whose target exists counts as renamed before."""
 
     def delete(self, uri: str) -> None:
-        """Deletes an object; one that is not there is no error."""
+        """Deletes a file; an absent one is no error."""
 
 
 def move_by_copy(store: Store, copy: Callable[[], None], source: str, target: str) -> None:
-    """Renames an object on a storage that can only copy, see `Store.move`."""
+    """Renames a file on a storage that can only copy, see `Store.move`."""
     try:
         copy()
     except NoBucketError:
         raise
-    except FileNotFoundError as gone:
+    except FileNotFoundError as absent:
         try:
-            store.size(target)
+            store.info(target)
         except FileNotFoundError:
-            raise gone from None
+            raise absent from None
     store.delete(source)
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """Returns bucket and object of a uri; both may be empty.
+    """Returns bucket and object name of a uri; both may be empty.
 
     Raises:
-      OSError: It is not valid Unicode, as the names of objects are.
+      FileNotFoundError: The uri is not valid Unicode, so no object has this name.
     """
     try:
         uri.encode()

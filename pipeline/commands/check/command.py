@@ -22,12 +22,12 @@ from pipeline.terminal import summary
 from transforms.corpus.clips import Clip, printable
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.model.errors import ModelError
-from transforms.model.postprocessing import RELEASED_PCA_SHA256, Pca, load_pca
+from transforms.model.postprocessing import RELEASED_PCA_SHA256, Pca
+from transforms.model.sources.pca import load_pca
 from transforms.preflight import worker_checks
 from transforms.preflight.check_workers import CheckWorkers, WorkerCheckConfig, read_reports
 from transforms.preflight.findings import FAILED, NOTE, OK, Finding, Placed, Report
 from transforms.preflight.report_files import CANNOT_REPORT
-from transforms.storage import files
 
 _MAX_TASKS = 32
 _TASKS_PER_WORKER = 2
@@ -132,7 +132,7 @@ class _Launcher:
 
     def _load_pca(self) -> Finding:
         try:
-            self._pca = load_pca(self._settings.pca, files.open_to_read)
+            self._pca = load_pca(self._settings.pca)
         except ModelError as error:
             return Finding("pca", FAILED, str(error))
         is_released = self._pca.sha256 == RELEASED_PCA_SHA256

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 
+from transforms.corpus import listing
 from transforms.corpus.clips import Clip, printable
 from transforms.corpus.manifests import segment_names
 from transforms.corpus.manifests.manifest import read_manifest
@@ -39,7 +40,7 @@ def first_recordings(corpus: Corpus) -> tuple[Clip, ...]:
 
 def _of_inputs(inputs: tuple[str, ...]) -> Iterator[Clip]:
     for path in inputs:
-        for found in files.list_input(path, _NUM_ROWS):
+        for found in listing.list_input(path, _NUM_ROWS):
             if isinstance(found, Clip):
                 yield found
 
@@ -67,7 +68,7 @@ def _of_segments(patterns: tuple[str, ...], find: FindSegments) -> Iterator[Clip
         for segment in segments.values():
             yield _clip(segment, f"{root}/{segment_names.format_name(find.audio_name, segment)}")
         return
-    listed = files.list_input(find.audio_root, _NUM_FILES)
+    listed = listing.list_input(find.audio_root, _NUM_FILES)
     for file in itertools.islice(listed, _NUM_FILES):
         if isinstance(file, Clip):
             for possible_id in segment_names.possible_ids(printable(file.uri)):

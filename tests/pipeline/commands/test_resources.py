@@ -17,7 +17,7 @@ GB = 10**9
 def test_what_a_run_is_told_before_it_starts(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    settings = EmbedSettings(f"{tmp_path}/out", ("/in",), profile=PROFILES["raw"])
+    settings = EmbedSettings(output=f"{tmp_path}/out", inputs=("/in",), profile=PROFILES["raw"])
     options = beam_options(["--direct_num_workers=3"])
     monkeypatch.setattr(host, "free_memory", lambda: 10**11)
     monkeypatch.setattr(host, "free_disk", lambda _: 10**11)
@@ -26,10 +26,10 @@ def test_what_a_run_is_told_before_it_starts(
     monkeypatch.setattr(host, "free_disk", lambda _: 10**7)
     disk, memory = notes(settings, options)
     assert disk.startswith("disk: 0.0 GB are free for the output, rows of 5 hours of audio; free")
-    assert "VGGish need about 2.3 GB, 1 GB are free; the run may be killed" in memory
+    assert "VGGish need about 1.8 GB, 1 GB are free; the run may be killed" in memory
     processes = ["--direct_num_workers=3", "--direct_running_mode=multi_processing"]
     _, memory = notes(settings, beam_options(processes))
-    assert "3 worker processes with VGGish need about 6.3 GB" in memory
+    assert "3 worker processes with VGGish need about 4.8 GB" in memory
 
 
 def test_processes_of_one_machine_share_its_memory() -> None:

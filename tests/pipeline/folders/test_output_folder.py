@@ -69,7 +69,7 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 def _fill(path: str, contents: dict[str, str]) -> None:
     for name, text in contents.items():
         files.make_folder(posixpath.dirname(f"{path}/{name}"))
-        files.write_at_once(f"{path}/{name}", [text.encode()])
+        files.write_atomically(f"{path}/{name}", [text.encode()])
 
 
 def _as_filled(path: str, contents: dict[str, str]) -> bool:

@@ -9,8 +9,9 @@ import av
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import settings
 
-from tests.sounds import blocks_of
+from tests.sounds import blocks_of, decode, encode_with_ffmpeg
 from transforms.audio import decoding
 from transforms.audio.errors import AudioError
 from transforms.audio.ffmpeg import FfmpegDecoder
@@ -40,7 +41,7 @@ SECONDS = 3.0
 CUT_IS_SEEN = ("m4a", "3gp", "alac.m4a", "webm", "flac.mka", "pcm.mka", "wv", "tta", "flv")
 
 
-def tone(rate_hz: int) -> np.ndarray:
+def faded_tone(rate_hz: int) -> np.ndarray:
     """Returns float32 `[num_frames]`, faded in and out, where codecs ring."""
     time = np.arange(int(SECONDS * rate_hz)) / rate_hz
     fade = np.minimum(1, np.minimum(time, SECONDS - time) / 0.1)
@@ -50,38 +51,13 @@ def tone(rate_hz: int) -> np.ndarray:
 def encoded(name: str, with_video: bool = False) -> bytes:
     """Returns a file whose right channel, if there is one, is half as loud as the left."""
     container, codec, rate_hz, num_channels, _ = FORMATS[name]
-    sound = tone(rate_hz) * np.linspace(1.0, 0.5, num_channels, dtype=np.float32)[:, None]
-    file = io.BytesIO()
-    layout = "stereo" if num_channels == 2 else "mono"
-    with av.open(file, "w", format=container) as output:
-        stream = output.add_stream(codec, rate=rate_hz, layout=layout)
-        if codec == "wmav2":
-            stream.bit_rate = 128_000  # the others have a default
-        if with_video:
-            video = output.add_stream("mpeg4", rate=10)
-            video.width = video.height = 32
-            for index in range(int(10 * SECONDS)):
-                image = av.VideoFrame(32, 32, "yuv420p")
-                image.pts = index
-                output.mux(video.encode(image))
-            output.mux(video.encode(None))
-        context = stream.codec_context
-        whole = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound), "fltp", layout)
-        whole.sample_rate = rate_hz
-        whole.pts = 0
-        resampler = av.AudioResampler(
-            context.format, layout, rate_hz, frame_size=context.frame_size or 1_024
-        )
-        for frame in [*resampler.resample(whole), *resampler.resample(None)]:
-            output.mux(stream.encode(frame))
-        output.mux(stream.encode(None))
-    return file.getvalue()
+    sound = faded_tone(rate_hz)[:, None] * np.linspace(1.0, 0.5, num_channels, dtype=np.float32)
+    bit_rate = 128_000 if codec == "wmav2" else None  # the others have a default
+    return encode_with_ffmpeg(sound, rate_hz, container, codec, bit_rate, with_video=with_video)
 
 
 def decoded(data: bytes, name: str = "") -> tuple[int, np.ndarray]:
-    suffix = f".{name.rpartition('.')[2]}"
-    with decoding.open_recording(io.BytesIO(data), suffix) as recording:
-        return recording.sample_rate_hz, np.concatenate(list(blocks_of(recording)))
+    return decode(data, f".{name.rpartition('.')[2]}")
 
 
 def reason(data: bytes, name: str = "") -> str:
@@ -90,21 +66,24 @@ def reason(data: bytes, name: str = "") -> str:
     return caught.value.reason
 
 
-@pytest.mark.parametrize("name", FORMATS)
-def test_the_sound_comes_out_as_it_went_in_mixed_to_mono(name: str) -> None:
-    _, _, rate_hz, num_channels, tolerance = FORMATS[name]
-    found_rate_hz, samples = decoded(encoded(name), name)
-    assert found_rate_hz == rate_hz
-    expected = tone(rate_hz) * (0.75 if num_channels == 2 else 1.0)
-    assert abs(len(samples) - len(expected)) <= 0.06 * rate_hz
-    # Containers without a note of it keep the encoder's delay, and WMA loses its first frame: at
-    # most three frames of AAC either way.
-    differences = []
-    for delay in range(-3_072, 3_073):
-        ours, theirs = samples[max(0, delay) :], expected[max(0, -delay) :]
-        length = min(len(ours), len(theirs))
-        differences.append(np.abs(ours[:length] - theirs[:length]).max())
-    assert min(differences) <= tolerance
+def test_the_sound_comes_out_as_it_went_in_mixed_to_mono() -> None:
+    for name in FORMATS:
+        _, _, rate_hz, num_channels, tolerance = FORMATS[name]
+        found_rate_hz, samples = decoded(encoded(name), name)
+        assert found_rate_hz == rate_hz
+        expected = faded_tone(rate_hz) * (0.75 if num_channels == 2 else 1.0)
+        assert abs(len(samples) - len(expected)) <= 0.06 * rate_hz
+        # Some containers keep the encoder's delay, and WMA loses its first frame: at most three
+        # frames of AAC either way.
+        size = 2 ** int(np.ceil(np.log2(len(samples) + len(expected))))
+        spectrum = np.fft.rfft(samples, size) * np.conj(np.fft.rfft(expected, size))
+        correlation = np.roll(np.fft.irfft(spectrum), 3_072)[: 2 * 3_072 + 1]
+        differences = []
+        for delay in np.argsort(correlation)[-50:] - 3_072:
+            ours, theirs = samples[max(0, delay) :], expected[max(0, -delay) :]
+            length = min(len(ours), len(theirs))
+            differences.append(np.abs(ours[:length] - theirs[:length]).max())
+        assert min(differences) <= tolerance
 
 
 @pytest.mark.parametrize("name", ["m4a", "flac.mka"])
@@ -125,16 +104,15 @@ def test_a_video_without_sound_is_unsupported() -> None:
     assert caught.value.reason == "unsupported_format"
 
 
-@pytest.mark.parametrize("name", CUT_IS_SEEN)
-@pytest.mark.parametrize("share", [0.3, 0.6, 0.85])
-def test_a_cut_file_fails(name: str, share: float) -> None:
-    data = encoded(name)
-    assert reason(data[: int(share * len(data))]) == "decode_error"
+def test_a_cut_file_fails() -> None:
+    for share, name in itertools.product([0.3, 0.6, 0.85], CUT_IS_SEEN):
+        data = encoded(name)
+        assert reason(data[: int(share * len(data))]) == "decode_error"
 
 
 def test_a_failure_says_after_how_many_seconds() -> None:
     data = encoded("webm")
-    with pytest.raises(AudioError, match=r"fails after 1\.\d{3} s: truncated: .* 3\.0\d\d s"):
+    with pytest.raises(AudioError, match=r"failed after 1\.\d{3} s: truncated: .* 3\.0\d\d s"):
         decoded(data[: int(0.6 * len(data))])
 
 
@@ -159,7 +137,7 @@ def test_a_suffix_does_not_overrule_the_content() -> None:
     ids=["hls", "concat"],
 )
 def test_a_playlist_opens_no_other_file(tmp_path: Path, playlist: str) -> None:
-    soundfile.write(tmp_path / "secret.wav", tone(16_000), 16_000)
+    soundfile.write(tmp_path / "secret.wav", faded_tone(16_000), 16_000)
     text = playlist.format(path=tmp_path / "secret.wav").encode()
     assert reason(text) == "unsupported_format"
     (tmp_path / "list.wav").write_bytes(text)
@@ -186,89 +164,72 @@ def test_a_storage_that_fails_is_not_taken_for_damage(name: str, at: float) -> N
         list(blocks_of(recording))
 
 
-@pytest.mark.parametrize(
-    ("kind", "subtype", "rate_hz"),
-    [
-        ("MP3", "MPEG_LAYER_III", 44_100),
-        ("MP3", "MPEG_LAYER_III", 16_000),
-        ("OGG", "VORBIS", 44_100),
-        ("OGG", "OPUS", 48_000),
-        ("FLAC", "PCM_16", 44_100),
-    ],
-)
-@pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
-def test_both_decoders_agree_on_lengths_to_the_sample(
-    kind: str, subtype: str, rate_hz: int, mode: str
-) -> None:
-    file = io.BytesIO()
-    options = {"bitrate_mode": mode} if kind == "MP3" else {}
-    soundfile.write(file, tone(rate_hz), rate_hz, format=kind, subtype=subtype, **options)
-    by_libsndfile, _ = soundfile.read(io.BytesIO(file.getvalue()), dtype="float32")
-    file.seek(0)
-    decoder = decoding.FfmpegDecoder(file, "", "")
-    by_ffmpeg = decoder.read(2**20)[:, 0]
-    assert len(by_libsndfile) == len(by_ffmpeg) == len(tone(rate_hz))
-    np.testing.assert_allclose(by_libsndfile, by_ffmpeg, atol=1e-3)
+def test_both_decoders_agree_on_lengths_to_the_sample() -> None:
+    for mode, (kind, subtype, rate_hz) in itertools.product(
+        ["CONSTANT", "VARIABLE"],
+        [
+            ("MP3", "MPEG_LAYER_III", 44_100),
+            ("MP3", "MPEG_LAYER_III", 16_000),
+            ("OGG", "VORBIS", 44_100),
+            ("OGG", "OPUS", 48_000),
+            ("FLAC", "PCM_16", 44_100),
+        ],
+    ):
+        file = io.BytesIO()
+        options = {"bitrate_mode": mode} if kind == "MP3" else {}
+        soundfile.write(file, faded_tone(rate_hz), rate_hz, format=kind, subtype=subtype, **options)
+        by_libsndfile, _ = soundfile.read(io.BytesIO(file.getvalue()), dtype="float32")
+        file.seek(0)
+        decoder = decoding.FfmpegDecoder(file, "", "")
+        by_ffmpeg = decoder.read(2**20)[:, 0]
+        assert len(by_libsndfile) == len(by_ffmpeg) == len(faded_tone(rate_hz))
+        np.testing.assert_allclose(by_libsndfile, by_ffmpeg, atol=1e-3)
 
 
 def opus(container: str, application: str, bit_rate: int, num_channels: int) -> bytes:
     """Returns 3 s of a tone in noise; few bits for speech are coded another way than music."""
     noise = np.random.default_rng(5).normal(0, 0.01, (3 * 48_000, num_channels))
-    sound = (tone(48_000)[:, None] + noise).astype(np.float32)
-    file = io.BytesIO()
-    layout = "stereo" if num_channels == 2 else "mono"
-    with av.open(file, "w", format=container) as output:
-        stream = output.add_stream("libopus", rate=48_000, layout=layout)
-        stream.bit_rate = bit_rate
-        stream.options = {"application": application}
-        for start in range(0, len(sound), 960):
-            block = np.ascontiguousarray(sound[start : start + 960]).reshape(1, -1)
-            frame = av.AudioFrame.from_ndarray(block, "flt", layout)
-            frame.sample_rate = 48_000
-            frame.pts = start
-            output.mux(stream.encode(frame))
-        output.mux(stream.encode(None))
-    return file.getvalue()
+    sound = (faded_tone(48_000)[:, None] + noise).astype(np.float32)
+    options = {"application": application}
+    return encode_with_ffmpeg(sound, 48_000, container, "libopus", bit_rate, options)
 
 
-@pytest.mark.parametrize("container", ["ogg", "webm"])
-@pytest.mark.parametrize(
-    ("application", "bit_rate", "num_channels"),
-    [("voip", 8_000, 1), ("voip", 24_000, 1), ("audio", 32_000, 2), ("audio", 128_000, 2)],
-)
-def test_opus_is_what_its_reference_decoder_makes_of_it(
-    container: str, application: str, bit_rate: int, num_channels: int
-) -> None:
-    in_ogg = opus("ogg", application, bit_rate, num_channels)
-    expected, _ = soundfile.read(io.BytesIO(in_ogg), dtype="float32", always_2d=True)
-    rate_hz, samples = decoded(opus(container, application, bit_rate, num_channels))
-    assert rate_hz == 48_000
-    if container == "ogg":
-        assert len(samples) == len(expected)
-    length = min(len(samples), len(expected))
-    assert length >= len(expected) - 960  # webm counts in milliseconds
-    np.testing.assert_allclose(samples[:length], expected[:length].mean(axis=1), atol=2e-6)
+def test_opus_is_what_its_reference_decoder_makes_of_it() -> None:
+    for (application, bit_rate, num_channels), container in itertools.product(
+        [("voip", 8_000, 1), ("voip", 24_000, 1), ("audio", 32_000, 2), ("audio", 128_000, 2)],
+        ["ogg", "webm"],
+    ):
+        in_ogg = opus("ogg", application, bit_rate, num_channels)
+        expected, _ = soundfile.read(io.BytesIO(in_ogg), dtype="float32", always_2d=True)
+        rate_hz, samples = decoded(opus(container, application, bit_rate, num_channels))
+        assert rate_hz == 48_000
+        if container == "ogg":
+            assert len(samples) == len(expected)
+        length = min(len(samples), len(expected))
+        assert length >= len(expected) - 960  # webm counts in milliseconds
+        np.testing.assert_allclose(samples[:length], expected[:length].mean(axis=1), atol=2e-6)
 
 
-@pytest.mark.parametrize("header_rate_hz", [8_000, 12_000, 16_000, 24_000])
-def test_opus_has_its_own_rate_whatever_that_of_what_was_encoded(header_rate_hz: int) -> None:
-    file = io.BytesIO()
-    sound = tone(header_rate_hz)
-    soundfile.write(file, sound, header_rate_hz, format="OGG", subtype="OPUS")
-    data = file.getvalue()
-    rate_hz, samples = decoded(data)
-    assert (rate_hz, len(samples)) == (48_000, SECONDS * 48_000)
-    expected = tone(48_000)
-    # The encoder's resampling moves it by some samples.
-    np.testing.assert_allclose(samples[4_800:-4_800], expected[4_800:-4_800], atol=0.2)
-    assert reason(data[: data.rindex(b"OggS")]) == "decode_error"
+def test_opus_has_its_own_rate_whatever_that_of_what_was_encoded() -> None:
+    for header_rate_hz in [8_000, 12_000, 16_000, 24_000]:
+        file = io.BytesIO()
+        sound = faded_tone(header_rate_hz)
+        soundfile.write(file, sound, header_rate_hz, format="OGG", subtype="OPUS")
+        data = file.getvalue()
+        rate_hz, samples = decoded(data)
+        assert (rate_hz, len(samples)) == (48_000, SECONDS * 48_000)
+        expected = faded_tone(48_000)
+        # The encoder's resampling moves it by some samples.
+        np.testing.assert_allclose(samples[4_800:-4_800], expected[4_800:-4_800], atol=0.2)
+        assert reason(data[: data.rindex(b"OggS")]) == "decode_error"
 
 
 @pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.hypothesis  # as many copies as the profile has examples
 def test_damage_gives_samples_or_a_reason_and_nothing_else(name: str) -> None:
     rng = random.Random(name)
     data = encoded(name)
-    for _ in range(40):
+    for _ in range(min(40, settings().max_examples)):
         copy = bytearray(data)
         for _ in range(rng.choice([1, 8, 64])):
             copy[rng.randrange(min(len(copy), rng.choice([64, 512, len(copy)])))] = rng.randrange(
@@ -299,40 +260,31 @@ def blocks_by_ffmpeg(data: bytes, name: str, sizes: list[int]) -> list[np.ndarra
     raise AssertionError("no end is in sight")
 
 
-@pytest.mark.parametrize("name", ["m4a", "alac.m4a", "webm", "pcm.mka", "amr", "ac3", "g722"])
-def test_reads_of_so_many_frames_are_exact_and_join_to_the_whole(name: str) -> None:
-    data = encoded(name)
-    (whole,) = blocks_by_ffmpeg(data, name, [10**7])
-    for sizes in (
-        [1, 2, 1_023, 1_024, 1_025, 1, 5_000, 7_777],
-        [1] * 1_100 + [50_000],
-        [1_024],
-        [len(whole)],
-    ):
-        blocks = blocks_by_ffmpeg(data, name, sizes)
-        due = [*sizes, *[sizes[-1]] * len(blocks)][: len(blocks)]
-        assert [len(block) for block in blocks[:-1]] == due[:-1]
-        assert 0 < len(blocks[-1]) <= due[-1]
-        joined = np.concatenate(blocks)
-        assert joined.dtype == np.float32
-        np.testing.assert_array_equal(joined, whole)
+def test_reads_of_so_many_frames_are_exact_and_join_to_the_whole() -> None:
+    for name in ["m4a", "alac.m4a", "webm", "pcm.mka", "amr", "ac3", "g722"]:
+        data = encoded(name)
+        (whole,) = blocks_by_ffmpeg(data, name, [10**7])
+        for sizes in (
+            [1, 2, 1_023, 1_024, 1_025, 1, 5_000, 7_777],
+            [1] * 1_100 + [50_000],
+            [1_024],
+            [len(whole)],
+        ):
+            blocks = blocks_by_ffmpeg(data, name, sizes)
+            due = [*sizes, *[sizes[-1]] * len(blocks)][: len(blocks)]
+            assert [len(block) for block in blocks[:-1]] == due[:-1]
+            assert 0 < len(blocks[-1]) <= due[-1]
+            joined = np.concatenate(blocks)
+            assert joined.dtype == np.float32
+            np.testing.assert_array_equal(joined, whole)
 
 
 def with_changing_channels() -> bytes:
-    parts = []
-    for layout in ("mono", "stereo", "mono"):
-        file = io.BytesIO()
-        with av.open(file, "w", format="adts") as output:
-            stream = output.add_stream("aac", rate=44_100, layout=layout)
-            for start in range(0, 20 * 1_024, 1_024):
-                samples = tone(44_100)[start : start + 1_024]
-                planes = np.tile(samples, (2 if layout == "stereo" else 1, 1))
-                frame = av.AudioFrame.from_ndarray(planes, "fltp", layout)
-                frame.sample_rate, frame.pts = 44_100, start
-                output.mux(stream.encode(frame))
-            output.mux(stream.encode(None))
-        parts.append(file.getvalue())
-    return b"".join(parts)
+    mono = faded_tone(44_100)[: 20 * 1_024, None]
+    return b"".join(
+        encode_with_ffmpeg(np.tile(mono, num_channels), 44_100, "adts", "aac")
+        for num_channels in (1, 2, 1)
+    )
 
 
 @pytest.mark.parametrize("size", [1_000, 10**7])
@@ -350,19 +302,20 @@ def test_a_channel_that_is_gone_in_the_middle_is_missed_there() -> None:
     with decoding.open_recording(io.BytesIO(data), ".aac", channel=1) as recording:
         assert sum(map(len, blocks_of(recording))) == 3 * 21 * 1_024
     with (
-        pytest.raises(AudioError, match="number 2, and it has 1") as caught,
+        pytest.raises(AudioError, match="--channel=2, and the recording has 1") as caught,
         decoding.open_recording(io.BytesIO(data), ".aac", channel=2) as recording,
     ):
         recording.read()
     assert caught.value.reason == "no_channel"
 
 
-@pytest.mark.parametrize(("channel", "loudness"), [(None, 0.75), (1, 1.0), (2, 0.5)])
-@pytest.mark.parametrize("name", ["alac.m4a", "flac.mka"])
-def test_one_channel_or_the_mean_of_all(name: str, channel: int | None, loudness: float) -> None:
-    with decoding.open_recording(io.BytesIO(encoded(name)), channel=channel) as recording:
-        samples = np.concatenate(list(blocks_of(recording)))
-    np.testing.assert_allclose(samples, loudness * tone(44_100), rtol=0, atol=1e-4)
+def test_one_channel_or_the_mean_of_all() -> None:
+    for name, (channel, loudness) in itertools.product(
+        ["alac.m4a", "flac.mka"], [(None, 0.75), (1, 1.0), (2, 0.5)]
+    ):
+        with decoding.open_recording(io.BytesIO(encoded(name)), channel=channel) as recording:
+            samples = np.concatenate(list(blocks_of(recording)))
+        np.testing.assert_allclose(samples, loudness * faded_tone(44_100), rtol=0, atol=1e-4)
 
 
 def test_g722_by_name_needs_no_suffix_and_overrules_one() -> None:
@@ -376,20 +329,20 @@ def test_g722_by_name_needs_no_suffix_and_overrules_one() -> None:
             assert np.concatenate(list(blocks_of(recording))).tolist() == expected
 
 
-@pytest.mark.parametrize("name", ["m4a", "alac.m4a", "webm", "flac.mka", "wma", "amr", "g722"])
-def test_a_seek_reads_up_to_the_frame(name: str) -> None:
-    data = encoded(name)
-    suffix = f".{name.rpartition('.')[2]}"
-    expected = decoded(data, name)[1]
-    with decoding.open_recording(io.BytesIO(data), suffix) as recording:
-        assert recording.num_frames is None
-        for frame in (0, 1, 5_000, 5_000, 17_777):
-            recording.seek(frame)
-            assert recording.position == frame
-        assert recording.read(3_000).tolist() == expected[17_777:20_777].tolist()
-        recording.seek(10**9)
-        assert recording.position == len(expected)
-        assert not len(recording.read())
+def test_a_seek_reads_up_to_the_frame() -> None:
+    for name in ["m4a", "alac.m4a", "webm", "flac.mka", "wma", "amr", "g722"]:
+        data = encoded(name)
+        suffix = f".{name.rpartition('.')[2]}"
+        expected = decoded(data, name)[1]
+        with decoding.open_recording(io.BytesIO(data), suffix) as recording:
+            assert recording.num_frames is None
+            for frame in (0, 1, 5_000, 5_000, 17_777):
+                recording.seek(frame)
+                assert recording.position == frame
+            assert recording.read(3_000).tolist() == expected[17_777:20_777].tolist()
+            recording.seek(10**9)
+            assert recording.position == len(expected)
+            assert not len(recording.read())
 
 
 def test_the_decoder_itself_refuses_to_seek() -> None:

@@ -1,5 +1,6 @@
 """Patches: where they start, how many there are, and that blocks leave no trace."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -42,9 +43,8 @@ def rows_of(blocks: list[np.ndarray], patch_samples: int, hop_samples: int) -> l
     return [patch.tolist() for part in parts for patch in part]
 
 
-@pytest.mark.parametrize(
-    ("hop_samples", "num_samples", "num_patches"),
-    [
+def test_so_many_patches_are_in_a_waveform() -> None:
+    for hop_samples, num_samples, num_patches in [
         (15_360, 0, 0),
         (15_360, 1, 0),
         (15_360, 15_599, 0),
@@ -64,13 +64,9 @@ def rows_of(blocks: list[np.ndarray], patch_samples: int, hop_samples: int) -> l
         (16_000, 160_000, 10),
         (20_000, 35_599, 1),
         (20_000, 35_600, 2),
-    ],
-)
-def test_so_many_patches_are_in_a_waveform(
-    hop_samples: int, num_samples: int, num_patches: int
-) -> None:
-    assert count_patches(num_samples, PATCH_SAMPLES, hop_samples) == num_patches
-    assert len(rows_of([waveform(num_samples)], PATCH_SAMPLES, hop_samples)) == num_patches
+    ]:
+        assert count_patches(num_samples, PATCH_SAMPLES, hop_samples) == num_patches
+        assert len(rows_of([waveform(num_samples)], PATCH_SAMPLES, hop_samples)) == num_patches
 
 
 @given(num_samples=st.integers(0, 10**7))
@@ -97,16 +93,15 @@ def test_blocks_cut_anywhere_give_the_patches_of_the_whole(
     assert count_patches(num_samples, patch_samples, hop_samples) == len(expected)
 
 
-@pytest.mark.parametrize("hop_samples", HOPS)
-@pytest.mark.parametrize("block_samples", [1_000, 15_359, 15_360, 15_600, 15_601, 20_000, 40_001])
-def test_blocks_near_a_hop_or_a_patch_give_the_patches_of_the_whole(
-    hop_samples: int, block_samples: int
-) -> None:
-    samples = waveform(3 * hop_samples + PATCH_SAMPLES)
-    blocks = np.split(samples, range(block_samples, len(samples), block_samples))
-    expected = sliced(samples, PATCH_SAMPLES, hop_samples)
-    assert len(expected) == 4
-    assert rows_of(blocks, PATCH_SAMPLES, hop_samples) == expected
+def test_blocks_near_a_hop_or_a_patch_give_the_patches_of_the_whole() -> None:
+    for block_samples, hop_samples in itertools.product(
+        [1_000, 15_359, 15_360, 15_600, 15_601, 20_000, 40_001], HOPS
+    ):
+        samples = waveform(3 * hop_samples + PATCH_SAMPLES)
+        blocks = np.split(samples, range(block_samples, len(samples), block_samples))
+        expected = sliced(samples, PATCH_SAMPLES, hop_samples)
+        assert len(expected) == 4
+        assert rows_of(blocks, PATCH_SAMPLES, hop_samples) == expected
 
 
 def test_a_block_that_fills_no_patch_gives_an_empty_array() -> None:
@@ -154,11 +149,11 @@ def test_patches_that_share_memory_cannot_be_written_to() -> None:
         patches[0, 0] = 1
 
 
-@pytest.mark.parametrize("num_samples", [0, 1, 15_599, 15_600])
-def test_a_short_waveform_becomes_one_patch_with_zeros_behind(num_samples: int) -> None:
-    samples = waveform(num_samples)
-    patch = pad_to_patch(samples, PATCH_SAMPLES)
-    assert patch.shape == (1, PATCH_SAMPLES)
-    assert patch.dtype == np.float32
-    assert patch[0, :num_samples].tolist() == samples.tolist()
-    assert not patch[0, num_samples:].any()
+def test_a_short_waveform_becomes_one_patch_with_zeros_behind() -> None:
+    for num_samples in [0, 1, 15_599, 15_600]:
+        samples = waveform(num_samples)
+        patch = pad_to_patch(samples, PATCH_SAMPLES)
+        assert patch.shape == (1, PATCH_SAMPLES)
+        assert patch.dtype == np.float32
+        assert patch[0, :num_samples].tolist() == samples.tolist()
+        assert not patch[0, num_samples:].any()

@@ -66,19 +66,18 @@ def assert_whole_or_refused(data: bytes, num_frames: int) -> None:
         assert num_decoded >= num_frames
 
 
-@every_format
-@pytest.mark.parametrize("share", [0.3, 0.7, 0.95])
-def test_a_cut_file_fails(name: str, share: float) -> None:
-    data = encoded(name)
-    assert len(decoded(data)) >= NUM_FRAMES
-    assert_truncated(data[: int(share * len(data))])
+def test_a_cut_file_fails() -> None:
+    for share, name in itertools.product([0.3, 0.7, 0.95], FORMATS):
+        data = encoded(name)
+        assert len(decoded(data)) >= NUM_FRAMES
+        assert_truncated(data[: int(share * len(data))])
 
 
 def test_a_damaged_stream_says_after_how_many_seconds() -> None:
     data = encoded("flac")
     with pytest.raises(AudioError) as caught:
         decoded(data[: len(data) * 7 // 10])
-    found = re.search(r"fails after (\d+\.\d{3}) s", str(caught.value))
+    found = re.search(r"failed after (\d+\.\d{3}) s", str(caught.value))
     assert found is not None
     assert 0.5 < float(found[1]) < 0.75
 
@@ -89,11 +88,11 @@ def test_a_header_that_promises_more_samples_than_come_fails() -> None:
     assert_truncated(bytes(data))
 
 
-@every_format
-def test_a_cut_of_few_bytes_fails_where_it_costs_a_sample(name: str) -> None:
-    data = encoded(name)
-    for num_bytes in range(1, 11):
-        assert_whole_or_refused(data[:-num_bytes], NUM_FRAMES)
+def test_a_cut_of_few_bytes_fails_where_it_costs_a_sample() -> None:
+    for name in FORMATS:
+        data = encoded(name)
+        for num_bytes in range(1, 11):
+            assert_whole_or_refused(data[:-num_bytes], NUM_FRAMES)
 
 
 def test_a_message_says_after_how_many_seconds() -> None:
@@ -102,19 +101,19 @@ def test_a_message_says_after_how_many_seconds() -> None:
         decoded(data[: 44 + 2 * NUM_FRAMES // 2])
 
 
-@pytest.mark.parametrize("name", ["wav_16", "aiff", "au", "flac", "ogg_vorbis", "ogg_opus"])
-def test_the_blocks_before_the_error_are_good(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "BLOCK_VALUES", 4_096)
-    data = encoded(name)
-    whole = decoded(data)
-    blocks: list[np.ndarray] = []
-    with decoding.open_recording(io.BytesIO(data[: len(data) * 7 // 10])) as recording:
-        with pytest.raises(AudioError):
-            blocks.extend(blocks_of(recording))
-        num_frames = recording.position
-    good = np.concatenate(blocks)
-    assert 4_096 <= len(good) <= num_frames < NUM_FRAMES
-    np.testing.assert_allclose(good, whole[: len(good)], rtol=0, atol=1e-6)
+def test_the_blocks_before_the_error_are_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ["wav_16", "aiff", "au", "flac", "ogg_vorbis", "ogg_opus"]:
+        monkeypatch.setattr(decoding, "BLOCK_VALUES", 4_096)
+        data = encoded(name)
+        whole = decoded(data)
+        blocks: list[np.ndarray] = []
+        with decoding.open_recording(io.BytesIO(data[: len(data) * 7 // 10])) as recording:
+            with pytest.raises(AudioError):
+                blocks.extend(blocks_of(recording))
+            num_frames = recording.position
+        good = np.concatenate(blocks)
+        assert 4_096 <= len(good) <= num_frames < NUM_FRAMES
+        np.testing.assert_allclose(good, whole[: len(good)], rtol=0, atol=1e-6)
 
 
 def wav(riff_bytes: int, data_bytes: int, samples: bytes, behind: bytes = b"") -> bytes:
@@ -159,9 +158,9 @@ def test_a_wav_with_all_its_samples_passes(data: bytes) -> None:
     assert decoded(data).tolist() == expected.tolist()
 
 
-@pytest.mark.parametrize("num_missing", [1, 2, 3_000, 6_000])
-def test_a_wav_that_lacks_samples_fails_also_without_riff_saying_so(num_missing: int) -> None:
-    assert_truncated(wav(0, len(SAMPLES), SAMPLES[:-num_missing]))
+def test_a_wav_that_lacks_samples_fails_also_without_riff_saying_so() -> None:
+    for num_missing in [1, 2, 3_000, 6_000]:
+        assert_truncated(wav(0, len(SAMPLES), SAMPLES[:-num_missing]))
 
 
 def test_a_sample_chunk_of_odd_length_passes_without_its_padding_byte() -> None:
@@ -266,18 +265,18 @@ def test_an_mp3_of_variable_bit_rate_without_a_header_is_not_cut_down_to_a_guess
     assert_truncated(data[:-1])
 
 
-@pytest.mark.parametrize("name", FORMATS)
-def test_looking_through_a_file_does_not_move_the_decoder(name: str, tmp_path: Path) -> None:
-    data = encoded(name, 100_000)
-    expected, _ = soundfile.read(io.BytesIO(data), dtype="float32")
-    (tmp_path / "file").write_bytes(data)
-    for buffering in (-1, 0, 65_536):
-        with (
-            (tmp_path / "file").open("rb", buffering=buffering) as file,
-            decoding.open_recording(file) as recording,
-        ):
-            found = np.concatenate(list(blocks_of(recording)))
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+def test_looking_through_a_file_does_not_move_the_decoder(tmp_path: Path) -> None:
+    for name in FORMATS:
+        data = encoded(name, 100_000)
+        expected, _ = soundfile.read(io.BytesIO(data), dtype="float32")
+        (tmp_path / "file").write_bytes(data)
+        for buffering in (-1, 0, 65_536):
+            with (
+                (tmp_path / "file").open("rb", buffering=buffering) as file,
+                decoding.open_recording(file) as recording,
+            ):
+                found = np.concatenate(list(blocks_of(recording)))
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("bitrate_mode", ["CONSTANT", "VARIABLE"])

@@ -2,29 +2,25 @@
 
 import collections
 import contextlib
-import fnmatch
-import glob
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from transforms.corpus import listing
+from tests.memory_filesystem import MemoryFileSystem
 from transforms.corpus.clips import Clip, Failure
 from transforms.corpus.listing import (
+    AUDIO_SUFFIXES,
     HIDDEN,
     OTHER,
     SkippedFile,
-    glob_root,
-    is_glob,
     is_named_like_audio,
+    list_files,
     list_folder,
-    list_paths,
-    quote_glob,
+    list_input,
 )
+from transforms.storage.store import FileInfo
 
 
 class Found:
@@ -106,10 +102,8 @@ def test_the_suffix_decides_what_is_meant_to_be_audio(name: str, is_audio: bool)
 
 
 def test_suffixes_are_lower_case_and_begin_with_a_dot() -> None:
-    assert {".wav", ".mp3", ".flac", ".ogg", ".opus", ".aiff", ".mp4"} <= listing.AUDIO_SUFFIXES
-    assert all(
-        suffix == suffix.lower() and suffix.rfind(".") == 0 for suffix in listing.AUDIO_SUFFIXES
-    )
+    assert {".wav", ".mp3", ".flac", ".ogg", ".opus", ".aiff", ".mp4"} <= AUDIO_SUFFIXES
+    assert all(suffix == suffix.lower() and suffix.rfind(".") == 0 for suffix in AUDIO_SUFFIXES)
 
 
 def test_a_folder_named_like_a_recording_is_a_failure_and_is_walked(tmp_path: Path) -> None:
@@ -277,76 +271,92 @@ def test_a_tree_deeper_than_pythons_stack_is_walked_to_its_end(tmp_path: Path) -
     assert not found.failures
 
 
-def test_files_named_by_the_user_are_clips_whatever_their_names() -> None:
-    paths = ["/c/b.txt", "/c/.hidden/a", "/c/a.wav", "/c/.wav"]
-    found = list(list_paths("/c/", map(listing.Found, paths), explicit=True))
-    assert found == [
-        Clip("b.txt", "/c/b.txt"),
-        Clip(".hidden/a", "/c/.hidden/a"),
-        Clip("a.wav", "/c/a.wav"),
-        Clip(".wav", "/c/.wav"),
-    ]
-
-
 def test_files_of_a_storage_are_sorted_out_like_those_of_a_folder() -> None:
     root = "gs://bucket/.data/"
     names = ["b.wav", "a/c.FLAC", "a/d.txt", ".e/f.wav", "a/.g/h/i.wav", "a/.j.wav"]
-    files = [listing.Found(root + name) for name in names]
-    found = Found(list_paths(root, files, explicit=False))
+    found = Found(list_files(root, [FileInfo(root + name, 5) for name in names]))
     assert found.clips == {"a/c.FLAC": root + "a/c.FLAC", "b.wav": root + "b.wav"}
     assert found.skipped == {HIDDEN: 3, OTHER: 1}
 
 
-def test_a_root_without_its_slash_gives_the_same_ids() -> None:
-    (clip,) = list_paths("/c", [listing.Found("/c/a.wav", 5)], explicit=True)
-    assert isinstance(clip, Clip)
-    assert (clip, clip.num_bytes) == (Clip("a.wav", "/c/a.wav"), 5)
+OBJECTS = [
+    "mem://bucket/corpus/a.wav",
+    "mem://bucket/corpus/b/c.FLAC",
+    "mem://bucket/corpus/b/notes.txt",
+    "mem://bucket/corpus/.hidden/d.wav",
+    "mem://bucket/corpus/e [live].wav",
+    "mem://bucket/corpus2/f.wav",
+]
 
 
+@pytest.fixture
+def storage() -> Iterator[None]:
+    MemoryFileSystem.objects.update(dict.fromkeys(OBJECTS, b"data"))
+    yield
+    MemoryFileSystem.objects.clear()
+
+
+def _listed(path: str) -> tuple[list[str], list[str]]:
+    """Returns the ids, and why the others are left out."""
+    found = list(list_input(path))
+    clips = [each for each in found if isinstance(each, Clip)]
+    assert all(each.uri.endswith(each.id) for each in clips)
+    skipped = [each.why for each in found if isinstance(each, SkippedFile)]
+    return sorted(each.id for each in clips), sorted(skipped)
+
+
+@pytest.mark.usefixtures("storage")
 @pytest.mark.parametrize(
-    ("pattern", "root"),
+    ("path", "ids", "skipped"),
     [
-        ("/a/b/*.wav", "/a/b/"),
-        ("/a/b*/c.wav", "/a/"),
-        ("/a/**/c.wav", "/a/"),
-        ("/a/b/c?.wav", "/a/b/"),
-        ("/a/b/[cd].wav", "/a/b/"),
-        ("/*", "/"),
-        ("*.wav", ""),
-        ("gs://bucket/a/*.wav", "gs://bucket/a/"),
-        ("gs://bucket/*", "gs://bucket/"),
-        ("/a/b/c.wav", "/a/b/"),
-        ("/a]b/*.wav", "/a]b/"),
+        ("mem://bucket/corpus", ["a.wav", "b/c.FLAC", "e [live].wav"], ["hidden", "other"]),
+        ("mem://bucket/corpus/", ["a.wav", "b/c.FLAC", "e [live].wav"], ["hidden", "other"]),
+        ("mem://bucket/corpus/a.wav", ["a.wav"], []),
+        ("mem://bucket/corpus/e [live].wav", ["e [live].wav"], []),
+        ("mem://bucket/corpus/b/*", ["c.FLAC", "notes.txt"], []),
+        ("mem://bucket/corpus/**/*.wav", [".hidden/d.wav", "a.wav", "e [live].wav"], []),
+        (
+            "mem://bucket/corpus*/*.wav",
+            ["corpus/a.wav", "corpus/e [live].wav", "corpus2/f.wav"],
+            [],
+        ),
+        ("mem://bucket/absent", [], []),
+        ("mem://bucket/corp", [], []),
     ],
 )
-def test_the_root_of_a_glob_ends_before_its_first_special_segment(pattern: str, root: str) -> None:
-    assert glob_root(pattern) == root
+def test_inputs_on_an_object_storage(path: str, ids: list[str], skipped: list[str]) -> None:
+    assert _listed(path) == (ids, skipped)
 
 
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("/a/b.wav", False),
-        ("/a/*", True),
-        ("/a?", True),
-        ("[a]", True),
-        ("/a]", False),
-        ("", False),
-    ],
-)
-def test_special_characters_make_a_glob(path: str, expected: bool) -> None:
-    assert is_glob(path) == expected
+def test_inputs_on_this_machine(tmp_path: Path) -> None:
+    for name in ("x[1]/a.wav", "x[1]/b/c.flac", "x1/d.wav"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert _listed(f"{tmp_path}/x[1]") == (["a.wav", "b/c.flac"], []), "a folder of that name"
+    assert _listed(f"{tmp_path}/x[1]/a.wav") == (["a.wav"], [])
+    assert _listed(f"{tmp_path}/x[12]/*.wav") == (["x1/d.wav"], [])
+    assert _listed(f"{tmp_path}/*/*.wav") == (["x1/d.wav", "x[1]/a.wav"], [])
+    assert _listed(f"{tmp_path}/absent*") == ([], [])
 
 
-@given(path=st.text("ab*?[]!^-\\/.\n ", max_size=12), other=st.text("ab*?[]!-", max_size=12))
-def test_a_quoted_path_matches_itself_and_nothing_else(path: str, other: str) -> None:
-    assert fnmatch.fnmatchcase(path, quote_glob(path))
-    assert fnmatch.fnmatchcase(other, quote_glob(path)) == (other == path)
+@pytest.mark.parametrize("pattern", ["*", "?*", "**/*"])
+def test_files_named_by_the_user_are_clips_whatever_their_names(
+    tmp_path: Path, pattern: str
+) -> None:
+    make_files(tmp_path, "b.txt", "a.wav")
+    make_files(tmp_path / ".hidden", ".wav", "d.txt")
+    assert _listed(f"{tmp_path}/{pattern}") == (["a.wav", "b.txt"], [])
+    assert _listed(f"{tmp_path}/.hidden/.w*") == ([".wav"], [])
+    assert _listed(f"{tmp_path}/.hidden/d.txt") == (["d.txt"], [])
 
 
-def test_a_quoted_path_finds_its_file_among_those_it_would_match_unquoted(tmp_path: Path) -> None:
-    names = ["a [live].wav", "a l.wav", "b*.wav", "bc.wav", "d?.wav", "de.wav", "[!f].wav", "g.wav"]
-    make_files(tmp_path, *names)
-    for name in names:
-        path = str(tmp_path / name)
-        assert glob.glob(quote_glob(path)) == [path]
+def test_the_size_of_a_file_comes_from_its_storage(storage: None) -> None:
+    for path in ("mem://bucket/corpus/a.wav", "mem://bucket/corpus", "mem://bucket/corpus/a*"):
+        sizes = {each.num_bytes for each in list_input(path) if isinstance(each, Clip)}
+        assert sizes == {4}
+
+
+@pytest.mark.parametrize("path", ["nope://bucket/a.csv", "nope://bucket/*.csv"])
+def test_an_unknown_storage_is_an_os_error(path: str) -> None:
+    with pytest.raises(OSError, match="no storage is known for nope://"):
+        list(list_input(path))

@@ -8,7 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.corpus.clips import Clip
@@ -114,7 +114,6 @@ def test_what_is_wanted_is_the_sum_of_the_clips_unless_an_end_is_unknown(clips: 
         assert Fraction(wanted) == sum(ends) - sum(starts)
 
 
-@settings(deadline=None)
 @given(clips=clip_lists(), seconds=recordings, framing=cuttings, span_rows=st.integers(20, 700))
 def test_the_spans_of_a_clip_follow_each_other_and_the_last_one_is_open(
     clips: list[Clip], seconds: Fraction, framing: FramingConfig, span_rows: int
@@ -139,7 +138,6 @@ def test_the_spans_of_a_clip_follow_each_other_and_the_last_one_is_open(
     assert not any(span.is_remainder for span in spans)
 
 
-@settings(deadline=None)
 @given(clips=clip_lists(), seconds=recordings, framing=cuttings, span_rows=st.integers(20, 700))
 def test_readings_are_about_as_long_as_they_should_be(
     clips: list[Clip], seconds: Fraction, framing: FramingConfig, span_rows: int
@@ -157,7 +155,6 @@ def test_readings_are_about_as_long_as_they_should_be(
         assert size + following > span_rows, "two readings where one would do"
 
 
-@settings(deadline=None)
 @given(clips=clip_lists(), seconds=recordings, data=st.data())
 def test_readings_do_not_depend_on_the_order_of_the_clips(
     clips: list[Clip], seconds: Fraction, data: st.DataObject
@@ -252,7 +249,6 @@ def test_pieces_of_a_clip_without_end_go_on_and_keep_its_recordings_name() -> No
     assert (piece.recording, piece.recording_offset_seconds) == ("r", 5)
 
 
-@settings(deadline=None)
 @given(
     clips=clip_lists(max_size=3),
     seconds=recordings,

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from transforms.model import precision, smoke_test
-from transforms.model.postprocessing import RELEASED_PCA_SHA256, Pca, load_pca
+from transforms.model.postprocessing import RELEASED_PCA_SHA256, Pca
 from transforms.model.smoke_test import Outcome, compare
+from transforms.model.sources.pca import load_pca
 
 ROW, BYTES = smoke_test.golden()
 

@@ -9,7 +9,8 @@ import pytest
 
 from transforms.model import vggish
 from transforms.model.errors import ModelError
-from transforms.model.postprocessing import RELEASED_PCA_SHA256, load_pca
+from transforms.model.postprocessing import RELEASED_PCA_SHA256
+from transforms.model.sources.pca import load_pca
 
 
 def test_log_mel_of_the_smoke_test_equals_the_original(shared: Path) -> None:

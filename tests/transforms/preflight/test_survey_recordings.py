@@ -78,5 +78,5 @@ def test_a_header_says_how_long_a_recording_is_and_what_is_missing(
 
 def test_a_channel_that_is_not_there_is_found_at_once(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", noise(32_000))
-    with pytest.raises(AudioError, match="--channel asks for number 2, and it has 1"):
+    with pytest.raises(AudioError, match="--channel=2, and the recording has 1"):
         look_into(Clip("a", f"{tmp_path}/a.wav"), channel=2)

@@ -72,7 +72,7 @@ def test_recordings_are_described_and_bad_ones_are_a_note_unless_all_are(tmp_pat
     assert f"{absent}: No such file or directory" in finding.text
     assert worker_checks.check_recordings(clips(bad, absent)).result == FAILED
     finding = worker_checks.check_recordings(clips(good), channel=3)
-    assert "no_channel: --channel asks for number 3, and it has 2" in finding.text
+    assert "no_channel: --channel=3, and the recording has 2" in finding.text
 
 
 def test_only_the_first_seconds_are_decoded(tmp_path: Path) -> None:

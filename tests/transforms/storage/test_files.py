@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests.memory_filesystem import MemoryFileSystem
-from transforms.corpus.clips import Clip
-from transforms.corpus.listing import SkippedFile
 from transforms.storage import files, ranges
 
 OBJECTS = [
@@ -32,51 +30,9 @@ def objects() -> Iterator[dict[str, bytes]]:
     MemoryFileSystem.objects.clear()
 
 
-def _listed(path: str) -> tuple[list[str], list[str]]:
-    """Returns the ids, and why the others are left out."""
-    found = list(files.list_input(path))
-    clips = [each for each in found if isinstance(each, Clip)]
-    assert all(each.uri.endswith(each.id) for each in clips)
-    skipped = [each.why for each in found if isinstance(each, SkippedFile)]
-    return sorted(each.id for each in clips), sorted(skipped)
-
-
-@pytest.mark.parametrize(
-    ("path", "ids", "skipped"),
-    [
-        ("mem://bucket/corpus", ["a.wav", "b/c.FLAC", "e [live].wav"], ["hidden", "other"]),
-        ("mem://bucket/corpus/", ["a.wav", "b/c.FLAC", "e [live].wav"], ["hidden", "other"]),
-        ("mem://bucket/corpus/a.wav", ["a.wav"], []),
-        ("mem://bucket/corpus/e [live].wav", ["e [live].wav"], []),
-        ("mem://bucket/corpus/b/*", ["c.FLAC", "notes.txt"], []),
-        ("mem://bucket/corpus/**/*.wav", [".hidden/d.wav", "a.wav", "e [live].wav"], []),
-        (
-            "mem://bucket/corpus*/*.wav",
-            ["corpus/a.wav", "corpus/e [live].wav", "corpus2/f.wav"],
-            [],
-        ),
-        ("mem://bucket/absent", [], []),
-        ("mem://bucket/corp", [], []),
-    ],
-)
-def test_inputs_on_an_object_storage(path: str, ids: list[str], skipped: list[str]) -> None:
-    assert _listed(path) == (ids, skipped)
-
-
-def test_inputs_on_this_machine(tmp_path: Path) -> None:
-    for name in ("x[1]/a.wav", "x[1]/b/c.flac", "x1/d.wav"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    assert _listed(f"{tmp_path}/x[1]") == (["a.wav", "b/c.flac"], []), "a folder of that name"
-    assert _listed(f"{tmp_path}/x[1]/a.wav") == (["a.wav"], [])
-    assert _listed(f"{tmp_path}/x[12]/*.wav") == (["x1/d.wav"], [])
-    assert _listed(f"{tmp_path}/*/*.wav") == (["x1/d.wav", "x[1]/a.wav"], [])
-    assert _listed(f"{tmp_path}/absent*") == ([], [])
-
-
 def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
-    files.write_at_once(f"{tmp_path}/file [1]", [b"first"])
-    files.write_at_once(f"{tmp_path}/file [1]", iter([b"sec", b"", b"ond"]))
+    files.write_atomically(f"{tmp_path}/file [1]", [b"first"])
+    files.write_atomically(f"{tmp_path}/file [1]", iter([b"sec", b"", b"ond"]))
     assert (tmp_path / "file [1]").read_bytes() == b"second"
 
     def broken() -> Iterator[bytes]:
@@ -84,9 +40,9 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        files.write_at_once(f"{tmp_path}/file [1]", broken())
+        files.write_atomically(f"{tmp_path}/file [1]", broken())
     assert (tmp_path / "file [1]").read_bytes() == b"second"
-    files.write_at_once(f"{tmp_path}/empty", [])
+    files.write_atomically(f"{tmp_path}/empty", [])
     assert (tmp_path / "empty").read_bytes() == b""
 
 
@@ -99,7 +55,7 @@ def test_files_are_made_renamed_and_deleted(
     assert files.list_names(folder) == []
     files.make_folder(folder)
     for name in ("a", "b", "c"):
-        files.write_at_once(f"{folder}/{name}", [name.encode()])
+        files.write_atomically(f"{folder}/{name}", [name.encode()])
     assert files.list_names(folder) == ["a", "b", "c"]
     assert files.size(f"{folder}/a") == 1
     pairs = [f"{folder}/a", f"{folder}/b"], [f"{folder}/d", f"{folder}/e"]
@@ -122,7 +78,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def _fill(folder: str, *names: str) -> None:
     for name in names:
         files.make_folder(os.path.dirname(f"{folder}/{name}"))
-        files.write_at_once(f"{folder}/{name}", [name.encode()])
+        files.write_atomically(f"{folder}/{name}", [name.encode()])
 
 
 def test_names_in_a_folder_and_in_the_folders_there_are_listed_in_order(folder: str) -> None:
@@ -184,7 +140,6 @@ def test_a_file_that_cannot_be_read_is_matched_all_the_same(tmp_path: Path) -> N
         files.exists,
         files.matching_files,
         files.list_names,
-        lambda path: list(files.list_input(path)),
     ],
 )
 @pytest.mark.parametrize("path", ["nope://bucket/a.csv", "nope://bucket/*.csv"])
@@ -214,7 +169,7 @@ def test_a_file_is_decompressed_by_its_suffix(
 ) -> None:
     path = f"{folder}/m.csv{suffix}"
     files.make_folder(folder)
-    files.write_at_once(path, [compress(DATA)])
+    files.write_atomically(path, [compress(DATA)])
     with files.open_decompressed(path) as file:
         assert file.read(300) + file.read() == DATA
 

@@ -1,4 +1,4 @@
-"""Folders of the cache: each is made once on a machine, whatever becomes of those who make it."""
+"""Folders of the cache: each is built once on a machine, even if processes are killed."""
 
 import contextlib
 import errno
@@ -16,26 +16,27 @@ _LOCK = ".lock"
 
 
 def cache_directory() -> Path:
-    """Returns the folder where fetched and unpacked things are kept between runs."""
+    """Returns the folder of fetched and unpacked models, which is kept between runs."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    if not os.path.isabs(base):  # no home folder: expanduser gives the tilde back
+    if not os.path.isabs(base):  # without a home folder expanduser returns the tilde
         base = tempfile.gettempdir()
     return Path(base) / "beam-audio-embeddings"
 
 
 def build_cached(name: str, make: Callable[[Path], Path]) -> Path:
-    """Returns a folder of the cache, made now or by another process on this machine.
+    """Returns a folder of the cache, built now or by another process on this machine.
 
-    Who makes it holds a lock of the operating system, which ends with the process. The folder gets
-    its name last, so that it is whole or not there.
+    The builder holds a lock of the operating system, which ends with its process. The folder is
+    renamed into place at the end, so that it is complete or absent.
 
     Args:
-      name: Says what is in the folder: other contents have another name.
-      make: Is given an empty folder that is deleted afterwards, and returns the one inside to keep.
+      name: Identifies the contents.
+      make: Receives an empty folder, which is deleted afterwards, and returns the one inside it to
+        keep.
 
     Raises:
       OSError: The cache cannot be written.
-      Exception: What `make` raises; nothing is kept then.
+      Exception: Any error of `make`; nothing is kept then.
     """
     folder = cache_directory() / "models"
     target = folder / name
@@ -57,18 +58,18 @@ def build_cached(name: str, make: Callable[[Path], Path]) -> Path:
 
 @contextlib.contextmanager
 def _locked(path: Path, wait: bool = True) -> Iterator[bool]:
-    """Holds the lock of a file, or gives false where another has it and `wait` is not set."""
+    """Holds the lock of a file; without `wait` gives False if another process holds it."""
     with path.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             yield False
         else:
-            yield True  # closing the file gives the lock back
+            yield True  # closing the file releases the lock
 
 
 def _clear(folder: Path) -> None:
-    """Deletes what killed processes left: scratch folders whose lock nobody holds."""
+    """Deletes what killed processes left: scratch folders that are not locked."""
     for scratch in folder.glob(f"*{_SCRATCH}"):
         with _locked(scratch.with_suffix(_LOCK), wait=False) as mine:
             if mine:
@@ -77,15 +78,15 @@ def _clear(folder: Path) -> None:
 
 @contextlib.contextmanager
 def require_disk_space(num_bytes: int, folder: Path, what: str) -> Iterator[None]:
-    """Checks that a disk has room before it is written, and says what is needed when it is full.
+    """Checks free disk space, and explains a disk that becomes full within the block.
 
     Args:
-      num_bytes: At least so many will be written.
-      folder: Where.
-      what: The thing that is written, for the message.
+      num_bytes: Least number of bytes that will be written.
+      folder: Where they are written.
+      what: What is written, for the message.
 
     Raises:
-      ModelError: The disk is full, now or while the context is open.
+      ModelError: The disk is full, now or within the block.
     """
     hint = "$XDG_CACHE_HOME names a folder on another disk"
     free = shutil.disk_usage(folder).free

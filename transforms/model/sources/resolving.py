@@ -1,85 +1,53 @@
-"""From what `--model` names to a SavedModel folder on this machine."""
+"""The SavedModel folder on this machine for what `--model` names."""
 
 import hashlib
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from transforms.model.errors import ModelError, in_one_line
 from transforms.model.sources.caching import build_cached
-from transforms.model.sources.copying import RemoteFiles, StoredFile, copy_files, stored_files
+from transforms.model.sources.copying import copy_files, list_model
 from transforms.model.sources.fetching import download
-from transforms.model.sources.unpacking import ARCHIVE_SUFFIXES, unpack
+from transforms.model.sources.names import check_model_name, is_archive, is_url
+from transforms.model.sources.unpacking import unpack
 from transforms.model.sources.writing import READ_BYTES
-
-_ALLOWED = (
-    "allowed: a hub URL, or a SavedModel folder or an archive of one"
-    f" ({' '.join(ARCHIVE_SUFFIXES)}), on this machine or on a storage"
-)
+from transforms.storage import files
+from transforms.storage.store import FileInfo
 
 
-def is_url(model: str) -> bool:
-    """Tells whether `model` is to be fetched from a hub."""
-    return model.startswith(("http://", "https://"))
-
-
-def check_model_name(
-    model: str, remote: RemoteFiles | None = None, on_workers: bool = False
-) -> None:
-    """Refuses what cannot be a model, without TensorFlow and without a hub.
+def check_model(model: str, on_workers: bool = False) -> None:
+    """Refuses what cannot be a model, and a model that is not on its storage; asks no hub.
 
     Args:
-      model: What `--model` names.
-      remote: Looks whether a model on a storage is there; None leaves that to the workers.
-      on_workers: The workers are other machines: a path that is not here may be there.
+      model: URL or path, as given to `--model`.
+      on_workers: The workers are other machines: a path that is absent here may exist there.
 
     Raises:
-      ModelError: `model` is neither a URL, nor an existing SavedModel folder or archive.
+      ModelError: The model cannot be used.
     """
-    if is_url(model):
-        _check_url(model)
-    elif "://" in model:
-        if remote:
-            _look_up(model, remote)
-    elif not os.path.exists(model):
-        if not on_workers:
-            raise ModelError(f"{model!r} does not exist; {_ALLOWED}")
-    elif os.path.isdir(model):
-        if not os.path.isfile(os.path.join(model, "saved_model.pb")):
-            raise ModelError(f"the folder {model!r} holds no saved_model.pb; {_ALLOWED}")
-    elif not model.endswith(ARCHIVE_SUFFIXES):
-        raise ModelError(f"{model!r} is neither a folder nor an archive; {_ALLOWED}")
+    check_model_name(model, on_workers)
+    if _is_stored(model):
+        _stored_files(model)
 
 
-def _check_url(url: str) -> None:
-    try:
-        host = urlsplit(url).hostname
-    except ValueError as error:
-        raise ModelError(f"{url!r} is not a URL: {error}; {_ALLOWED}") from error
-    if not host:
-        raise ModelError(f"{url!r} is not a URL: it names no host; {_ALLOWED}")
-
-
-def resolve(model: str, remote: RemoteFiles | None = None) -> Path:
+def resolve(model: str) -> Path:
     """Brings a model to this machine, once for all its processes.
 
     Args:
       model: Hub URL, SavedModel folder, or archive of one; the last two may be on a storage.
-      remote: Reads storages; without it there are none.
 
     Returns:
       The SavedModel folder.
 
     Raises:
-      ModelError: It is not there, cannot be brought here, or is not a SavedModel.
+      ModelError: It is absent, cannot be brought here, or is not a SavedModel.
     """
     check_model_name(model)
     try:
         if is_url(model):
             return _fetched_before(model) or _fetch(model)
-        if "://" in model:
-            return _copy(model, remote)
+        if _is_stored(model):
+            return _copy(model)
         return Path(model) if os.path.isdir(model) else _unpack(Path(model))
     except OSError as error:
         raise ModelError(
@@ -87,30 +55,28 @@ def resolve(model: str, remote: RemoteFiles | None = None) -> Path:
         ) from error
 
 
-def num_bytes(model: str, remote: RemoteFiles) -> int:
-    """Returns the size of a model's files, without bringing it here; 0 where it is not known.
+def num_bytes(model: str) -> int:
+    """Returns the size of a model's files where they are; 0 if it is not known.
 
     Args:
       model: What `resolve` takes.
-      remote: Reads storages.
 
     Raises:
-      ModelError: A storage has no SavedModel there.
-      OSError: A storage cannot be read.
+      ModelError: The model is not on its storage, or the storage cannot be read.
     """
     if is_url(model):
         return 0
-    if "://" in model:
-        return sum(file.size for file in _look_up(model, remote)[1].values())
+    if _is_stored(model):
+        return sum(info.num_bytes for info in _stored_files(model)[1].values())
     path = Path(model)
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())
+    paths = path.rglob("*") if path.is_dir() else [path]
+    return sum(each.stat().st_size for each in paths if each.is_file())
 
 
 def fingerprint(saved_model: Path) -> str:
     """Returns the sha256 over names and contents of a SavedModel's graph, weights and assets.
 
-    `fingerprint.pb` is left out: it holds a random id that differs between equal exports.
+    Without `fingerprint.pb`, which holds a random id that differs between equal exports.
     """
     digest = hashlib.sha256()
     for path in sorted(path for path in saved_model.rglob("*") if path.is_file()):
@@ -129,17 +95,17 @@ def _update(digest: "hashlib._Hash", path: Path) -> None:
 
 
 def _fetched_before(url: str) -> Path | None:
-    """Returns what tensorflow_hub has fetched into a cache that the user keeps, if it is whole."""
+    """Returns a model from the user's own cache of tensorflow_hub, if it is complete there."""
     cache = os.environ.get("TFHUB_CACHE_DIR")
     if not cache:
         return None
-    # The name that tensorflow_hub gives, last of all, to what it has fetched.
+    # tensorflow_hub renames a folder to this when it is complete.
     folder = Path(cache) / hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest()
     return folder if (folder / "saved_model.pb").is_file() else None
 
 
 def _fetch(url: str) -> Path:
-    """Fetches a model from a hub, where a URL means the same model for ever."""
+    """Fetches a model from a hub, where a URL always means the same model."""
 
     def make(scratch: Path) -> Path:
         archive = scratch / "archive"
@@ -150,7 +116,7 @@ def _fetch(url: str) -> Path:
 
 
 def _unpack(archive: Path) -> Path:
-    """Unpacks an archive of this machine; equal bytes are the same model."""
+    """Unpacks an archive of this machine; archives of equal bytes share a folder."""
     digest = hashlib.sha256()
     _update(digest, archive)
     return build_cached(
@@ -159,38 +125,36 @@ def _unpack(archive: Path) -> Path:
     )
 
 
-def _copy(model: str, remote: RemoteFiles | None) -> Path:
-    """Copies a model from a storage; it is another model when one of its files has changed."""
-    if remote is None:
-        raise ModelError(f"{model!r} is on a storage, and nothing reads storages here")
-    folder, files = _look_up(model, remote)
+def _copy(model: str) -> Path:
+    """Copies a model from a storage, into another folder after one of its files has changed."""
+    folder, infos = _stored_files(model)
 
     def make(scratch: Path) -> Path:
         copied = scratch / "copied"
-        copy_files(folder, files, copied, remote)
-        if _is_archive(model):
-            return unpack(copied / next(iter(files)), scratch / "model", model)
+        copy_files(folder, infos, copied)
+        if is_archive(model):
+            return unpack(copied / next(iter(infos)), scratch / "model", model)
         return copied
 
-    identity = repr((model, sorted(files.items())))
+    identity = repr((model, sorted(infos.items())))
     return build_cached(f"copy-{hashlib.sha256(identity.encode()).hexdigest()}", make)
 
 
-def _look_up(model: str, remote: RemoteFiles) -> tuple[str, Mapping[str, StoredFile]]:
+def _stored_files(model: str) -> tuple[str, dict[str, FileInfo]]:
     """Returns the folder of a model on a storage, and its files there: one for an archive.
 
     Raises:
-      ModelError: It is not there, or its storage cannot be read.
+      ModelError: The model is absent, or its storage cannot be read.
     """
     try:
-        if _is_archive(model):
+        if is_archive(model):
             folder, _, name = model.rpartition("/")
-            return folder, {name: remote.look_up(model)}
+            return folder, {name: files.info(model)}
         folder = model.rstrip("/")
-        return folder, stored_files(folder, remote)
+        return folder, list_model(folder)
     except OSError as error:
         raise ModelError(f"cannot read the model {model}: {in_one_line(error)}") from error
 
 
-def _is_archive(model: str) -> bool:
-    return model.endswith(ARCHIVE_SUFFIXES)
+def _is_stored(model: str) -> bool:
+    return not is_url(model) and not files.is_local(model)

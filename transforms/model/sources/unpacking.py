@@ -1,4 +1,4 @@
-"""Archives of a SavedModel. They may come from anywhere: nothing in them is trusted."""
+"""Archives of a SavedModel, from anywhere: nothing in them is trusted."""
 
 import gzip
 import lzma
@@ -12,17 +12,17 @@ from typing import Any, BinaryIO
 
 from transforms.model.errors import ModelError, in_one_line
 from transforms.model.sources.caching import require_disk_space
-from transforms.model.sources.writing import READ_BYTES, Writer
+from transforms.model.sources.names import ARCHIVE_SUFFIXES
+from transforms.model.sources.writing import READ_BYTES, Writer, outside_folder
 
-ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip")
-# The marks of formats: where they stand, and their bytes.
+# The magic numbers of formats: offset and bytes.
 _GZIP = (0, b"\x1f\x8b")
 _ZIP = (0, b"PK\x03\x04")
 _TAR = (257, b"ustar")
 _HEAD_BYTES = 512
 _SHOWN_BYTES = 40
-# What the readers of formats raise for bytes that are not of their format. Encrypted members are a
-# RuntimeError, unknown compressions NotImplementedError, which is one as well.
+# What the readers raise for bytes that are not of their format. Encrypted members are a
+# RuntimeError; unknown compressions are a NotImplementedError, which is one as well.
 _DAMAGED = (
     EOFError,
     RuntimeError,
@@ -36,17 +36,17 @@ _DAMAGED = (
 
 
 def unpack(archive: Path, folder: Path, origin: str) -> Path:
-    """Unpacks an archive, which is told by its first bytes, and returns the SavedModel in it.
+    """Unpacks an archive and returns the folder of the SavedModel in it.
 
     Args:
-      archive: A file.
-      folder: A new one, for all that is in the archive.
+      archive: A file, whose format its first bytes tell.
+      folder: A new one, for all members.
       origin: Where the archive comes from, for messages.
 
     Raises:
-      ModelError: It is no archive, it is damaged or cut, it holds what would be written elsewhere,
-        links or devices, it unpacks to too much, or there is not one SavedModel in it.
-      OSError: The disk does not give or take it.
+      ModelError: It is not an archive, it is damaged or truncated, a member is a link, a device or
+        leads out of the folder, it unpacks to too much, or it holds not exactly one SavedModel.
+      OSError: The disk cannot be read or written.
     """
     try:
         with require_disk_space(archive.stat().st_size, folder.parent, origin):
@@ -90,7 +90,7 @@ def _has(head: bytes, mark: tuple[int, bytes]) -> bool:
 
 
 def _zip_members(file: BinaryIO, origin: str) -> Iterator[tuple[str, Any]]:
-    """Yields names and contents of the files in a zip archive."""
+    """Yields names and contents of the regular files in a zip archive."""
     with zipfile.ZipFile(file) as bundle:
         for entry in bundle.infolist():
             if stat.S_ISLNK(entry.external_attr >> 16):
@@ -100,26 +100,37 @@ def _zip_members(file: BinaryIO, origin: str) -> Iterator[tuple[str, Any]]:
 
 
 def _tar_members(file: Any, writer: Writer, origin: str) -> Iterator[tuple[str, Any]]:
-    """Yields names and contents of the files in a tar archive, and reads it to its very end."""
+    """Yields names and contents of the regular files in a tar archive, and reads it to its end.
+
+    Python's data filter is one of two locks: `Writer` checks names as well.
+    """
+    if not hasattr(tarfile, "data_filter"):
+        raise ModelError(
+            f"{origin} is a tar archive, which this Python cannot unpack safely (needed: 3.10.12,"
+            " 3.11.4 or newer)"
+        )
     watched = _Watched(file)
     with tarfile.open(fileobj=watched, mode="r:") as tar:  # type: ignore[call-overload]
         for member in tar:
             if member.isdir():
                 continue
-            opened = tar.extractfile(member) if member.isreg() else None
-            if opened is None:
+            if not member.isreg():
                 raise ModelError(f"{origin}: the member {member.name!r} is not a regular file")
-            yield member.name, opened
-    # An archive ends with blocks of zeros. Python's reader does without, and takes one that was cut
-    # between two members, or damaged there, for whole.
+            try:
+                filtered = tarfile.data_filter(member, str(writer.folder))
+            except tarfile.FilterError as error:
+                raise outside_folder(origin, member.name) from error
+            yield member.name, tar.extractfile(filtered)
+    # An archive ends with blocks of zeros. Python's reader does not require them, and would accept
+    # an archive that is truncated or damaged between two members.
     if watched.last_read != bytes(tarfile.BLOCKSIZE):
-        raise EOFError("it is cut or damaged: the mark of its end is missing")
+        raise EOFError("it is truncated or damaged: its end-of-archive mark is missing")
     while block := file.read(READ_BYTES):  # the checksum of gzip comes last
         writer.count(len(block))
 
 
 class _Watched:
-    """A file that remembers what was read last."""
+    """A file that remembers the last block that was read."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""Files of a model written below a folder, under names and in sizes that others chose."""
+"""The files of a model, written below a folder under names and in sizes that others chose."""
 
 import os
 from collections.abc import Callable
@@ -7,14 +7,23 @@ from typing import BinaryIO
 
 from transforms.model.errors import ModelError
 
-# Bounds on what a model may hold: the largest audio models are a tenth of this.
+# Limits of a model: the largest audio models are a tenth of this.
 MAX_BYTES = 16 * 2**30
 MAX_FILES = 10_000
 READ_BYTES = 2**20
 
 
+def outside_folder(origin: str, name: str) -> ModelError:
+    """Returns the error for a name that leads out of the folder."""
+    return ModelError(f"{origin}: the member {name!r} would be written outside its folder")
+
+
 class Writer:
-    """Writes files below a folder and nowhere else, and no more than the bounds allow."""
+    """Writes files below a folder and nowhere else, within the limits.
+
+    Attributes:
+      folder: Absolute.
+    """
 
     def __init__(self, folder: Path, origin: str) -> None:
         """Makes the folder.
@@ -22,12 +31,9 @@ class Writer:
         Args:
           folder: A new one.
           origin: Where the files come from, for messages.
-
-        Raises:
-          OSError: It cannot be made.
         """
         folder.mkdir()
-        self._folder = folder.resolve()
+        self.folder = folder.resolve()
         self._origin = origin
         self._num_files = 0
         self._num_bytes = 0
@@ -38,23 +44,21 @@ class Writer:
         """Writes a file and returns its size in bytes.
 
         Args:
-          name: With folders above it, divided by `/`.
-          source: Is read to its end.
-          watch: Is called with each block that is written.
+          name: Relative, with `/` between folders.
+          source: Read to its end.
+          watch: Called with each block.
 
         Raises:
-          ModelError: The name leads out of the folder, or a bound is passed.
-          OSError: It cannot be written.
+          ModelError: The name leads out of the folder, or a limit is exceeded.
+          OSError: The file cannot be written.
         """
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
-            raise ModelError(
-                f"{self._origin}: the member {name!r} would be written outside its folder"
-            )
+            raise outside_folder(self._origin, name)
         self._num_files += 1
         if self._num_files > MAX_FILES:
             raise ModelError(f"{self._origin} holds more than {MAX_FILES} files")
-        target = self._folder / path
+        target = self.folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb") as file:
             while block := source.read(READ_BYTES):
@@ -63,15 +67,15 @@ class Writer:
                 if watch:
                     watch(block)
             file.flush()
-            # The folder is renamed when it is whole: after a power cut it must not be found empty.
+            # The folder is renamed at the end: its files must survive a power cut after that.
             os.fsync(file.fileno())
             return file.tell()
 
     def count(self, num_bytes: int) -> None:
-        """Counts bytes towards the bound.
+        """Counts bytes towards the limit.
 
         Raises:
-          ModelError: It is passed.
+          ModelError: It is exceeded.
         """
         self._num_bytes += num_bytes
         if self._num_bytes > MAX_BYTES:

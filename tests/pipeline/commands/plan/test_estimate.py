@@ -15,7 +15,9 @@ from transforms.dataset.profiles import PROFILES
 from transforms.preflight.survey import Failed, Sums, Survey
 
 KINDS = {"FLAC": Sums(60, 60, 600, 600.0, 600.0), "MP3": Sums(30, 30, 300, 300.0, 300.0)}
-SETTINGS = EmbedSettings("out", inputs=("in",), profile=PROFILES["raw"], model="gs://m/vggish")
+SETTINGS = EmbedSettings(
+    output="out", inputs=("in",), profile=PROFILES["raw"], model="gs://m/vggish"
+)
 
 
 def found(factor: int = 1) -> CorpusSurvey:

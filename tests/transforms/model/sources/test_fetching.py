@@ -1,5 +1,6 @@
 """From a hub that fails to a model."""
 
+import dataclasses
 import http.server
 import shutil
 import socket
@@ -15,12 +16,14 @@ import pytest
 
 from tests.archives import FILES, archive_bytes, contents, make_tar
 from transforms.model.errors import ModelError
-from transforms.model.postprocessing import load_pca
 from transforms.model.sources import caching, fetching, resolving, writing
+from transforms.model.sources.pca import load_pca
+from transforms.storage import retries
 
 pytestmark = pytest.mark.usefixtures("cache")
 ROOT = Path(__file__).resolve().parents[4]
 ARCHIVE = archive_bytes(FILES)
+POLICY = retries.DOWNLOAD_RETRY
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
@@ -80,8 +83,8 @@ def in_chunks(handler: BaseHTTPRequestHandler) -> None:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    monkeypatch.setattr(fetching, "FIRST_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(fetching, "STALL_SECONDS", 60.0)
+    monkeypatch.setattr(retries, "_FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(fetching, "DOWNLOAD_RETRY", dataclasses.replace(POLICY, read_seconds=60.0))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     hub = Hub()
 
@@ -144,7 +147,7 @@ def test_a_hub_is_asked_for_an_archive(url: str, asked: str) -> None:
 def test_a_fault_that_passes_costs_a_second_attempt(
     hub: Hub, fault: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "STALL_SECONDS", 1.5)
+    monkeypatch.setattr(fetching, "DOWNLOAD_RETRY", dataclasses.replace(POLICY, read_seconds=1.5))
     hub.answers = [fault, send()]
     assert contents(resolving.resolve(f"{hub.url}/model")) == FILES
     assert len(hub.requests) == 2
@@ -152,7 +155,7 @@ def test_a_fault_that_passes_costs_a_second_attempt(
 
 @pytest.mark.parametrize(
     ("fault", "why"),
-    [(send(503), "503"), (hang_up, "closed connection"), (send(sent=100), "100 bytes read")],
+    [(send(503), "503"), (hang_up, "closed connection"), (send(sent=100), "the answer is cut off")],
 )
 def test_a_fault_that_stays_is_an_error_after_some_attempts(
     hub: Hub, fault: Answer, why: str, cache: Path
@@ -160,7 +163,7 @@ def test_a_fault_that_stays_is_an_error_after_some_attempts(
     hub.answers = [fault]
     with pytest.raises(ModelError, match=rf"cannot fetch {hub.url}/model: .*({why}).*--model"):
         resolving.resolve(f"{hub.url}/model")
-    assert len(hub.requests) == fetching.ATTEMPTS
+    assert len(hub.requests) == POLICY.max_tries
     assert [path.suffix for path in cache.iterdir()] == [".lock"]
 
 
@@ -175,7 +178,8 @@ def test_a_refusal_is_an_error_at_once(hub: Hub, status: int) -> None:
 def test_a_hub_that_is_not_there_is_an_error_in_one_line(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ModelError, match=r"9/model: \[Errno \d+\] Connection refused\. Download"):
+    words = r"9/model: 127.0.0.1:9 does not answer: Connection refused \(6 tries in \d+ s\)\. Do"
+    with pytest.raises(ModelError, match=words):
         resolving.resolve("http://127.0.0.1:9/model")
 
 

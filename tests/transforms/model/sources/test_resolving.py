@@ -1,21 +1,24 @@
 """From a URL, a folder, an archive or a storage to a SavedModel folder, once a machine."""
 
+import dataclasses
 import errno
 import hashlib
+import itertools
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.archives import FILES, archive_bytes, contents, make_zip
 from tests.memory_filesystem import MemoryFileSystem
-from transforms.embed_patches import remote_files
 from transforms.model.errors import ModelError
 from transforms.model.sources import caching, resolving
-from transforms.model.sources.copying import RemoteFiles, StoredFile
+from transforms.storage import files
+from transforms.storage.store import FileInfo
 
 
 @pytest.fixture(autouse=True)
@@ -43,16 +46,16 @@ def test_what_is_no_model_is_refused_by_name(tmp_path: Path) -> None:
         ("model.h5", "neither a folder nor an archive"),
     ]:
         with pytest.raises(ModelError, match=f"{name}.*{why}.*allowed: a hub URL"):
-            resolving.check_model_name(str(tmp_path / name))
+            resolving.check_model(str(tmp_path / name))
     for url in ("https://", "http://[", "https:///vggish"):
         with pytest.raises(ModelError, match=r"is not a URL.*allowed: a hub URL"):
-            resolving.check_model_name(url)
+            resolving.check_model(url)
 
 
 def test_a_model_that_only_workers_have_is_not_refused(tmp_path: Path) -> None:
-    resolving.check_model_name("/models/vggish", on_workers=True)
+    resolving.check_model("/models/vggish", on_workers=True)
     with pytest.raises(ModelError, match=r"holds no saved_model.pb"):
-        resolving.check_model_name(str(tmp_path), on_workers=True)
+        resolving.check_model(str(tmp_path), on_workers=True)
 
 
 def test_a_fingerprint_follows_contents_and_names_only(tmp_path: Path) -> None:
@@ -68,11 +71,11 @@ def test_a_fingerprint_follows_contents_and_names_only(tmp_path: Path) -> None:
 def test_a_model_is_copied_from_a_storage_once(objects: dict[str, bytes], model: str) -> None:
     objects["mem://bucket/model/"] = b""  # in the place of the folder, as some tools leave it
     objects["mem://bucket/model2/other"] = b"of another model"
-    resolving.check_model_name(model, remote_files())
-    folder = resolving.resolve(model, remote_files())
+    resolving.check_model(model)
+    folder = resolving.resolve(model)
     assert contents(folder) == FILES
     (folder / "mark").touch()
-    assert (resolving.resolve(model, remote_files()) / "mark").exists()
+    assert (resolving.resolve(model) / "mark").exists()
 
 
 def test_the_size_of_a_model_is_known_before_it_is_brought_here(
@@ -88,22 +91,22 @@ def test_the_size_of_a_model_is_known_before_it_is_brought_here(
         ("/models/on/the/workers", 0),
         ("https://hub/model", 0),
     ):
-        assert resolving.num_bytes(model, remote_files()) == expected
+        assert resolving.num_bytes(model) == expected
 
 
 def test_an_archive_comes_from_a_storage(objects: dict[str, bytes]) -> None:
-    resolving.check_model_name("mem://bucket/model.tgz", remote_files())
-    assert contents(resolving.resolve("mem://bucket/model.tgz", remote_files())) == FILES
+    resolving.check_model("mem://bucket/model.tgz")
+    assert contents(resolving.resolve("mem://bucket/model.tgz")) == FILES
 
 
 @pytest.mark.parametrize("version", ["checksum", "last_updated"])
 def test_a_model_that_changes_on_its_storage_is_copied_again(
     objects: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:
-    before = resolving.resolve("mem://bucket/model", remote_files())
+    before = resolving.resolve("mem://bucket/model")
     objects["mem://bucket/model/saved_model.pb"] = b"GRAPH"
     monkeypatch.setattr(MemoryFileSystem, version, lambda *_: 2)
-    after = resolving.resolve("mem://bucket/model", remote_files())
+    after = resolving.resolve("mem://bucket/model")
     assert contents(after) == {**FILES, "saved_model.pb": b"GRAPH"}
     assert contents(before) == FILES, "who uses it is not disturbed"
 
@@ -119,39 +122,34 @@ def test_a_model_that_changes_on_its_storage_is_copied_again(
 )
 @pytest.mark.usefixtures("objects")
 def test_a_model_that_is_not_on_its_storage_is_refused(model: str, why: str) -> None:
-    for refuse in (resolving.check_model_name, resolving.resolve):
+    for refuse in (resolving.check_model, resolving.resolve):
         with pytest.raises(ModelError, match=why):
-            refuse(model, remote_files())
+            refuse(model)
 
 
 def test_an_object_cannot_be_written_outside_the_folder(objects: dict[str, bytes]) -> None:
     objects["mem://bucket/model/../../outside"] = b"x"
     with pytest.raises(ModelError, match="outside its folder"):
-        resolving.resolve("mem://bucket/model", remote_files())
+        resolving.resolve("mem://bucket/model")
 
 
+@pytest.mark.usefixtures("objects")
 def test_what_does_not_arrive_as_it_is_stored_is_refused(
-    objects: dict[str, bytes], cache: Path
+    cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks = iter(range(10))
-
-    def other_size(_: str) -> StoredFile:
-        return StoredFile(7)
-
-    def other_checksum(path: str) -> StoredFile:
-        return StoredFile(len(FILES[path.partition("model/")[2]]), crc32c="AAAAAA==")
-
-    def other_version(path: str) -> StoredFile:
-        return StoredFile(len(FILES[path.partition("model/")[2]]), str(next(looks)))
-
-    for look_up, why in [
-        (other_size, "came as 1 bytes, its storage says 7"),
-        (other_checksum, r"came with the CRC32C .*, its storage says AAAAAA=="),
-        (other_version, "changed while it was read"),
+    info, versions = files.info, map(str, itertools.count())
+    for change, why in [
+        (lambda: {"num_bytes": 7}, "came as 1 bytes, its storage says 7"),
+        (lambda: {"crc32c": "A="}, r"came with the CRC32C .*, its storage says A="),
+        (lambda: {"version": next(versions)}, "changed while it was read"),
     ]:
-        remote = RemoteFiles(lambda _: list(FILES), look_up, MemoryFileSystem(None).open)
+
+        def changed(path: str, change: Callable[[], dict[str, Any]] = change) -> FileInfo:
+            return dataclasses.replace(info(path), **change())
+
+        monkeypatch.setattr(files, "info", changed)
         with pytest.raises(ModelError, match=why):
-            resolving.resolve("mem://bucket/model", remote)
+            resolving.resolve("mem://bucket/model")
     assert {path.suffix for path in cache.iterdir()} == {".lock"}
 
 

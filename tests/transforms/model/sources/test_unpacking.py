@@ -10,7 +10,7 @@ import pytest
 
 from tests.archives import FILES, archive_bytes, contents, make_archive, make_tar, make_zip
 from transforms.model.errors import ModelError
-from transforms.model.sources import resolving, unpacking, writing
+from transforms.model.sources import names, resolving, writing
 from transforms.model.sources.unpacking import unpack
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -20,7 +20,7 @@ def _kept(cache: Path) -> list[str]:
     return [path.name for path in cache.glob("*") if path.suffix != ".lock"]
 
 
-@pytest.mark.parametrize("suffix", unpacking.ARCHIVE_SUFFIXES)
+@pytest.mark.parametrize("suffix", names.ARCHIVE_SUFFIXES)
 @pytest.mark.parametrize("prefix", ["", "./", "vggish_1/"])
 def test_an_archive_is_unpacked_once(tmp_path: Path, suffix: str, prefix: str) -> None:
     files = {prefix + name: data for name, data in FILES.items()}
@@ -91,7 +91,7 @@ def test_a_cut_archive_is_refused_and_leaves_nothing(
 def test_a_tar_that_is_cut_between_two_members_is_refused(tmp_path: Path) -> None:
     archive = make_tar(tmp_path / "model.tar", FILES, compression="")
     archive.write_bytes(archive.read_bytes()[: 2 * 2 * tarfile.BLOCKSIZE])
-    with pytest.raises(ModelError, match="it is cut or damaged"):
+    with pytest.raises(ModelError, match="it is truncated or damaged"):
         resolving.resolve(str(archive))
 
 

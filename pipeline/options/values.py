@@ -1,0 +1,113 @@
+"""Types of option values, and their checks."""
+
+import argparse
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from pipeline.options.declaration import ValueType
+from transforms.corpus.clips import printable
+from transforms.corpus.spans import SAMPLE_RATE_HZ
+from transforms.corpus.splits import Splits, parse_splits
+from transforms.corpus.times import parse_seconds
+from transforms.model.errors import ModelError
+from transforms.model.sources import names
+
+MAX_CHANNEL = 1_024  # more than any file has that decoders take
+MAX_HOP_SECONDS = 3_600
+_CHANNELS = {"mean": None, "left": 1, "right": 2}
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+
+
+def _whole(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} (allowed: a whole number, 0 or more)")
+    return int(text)
+
+
+def _seconds(text: str) -> Decimal:
+    try:
+        return parse_seconds(text)  # exact: 0.1 is a tenth, not the nearest binary fraction
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} (allowed: a number of seconds)") from None
+
+
+def _ratio(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} (allowed: a number from 0 to 1)") from None
+
+
+def _channel(text: str) -> int | None:
+    if text in _CHANNELS:
+        return _CHANNELS[text]
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_CHANNEL):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} (allowed: {', '.join(_CHANNELS)}, or 1 to {MAX_CHANNEL})"
+        )
+    return int(text)
+
+
+def _splits(text: str) -> Splits:
+    try:
+        return parse_splits(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+WHOLE = ValueType(_whole, r"[0-9]+")
+SECONDS = ValueType(_seconds, r"[0-9]+(\.[0-9]+)?")
+EXACT_SECONDS = ValueType(lambda text: Fraction(_seconds(text)), SECONDS.pattern)
+RATIO = ValueType(_ratio, r"[0-9]*\.?[0-9]+")
+CHANNEL = ValueType(_channel, r"mean|left|right|[1-9][0-9]*")
+SPLITS = ValueType(_splits, r"[^=,]+=[0-9.]+(,[^=,]+=[0-9.]+)*")
+NAME = ValueType(str, _NAME)
+
+
+def between(low: Any, high: Any, allowed: str = "") -> Callable[[Any], str]:
+    """Returns the check of a number from `low` to `high`."""
+
+    def check(value: Any) -> str:
+        if low <= value <= high:
+            return ""
+        return f"={value} (allowed: {allowed or f'{low} to {high}'})"
+
+    return check
+
+
+def check_hop(seconds: Fraction) -> str:
+    """Checks a hop in seconds: a whole number of samples."""
+    num_samples = seconds * SAMPLE_RATE_HZ
+    if num_samples.denominator == 1 and 0 < seconds <= MAX_HOP_SECONDS:
+        return ""
+    return (
+        f"={float(seconds):g}, {float(num_samples):g} samples at 16 kHz (allowed: a whole number"
+        f" of samples, up to {MAX_HOP_SECONDS} s)"
+    )
+
+
+def check_name(name: str) -> str:
+    """Checks the stem of file names."""
+    if re.fullmatch(_NAME, name):
+        return ""
+    return f"={name!r} (allowed: letters, digits and _ . -, not starting with a dot or a dash)"
+
+
+def check_columns(columns: tuple[str, ...]) -> str:
+    """Checks names of columns."""
+    for column in columns:
+        if not column or printable(column) != column:
+            return f"={printable(column)!r} (allowed: names in UTF-8)"
+    return ""
+
+
+def check_model(model: str) -> str:
+    """Checks the name of a model; whether a local path exists only where that is certain."""
+    try:
+        names.check_model_name(model, on_workers=True)
+    except ModelError as error:
+        return f": {error}"
+    return ""
