@@ -21,8 +21,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 def tables() -> str:
     """Returns a table for each group of the options of `embed`, in Markdown."""
-    parser, _ = cli._parser()
-    commands = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    actions = cli._parser()._actions
+    commands = next(each for each in actions if isinstance(each, argparse._SubParsersAction))
     embed = commands.choices["embed"]
     parts = []
     for group in embed._action_groups:

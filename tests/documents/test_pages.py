@@ -11,6 +11,7 @@ import yaml
 
 import transforms
 from pipeline import cli
+from pipeline.options import declaration
 from pipeline.options.settings import EmbedSettings
 from pipeline.runners.options import beam_options
 from tests.documents import pages
@@ -35,21 +36,18 @@ def _flags(text: str) -> set[str]:
     return set(re.findall(r"(?<![\w-])--[a-z][a-z0-9_]*(?![\w-])", text))
 
 
-def _embed_parser() -> argparse.ArgumentParser:
-    parser, _ = cli._parser()
-    (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
-    return commands.choices["embed"]
+def _commands() -> dict[str, argparse.ArgumentParser]:
+    (commands,) = (a for a in cli._parser()._actions if isinstance(a, argparse._SubParsersAction))
+    return commands.choices
 
 
 def _own_flags() -> set[str]:
-    return {flag for flag in _embed_parser()._option_string_actions if flag.startswith("--")}
+    return set(declaration.flags(EmbedSettings))
 
 
 def _known_flags() -> set[str]:
     """The flags of all commands, and Beam's."""
-    parser, _ = cli._parser()
-    (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
-    own = {flag for each in commands.choices.values() for flag in each._option_string_actions}
+    own = {flag for each in _commands().values() for flag in each._option_string_actions}
     return own | {f"--{name}" for name in beam_options([]).get_all_options()}
 
 
@@ -86,12 +84,10 @@ def test_commands_are_ones_that_the_program_takes(block: pages.Block) -> None:
         if words[1:2] == ["test"] or len(words) == 1:  # of run_local.sh itself
             continue
         assert words[1] in OUR_COMMANDS
-        parsed, rest = cli._parser()[0].parse_known_args(words[1:])
         if words[1] in pages.JOBS:
-            EmbedSettings.from_arguments(parsed)
-            beam_options(rest)
+            beam_options(cli.parse_job(words[1:])[2])
         else:
-            assert not rest
+            assert not cli._parser().parse_known_args(words[1:])[1]
 
 
 def test_every_option_is_one_of_the_program_or_of_beam() -> None:
@@ -102,10 +98,9 @@ def test_every_option_is_one_of_the_program_or_of_beam() -> None:
     assert named <= _known_flags()
     rows = table.replace("\\|", "/")
     defaults = dict(re.findall(r"^\| `(--\w+)[^|]*` \| `([^`]+)` \|", rows, re.MULTILINE))
-    parser, _ = cli._parser()
-    parsed = vars(parser.parse_args(["embed", "--input=x", "--output=y"]))
+    parsed = vars(cli._parser().parse_args(["embed", "--input=x", "--output=y"]))
     for flag in ("--precision", "--profile", "--short_clips"):
-        assert defaults[flag] == parsed[flag[2:]]
+        assert defaults[flag] == getattr(parsed[flag[2:]], "name", parsed[flag[2:]])
 
 
 @pytest.mark.parametrize("page", [page for page in pages.PAGES if page != "CHANGELOG.md"])
