@@ -5,6 +5,7 @@ encoder would not show that its decoder understands those of others.
 """
 
 import io
+from typing import Any
 
 import av
 import numpy as np
@@ -39,7 +40,8 @@ def _by_ffmpeg(name: str, sound: np.ndarray, rate_hz: int) -> bytes:
     container, codec, bit_rate = _BY_FFMPEG[name]
     file = io.BytesIO()
     with av.open(file, "w", format=container) as output:
-        stream = output.add_stream(codec, rate=rate_hz, layout="mono")
+        # Of a name that is known when the program runs, as PyAV's types see it, it may be anything.
+        stream: Any = output.add_stream(codec, rate=rate_hz, layout="mono")
         if bit_rate:
             stream.bit_rate = bit_rate
         if name.startswith("video"):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import apache_beam as beam
 
 
-def embed(output: Path, *arguments: str | Path) -> int:
+def embed(output: str | Path, *arguments: str | Path) -> int:
     """Runs `embed` in this process, and returns its exit status."""
     return main(["embed", "--output", str(output), *map(str, arguments)])
 

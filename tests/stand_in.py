@@ -18,7 +18,7 @@ def save_model(folder: str | Path, body: Body) -> str:
     import tensorflow as tf
 
     class Model(tf.Module):  # type: ignore[misc]
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])  # type: ignore[untyped-decorator]
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
         def __call__(self, waveform: Any) -> Any:
             return body(tf.signal.frame(waveform, PATCH_SAMPLES, MODEL_HOP_SAMPLES))
 

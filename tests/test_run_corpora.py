@@ -64,7 +64,7 @@ def _hostile_manifests(folder: Path) -> dict[str, str]:
         ("hostile.csv:19", '"good.wav,0,1,x', "invalid_row"),
     ]
     reasons = {}
-    lines = []
+    lines: list[str] = []
     for clip_id, row, reason in rows:
         given = "" if clip_id.startswith("hostile") else clip_id
         line = f"{given},{row}" if given else f"x{len(lines)},{row}"
@@ -140,10 +140,10 @@ def test_times_are_exact_and_become_frames_of_the_recording_once(
         write_wav(alone / f"{i}.wav", sound[start:end], rate_hz)
     flags = [f"--manifest={tmp_path / 'm.csv'}", f"--input={alone}"]
     assert embed(tmp_path / "out", *raw, *flags) == 0
-    rows = reading.float_rows(tmp_path / "out")
-    assert len(rows) == 40
+    found = reading.float_rows(tmp_path / "out")
+    assert len(found) == 40
     for i in range(20):
-        np.testing.assert_array_equal(rows[f"{i}"], rows[f"{i}.wav"])
+        np.testing.assert_array_equal(found[f"{i}"], found[f"{i}.wav"])
     times = times_of(tmp_path / "out")
     assert times["3"] == (np.float32("0.3"), np.float32("1.4"))
 

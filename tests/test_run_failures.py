@@ -159,8 +159,7 @@ def test_a_corpus_where_every_clip_fails_is_a_complete_dataset_without_records(
 ) -> None:
     (tmp_path / "a.wav").write_bytes(b"")
     output = tmp_path / "out"
-    arguments = [*raw, "--input", tmp_path / "a.wav"]
-    assert embed(output, *arguments) == 3
+    assert embed(output, *raw, "--input", tmp_path / "a.wav") == 3
     assert reading.records(output) == []
     assert reading.failures(output) == {"a.wav": "empty"}
     assert reading.info(output)["model"]["fingerprint"] is None

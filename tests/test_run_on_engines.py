@@ -238,8 +238,7 @@ def test_a_worker_of_a_pool_that_is_killed_ends_the_job_and_the_next_one_runs(
     here = psutil.Process()
     with engine(name, tmp_path) as flags:
         job = _start(_embed(long_corpus, vggish_model, output, *flags), output)
-        workers: list[psutil.Process] = []
-        _until(lambda: workers.extend(_workers(here)) or workers)
+        _until(lambda: _workers(here))
         time.sleep(4)
         _workers(here)[-1].kill()
         assert "a worker is gone; it may have been killed" in _lost(job, output)

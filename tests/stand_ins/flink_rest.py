@@ -93,4 +93,6 @@ def _uploaded(form: bytes) -> bytes:
     header = b'Content-Type: multipart/form-data; boundary="' + boundary + b'"\r\n\r\n'
     message = email.message_from_bytes(header + form, policy=email.policy.HTTP)
     (part,) = message.iter_parts()
-    return part.get_payload(decode=True)
+    payload = part.get_payload(decode=True)
+    assert isinstance(payload, bytes)
+    return payload

@@ -5,7 +5,9 @@ import http.server
 import json
 import threading
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
+
+_Service = TypeVar("_Service", bound="RestService")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +67,7 @@ class RestService:
         """Returns the calls of these methods, as `DELETE /v1/jars/beam.jar`."""
         return [call.line for call in list(self.calls) if call.method in methods]
 
-    def __enter__(self) -> "RestService":
+    def __enter__(self: _Service) -> _Service:
         self._thread.start()
         return self
 

@@ -53,7 +53,7 @@ def test_what_a_thread_writes_is_handed_on_between_elements_and_not_by_the_clock
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Beam's stream with a clock cuts elements into halves, which are read as garbage.
-    with_clock = data_plane.TimeBasedBufferingClosableOutputStream
+    with_clock: Any = data_plane.TimeBasedBufferingClosableOutputStream
     made: list[object] = []
 
     class Noted(with_clock):
