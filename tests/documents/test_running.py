@@ -20,11 +20,11 @@ import pytest
 import soundfile
 
 from pipeline import cli
+from pipeline.options.settings import EmbedSettings
 from tests import reading
 from tests.documents import pages
 from tests.documents.pages import BLOCKS, Block
 from tests.sounds import noise
-from transforms.model.sources.resolving import DEFAULT_MODEL
 
 RATE_HZ = 16_000
 # Blocks that are run, in an order in which each finds what it needs, with those to run before.
@@ -73,8 +73,15 @@ SHOWN = {
     "README.md: beam-audio-embeddings, text": "the run of the README compares its keys",
     "docs/corpora.md: A table, csv": "the command below it reads it",
     "docs/runners.md: Progress and logs, text": "test_progress.py has such lines",
-    "docs/before-a-large-run.md: `plan`: what it will take and give, text": "printed by a plan",
-    "docs/speed-and-cost.md: What a run is bound by, text": "printed by an embed",
+    "docs/before-a-large-run.md: `plan`: what it will take and give, text": "of `SAMPLES`",
+    "docs/speed-and-cost.md: What a run is bound by, text": "of `SAMPLES`",
+}
+# Samples of what a command prints, by the command: other figures, the same lines.
+SAMPLES = {
+    "README.md: Run, shell": "docs/speed-and-cost.md: What a run is bound by, text",
+    "docs/before-a-large-run.md: `plan`: what it will take and give, shell": (
+        "docs/before-a-large-run.md: `plan`: what it will take and give, text"
+    ),
 }
 
 
@@ -106,7 +113,7 @@ class Desk:
             return
         self.ran.add(block.text)
         if block.language == "python":
-            text = block.text.replace(DEFAULT_MODEL, self.model)
+            text = block.text.replace(EmbedSettings.model, self.model)
             exec(compile(text, block.key, "exec"), {"__name__": "__main__"})
         for words in block.commands if block.language == "shell" else ():
             self._run_command(words)
@@ -285,8 +292,16 @@ def test_a_block_does_what_it_says(
     printed = capsys.readouterr().out
     if key in PRINTED:  # of a pipeline, in any order
         assert sorted(printed.splitlines()) == PRINTED[key].splitlines()
+    if key in SAMPLES:
+        assert _labels(BLOCKS[SAMPLES[key]].text) <= _labels(printed)
     if key in AFTER:
         AFTER[key]()
+
+
+def _labels(text: str) -> set[str]:
+    """What stands in front of the lines, and how they end where that is no figure."""
+    labels = set(re.findall(r"^(\w[\w ]*?)  ", text, re.MULTILINE))
+    return labels | set(re.findall(r"[a-z][a-z' -]+start-up[a-z -]*$", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize("name", ["pipeline.py", "transforms.py"])
