@@ -1,1 +1,1 @@
-"""The job: command line, options, graph and engines."""
+"""The command line: commands, options, the graph of the job, and runners."""

@@ -45,14 +45,14 @@ def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def checked(
-    capsys: pytest.CaptureFixture[str], output: Path, model: str | Path, *flags: str | Path
+    capsys: pytest.CaptureFixture[str], output: Path, model: str | Path, *flags: object
 ) -> tuple[int, list[str]]:
     """Runs `check`; returns the status and the rows, each with single blanks on one line."""
     arguments = ["--output", output, "--model", model, "--profile=raw", *flags]
     status = main(["check", *map(str, arguments)])
     rows: list[str] = []
     head, *lines = capsys.readouterr().out.splitlines()
-    column = head.index("what was found")
+    column = head.index("finding")
     for line in lines:
         if line[:column].strip() or not line:
             rows.append("")
@@ -114,7 +114,7 @@ def test_a_broken_recording_is_a_note(
 ) -> None:
     (corpus / "a.wav").write_bytes(b"")
     status, rows = checked(capsys, tmp_path / "out", stand_in_model, "--input", corpus)
-    assert (status, rows[-1]) == (0, "all checks passed; worth a look: recordings")
+    assert (status, rows[-1]) == (0, "all checks passed; notes: recordings")
     assert row_of(rows, "recordings").startswith(f"NOTE {corpus}/a.wav: empty: ")
 
 
@@ -126,16 +126,16 @@ def test_a_worker_of_another_version_is_named(
     corpus: Path,
     stand_in_model: str,
 ) -> None:
-    look = check_workers.look
+    check = check_workers.check
 
     def other(asked: check_workers.WorkerCheckConfig) -> Report:
-        report = look(asked)
+        report = check(asked)
         return dataclasses.replace(report, versions=report.versions | {"apache-beam": "2.50.0"})
 
-    monkeypatch.setattr(check_workers, "look", other)
+    monkeypatch.setattr(check_workers, "check", other)
     status, rows = checked(capsys, tmp_path / "out", stand_in_model, "--input", corpus)
     assert (status, rows[-1]) == (1, "FAILED: versions")
-    assert "apache-beam 2.50.0 and not 2." in row_of(rows, "versions")
+    assert "apache-beam 2.50.0 instead of 2." in row_of(rows, "versions")
     assert "-> python, program, apache-beam must be the same" in row_of(rows, "versions")
 
 
@@ -143,8 +143,8 @@ def test_a_worker_of_another_version_is_named(
 @pytest.mark.parametrize(
     ("function", "error", "text"),
     [
-        ("open_to_read", FileNotFoundError(2, "No such file"), "it is another folder; name one"),
-        ("write_at_once", PermissionError(13, "Permission denied"), "Permission denied"),
+        ("open_to_read", FileNotFoundError(2, "No such file"), "this is another folder; use one"),
+        ("write_atomically", PermissionError(13, "Permission denied"), "Permission denied"),
     ],
 )
 def test_a_worker_that_cannot_use_the_output_is_a_row(
@@ -183,7 +183,7 @@ def test_a_worker_that_cannot_use_the_output_is_a_row(
     assert os.listdir(tmp_path) == ["in"]
 
 
-def test_an_engine_that_is_not_there_is_a_row(
+def test_a_runner_that_does_not_respond_is_a_row(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -194,7 +194,7 @@ def test_an_engine_that_is_not_there_is_a_row(
     flags = ["--runner=PortableRunner", "--job_endpoint=localhost:1", "--input", corpus]
     status, rows = checked(capsys, tmp_path / "out", stand_in_model, *flags)
     assert (status, rows[-1]) == (1, "FAILED: runner, workers")
-    assert "nobody answers there" in row_of(rows, "runner", "launcher")
+    assert "nothing responds there" in row_of(rows, "runner", "launcher")
     assert "not checked" in row_of(rows, "workers", "workers")
 
 
@@ -247,7 +247,7 @@ def test_processes_report_each_and_untrained_weights_are_named(
     )
     assert finished.returncode == 0, finished.stderr
     text = " ".join(finished.stdout.split())
-    assert "ok codecs all 2 workers a tone comes out of WAV," in text
+    assert "ok codecs all 2 workers a tone was decoded from WAV," in text
     assert "NOTE numbers all 2 workers UNTRAINED weights, seed 0" in text
     assert "2 worker processes with VGGish need about 4.2 GB" in text
     assert not (tmp_path / "out").exists()

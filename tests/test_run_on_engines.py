@@ -268,7 +268,7 @@ def test_a_job_server_that_is_killed_ends_the_job_and_another_one_takes_the_next
         _until(lambda: "submitted" in (tmp_path / "stderr").read_text())
         time.sleep(3)
         server.kill()
-        assert "error: the engine is gone" in _lost(job, output)
+        assert "error: the runner is gone" in _lost(job, output)
         address, _ = stack.enter_context(prism(tmp_path / "prism-2.log"))
         flags[1] = f"--job_endpoint={address}"
         again = run_program(*_arguments(corpus, stand_in_model, output), *flags)

@@ -8,14 +8,16 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam import pvalue
+from apache_beam.typehints.decorators import no_annotations
 
 from transforms.corpus import listing
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.manifests import segment_names
 from transforms.corpus.manifests.segments import Segment, read_segments
+from transforms.list_clips import count_found
 from transforms.metrics import live_counts
+from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.metrics.run_times import LISTING
-from transforms.metrics.timed import TIMES, TimedFn
 from transforms.read_manifests import ExpandPatterns, records_of
 
 FAILURES = "failures"
@@ -29,7 +31,7 @@ class FindSegments(beam.PTransform):
 
     Input: absolute paths and globs of files of segments, as bytes, `os.fsencode`d. Outputs: `clips`
     (`Clip`), `failures` (`Failure`: rows that are wrong, and without a template the segments that
-    no file is named after) and `times`.
+    no file is named after) and `reports`.
 
     Attributes:
       audio_root: Folder that the audio is below.
@@ -41,43 +43,47 @@ class FindSegments(beam.PTransform):
     audio_name: str | None = None
     are_cut: bool = False
 
+    @no_annotations
     def expand(self, patterns: pvalue.PCollection[bytes]) -> dict[str, pvalue.PCollection]:
         read = (
             patterns
             | ExpandPatterns()
-            | beam.ParDo(_ReadFn()).with_outputs(FAILURES, TIMES, main="read")
+            | beam.ParDo(_ReadFn()).with_outputs(FAILURES, REPORTS, main="read")
         )
         failures = [read[FAILURES]]
-        times = [read[TIMES]]
+        reports = [read[REPORTS]]
         if self.audio_name is not None:
             name = _NameFn(self.audio_root, self.audio_name, self.are_cut)
-            found = read.read | "Name" >> beam.ParDo(name).with_outputs(FAILURES, main="clips")
+            found = read.read | "Name" >> beam.ParDo(name).with_outputs(
+                FAILURES, REPORTS, main="clips"
+            )
         else:
             listed = (
                 patterns.pipeline
                 | "AudioRoot" >> beam.Create([os.fsencode(self.audio_root)])
-                | beam.ParDo(_ListFn()).with_outputs(FAILURES, TIMES, main="files")
+                | beam.ParDo(_ListFn()).with_outputs(FAILURES, REPORTS, main="files")
             )
             failures.append(listed[FAILURES])
-            times.append(listed[TIMES])
+            reports.append(listed[REPORTS])
             segments = read.read | beam.Map(_by_id).with_output_types(tuple[str, Segment])
             found = (
                 {_SEGMENTS: segments, _FILES: listed.files}
                 | beam.CoGroupByKey()
                 | "Find"
                 >> beam.ParDo(_FindFn(self.audio_root, self.are_cut)).with_outputs(
-                    FAILURES, main="clips"
+                    FAILURES, REPORTS, main="clips"
                 )
             )
         failures.append(found[FAILURES])
+        reports.append(found[REPORTS])
         return {
             "clips": found.clips,
             FAILURES: failures | beam.Flatten(),
-            TIMES: times | "Times" >> beam.Flatten(),
+            REPORTS: reports | "Reports" >> beam.Flatten(),
         }
 
 
-class _ReadFn(TimedFn):
+class _ReadFn(ReportingFn):
     step = LISTING
 
     def process(self, path: bytes) -> Iterator[Any]:
@@ -86,11 +92,11 @@ class _ReadFn(TimedFn):
                 live_counts.count(found=1)
                 yield found
             else:
-                live_counts.count_found(found)
+                count_found(self, found)
                 yield pvalue.TaggedOutput(FAILURES, found)
 
 
-class _ListFn(TimedFn):
+class _ListFn(ReportingFn):
     step = LISTING
 
     def process(self, folder: bytes) -> Iterator[Any]:
@@ -100,15 +106,17 @@ class _ListFn(TimedFn):
                     for possible_id in segment_names.possible_ids(printable(found.uri)):
                         yield possible_id, os.fsencode(found.uri)
                 elif isinstance(found, Failure):
+                    self.count_failure(found.reason, is_new=True)
                     yield pvalue.TaggedOutput(FAILURES, found)
         except OSError as error:
             path = os.fsdecode(folder)
             why = error.strerror or str(error)
             failure = Failure(printable(path), path, "list", "unreadable", why)
+            self.count_failure(failure.reason, is_new=True)
             yield pvalue.TaggedOutput(FAILURES, failure)
 
 
-class _NameFn(beam.DoFn):
+class _NameFn(ReportingFn):
     def __init__(self, audio_root: str, audio_name: str, are_cut: bool) -> None:
         self._audio_root = audio_root.rstrip("/")
         self._audio_name = audio_name
@@ -120,13 +128,13 @@ class _NameFn(beam.DoFn):
         except ValueError as error:
             message = f"its times do not fit into {self._audio_name}: {error}"
             failure = _failure(segment, self._audio_root, "invalid_time", message)
-            live_counts.count(done=1, failures=1)
+            _count_failure(self, failure)
             yield pvalue.TaggedOutput(FAILURES, failure)
         else:
             yield _clip(segment, f"{self._audio_root}/{name}", self._are_cut)
 
 
-class _FindFn(beam.DoFn):
+class _FindFn(ReportingFn):
     def __init__(self, audio_root: str, are_cut: bool) -> None:
         self._audio_root = audio_root
         self._are_cut = are_cut
@@ -143,8 +151,14 @@ class _FindFn(beam.DoFn):
             else:
                 message = f"no audio below this folder is named {name}, or as downloaders name it"
                 failure = _failure(segment, self._audio_root, "not_found", message)
-                live_counts.count(done=1, failures=1)
+                _count_failure(self, failure)
                 yield pvalue.TaggedOutput(FAILURES, failure)
+
+
+def _count_failure(counting: ReportingFn, failure: Failure) -> None:
+    """Counts a segment without audio; it has been counted as found."""
+    live_counts.count(done=1, failures=1)
+    counting.count_failure(failure.reason, failure.split, is_new=True)
 
 
 def _by_id(segment: Segment) -> tuple[str, Segment]:

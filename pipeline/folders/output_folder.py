@@ -1,4 +1,4 @@
-"""The folder of the dataset, from the launcher's side: nothing that is not ours is lost there."""
+"""The folder of the dataset as the launcher sees it: no file of others is lost there."""
 
 import contextlib
 import os
@@ -16,10 +16,10 @@ class OutputFolder:
     """The output of a run.
 
     Attributes:
-      path: Absolute.
-      staging: The folder of temporary files inside it, so that a rename is enough to publish.
-        While there is no dataset.json, its presence tells that files with our names are what an
-        interrupted run has left.
+      path: The absolute path.
+      staging: The folder of temporary files inside it, so that publishing is a rename. While there
+        is no dataset.json, its presence marks files with our names as remains of an interrupted
+        run.
     """
 
     def __init__(self, path: str, name: str, overwrite: bool) -> None:
@@ -33,7 +33,7 @@ class OutputFolder:
         """Refuses a folder that holds anything, unless it may be overwritten.
 
         Raises:
-          UsageError: Says what is there and what to do.
+          UsageError: The folder is not empty, or cannot be used.
         """
         label = f"--output={printable(self.path)}"
         try:
@@ -43,19 +43,19 @@ class OutputFolder:
         try:
             local = files.is_local(self.path)
             if local and os.path.lexists(self.path) and not os.path.isdir(self.path):
-                raise UsageError(f"{label} is not a folder; name another")
+                raise UsageError(f"{label} is not a folder; use another")
             there = self._names()
             remains = set(self._remains(there))
             there = [name for name in there if name not in remains]
             if file_names.FILE_NAME in there and not self._overwrite:
                 raise UsageError(
-                    f"{label} holds a dataset already; name another folder, or replace it with"
+                    f"{label} holds a dataset already; use another folder, or replace it with"
                     " --overwrite"
                 )
             if there and not self._overwrite:
                 raise UsageError(
-                    f"{label} is not empty ({_some(there)}); name another folder, or write there"
-                    " all the same with --overwrite, which leaves other files alone"
+                    f"{label} is not empty ({_some(there)}); use another folder, or pass"
+                    " --overwrite, which keeps other files"
                 )
             replaceable = self._described(there)
         except OSError as error:
@@ -68,21 +68,21 @@ class OutputFolder:
         if foreign:
             raise UsageError(
                 f"{label} holds files that the dataset would replace, and no {file_names.FILE_NAME}"
-                f" says that they are ours ({_some(foreign)}); name another folder or --name"
+                f" lists them as a dataset's ({_some(foreign)}); use another folder or --name"
             )
 
     def prepare(self) -> None:
-        """Makes the folders, removes what an interrupted run has left, and proves that both work.
+        """Creates the folders and removes the remains of an interrupted run.
 
         Raises:
-          UsageError: It cannot be written.
+          UsageError: The folder cannot be written.
         """
         try:
             self._is_new = files.is_local(self.path) and not os.path.isdir(self.path)
             listed = files.list_names(self.path)
-            self._delete(self._remains([name for name in listed if not self._is_passing(name)]))
-            for passing in {_top(name) for name in listed if self._is_passing(name)}:
-                files.delete_folder(f"{self.path}/{passing}")
+            self._delete(self._remains([name for name in listed if not self._is_temporary(name)]))
+            for folder in {_top(name) for name in listed if self._is_temporary(name)}:
+                files.delete_folder(f"{self.path}/{folder}")
             files.make_folder(self.staging)
             probe = files.temporary_name(f"{self.staging}/probe")
             with files.created(probe) as file:
@@ -95,7 +95,7 @@ class OutputFolder:
 
     @contextlib.contextmanager
     def staged(self) -> Iterator[None]:
-        """Prepares the folder, and discards what a context that ends with an error has left."""
+        """Prepares the folder; if the context ends with an error, removes what it has written."""
         self.prepare()
         try:
             yield
@@ -104,7 +104,7 @@ class OutputFolder:
             raise
 
     def discard(self) -> None:
-        """Removes all that a run without a dataset has left; a complete dataset stays."""
+        """Removes all files of a run without a dataset; a complete dataset stays."""
         try:
             names = self._names()
             if file_names.FILE_NAME not in names:
@@ -113,26 +113,26 @@ class OutputFolder:
             if self._is_new and not os.listdir(self.path):
                 os.rmdir(self.path)
         except OSError:
-            pass  # what remains is told from a dataset by the lack of dataset.json
+            pass  # remains differ from a dataset by the lack of dataset.json
 
     def _names(self) -> list[str]:
-        """Returns what is in the folder besides what a run or a check keeps there for itself."""
-        return [name for name in files.list_names(self.path) if not self._is_passing(name)]
+        """Returns the names in the folder but those of temporary folders."""
+        return [name for name in files.list_names(self.path) if not self._is_temporary(name)]
 
-    def _is_passing(self, name: str) -> bool:
-        """Tells whether a name is that of a folder which a run or a check deletes, or is in it."""
+    def _is_temporary(self, name: str) -> bool:
+        """Returns whether a name is that of a temporary folder of a run or a check, or in one."""
         reports = rf"\.{re.escape(self._name)}\.check-[0-9a-f]{{8}}"  # see `report_folder`
         top = _top(name)
         return top == os.path.basename(self.staging) or bool(re.fullmatch(reports, top))
 
     def _remains(self, names: list[str]) -> list[str]:
-        """Returns those of the names that an interrupted run has left."""
+        """Returns the names of the remains of an interrupted run."""
         if file_names.FILE_NAME in names or not files.exists(self.staging):
             return []
         return self._named_like_ours(names)
 
     def _named_like_ours(self, names: list[str]) -> list[str]:
-        """Returns the files that a run writes, but not those of a dataset in a folder inside."""
+        """Returns the names of files of a run, but not those of a dataset in a folder inside."""
         foreign = set()
         for folder in {posixpath.dirname(name) for name in names} - {""}:
             if f"{folder}/{file_names.FILE_NAME}" in names:
@@ -147,7 +147,7 @@ class OutputFolder:
         ]
 
     def _described(self, names: list[str]) -> list[str]:
-        """Returns the files that the dataset.json there calls its own."""
+        """Returns the names of the files that the dataset.json there lists."""
         if file_names.FILE_NAME not in names:
             return []
         with files.open_to_read(f"{self.path}/{file_names.FILE_NAME}") as file:
@@ -155,7 +155,7 @@ class OutputFolder:
                 return file_names.own_files(file.read())
             except ValueError as error:
                 raise UsageError(
-                    f"--output={printable(self.path)}: {error}; nothing there is overwritten, name"
+                    f"--output={printable(self.path)}: {error}; nothing there is overwritten, use"
                     " another folder"
                 ) from error
 

@@ -1,4 +1,4 @@
-"""The folder through which workers report: there while a command runs, and gone without a trace."""
+"""The folder of the workers' reports, which exists while a command runs."""
 
 import contextlib
 import os
@@ -10,10 +10,10 @@ from transforms.storage import files
 
 
 class ReportFolder:
-    """A folder of one command.
+    """The folder of the reports of one command; as a context manager it removes itself.
 
     Attributes:
-      path: Absolute; there while the object is entered.
+      path: The absolute path.
     """
 
     def __init__(self, path: str, made: list[str]) -> None:
@@ -22,23 +22,23 @@ class ReportFolder:
 
     @classmethod
     def inside(cls, output: str, name: str) -> "ReportFolder":
-        """Makes it in the output, which is made as well if it is not there.
+        """Creates the folder in the output, which is created as well if it is absent.
 
         Args:
-          output: Folder of the dataset.
-          name: Stem of the dataset's names.
+          output: The folder of the dataset.
+          name: The stem of the dataset's file names.
 
         Raises:
-          OSError: It cannot be written.
+          OSError: The output cannot be written.
         """
         path = f"{output.rstrip('/')}/.{name}.check-{uuid.uuid4().hex[:8]}"
-        return cls(path, _absent(path))._begun()
+        return cls(path, _absent(path))._created()
 
     @classmethod
     def temporary(cls) -> "ReportFolder":
-        """Makes it in this machine's place for temporary files: for workers in this process."""
+        """Creates the folder among this machine's temporary files, for local workers."""
         path = f"{tempfile.gettempdir()}/check-{uuid.uuid4().hex[:8]}"
-        return cls(path, _absent(path))._begun()
+        return cls(path, _absent(path))._created()
 
     def __enter__(self) -> "ReportFolder":
         return self
@@ -47,14 +47,14 @@ class ReportFolder:
         self.remove()
 
     def remove(self) -> None:
-        """Deletes it, and the folders above it that were made for it."""
+        """Deletes the folder, and the folders above it that were created for it."""
         with contextlib.suppress(OSError):
             files.delete_folder(self.path)
         for folder in self._made:
-            with contextlib.suppress(OSError):  # somebody else has put something there
+            with contextlib.suppress(OSError):  # others have written there
                 os.rmdir(folder)
 
-    def _begun(self) -> "ReportFolder":
+    def _created(self) -> "ReportFolder":
         try:
             files.make_folder(self.path)
             files.write_atomically(f"{self.path}/{MARK}", [b"the launcher's"])
@@ -65,7 +65,7 @@ class ReportFolder:
 
 
 def _absent(path: str) -> list[str]:
-    """Returns the folders down to a path that are not there on this machine, deepest first."""
+    """Returns the absent folders down to a path on this machine, deepest first."""
     absent = []
     while files.is_local(path) and not os.path.lexists(path):
         absent.append(path)

@@ -1,7 +1,7 @@
-"""Beam's runner for Flink clusters, with two of its requests to Flink's REST API put right.
+"""Beam's runner for Flink clusters, with two of its requests to Flink's REST API corrected.
 
-In Beam 2.77 the request to cancel a job goes to a path that Flink does not have, and what made a
-job fail is looked for where Flink 2 no longer tells it: the user read "unknown error".
+In Beam 2.77 the request to cancel a job uses a path that Flink does not have, and the cause of a
+failure is read where Flink 2 no longer reports it: the user read "unknown error".
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from apache_beam.runners.portability.flink_uber_jar_job_server import (
 
 
 class FlinkRunner(flink_runner.FlinkRunner):
-    """Submits to a cluster's REST API with `--flink_submit_uber_jar`."""
+    """Submits to the REST API of a cluster with `--flink_submit_uber_jar`."""
 
     def default_job_server(self, options: PipelineOptions) -> Any:
         server = super().default_job_server(options)

@@ -1,4 +1,4 @@
-"""From Beam's flags to options, with the defaults that this program needs on each engine."""
+"""From Beam's flags to options, with the defaults that this program needs on each runner."""
 
 import difflib
 import os
@@ -20,14 +20,14 @@ from pipeline.errors import UsageError
 from pipeline.options import declaration
 from pipeline.options.settings import EmbedSettings
 
-# Engines of this process, in Beam's spellings; None where --runner is not given.
+# Beam's names of the runner in this process; None without --runner.
 _LOCAL = {None, "directrunner", "direct", "fnapirunner", "fnapi"}
 _REFUSED = {
-    "daskrunner": "it loses what a step gives besides its main output, without an error",
-    "switchingdirectrunner": "it takes one of two engines as it sees fit; leave --runner away for"
-    " the local engine",
+    "daskrunner": "it drops all outputs of a step but the main one, without an error",
+    "switchingdirectrunner": "it chooses one of two runners by itself; remove --runner for the"
+    " local runner",
 }
-# At least two threads, so that decoding overlaps with the model, which uses all cores by itself.
+# At least two threads, so that decoding overlaps with the model, which uses all cores itself.
 _LOCAL_DEFAULTS = (
     f"--direct_num_workers={max(2, os.cpu_count() or 1)}",
     "--direct_running_mode=multi_threading",
@@ -37,52 +37,52 @@ _ONE_PROCESS = "no_use_multiple_sdk_containers"
 # more threads and for what Dataflow's own processes take.
 _WORKER_MEMORY_BYTES = 3 * 2**30
 
-# Where the options do not say how many workers there are.
+# The number of workers where the options do not tell.
 _DEFAULT_WORKERS = 4
 _WORKER_OPTIONS = ("num_workers", "max_num_workers", "parallelism")
 
 
 def runner_name(options: PipelineOptions) -> str | None:
-    """Returns the name of the engine's class, or None for the default."""
+    """Returns the name of the runner's class, or None for the default."""
     name = options.view_as(StandardOptions).runner
     return None if name is None else name.rpartition(".")[2]
 
 
 def is_local(options: PipelineOptions) -> bool:
-    """Tells whether the engine is in this process."""
+    """Returns whether the runner is in this process."""
     name = runner_name(options)
     return name is None or name.lower() in _LOCAL
 
 
 def is_in_processes(options: PipelineOptions) -> bool:
-    """Tells whether the engine is in this process, and its workers in other ones that it starts."""
+    """Returns whether the runner is in this process, and its workers in others on this machine."""
     mode = options.view_as(DirectOptions).direct_running_mode
     return is_local(options) and mode == "multi_processing"
 
 
 def is_dataflow(options: PipelineOptions) -> bool:
-    """Tells whether the engine is Google's service."""
+    """Returns whether the runner is Dataflow."""
     return (runner_name(options) or "").lower() in {"dataflowrunner", "dataflow"}
 
 
 def is_flink(options: PipelineOptions) -> bool:
-    """Tells whether the engine is Flink, through Beam's own submission to it."""
+    """Returns whether the runner is Beam's runner for Flink."""
     return (runner_name(options) or "").lower() in {"flinkrunner", "flink"}
 
 
 def is_loopback(options: PipelineOptions) -> bool:
-    """Tells whether the engine is another process, but its workers are threads of this one."""
+    """Returns whether the runner is another process, but its workers are threads of this one."""
     portable = options.view_as(PortableOptions)
     if portable.environment_type is not None:
         return portable.environment_type.upper() == "LOOPBACK"
-    # The default of those engines that Beam starts itself.
+    # The default of the runners that Beam starts itself.
     is_prism = (runner_name(options) or "").lower() in {"prismrunner", "prism"}
     flink_master = options.view_as(FlinkRunnerOptions).flink_master
     return is_prism or (is_flink(options) and flink_master in {"[local]", "[auto]"})
 
 
 def is_elsewhere(options: PipelineOptions) -> bool:
-    """Tells whether the workers may be on other machines."""
+    """Returns whether the workers may be on other machines."""
     return not (is_local(options) or is_loopback(options))
 
 
@@ -90,10 +90,10 @@ def beam_options(flags: Sequence[str]) -> PipelineOptions:
     """Parses Beam's flags.
 
     Args:
-      flags: What our own parser left over.
+      flags: The flags that are not the program's own.
 
     Raises:
-      UsageError: A flag is unknown, or Beam refuses a value, or the engine.
+      UsageError: A flag is unknown, or Beam refuses a value, or the runner is refused.
     """
     try:
         given = PipelineOptions(flags)
@@ -113,7 +113,7 @@ def beam_options(flags: Sequence[str]) -> PipelineOptions:
 
 
 def num_workers(options: PipelineOptions) -> int:
-    """Returns how many workers the options ask for, or a guess."""
+    """Returns the number of workers in the options, or a guess."""
     values = options.get_all_options()
     if is_local(options):
         return int(values["direct_num_workers"] or 1)
@@ -121,17 +121,17 @@ def num_workers(options: PipelineOptions) -> int:
     return known if known > 0 else _DEFAULT_WORKERS
 
 
-def ask_for_memory(options: PipelineOptions, model_bytes: Callable[[], int]) -> None:
-    """Has Dataflow give its workers the memory that the model takes, unless the user says how much.
+def request_memory(options: PipelineOptions, model_bytes: Callable[[], int]) -> None:
+    """Requests the memory of the model on Dataflow, unless the user has requested some.
 
     Args:
-      options: Changed in place.
-      model_bytes: Gives the size of the model's files; 0 where it is not known.
+      options: Beam's options, changed in place.
+      model_bytes: Returns the size of the model's files; 0 if unknown.
     """
     standard = options.view_as(StandardOptions)
     hints = standard.resource_hints or []
     if is_dataflow(options) and not any("ram" in hint.lower() for hint in hints):
-        # Loading holds the files and the variables.
+        # Loading needs memory for the files and the variables.
         gigabytes = -(-(_WORKER_MEMORY_BYTES + 2 * model_bytes()) // 2**30)
         standard.resource_hints = [*hints, f"min_ram={gigabytes}GB"]
 
@@ -149,25 +149,25 @@ def _check_runner(options: PipelineOptions) -> None:
     portable = options.view_as(PortableOptions)
     if (runner_name(options) or "").lower() == "portablerunner" and not portable.job_endpoint:
         raise UsageError(
-            f"--runner={name} wants a job server: name it with --job_endpoint=HOST:PORT"
+            f"--runner={name} requires a job server: pass its --job_endpoint=HOST:PORT"
         )
 
 
 def _defaults(given: PipelineOptions) -> list[str]:
-    """Returns flags to stand in front of the user's, which may override them."""
+    """Returns flags for the front of the user's, which may override them."""
     if is_local(given):
         return [*_LOCAL_DEFAULTS]
     defaults = ["--no_save_main_session"]
     setup = given.view_as(SetupOptions)
     if not is_loopback(given) and setup.setup_file is None and not setup.extra_packages:
-        # Workers get this very program, also where their image holds another version of it. An
-        # installed one has no source to send: there the workers' own has to do.
+        # Workers get this very program, even if their image has another version of it. An installed
+        # program has no source to send: there the workers use their own.
         source = Path(__file__).resolve().parents[2] / "setup.py"
         defaults += [f"--setup_file={source}"] if source.is_file() else []
     if is_dataflow(given):
         experiments = [each.split("=")[0] for each in given.view_as(DebugOptions).experiments or ()]
-        # One process a worker with many threads, which share one model: Dataflow would start one
-        # for each core.
+        # One process for each worker with many threads, which share one model: Dataflow would start
+        # one process for each core.
         if not {_ONE_PROCESS, _ONE_PROCESS.removeprefix("no_")} & {*experiments}:
             defaults.append(f"--experiments={_ONE_PROCESS}")
     return defaults

@@ -1,6 +1,7 @@
-"""What differs between engines: how a job is submitted, waited for, looked after and cancelled."""
+"""Runners: checks before a job, and submitting, awaiting, monitoring and cancelling it."""
 
 import contextlib
+import json
 import os
 import sys
 import threading
@@ -29,37 +30,38 @@ from pipeline.runners import local
 from pipeline.runners.flink import FlinkRunner
 from pipeline.runners.options import is_dataflow, is_elsewhere, is_flink, is_local
 from pipeline.terminal import console
+from transforms.storage import http
 
-# Of each request that asks whether somebody is there at all.
+# The timeout of a request that finds out whether a service runs.
 _PROBE_SECONDS = 4
 _STATE_SECONDS = 1
-# How Prism, Flink and Dataflow say it.
+# The messages of Prism, Flink and Dataflow.
 _WORKER_GONE = ("SDK worker disconnected", "SDK harness exited", "lost contact with the service")
 
 
 def check(options: PipelineOptions, wait: bool = True) -> None:
-    """Refuses an engine that is not there, within seconds.
+    """Refuses a runner that does not respond, within seconds.
 
     Args:
-      options: Name the engine.
+      options: Beam's options, which name the runner.
       wait: The launcher waits for the end of the job.
 
     Raises:
-      UsageError: Says who does not answer, or that this engine cannot be left alone.
+      UsageError: A service does not respond, or this runner needs the launcher.
     """
     if not wait and not is_elsewhere(options):
-        raise UsageError("--no_wait: the job runs in this very process, and would end with it")
+        raise UsageError("--no_wait: the job runs in this process, and would end with it")
     if is_local(options):
         return
     name = options.view_as(StandardOptions).runner
     if is_dataflow(options):
         cloud = options.view_as(GoogleCloudOptions)
-        places = {
+        folders = {
             "--temp_location": cloud.temp_location,
             "--staging_location": cloud.staging_location,
         }
-        check_storages(((flag, path) for flag, path in places.items() if path), to_write=True)
-    # This asks the storages as well, with Beam's patience.
+        check_storages(((flag, path) for flag, path in folders.items() if path), to_write=True)
+    # This checks the storages as well, with Beam's long timeouts.
     if errors := PipelineOptionsValidator(options, create_runner(name)).validate():
         raise UsageError(f"--runner={name}: {' '.join(errors)}")
     portable = options.view_as(PortableOptions)
@@ -69,8 +71,8 @@ def check(options: PipelineOptions, wait: bool = True) -> None:
         pool = portable.environment_config or portable.lookup_environment_option(
             "external_service_address"
         )
-        # An engine on this machine has its workers here as well. Seen from a cluster the address
-        # may be right though nobody answers here.
+        # A runner on this machine has its workers here as well. In a cluster, the address may be
+        # right although nothing responds to it here.
         if (portable.environment_type or "").upper() == "EXTERNAL" and _is_here(endpoint, pool):
             _check_grpc(f"--environment_config={pool}", pool, "start the worker pool")
     flink_master = options.view_as(FlinkRunnerOptions).flink_master
@@ -86,23 +88,23 @@ def run(
     wait: bool = True,
     shows_states: bool = True,
 ) -> bool:
-    """Builds the graph, runs it on the engine of the options, and waits for its end.
+    """Builds a job, runs it on the runner of the options, and waits for its end.
 
     Args:
-      options: Name the engine.
+      options: Beam's options, which name the runner.
       build: Adds the job to a pipeline.
-      verbose: Let through what workers in this process print.
-      wait: Else the job is left to the engine as soon as it is submitted.
+      verbose: Show what workers in this process print.
+      wait: Wait for the end; else return as soon as the job is submitted.
       shows_states: Print the states of a job that runs elsewhere.
 
     Returns:
       Whether the job has run to its end.
 
     Raises:
-      RunnerLostError: The engine or one of its workers is gone.
-      JobError: The engine says that it failed.
-      KeyboardInterrupt: The user wants no more of it; the job is cancelled.
-      Exception: What an engine in this process passes on from a worker.
+      RunnerLostError: The runner or one of its workers is gone.
+      JobError: The runner reports that the job failed.
+      KeyboardInterrupt: The user interrupts; the job is cancelled.
+      Exception: The exception of a worker in this process.
     """
     runner: PipelineRunner | None = None
     if is_local(options):
@@ -113,7 +115,7 @@ def run(
     build(pipeline)
     user = sys.stderr
     # Threads that fail print the traceback that the job's exception carries as well.
-    with console.threads_kept_quiet(verbose):
+    with console.hide_stderr(verbose):
         try:
             state: str | None
             if is_local(options):
@@ -123,9 +125,9 @@ def run(
         except local.WorkerLostError as error:
             raise RunnerLostError(str(error)) from error
         except grpc.RpcError as error:
-            raise RunnerLostError(f"the engine is gone: {_words(error)}") from error
+            raise RunnerLostError(f"the runner is gone: {_message(error)}") from error
         except requests.RequestException as error:
-            raise RunnerLostError(f"the engine does not answer: {error}") from error
+            raise RunnerLostError(f"the runner does not respond: {error}") from error
         except GoogleAPIError as error:
             raise JobError(f"Dataflow refuses the job: {error}") from error
     if state == PipelineState.DONE:
@@ -136,9 +138,9 @@ def run(
 
 
 def exit_immediately(status: int) -> NoReturn:
-    """Ends this process without the threads of the engine, which would be waited for.
+    """Ends this process without waiting for the threads of the runner.
 
-    Its worker processes would for a minute wait for an engine that is gone.
+    Worker processes are killed: they would wait a minute for a runner that is gone.
     """
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
@@ -152,13 +154,13 @@ def exit_immediately(status: int) -> NoReturn:
 def _run_elsewhere(
     pipeline: beam.Pipeline, options: PipelineOptions, wait: bool, user: TextIO, shows_states: bool
 ) -> str | None:
-    """Submits a job; returns its state at the end, or None where it is not waited for.
+    """Submits a job; returns its final state, or None if the launcher does not wait for it.
 
     Args:
       pipeline: The job.
-      options: Name the engine.
-      wait: For the end.
-      user: Takes what the user should read meanwhile.
+      options: Beam's options.
+      wait: Wait for the end.
+      user: The stream of messages to the user.
       shows_states: Print the states of the job.
     """
     result = pipeline.run()
@@ -173,18 +175,18 @@ def _run_elsewhere(
     ended = threading.Event()
     if shows_states:
         arguments = (result, is_dataflow(options), where, user, ended)
-        threading.Thread(target=_tell_states, args=arguments, name="states", daemon=True).start()
+        threading.Thread(target=_print_states, args=arguments, name="states", daemon=True).start()
     try:
         return str(result.wait_until_finish())
     except (RuntimeError, DataflowRuntimeException) as error:
-        raise JobError(_explained(str(error))) from error
+        raise JobError(_with_cause(str(error))) from error
     except KeyboardInterrupt:
         print("cancelling the job", file=user, flush=True)
         try:
             result.cancel()
         except Exception as error:
             print(
-                f"it could not be cancelled: {error}; see to it that it ends: {where}",
+                f"the job could not be cancelled: {error}; stop it yourself: {where}",
                 file=user,
                 flush=True,
             )
@@ -193,34 +195,34 @@ def _run_elsewhere(
         ended.set()
 
 
-def _tell_states(
+def _print_states(
     result: Any, is_dataflow: bool, where: str, user: TextIO, ended: threading.Event
 ) -> None:
-    """Prints each new state of a job, but the last one: what becomes of that is told elsewhere."""
-    told = None
+    """Prints each new state of a job but the final one, which is reported elsewhere."""
+    printed = None
     while not ended.wait(_STATE_SECONDS):
         try:
-            # What waits for the end keeps these up to date: no request of our own is made.
+            # Waiting for the end keeps these up to date, without a request of our own.
             state = result.state if is_dataflow else result._state
         except Exception:
-            continue  # who waits for the end says what is wrong
-        if state not in (told, PipelineState.UNKNOWN) and not PipelineState.is_terminal(state):
+            continue  # waiting for the end reports the error
+        if state not in (printed, PipelineState.UNKNOWN) and not PipelineState.is_terminal(state):
             print(f"{str(state).lower()}  {where}", file=user, flush=True)
-        told = state
+        printed = state
 
 
-def _explained(text: str) -> str:
-    """Returns what an engine says of a job that failed, with the likely cause where it has none."""
+def _with_cause(text: str) -> str:
+    """Returns the runner's message about a failed job, with the likely cause if it has none."""
     if any(words in text for words in _WORKER_GONE):
         return (
-            f"{text.strip()}: a worker is gone; it may have been killed, or its memory may not have"
-            " been enough"
+            f"{text.strip()}: a worker is gone; it may have been killed, or its memory may have"
+            " been too small"
         )
     return text
 
 
 def _where(result: Any, options: PipelineOptions) -> str:
-    """Returns how to look after a submitted job."""
+    """Returns the address of a submitted job."""
     if is_dataflow(options):
         cloud = options.view_as(GoogleCloudOptions)
         return (
@@ -234,7 +236,7 @@ def _where(result: Any, options: PipelineOptions) -> str:
 
 
 def _flink_job(result: Any) -> tuple[str, str] | None:
-    """Returns Flink's address and its name of the job, where Beam has uploaded that itself."""
+    """Returns Flink's address and its id of the job, if Beam has uploaded the job itself."""
     jobs = getattr(getattr(result, "_job_service", None), "_jobs", {})
     job: Any = jobs.get(getattr(result, "_job_id", None))
     flink_id = getattr(job, "_flink_job_id", None)
@@ -247,27 +249,26 @@ def _check_grpc(flag: str, address: str, advice: str) -> None:
             grpc.channel_ready_future(channel).result(timeout=_PROBE_SECONDS)
         except grpc.FutureTimeoutError as error:
             raise UsageError(
-                f"{flag}: nobody answers there within {_PROBE_SECONDS} s; {advice}, or name another"
-                " address"
+                f"{flag}: nothing responds there within {_PROBE_SECONDS} s; {advice}, or use"
+                " another address"
             ) from error
 
 
 def _check_flink(flink_master: str) -> None:
     url = flink_master if "://" in flink_master else f"http://{flink_master}"
     try:
-        answer = requests.get(f"{url}/v1/config", timeout=_PROBE_SECONDS)
-        answer.raise_for_status()
-        version = str(answer.json()["flink-version"])
-    except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+        body = http.probe(f"{url}/v1/config", _PROBE_SECONDS, max_bytes=2**20)
+        version = str(json.loads(body)["flink-version"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"--flink_master={flink_master}: no Flink answers there: {error}; start the cluster, or"
-            " name the address of its JobManager's REST interface"
+            f"--flink_master={flink_master}: no Flink responds there: {error}; start the cluster,"
+            " or use the address of its JobManager's REST interface"
         ) from error
     known = FlinkRunnerOptions.PUBLISHED_FLINK_VERSIONS
     if ".".join(version.split(".")[:2]) not in known:
         raise UsageError(
-            f"--flink_master={flink_master}: it is Flink {version}; this version of Beam knows"
-            f" {', '.join(known)}"
+            f"--flink_master={flink_master}: it is Flink {version} (this version of Beam"
+            f" supports {', '.join(known)})"
         )
 
 
@@ -276,6 +277,6 @@ def _is_here(*addresses: str | None) -> bool:
     return hosts <= {"localhost", "127.0.0.1", "[::1]"}
 
 
-def _words(error: grpc.RpcError) -> str:
+def _message(error: grpc.RpcError) -> str:
     details: Callable[[], str] | None = getattr(error, "details", None)
     return (details() if details else None) or str(error)

@@ -1,9 +1,9 @@
-"""What reaches the user: what this program says, and not what libraries print meanwhile.
+"""Output for the user: this program's messages, without the output of libraries.
 
-Libraries in C++ print to the file descriptors 1 and 2, before they can be told not to, and so do
-processes that Beam starts. While a command runs, both descriptors lead into a file of its own, from
-which its end is shown if the command ends badly. It is a file because a pipe would want a reader,
-which waits for the interpreter's lock while a library that holds it waits for the pipe.
+C++ libraries print to the file descriptors 1 and 2 before they can be configured, and so do
+processes that Beam starts. While a command runs, both descriptors write to a temporary file, whose
+end is shown if the command fails. A pipe would need a reader, which waits for the interpreter's
+lock while a library that holds the lock waits for the pipe.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ _KEPT_BYTES = 2**18
 _TRIM_SECONDS = 5
 _LAST_LINES = 20
 _MAX_WARNINGS = 5
-# What TensorFlow says whenever it starts on a machine without a GPU, and what Beam does.
+# Messages of TensorFlow on a machine without a GPU, and of Beam, in every run.
 _NOISE = re.compile(
     r"All log messages before absl::InitializeLog|oneDNN custom operations|cuda drivers|cuInit"
     r"|cuda_diagnostics|cudart_stub|Unable to register cu|TF-TRT Warning"
@@ -32,7 +32,7 @@ _NOISE = re.compile(
     r"|Building sdist|Successfully built|^\s*- \S+$|no previously-included (files|directories)"
     r"|^(running|writing|reading|adding|copying|creating|Creating|removing|hard linking|making) "
 )
-# What a user would want to know of a run that has come to its end all the same.
+# Messages that matter to the user even of a run that succeeds.
 _WARNINGS = re.compile(
     r"out of memory|out-of-memory|\bOOM\b|bad_alloc|cannot allocate memory|no space left"
     r"|too many open files|disk quota",
@@ -41,14 +41,14 @@ _WARNINGS = re.compile(
 
 
 class _Log:
-    """The file that the descriptors lead to meanwhile."""
+    """The file that the descriptors write to."""
 
     def __init__(self) -> None:
         made, self.path = tempfile.mkstemp(f"-{os.getpid()}.log", "beam-audio-embeddings-")
         os.close(made)
-        # All that inherit it write behind what is there, also after it was cut short.
+        # All that inherit it append, also after it was truncated.
         self.fd = os.open(self.path, os.O_RDWR | os.O_APPEND)
-        self._lock = threading.Lock()  # no thread may use the descriptor once it is closed
+        self._lock = threading.Lock()  # no thread may use the descriptor after it is closed
         self._ended = threading.Event()
         threading.Thread(target=self._keep_small, name="console", daemon=True).start()
 
@@ -63,7 +63,7 @@ class _Log:
         return os.pread(self.fd, size - start, start).decode(errors="replace")
 
     def trim(self) -> None:
-        """Keeps the end of what has become too long."""
+        """Drops the beginning of a file that has become too long."""
         with self._lock, contextlib.suppress(OSError):
             if not self._ended.is_set() and os.fstat(self.fd).st_size > _MAX_BYTES:
                 kept = self.tail().encode()
@@ -87,13 +87,13 @@ _log: _Log | None = None
 
 @contextlib.contextmanager
 def redirect_native_output(verbose: bool = False) -> Iterator[None]:
-    """Keeps what libraries and child processes print from the user, in this context.
+    """Hides the output of libraries and child processes from the user, in this context.
 
-    `sys.stdout` and `sys.stderr` go on to reach the user. What of the rest matters is shown at the
-    end. A fatal error of the interpreter is printed where the user sees it.
+    `sys.stdout` and `sys.stderr` still reach the user, and so do a fatal error of the interpreter
+    and, at the end, the messages of libraries that matter.
 
     Args:
-      verbose: Let everything through.
+      verbose: Hide nothing.
     """
     global _log
     if verbose or _log is not None:
@@ -103,12 +103,12 @@ def redirect_native_output(verbose: bool = False) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         stack.callback(log.close)
         for name, fd in (("stdout", 1), ("stderr", 2)):
-            with contextlib.suppress(OSError):  # a descriptor that is closed keeps nothing
-                stack.enter_context(_led_into(log, name, fd))
+            with contextlib.suppress(OSError):  # a closed descriptor has no output
+                stack.enter_context(_redirected(log, name, fd))
         if not faulthandler.is_enabled() and (said := _real_file(sys.stderr)):
             faulthandler.enable(said)
             stack.callback(faulthandler.disable)
-        previous, threading.excepthook = threading.excepthook, _keep_traceback
+        previous, threading.excepthook = threading.excepthook, _hide_traceback
         _log = log
         try:
             yield
@@ -120,24 +120,24 @@ def redirect_native_output(verbose: bool = False) -> Iterator[None]:
 
 
 def recent_output() -> str:
-    """Returns the end of what was kept from the user, without what is always there."""
+    """Returns the end of the hidden output, without the messages of every run."""
     if _log is None:
         return ""
-    lines = _without_tracebacks(_log.tail().splitlines())
-    telling = [line for line in lines if line.strip() and not _NOISE.search(line)]
-    return "\n".join(telling[-_LAST_LINES:])
+    hidden = _without_tracebacks(_log.tail().splitlines())
+    lines = [line for line in hidden if line.strip() and not _NOISE.search(line)]
+    return "\n".join(lines[-_LAST_LINES:])
 
 
 def forget() -> None:
-    """Removes the file of what was kept; for who ends the process without further ado."""
+    """Removes the temporary file, before the process ends immediately."""
     if _log is not None:
         with contextlib.suppress(OSError):
             os.unlink(_log.path)
 
 
 @contextlib.contextmanager
-def threads_kept_quiet(verbose: bool = False) -> Iterator[None]:
-    """Keeps from the user what Python prints to `sys.stderr`, too, in this context."""
+def hide_stderr(verbose: bool = False) -> Iterator[None]:
+    """Hides the output of Python to `sys.stderr` as well, in this context."""
     if verbose:
         yield
         return
@@ -146,7 +146,7 @@ def threads_kept_quiet(verbose: bool = False) -> Iterator[None]:
 
 
 class _IntoLog(io.TextIOBase):
-    """Takes text for as long as it is kept. It is never closed: threads may outlive the job."""
+    """Writes to the log while there is one; never closed, as threads may outlive the job."""
 
     def write(self, text: str) -> int:
         log = _log
@@ -155,14 +155,14 @@ class _IntoLog(io.TextIOBase):
         return len(text)
 
 
-def _keep_traceback(died: threading.ExceptHookArgs) -> None:
-    """Keeps from the user what threads print that end with an error."""
+def _hide_traceback(died: threading.ExceptHookArgs) -> None:
+    """Hides the traceback of a thread that ends with an error."""
     traceback.print_exception(died.exc_type, died.exc_value, died.exc_traceback, file=_IntoLog())
 
 
 @contextlib.contextmanager
-def _led_into(log: _Log, name: str, fd: int) -> Iterator[None]:
-    """Leads a descriptor into the log, and the stream of this name to where it led before."""
+def _redirected(log: _Log, name: str, fd: int) -> Iterator[None]:
+    """Redirects a descriptor to the log, and its stream to the old target of the descriptor."""
     stream: TextIO = getattr(sys, name)
     stream.flush()
     saved = os.dup(fd)
@@ -177,7 +177,7 @@ def _led_into(log: _Log, name: str, fd: int) -> Iterator[None]:
         yield
     finally:
         if user is not None:
-            with contextlib.suppress(OSError):  # nobody reads any more
+            with contextlib.suppress(OSError):  # the reader is gone
                 user.flush()
             if getattr(sys, name) is user:
                 setattr(sys, name, stream)
@@ -186,7 +186,7 @@ def _led_into(log: _Log, name: str, fd: int) -> Iterator[None]:
 
 
 def _real_file(stream: TextIO) -> TextIO | None:
-    """Returns a stream that writes to a descriptor; others stand in for one, as in tests."""
+    """Returns the stream if it writes to a descriptor, which stand-ins in tests do not."""
     try:
         stream.fileno()
     except (OSError, ValueError, AttributeError):
@@ -200,7 +200,7 @@ def _warnings(text: str) -> list[str]:
 
 
 def _without_tracebacks(lines: list[str]) -> Iterator[str]:
-    """Yields lines but not Python's tracebacks: the error's own words are told elsewhere."""
+    """Yields lines without Python's tracebacks, whose errors are printed elsewhere."""
     inside = False
     for line in lines:
         if line.startswith("Traceback (most recent call last)"):

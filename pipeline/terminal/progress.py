@@ -1,4 +1,4 @@
-"""What a person sees of a job while it runs: a bar on a terminal, else a line now and then."""
+"""The progress of a running job: a bar on a terminal, else a line every 30 seconds."""
 
 import collections
 import contextlib
@@ -16,20 +16,20 @@ from transforms.metrics import live_counts
 
 LINE_SECONDS = 30.0
 BAR_SECONDS = 0.5
-# Over which the rate is taken: batches come seldom.
+# The period of the rate: batches are rare.
 _RATE_SECONDS = 30.0
-# A terminal that was told to stop (Ctrl-S) takes nothing; the job's end does not wait for it.
+# A stopped terminal (Ctrl-S) accepts nothing; the end of the job does not wait for it.
 _STOPPED_SECONDS = 2.0
 _BAR = "{percentage:3.0f}%|{bar}| {desc}"
 
 
 class Report:
-    """Puts counts into words, with rates and the time left.
+    """The progress as text, with rates and the time left.
 
     Args:
-      hop_seconds: From a row to the next one.
-      is_cut: Recordings are cut into clips whose number is not known before these are decoded.
-      clock: Gives seconds.
+      hop_seconds: Seconds from one row to the next.
+      is_cut: Recordings are cut into clips, whose number is known only after decoding.
+      clock: Returns seconds.
     """
 
     def __init__(
@@ -39,17 +39,17 @@ class Report:
         self._is_cut = is_cut
         self._clock = clock
         self._started = clock()
-        # When decoding was first seen, and what was done then: failures of listing and planning.
+        # The start of decoding, and the number of parts done by then: failures of listing.
         self._begin: tuple[float, int] | None = None
         self._rows: collections.deque[tuple[float, int]] = collections.deque()
 
     @property
     def seconds(self) -> float:
-        """Since the report was made."""
+        """Seconds since the report was created."""
         return self._clock() - self._started
 
     def share(self, counts: Mapping[str, int]) -> float | None:
-        """Returns the part of decoding and embedding that is done; None before and after it."""
+        """Returns the share of decoding and embedding that is done; None before and after."""
         if not _is_decoding(counts):
             return None
         done, number = self._parts(counts)
@@ -57,13 +57,13 @@ class Report:
             self._begin = self._clock(), done
         _, done_then = self._begin
         decoded = (done - done_then) / (number - done_then) if number > done_then else 1.0
-        # Decoding runs ahead of the model.
+        # Decoding is ahead of the model.
         patches = counts.get("patches", 0)
         embedded = counts.get("rows", 0) / patches if patches else 1.0
         return min(1.0, decoded * embedded)
 
     def text(self, counts: Mapping[str, int]) -> str:
-        """Returns what is known."""
+        """Returns the progress."""
         found = counts.get("found", 0)
         if shards := counts.get("shards"):
             return f"writing, {shards} shards so far"
@@ -105,7 +105,7 @@ class Report:
     def _parts(self, counts: Mapping[str, int]) -> tuple[int, int]:
         """Returns how many equal parts of the work are done, and their number."""
         decode_tasks = counts.get("decode_tasks", 0)
-        # Long recordings are read in several parts.
+        # Long recordings are decoded in several parts.
         if self._is_cut or decode_tasks > counts.get("found", 0):
             return counts.get("decode_tasks_done", 0), decode_tasks
         return counts.get("done", 0), counts.get("found", 0)
@@ -119,14 +119,14 @@ def shown(
     in_processes: bool = False,
     as_lines: bool = False,
 ) -> Iterator[None]:
-    """Shows how far the job is that runs in this context, in this process or in those it starts.
+    """Shows the progress of the job that runs in this context, in this process or its children.
 
     Args:
-      stream: Where to: if it is a terminal, a bar, that goes when the job ends.
+      stream: The output; on a terminal, a bar that disappears when the job ends.
       hop_seconds: See `Report`.
       is_cut: See `Report`.
       in_processes: The workers are other processes of this machine.
-      as_lines: No bar on a terminal either.
+      as_lines: Show lines on a terminal, too.
     """
     with contextlib.ExitStack() as stack:
         counts = live_counts.total
@@ -163,7 +163,7 @@ def duration(seconds: float) -> str:
 
 
 def _has_room(stream: TextIO) -> bool:
-    """Tells whether it is a terminal that says its size: tqdm draws nothing on one of no lines."""
+    """Returns whether the stream is a terminal with a size: without one tqdm draws nothing."""
     return stream.isatty() and os.get_terminal_size(stream.fileno()).lines > 0
 
 
@@ -172,14 +172,14 @@ def _show_lines(
 ) -> None:
     while not ended.wait(LINE_SECONDS):
         text = report.text(counts())
-        with contextlib.suppress(OSError, ValueError):  # nobody reads any more
+        with contextlib.suppress(OSError, ValueError):  # the reader is gone
             print(f"{duration(report.seconds)}  {text}", file=stream, flush=True)
 
 
 def _show_bar(
     stream: TextIO, report: Report, counts: Callable[[], dict[str, int]], ended: threading.Event
 ) -> None:
-    tqdm.monitor_interval = 0  # no thread of its own: this one looks often enough
+    tqdm.monitor_interval = 0  # no thread of its own: this one updates often enough
     with (
         contextlib.suppress(OSError, ValueError),
         tqdm(total=1.0, file=stream, leave=False, dynamic_ncols=True, bar_format="{desc}") as bar,
@@ -189,12 +189,12 @@ def _show_bar(
             share = report.share(now)
             bar.bar_format = "{desc}" if share is None else _BAR
             bar.n = share or 0.0
-            # This shows it as well.
+            # This draws the bar, too.
             bar.set_description_str(f"{duration(report.seconds)}  {report.text(now)}")
 
 
 def _is_decoding(counts: Mapping[str, int]) -> bool:
-    """Tells whether planning has ended: an engine on this machine plans all before it decodes."""
+    """Returns whether planning has ended: a local runner plans all before it decodes."""
     is_over = counts.get("assembled") or counts.get("shards")
     return bool(counts.get("decode_tasks_done") or counts.get("rows")) and not is_over
 

@@ -1,4 +1,4 @@
-"""What the user is told at the end, and the exit status."""
+"""The summary at the end of a run, explanations of errors, and the exit status."""
 
 import re
 import sys
@@ -19,7 +19,7 @@ TOO_MANY_FAILED = 3
 INTERRUPTED = 130
 
 _MAX_MANIFESTS = 5
-# Errors of the outside world, whose text is all that a user needs; any other is a bug.
+# Errors of the outside world, whose message is all that a user needs; any other is a bug.
 _EXPECTED = (
     "BeamIOError",
     "BlockingIOError",
@@ -35,18 +35,18 @@ _EXPECTED = (
 _ERROR_LINE = re.compile(
     r"^(?:RuntimeError: )?(?:\w+\.)*(?P<type>\w*(?:Error|Exception)): (?P<text>.*)$"
 )
-_BUG = "this is a bug of the program or of the engine"
+_BUG = "this is a bug of the program or of the runner"
 _TRACEBACK = "Traceback (most recent call last)"
 _STEP = re.compile(r"(?P<text>.*?)(?: \[while running '(?P<step>[^']*)'\])?", re.DOTALL)
 
 
 def summary(info: dict[str, Any], folder: str, seconds: float) -> str:
-    """Returns the text at the end of a run that made a dataset.
+    """Returns the summary of a run that wrote a dataset.
 
     Args:
       info: The parsed `dataset.json`.
-      folder: Of the dataset.
-      seconds: That the run took.
+      folder: The folder of the dataset.
+      seconds: The time the run took.
     """
     counts = info["counts"]
     model = info["model"]
@@ -102,21 +102,20 @@ def summary(info: dict[str, Any], folder: str, seconds: float) -> str:
 
 
 def exit_status(info: dict[str, Any], max_failed_ratio: float) -> int:
-    """Returns 0, or 3 where more clips failed than is allowed."""
+    """Returns 0, or 3 if more clips failed than allowed."""
     counts = info["counts"]
     allowed = counts["failures"] <= max_failed_ratio * counts["clips"]
     return SUCCESS if allowed else TOO_MANY_FAILED
 
 
 def explanation(error: BaseException) -> str:
-    """Returns what a user should read of an error that ended the job.
+    """Returns the part of an error that a user should read.
 
-    Engines pass a worker's error on as the text of its traceback, inside an error of their own.
-    Where it is one of the outside world, its own words and the step are enough; a bug is given
-    whole.
+    Runners pass on a worker's error as the text of its traceback, inside an error of their own. Of
+    an error of the outside world its message and the step are enough; a bug is shown whole.
     """
     text = "".join(traceback.format_exception(error))
-    if isinstance(error, JobError):  # its own line and those of this process tell nothing
+    if isinstance(error, JobError):  # the traceback in this process tells nothing
         if _TRACEBACK not in str(error):
             return str(error)
         text = str(error)
@@ -131,22 +130,22 @@ def explanation(error: BaseException) -> str:
 
 
 def broke(error: BaseException) -> int:
-    """Prints why a job has ended, and returns the exit status."""
+    """Prints why a job has failed, and returns the exit status."""
     why = explanation(error)
     print(f"error: {why}", file=sys.stderr)
     recent_output = console.recent_output()
     if recent_output and (isinstance(error, RunnerLostError) or is_bug(why)):
-        print(f"what was printed last:\n{recent_output}", file=sys.stderr)
+        print(f"the last output of libraries:\n{recent_output}", file=sys.stderr)
     return JOB_BROKE
 
 
 def is_bug(explanation: str) -> bool:
-    """Tells whether what `explanation` returned is that of a bug."""
+    """Returns whether an `explanation` is that of a bug."""
     return explanation.startswith(_BUG)
 
 
 def _times(run: dict[str, Any]) -> list[str]:
-    """Returns where the time went, and what bounded the run."""
+    """Returns the time of each step, and the step that bounded the run."""
     if not run["steps"]:
         return []
     steps = (f"{step} {each['seconds']:.1f} s" for step, each in run["steps"].items())
@@ -155,7 +154,7 @@ def _times(run: dict[str, Any]) -> list[str]:
     return [
         f"time      {', '.join(steps)}",
         f"bound by  {bound}{busy} {run['steps'][bound]['share']:.0%} of {run['seconds']:.1f} s,"
-        " the engine's start-up left out",
+        " without the runner's start-up",
     ]
 
 
@@ -186,7 +185,7 @@ def _listed(what: str, items: Sequence[str]) -> str:
 
 
 def _either(folders: Sequence[str]) -> str:
-    """Returns one path, or a pattern of several as a shell writes it."""
+    """Returns one path, or a shell pattern of several."""
     if len(folders) == 1:
         return folders[0]
     above = folders[0].rpartition("/")[0]

@@ -1,4 +1,4 @@
-"""Tables in lines that fit the terminal."""
+"""Text in lines that fit the terminal."""
 
 import shutil
 import textwrap
@@ -8,12 +8,12 @@ _MIN_WIDTH, _MAX_WIDTH = 80, 160
 
 
 def wrap(text: str, first: str = "", others: str = "") -> list[str]:
-    """Returns a text in lines; words stay whole, as paths and flags are to be copied.
+    """Returns a text as lines; words stay whole, so that paths and flags can be copied.
 
     Args:
       text: One paragraph.
-      first: What stands before the first line.
-      others: What stands before each of the others.
+      first: The indent of the first line.
+      others: The indent of the other lines.
     """
     columns = shutil.get_terminal_size((_DEFAULT_WIDTH, 24)).columns
     return textwrap.wrap(

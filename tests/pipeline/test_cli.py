@@ -211,7 +211,7 @@ SEGMENTS = ("--audioset_segments=segments.csv", "--audio_root=in")
         ),
         (
             ["--manifest=m.csv", "--keep_columns=uri"],
-            "--keep_columns=uri: a column of this name says what is asked for and is not kept",
+            "--keep_columns=uri: a column of this name describes the clip and is not kept",
         ),
         (["--manifest=m.jsonl", "--keep_columns=Split"], "--keep_columns=Split: a column of this"),
         (
@@ -300,7 +300,7 @@ def test_a_corpus_that_is_as_it_should_be_is_handed_on_to_the_workers(tmp_path: 
     )
     assert asked_for.inputs == (f"{tmp_path}/in",)
     assert asked_for.manifests == (f"{tmp_path}/m.*",)
-    assert asked_for.segments == (f"{tmp_path}/segments.csv",)
+    assert asked_for.audioset_segments == (f"{tmp_path}/segments.csv",)
     assert asked_for.find_segments == FindSegments(f"{tmp_path}/in", "{id}_{start}.wav", True)
     assert asked_for.class_map == ClassMap(((0, "/m/a", "Speech"),))
     assert asked_for.drop_unknown_labels
@@ -431,9 +431,7 @@ def test_help_and_refusals_import_neither_tensorflow_nor_beam(arguments: list[st
 def test_export_model_refuses_a_folder_in_use_and_a_checkpoint_that_is_not_there(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, model: Path
 ) -> None:
-    assert "is there already" in _refusal(
-        capsys, "export-model", "--untrained", f"--output={model}"
-    )
+    assert "exists already" in _refusal(capsys, "export-model", "--untrained", f"--output={model}")
     assert "--checkpoint=/absent does not exist" in _refusal(
         capsys, "export-model", "--checkpoint=/absent", f"--output={tmp_path / 'new'}"
     )

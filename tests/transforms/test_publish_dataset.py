@@ -16,6 +16,8 @@ from transforms.dataset.failure_table import FailureFile, failure_lines
 from transforms.dataset.profiles import PROFILES
 from transforms.dataset.provenance import Origin
 from transforms.dataset.shards import RecordSums, Shard
+from transforms.embed_patches import DEVIATION, MODEL
+from transforms.metrics.reporting import COUNT, TIME
 from transforms.metrics.run_times import StepTime
 from transforms.model.loading import ModelFacts
 from transforms.publish_dataset import PublishDataset, _PublishFn
@@ -120,9 +122,22 @@ def _splits(staging: str, **changes: Any) -> dict[str, Any]:
 def _run(folder: str, staging: str, given: dict[str, Any]) -> None:
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         collections = {
-            name: pipeline | name >> beam.Create(elements) for name, elements in given.items()
+            name: pipeline | name >> beam.Create(elements)
+            for name, elements in _with_reports(given).items()
         }
         _ = pipeline | PublishDataset(origin=ORIGIN, folder=folder, staging=staging, **collections)
+
+
+def _with_reports(given: dict[str, Any]) -> dict[str, Any]:
+    """Returns what is given, with counts, models, deviations and times as reports."""
+    kinds = ("tallies", "models", "deviations", "times")
+    reports = [
+        *(((COUNT, *key), count) for key, count in given["tallies"]),
+        *(((MODEL, *dataclasses.astuple(facts)), 1) for facts in given["models"]),
+        *(((DEVIATION,), deviation) for deviation in given["deviations"]),
+        *(((TIME, step), spent) for step, spent in given["times"]),
+    ]
+    return {name: each for name, each in given.items() if name not in kinds} | {"reports": reports}
 
 
 def _publish(folder: str, **changes: Any) -> None:
@@ -278,10 +293,10 @@ def test_datasets_with_and_without_splits_take_each_others_place(folder: str) ->
 
 def test_publishing_again_after_all_was_published_changes_nothing(folder: str) -> None:
     staging = _staging(folder)
-    given = _splits(staging)
-    as_dicts = {name: dict(given[name]) for name in ("due", "tallies", "num_shards", "times")}
+    given = _with_reports(_splits(staging))
+    as_dicts = {name: dict(given[name]) for name in ("due", "reports", "num_shards")}
     (class_map,) = given["class_map"]
-    texts = []
+    texts: list[Any] = []
     for _ in range(2):
         texts += _PublishFn(ORIGIN, folder, staging).process(
             None, **given | as_dicts | {"class_map": class_map}
@@ -314,6 +329,6 @@ def test_publishing_again_after_all_was_published_changes_nothing(folder: str) -
 )
 def test_sums_that_disagree_publish_nothing(tmp_path: Path, changes: dict[str, Any]) -> None:
     folder = f"{tmp_path}/out"
-    with pytest.raises(Exception, match=r"were asked for|shard|readings|different models"):
+    with pytest.raises(Exception, match=r"were requested|shard|decode tasks|different models"):
         _publish(folder, **changes)
     assert {name.split("/")[0] for name in files.list_names(folder)} == {".audio.incomplete"}

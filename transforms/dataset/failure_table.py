@@ -1,4 +1,4 @@
-"""The failure table: a JSON line a failed clip."""
+"""The failure table: one JSON line per failed clip."""
 
 import dataclasses
 import heapq
@@ -11,12 +11,12 @@ from transforms.corpus.clips import Failure, printable
 
 @dataclasses.dataclass(frozen=True)
 class FailureFile:
-    """A part of a failure table that was written under a temporary name.
+    """A part of a failure table, written to a temporary file.
 
     Attributes:
-      split: Whose table it is a part of.
-      path: Where it is.
-      num_failures: Its lines.
+      split: Split of the table.
+      path: Path of the temporary file.
+      num_failures: Number of lines.
     """
 
     split: str
@@ -25,15 +25,15 @@ class FailureFile:
 
 
 def failure_table_name(name: str) -> str:
-    """Returns the table's file name."""
+    """Returns the file name of the table."""
     return f"{name}-failures.jsonl"
 
 
 def failure_lines(failures: Iterable[Failure]) -> Iterator[bytes]:
     """Yields the lines of a table, UTF-8, sorted by id.
 
-    A line is an object of `id`, `uri`, `step`, `reason` and `message`. Where a manifest asked for
-    the clip it has `manifest` and `line` as well, and `context` with its other columns.
+    Each line is an object with `id`, `uri`, `step`, `reason` and `message`, and for a clip of a
+    manifest also with `manifest`, `line`, and `context`, its other columns.
     """
     for failure in sorted(failures):
         fields: dict[str, object] = {
@@ -48,10 +48,10 @@ def failure_lines(failures: Iterable[Failure]) -> Iterator[bytes]:
 
 
 def merge_lines(files: Iterable[BinaryIO]) -> Iterator[bytes]:
-    """Yields the lines of sorted parts of a table, sorted; they are never all in memory."""
-    return heapq.merge(*files, key=_order)
+    """Merges the lines of sorted parts of a table, without holding them all in memory."""
+    return heapq.merge(*files, key=_sort_key)
 
 
-def _order(line: bytes) -> tuple[str, ...]:
+def _sort_key(line: bytes) -> tuple[str, ...]:
     fields = json.loads(line)
     return tuple(fields[name] for name in ("id", "uri", "step", "reason", "message"))

@@ -1,4 +1,4 @@
-"""Which files are a dataset's: by their names, and by what `dataset.json` says."""
+"""The files of a dataset, recognised by name and by `dataset.json`."""
 
 import json
 
@@ -13,11 +13,11 @@ FORMAT = "beam-audio-embeddings"
 
 
 def is_dataset_file(file: str, name: str) -> bool:
-    """Tells whether a file is named like one of the dataset with the stem `name`.
+    """Returns whether a file name is one of a dataset's.
 
     Args:
-      file: Relative to the dataset's folder; it may be in the folder of a split.
-      name: Stem.
+      file: Path relative to the dataset's folder; may be in the folder of a split.
+      name: Stem of the dataset's file names.
     """
     *folders, last = file.split("/")
     if len(folders) > 1 or any(not is_split_folder(folder) for folder in folders):
@@ -27,15 +27,15 @@ def is_dataset_file(file: str, name: str) -> bool:
 
 
 def is_split_folder(folder: str) -> bool:
-    """Tells whether a split, or what is in none, may have this folder."""
+    """Returns whether a split, or the clips without one, may have this folder."""
     return is_split_name(folder) or folder == UNSPLIT
 
 
 def own_files(info: bytes) -> list[str]:
-    """Returns the names of the files of the dataset that this `dataset.json` describes.
+    """Returns the files of the dataset that a `dataset.json` describes.
 
     Raises:
-      ValueError: It is not one of ours.
+      ValueError: The `dataset.json` was not written by this program.
     """
     parsed = json.loads(info)
     if not isinstance(parsed, dict) or parsed.get("format") != FORMAT:
@@ -52,12 +52,12 @@ def own_files(info: bytes) -> list[str]:
     except (KeyError, TypeError) as error:
         raise ValueError(f"{FILE_NAME} lacks {error}") from error
     if not all(is_dataset_file(file, name) for file in files):
-        raise ValueError(f"{FILE_NAME} names files that are none of a dataset's")
+        raise ValueError(f"{FILE_NAME} lists files that do not belong to a dataset")
     return list(dict.fromkeys(files))
 
 
 def is_split(info: bytes, folder: str) -> bool:
-    """Tells whether this `dataset.json` is that of the split in this folder."""
+    """Returns whether a `dataset.json` describes the split in this folder."""
     try:
         parsed = json.loads(info)
     except ValueError:

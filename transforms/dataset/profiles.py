@@ -1,23 +1,23 @@
-"""The layouts of a record: keys, hop and 8-bit rows of the public feature releases."""
+"""The layouts of records: those of the public feature releases, and unquantised rows."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class Profile:
-    """A layout.
+    """A layout of records.
 
     Attributes:
-      name: As on the command line.
+      name: Name on the command line.
       id_key: Context feature of the clip's id, bytes.
-      start_key: Context feature of the clip's start in seconds, float; None where there is none.
-      end_key: The same for its end.
+      start_key: Context feature of the clip's start in seconds, float; None if the layout has none.
+      end_key: Context feature of the clip's end in seconds, float; None if the layout has none.
       labels_key: Context feature of the labels, int64.
       rows_key: Feature list of the rows.
-      hop_samples: From one row's patch to the next one's, at 16 kHz.
-      max_rows: At most so many rows in a record; None for no bound.
-      quantised: Rows of 128 bytes after PCA; else floats as the model gave them.
-      columns: Of manifests, that become context features: bytes, none where a clip has none.
+      hop_samples: Distance between the starts of consecutive patches, in samples at 16 kHz.
+      max_rows: Maximum number of rows in a record; None for no limit.
+      quantised: Whether rows are 128 bytes after PCA; otherwise they are the model's floats.
+      columns: Columns of manifests that become context features: bytes, empty without a value.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Profile:
 
     @property
     def context_keys(self) -> tuple[str, ...]:
-        """The context features that the layout itself has."""
+        """Context features of the layout, without `columns`."""
         keys = (self.id_key, self.start_key, self.end_key, self.labels_key)
         return tuple(key for key in keys if key is not None)
 

@@ -1,19 +1,25 @@
-"""`dataset.json`: what a dataset is made of, and the proof that it is complete."""
+"""`dataset.json`: how a dataset was made, and what it contains."""
 
 import dataclasses
 import importlib.metadata
 import json
 import platform
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from transforms.corpus.manifests.manifest import ManifestFacts
 from transforms.corpus.spans import SAMPLE_RATE_HZ
+from transforms.dataset.completeness import IncompleteError, Tallies, count_all_splits
 from transforms.dataset.file_names import FORMAT
 from transforms.dataset.profiles import Profile
-from transforms.dataset.shards import RecordSums, Shard
+from transforms.dataset.shards import Shard
+
+if TYPE_CHECKING:  # saves the launcher the time to import them
+    from transforms.model.loading import ModelFacts
+    from transforms.model.precision import Deviation
 
 FORMAT_VERSION = 1
-# Whose versions can change a row or a byte of a record.
+# Distributions whose version can change a row or a byte of a record.
 _DISTRIBUTIONS = (
     "beam-audio-embeddings",
     "apache-beam",
@@ -24,30 +30,26 @@ _DISTRIBUTIONS = (
     "numpy",
     "protobuf",
 )
-# Of a model: what all workers must have loaded, or the rows are of different models.
+# Attributes of a loaded model that must agree between workers, or the rows are of different models.
 _IDENTITY = ("fingerprint", "embedding_size", "untrained_seed", "in_batches", "precision")
-
-
-class IncompleteError(Exception):
-    """The sums do not agree: something that was asked for was lost, and nothing is published."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """The settings of a run that decide what the records hold.
+    """The settings of a run that determine the records.
 
     Attributes:
       name: Stem of the file names.
       profile: Layout of the records.
-      corpus: What was asked for, by option: text, numbers or lists of text.
-      model: As given.
-      precision: What the model's convolutions compute in.
-      patch_samples: Length of a patch at 16 kHz.
+      corpus: Options that select the corpus, by name: text, numbers or lists of text.
+      model: Path or URL of the model, as given by the user.
+      precision: Precision of the model's convolutions.
+      patch_samples: Length of a patch in samples at 16 kHz.
       short_clips: `pad` or `skip`.
-      channel: In words.
-      pca: Path or URL and sha256; None where rows are floats.
-      resampler: In words.
-      decoder: In words, with the version.
+      channel: Description of the channels used.
+      pca: Path or URL and sha256 of the PCA parameters; None if rows are floats.
+      resampler: Description of the resampler.
+      decoder: Description of the decoders, with versions.
     """
 
     name: str
@@ -68,10 +70,10 @@ class Part:
     """A dataset, or one of its splits.
 
     Attributes:
-      split: Its name; empty where there are none, and for what is in none.
-      folder: Its folder below the dataset's; empty where there are no splits.
-      shards: Final names and what they hold.
-      num_failures: Lines of its failure table.
+      split: Name of the split; empty in a dataset without splits, and for clips without a split.
+      folder: Folder relative to the dataset's; empty in a dataset without splits.
+      shards: Final names of the shards, and the shards.
+      num_failures: Number of lines in the failure table.
     """
 
     split: str
@@ -80,79 +82,27 @@ class Part:
     num_failures: int
 
 
-Tallies = Mapping[tuple[str, str], int]  # by split and name
-
-
-def check_sums(
-    tallies: Tallies,
-    failures: Mapping[str, int],
-    due: Mapping[tuple[str, int], RecordSums],
-    shards: Collection[Shard],
-    num_shards: Mapping[str, int],
-) -> None:
-    """Proves that every clip asked for is in a shard or in a failure table.
-
-    Args:
-      tallies: `clips` asked for, `decode_tasks` planned and `decode_tasks_done`, in the split that
-        has no name; `records` assembled, by split.
-      failures: Lines of the failure tables by split.
-      due: Sums of the assembled records by split and shard; empty shards may be absent.
-      shards: What was written.
-      num_shards: How many there must be, by split.
-
-    Raises:
-      IncompleteError: They disagree.
-    """
-    planned, done = tallies.get(("", "decode_tasks"), 0), tallies.get(("", "decode_tasks_done"), 0)
-    if planned != done:
-        raise IncompleteError(
-            f"{planned} readings of recordings were planned, and {done} were done"
-        )
-    clips = tallies.get(("", "clips"), 0)
-    records = sum(_of_any_split(tallies, "records"))
-    num_failures = sum(failures.values())
-    if clips != records + num_failures:
-        raise IncompleteError(
-            f"{clips} clips were asked for, but {records} records and {num_failures} failures came"
-        )
-    wanted = {(split, index) for split, number in num_shards.items() for index in range(number)}
-    if sorted((shard.split, shard.index) for shard in shards) != sorted(wanted):
-        raise IncompleteError(f"{len(shards)} shards were written where {len(wanted)} are due")
-    if not set(due) <= wanted:
-        raise IncompleteError(f"records are due in the shards {sorted(due)} of {num_shards}")
-    for shard in shards:
-        expected = due.get((shard.split, shard.index), RecordSums())
-        if shard.sums != expected:
-            raise IncompleteError(
-                f"shard {shard.index} {shard.split} holds {shard.sums}, but {expected} went in"
-            )
-    if sum(sums.num_records for sums in due.values()) != records:
-        raise IncompleteError(f"{records} records were assembled, but {due} are in the shards")
-
-
 def dataset_info(
     origin: Origin,
-    models: Sequence[Any],
+    models: "Sequence[ModelFacts]",
     tallies: Tallies,
     part: Part,
-    manifests: Sequence[Any] = (),
+    manifests: Sequence[ManifestFacts] = (),
     class_map: str | None = None,
-    deviation: Any | None = None,
+    deviation: "Deviation | None" = None,
 ) -> dict[str, Any]:
-    """Returns what `dataset.json` says.
+    """Returns the content of `dataset.json`.
 
     Args:
-      origin: The settings.
-      models: What the workers loaded, each once: none where no clip came as far as the model.
-        Objects with `fingerprint`, `embedding_size`, `untrained_seed`, `in_batches` and
-        `precision`, in which they must be alike; and with `batch_rows`, `rows_depend_on_position`
-        and `onednn`, in which workers of different CPUs may differ.
-      tallies: Counts; of the names, those of failures begin with `failures/`.
+      origin: Settings of the run.
+      models: The distinct models that workers loaded; empty if no clip reached the model. Workers
+        with different CPUs may differ in `batch_rows`, `rows_depend_on_position` and `onednn`, but
+        in nothing else.
+      tallies: Counts by split and name; those of failures are named `failures/REASON`.
       part: The dataset or split.
-      manifests: Dataclasses that say how manifests were read.
-      class_map: Name of the file that numbers the labels.
-      deviation: Of rows in bfloat16 from float32, over all that workers have compared. An object
-        with `mean`, `largest` and `num_rows`.
+      manifests: Properties of the manifests.
+      class_map: File name of the class map; None without labels.
+      deviation: Deviation of bfloat16 rows from float32 rows, of all workers; None in float32.
 
     Raises:
       IncompleteError: Workers loaded different models.
@@ -160,7 +110,7 @@ def dataset_info(
     if len({tuple(getattr(each, name) for name in _IDENTITY) for each in models}) > 1:
         raise IncompleteError(f"the workers loaded different models: {models}")
     own = {name: count for (split, name), count in tallies.items() if split == part.split}
-    info: dict[str, Any] = {
+    return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "name": origin.name,
@@ -176,28 +126,28 @@ def dataset_info(
         "rows": _rows_info(origin),
         "labels": {"class_map": class_map},
         "versions": versions(),
-        "shards": [
-            {
-                "name": name,
-                "records": shard.sums.num_records,
-                "bytes": shard.sums.num_bytes,
-                "crc32c": f"{shard.crc32c:08x}",
-            }
-            for name, shard in part.shards
-        ],
+        "shards": [_shard_info(name, shard) for name, shard in part.shards],
     }
-    return info
+
+
+def _shard_info(name: str, shard: Shard) -> dict[str, str | int]:
+    return {
+        "name": name,
+        "records": shard.sums.num_records,
+        "bytes": shard.sums.num_bytes,
+        "crc32c": f"{shard.crc32c:08x}",
+    }
 
 
 def collection_info(infos: Mapping[str, dict[str, Any]], tallies: Tallies) -> dict[str, Any]:
-    """Returns what the `dataset.json` above the folders of splits says.
+    """Returns the content of the `dataset.json` of a dataset with splits.
 
     Args:
-      infos: Of each split, by the name of its folder: at least one.
-      tallies: Counts; those without a split belong to none.
+      infos: Content of the `dataset.json` of each split, by folder: at least one.
+      tallies: Counts by split and name.
     """
     first = next(iter(infos.values()))
-    alike = ("format", "format_version", "name", "profile", "corpus", "manifests", "model", "rows")
+    shared = ("format", "format_version", "name", "profile", "corpus", "manifests", "model", "rows")
     own = {name: count for (split, name), count in tallies.items() if not split}
     decoders: dict[str, int] = {}
     for info in infos.values():
@@ -205,13 +155,13 @@ def collection_info(infos: Mapping[str, dict[str, Any]], tallies: Tallies) -> di
             decoders[decoder] = decoders.get(decoder, 0) + count
     failures = sorted({reason for info in infos.values() for reason in info["failures"]})
     return {
-        **{key: first[key] for key in alike},
+        **{key: first[key] for key in shared},
         "audio": first["audio"] | {"decoders": decoders},
         "counts": {
             name: sum(info["counts"][name] for info in infos.values()) for name in first["counts"]
         }
-        # Dropped before the clips were in splits, and perhaps nothing has stayed without one.
-        | {"labels_dropped": sum(_of_any_split(tallies, "labels_dropped"))},
+        # Labels were dropped before clips were assigned to splits.
+        | {"labels_dropped": count_all_splits(tallies, "labels_dropped")},
         "failures": {
             reason: sum(info["failures"].get(reason, 0) for info in infos.values())
             for reason in failures
@@ -226,12 +176,8 @@ def collection_info(infos: Mapping[str, dict[str, Any]], tallies: Tallies) -> di
     }
 
 
-def _of_any_split(tallies: Tallies, name: str) -> Iterator[int]:
-    return (count for (_, each), count in tallies.items() if each == name)
-
-
 def to_json(info: dict[str, Any]) -> bytes:
-    """Returns an info as the text of its file."""
+    """Formats the content of a `dataset.json`."""
     return (json.dumps(info, indent=2, ensure_ascii=False) + "\n").encode()
 
 
@@ -261,9 +207,11 @@ def _counts(own: Mapping[str, int], num_failures: int) -> dict[str, int | float]
     }
 
 
-def _model_info(origin: Origin, models: Sequence[Any], deviation: Any | None) -> dict[str, Any]:
+def _model_info(
+    origin: Origin, models: "Sequence[ModelFacts]", deviation: "Deviation | None"
+) -> dict[str, Any]:
     model = models[0] if models else None
-    info = {
+    info: dict[str, Any] = {
         "uri": origin.model,
         "fingerprint": model.fingerprint if model else None,
         "embedding_size": model.embedding_size if model else None,
@@ -288,15 +236,15 @@ def _model_info(origin: Origin, models: Sequence[Any], deviation: Any | None) ->
 
 
 def _common(values: Iterable[Any]) -> Any:
-    """Returns what all workers have in common, None where there were none, or a list of all."""
+    """Returns the value of all workers, or a list if they differ; None without workers."""
     found = set(values)
     if len(found) < 2:
         return next(iter(found), None)
-    return sorted(found, key=lambda each: (each is not None, each))  # None is not known
+    return sorted(found, key=lambda each: (each is not None, each))  # None, unknown, comes first
 
 
 def _rounded(share: float | None) -> float | None:
-    """Returns a share to three digits: the order of summing up over workers changes later ones."""
+    """Rounds to three digits: further ones depend on the order of summation over workers."""
     return None if share is None else float(f"{share:.3g}")
 
 

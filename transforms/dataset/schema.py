@@ -1,4 +1,4 @@
-"""The dataset's TensorFlow Metadata schema, by which tfx-bsl reads shards into Arrow."""
+"""The TensorFlow Metadata schema of a dataset, with which tfx-bsl reads shards into Arrow."""
 
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
@@ -6,7 +6,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from transforms.dataset.profiles import Profile
 
 FILE_NAME = "schema.pbtxt"
-# Under this name tfx-bsl looks for the feature lists of a SequenceExample.
+# Name under which tfx-bsl expects the feature lists of a SequenceExample.
 _SEQUENCE_FEATURES = "##SEQUENCE##"
 
 

@@ -1,6 +1,6 @@
 """Records: `tf.train.SequenceExample`s in the layout of a profile.
 
-Importing TensorFlow takes seconds: only writing a record does it.
+TensorFlow, which takes seconds to import, is imported when the first record is made.
 """
 
 from collections.abc import Sequence
@@ -22,9 +22,9 @@ def sequence_example(
     """Returns a serialised record; equal arguments give equal bytes.
 
     Args:
-      profile: The layout.
-      decoded: The clip whose record it is, and where it really ends.
-      labels: Indices, ascending.
+      profile: Layout of the record.
+      decoded: The clip, with its actual end.
+      labels: Indices of the labels, sorted.
       rows: uint8 `[num_rows, 128]` for a quantised profile, else float32
         `[num_rows, embedding_size]`.
     """
@@ -37,7 +37,7 @@ def sequence_example(
     if profile.start_key is not None and profile.end_key is not None:
         context[profile.start_key].float_list.value.append(float(clip.start_seconds))
         context[profile.end_key].float_list.value.append(decoded.end_seconds)
-    context[profile.labels_key].int64_list.SetInParent()  # there, also where it is empty
+    context[profile.labels_key].int64_list.SetInParent()  # present even if empty
     context[profile.labels_key].int64_list.value.extend(labels)
     columns = dict(clip.columns)
     for column in profile.columns:

@@ -1,4 +1,4 @@
-"""Which shard a record is in, what a shard holds, and sums to prove that nothing is lost."""
+"""Shards: assignment of records, writing, and sums that prove that nothing was lost."""
 
 import dataclasses
 import hashlib
@@ -10,19 +10,19 @@ import google_crc32c
 
 from transforms.dataset import tfrecord
 
-# Large enough to read at full speed from any storage, small enough to copy and to hold in memory.
+# Large enough for full speed on any storage, small enough to copy and to hold in memory.
 TARGET_SHARD_BYTES = 100_000_000
 MAX_SHARDS = 99_999  # five digits in the name
 
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """A clip's record.
+    """The record of a clip.
 
     Attributes:
-      clip_id: Sorts it, and says which shard it is in.
-      data: The serialised `SequenceExample`.
-      split: Part of the dataset that it is in.
+      clip_id: Id of the clip, which determines the shard and the order in it.
+      data: Serialised `SequenceExample`.
+      split: Split of the clip.
     """
 
     clip_id: str
@@ -35,9 +35,9 @@ class RecordSums:
     """Sums over records in any order.
 
     Attributes:
-      num_records: How many.
-      num_bytes: Of the records in a file, framing included.
-      checksum: Of their CRC-32Cs, modulo 2**64.
+      num_records: Number of records.
+      num_bytes: Size of the records in a file, with framing.
+      checksum: Sum of the records' CRC-32Cs, modulo 2**64.
     """
 
     num_records: int = 0
@@ -54,14 +54,14 @@ class RecordSums:
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """A shard that was written under a temporary name.
+    """A shard, written to a temporary file.
 
     Attributes:
-      split: Part of the dataset.
-      index: From 0.
-      path: Where it is.
-      sums: Of what was written.
-      crc32c: Of the whole file.
+      split: Split of the records.
+      index: Index of the shard, from 0.
+      path: Path of the temporary file.
+      sums: Sums of the written records.
+      crc32c: CRC-32C of the file.
     """
 
     split: str
@@ -72,37 +72,37 @@ class Shard:
 
 
 def record_sums(record: Record) -> RecordSums:
-    """Returns the sums of one record."""
+    """Returns the sums over one record."""
     size = len(record.data) + tfrecord.OVERHEAD_BYTES
     return RecordSums(1, size, google_crc32c.value(record.data))
 
 
 def choose_num_shards(num_bytes: int) -> int:
-    """Returns how many shards so much data makes: it alone decides, so every run agrees."""
+    """Returns the number of shards, which depends on the amount of data only."""
     return min(MAX_SHARDS, max(1, -(-num_bytes // TARGET_SHARD_BYTES)))
 
 
 def shard_of(clip_id: str, num_shards: int) -> int:
-    """Returns the shard of a clip: it follows from the id alone."""
+    """Returns the index of a clip's shard, which depends on its id and `num_shards` only."""
     digest = hashlib.sha256(clip_id.encode()).digest()
     return int.from_bytes(digest[:8], "big") % num_shards
 
 
 def shard_name(name: str, index: int, num_shards: int) -> str:
-    """Returns a shard's file name."""
+    """Returns the file name of a shard."""
     return f"{name}-{index:05d}-of-{num_shards:05d}.tfrecord"
 
 
 def shard_pattern(name: str) -> re.Pattern[str]:
-    """Returns what the file names of a dataset's shards match, however many there are."""
+    """Returns a pattern that matches the file names of a dataset's shards, of any number."""
     return re.compile(rf"{re.escape(name)}-\d{{5}}-of-\d{{5}}\.tfrecord")
 
 
 def write_shard(file: BinaryIO, records: Iterable[Record]) -> tuple[RecordSums, int]:
-    """Writes a shard in the order of the ids.
+    """Writes a shard, sorted by id.
 
     Returns:
-      The sums of what was written and the CRC-32C of the file.
+      The sums of the written records and the CRC-32C of the file.
     """
     sums = RecordSums()
     crc = google_crc32c.Checksum()

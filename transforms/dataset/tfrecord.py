@@ -1,7 +1,7 @@
 """The TFRecord container, uncompressed.
 
-A record is its length (uint64), the masked CRC-32C of these 8 bytes, the data, and the masked
-CRC-32C of the data, all little-endian (tensorflow/core/lib/io/record_writer.h).
+A record consists of its length (uint64), the masked CRC-32C of these 8 bytes, the data, and the
+masked CRC-32C of the data, all little-endian (tensorflow/core/lib/io/record_writer.h).
 """
 
 import struct
@@ -13,7 +13,7 @@ _MASK_DELTA = 0xA282EAD8
 
 
 def frame_record(data: bytes) -> bytes:
-    """Returns a record as it stands in the file."""
+    """Returns the bytes of a record in the file."""
     length = struct.pack("<Q", len(data))
     return b"".join((length, _masked_crc(length), data, _masked_crc(data)))
 

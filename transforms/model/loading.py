@@ -13,16 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from transforms.corpus.spans import MODEL_HOP_SAMPLES as MODEL_HOP_SAMPLES
+from transforms.corpus.spans import PATCH_SAMPLES as PATCH_SAMPLES
 from transforms.model import batching, onednn, precision
 from transforms.model.batching import BATCH_ROWS
 from transforms.model.errors import ModelError
 from transforms.model.precision import BFLOAT16, FLOAT32, Deviation
 from transforms.model.sources import resolving
 
-# Row i of google/vggish/1 depends on the samples [15360 i, 15360 i + 15600) and on no other:
-# 96 hops of 10 ms, and the rest of the last 25 ms STFT window.
-PATCH_SAMPLES = 15_600
-MODEL_HOP_SAMPLES = 15_360
 # What float32 arithmetic in another order may change, relative to the largest value of a row.
 ROW_TOLERANCE = 1e-4
 # Batches of a process that are computed in float32 as well, where rows are asked for in bfloat16.

@@ -1,4 +1,4 @@
-"""CheckWorkers: has every worker process look at itself, and report through a folder."""
+"""CheckWorkers: checks every worker process, which reports through a folder."""
 
 import dataclasses
 import os
@@ -20,22 +20,22 @@ from transforms.storage import files
 
 _SUFFIX = ".json"
 _ONCE = threading.Lock()
-# How the latest check of this process has ended, by its folder: the error, if it could not report.
+# The result of the latest check of this process, by its folder: the error, if it cannot report.
 _ended: dict[str, OSError | None] = {}
 
 
 @dataclasses.dataclass(frozen=True)
 class WorkerCheckConfig:
-    """What workers are to look at.
+    """What workers have to check.
 
     Attributes:
-      reports: Folder of the reports, of this very check alone, with its mark in it.
+      reports: The folder of the reports of this check alone, with the launcher's file in it.
       model: Hub URL, SavedModel folder, or archive.
-      pca: For 8-bit profiles.
-      precision: What the model's convolutions are to compute in.
+      pca: The PCA parameters of 8-bit profiles.
+      precision: The precision of the model's convolutions.
       clips: Recordings to open.
-      channel: From 1, or None for the mean of all.
-      probes_output: The folder is in the output: see whether it can be written.
+      channel: The channel to decode, from 1; None for the mean of all.
+      probes_output: The folder is in the output: check that it can be written.
     """
 
     reports: str
@@ -49,14 +49,14 @@ class WorkerCheckConfig:
 
 @dataclasses.dataclass
 class CheckWorkers(beam.PTransform):
-    """Runs the checks, once in each process that gets a task.
+    """Runs the checks once in each process that gets a task.
 
-    Input: the pipeline. Output: where the tasks were, a name for each. What was found is in files
-    of the folder, because no engine hands results back to the launcher.
+    Input: the pipeline. Output: the name of the process of each task. The findings are in files of
+    the folder, because no runner returns results to the launcher.
 
     Attributes:
-      config: What to look at.
-      num_tasks: More than there are workers, so that each gets one.
+      config: What to check.
+      num_tasks: The number of tasks, more than there are workers, so that each gets one.
     """
 
     config: WorkerCheckConfig
@@ -78,7 +78,7 @@ class _CheckFn(beam.DoFn):
     def process(self, _: int) -> Iterator[str]:
         where = host.process_name()
         folder = self._config.reports
-        with _ONCE:  # the model is loaded once, and threads find the report written
+        with _ONCE:  # the model is loaded once, and other threads find the report written
             if folder not in _ended:
                 _ended.clear()
                 _ended[folder] = _report(self._config, where)
@@ -87,8 +87,8 @@ class _CheckFn(beam.DoFn):
         yield where
 
 
-def look(config: WorkerCheckConfig) -> Report:
-    """Returns what this process finds."""
+def check(config: WorkerCheckConfig) -> Report:
+    """Returns the findings of this process."""
     free_memory = host.free_memory()
     findings = worker_checks.all_checks(
         model=config.model,
@@ -112,8 +112,8 @@ def read_reports(folder: str) -> list[Report]:
     """Returns the reports in a folder, in the order of the workers' names.
 
     Raises:
-      OSError: They cannot be read.
-      ValueError: A file is no report, as of workers with another version of this program.
+      OSError: A report cannot be read.
+      ValueError: A file is not a report, for example from another version of this program.
     """
     reports = []
     for name in files.list_names(folder):
@@ -124,11 +124,11 @@ def read_reports(folder: str) -> list[Report]:
 
 
 def _report(config: WorkerCheckConfig, where: str) -> OSError | None:
-    """Looks, and writes a report; returns why it could not."""
+    """Runs the checks and writes the report; returns the error that prevents it."""
     name = re.sub(r"[^A-Za-z0-9.-]", "_", where)
     try:
         report_files.check_mark(config.reports, where)
-        report = look(config)
+        report = check(config)
         report_files.write(f"{config.reports}/{name}{_SUFFIX}", report.to_json(), where)
     except OSError as error:
         return error

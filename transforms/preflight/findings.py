@@ -1,4 +1,4 @@
-"""What a check has found, and how it travels from a worker to the launcher."""
+"""Findings of checks, and how they travel from a worker to the launcher."""
 
 import dataclasses
 import json
@@ -12,14 +12,14 @@ FAILED = "FAILED"
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """A row of the table.
+    """The result of a check: a row of the table.
 
     Attributes:
-      check: What was checked, in a word.
-      result: `OK`, `NOTE` (worth knowing, a run will go on) or `FAILED`.
-      text: What was found, equal on workers that are alike.
+      check: The name of the check.
+      result: `OK`, `NOTE` (worth knowing, a run would continue) or `FAILED`.
+      text: The finding, equal on workers that are alike.
       hint: What to do about it; empty where there is nothing to do.
-      figures: What differs from worker to worker: a text with `{}`, and the number for it.
+      figures: Numbers that differ between workers, each with a text that has `{}` for it.
     """
 
     check: str
@@ -34,14 +34,14 @@ Placed = tuple[str, Finding]  # the launcher or the worker that found it, and wh
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What one worker process has found.
+    """The findings of one worker process.
 
     Attributes:
-      host: Name of its machine.
-      pid: Of the process, in its machine or container.
-      versions: By name.
-      free_memory: Bytes that are to be had, before the model was loaded; None if unknown.
-      findings: In the order of the checks.
+      host: The name of its machine.
+      pid: The id of the process, on its machine or in its container.
+      versions: Versions by name.
+      free_memory: Bytes that were free before the model was loaded; None if unknown.
+      findings: The findings, in the order of the checks.
     """
 
     host: str
@@ -52,16 +52,16 @@ class Report:
 
     @property
     def where(self) -> str:
-        """Names the worker."""
+        """The name of the worker."""
         return f"{self.host}:{self.pid}"
 
     def to_json(self) -> bytes:
-        """Returns the report as a file's text."""
+        """Returns the report as JSON."""
         return json.dumps(dataclasses.asdict(self)).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> "Report":
-        """Reads a report; raises `ValueError` for what is none."""
+        """Returns a report from its JSON; raises `ValueError` for anything else."""
         try:
             values: dict[str, Any] = json.loads(data)
             findings = tuple(
@@ -84,13 +84,13 @@ def text(findings: Sequence[Finding]) -> str:
     return ", ".join(parts)
 
 
-def guarded(check: str, look: Callable[[], Finding]) -> Finding:
-    """Returns what a check finds; one that breaks is a finding too, and hides no other."""
+def guarded(check: str, run: Callable[[], Finding]) -> Finding:
+    """Returns the finding of a check; an exception is a finding too, and hides no other."""
     try:
-        return look()
+        return run()
     except Exception as error:
-        # TensorFlow, codecs and storages break in ways of their own on a foreign machine, and to
-        # name them is what the check is for.
+        # TensorFlow, codecs and storages fail in unforeseen ways on a foreign machine; a check
+        # has to report them.
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        text = f"{type(error).__name__}: {lines[0] if lines else 'no more is known'}"
+        text = f"{type(error).__name__}: {lines[0] if lines else 'without a message'}"
         return Finding(check, FAILED, text)

@@ -1,4 +1,4 @@
-"""What becomes of the clips of a recording, told by its header alone."""
+"""The forecast of the records and failures of a recording, by its header alone."""
 
 import dataclasses
 import hashlib
@@ -11,37 +11,37 @@ from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.spans import SAMPLE_RATE_HZ, SPAN_ROWS, FramingConfig
 from transforms.preflight.survey import Candidate, Failed, Header, Sums, Survey
 
-# Of a recording that is read from its start: a trial shall not read for minutes before a clip.
+# For a recording that is read from its start: a trial must not read for minutes before a clip.
 _MAX_START_SECONDS = 600
-_PLACES = 2**64
+_NUM_POSITIONS = 2**64
 
 
 @dataclasses.dataclass(frozen=True)
 class _Pieces:
-    """What one clip gives: itself, or what is cut off it."""
+    """The records of one clip: itself, or the pieces it is cut into."""
 
     num_clips: int = 0
     num_rows: int = 0
     seconds: Fraction = Fraction(0)
-    last_rows: int = 0  # of the last one
+    last_rows: int = 0  # rows of the last one
     padded: int = 0
     truncated: int = 0
     reason: str | None = None  # of a failure that it gives besides
 
 
-def place_of(uri: str) -> int:
-    """Returns a place from 0 to 2**64, spread evenly, that follows from the name alone."""
+def position_of(uri: str) -> int:
+    """Returns a position from 0 to 2**64, evenly spread, which depends on the name alone."""
     digest = hashlib.sha256(b"plan\0" + os.fsencode(uri)).digest()
     return int.from_bytes(digest[:8], "big")
 
 
 def is_in_sample(uri: str, num_recordings: int, max_recordings: int) -> bool:
-    """Tells whether a recording is one of about `max_recordings`: all, where there are no more."""
-    return place_of(uri) * num_recordings < max_recordings * _PLACES
+    """Returns whether a recording is in a sample of about `max_recordings`."""
+    return position_of(uri) * num_recordings < max_recordings * _NUM_POSITIONS
 
 
 def of_recording(clips: Sequence[Clip], header: Header, framing: FramingConfig) -> Survey:
-    """Returns what becomes of clips of one recording, at least one."""
+    """Returns the forecast of clips of one recording, at least one."""
     splits: dict[str, Sums] = {}
     failures: dict[str, Failed] = {}
     counts = {"padded": 0, "truncated": 0}
@@ -65,7 +65,7 @@ def of_recording(clips: Sequence[Clip], header: Header, framing: FramingConfig) 
     )
     return Survey(
         num_recordings=1,
-        num_asked=len(clips),
+        num_listed=len(clips),
         rows_squared=float(sums.num_rows**2),
         kinds={header.kind: sums},
         splits=splits,
@@ -78,32 +78,32 @@ def of_recording(clips: Sequence[Clip], header: Header, framing: FramingConfig) 
 def _candidates(
     clips: Sequence[Clip], header: Header, framing: FramingConfig
 ) -> tuple[Candidate, ...]:
-    """Returns the recording as one for a trial, if the clips that are good can be had at once."""
+    """Returns the recording for a trial, if its good clips can be read quickly."""
     chosen = limited(clips, framing, SPAN_ROWS)
     if not chosen or header.missing is not None:
         return ()
     start = chosen[0].start_seconds - chosen[0].recording_offset_seconds
     if not header.can_seek and start > _MAX_START_SECONDS:
         return ()
-    return (Candidate(place_of(chosen[0].uri), header, chosen),)
+    return (Candidate(position_of(chosen[0].uri), header, chosen),)
 
 
 def of_broken(clips: Sequence[Clip], reason: str) -> Survey:
-    """Returns what becomes of clips, at least one, whose recording cannot be opened."""
+    """Returns the forecast of clips, at least one, of a recording that cannot be opened."""
     return Survey(
         num_recordings=1,
-        num_asked=len(clips),
+        num_listed=len(clips),
         failures={reason: sum(map(failed, clips), Failed())},
     )
 
 
 def failed(clip: Clip | Failure) -> Failed:
-    """Returns a clip as one that fails."""
+    """Returns a clip as a failed one."""
     return Failed(1, (printable(clip.id),))
 
 
 def limited(clips: Iterable[Clip], framing: FramingConfig, num_rows: int) -> tuple[Clip, ...]:
-    """Returns the first clips of a recording, up to about so many rows, the last one cut short."""
+    """Returns the first clips of a recording, up to about `num_rows`, the last one shortened."""
     length = Decimal((num_rows - 1) * framing.hop_samples + framing.patch_samples) / SAMPLE_RATE_HZ
     if framing.clip_seconds is not None:
         num_pieces = (length / framing.clip_seconds).to_integral_value(ROUND_CEILING)
@@ -124,7 +124,7 @@ def limited(clips: Iterable[Clip], framing: FramingConfig, num_rows: int) -> tup
 
 
 def _end(clip: Clip, header: Header) -> Fraction | None:
-    """Returns where a clip ends on its own time line; None where it is not known."""
+    """Returns the end of a clip on its own time line; None if unknown."""
     ends = (
         [] if header.seconds is None else [header.seconds + Fraction(clip.recording_offset_seconds)]
     )
@@ -149,7 +149,7 @@ def _pieces(clip: Clip, header: Header, framing: FramingConfig) -> _Pieces:
     else:
         pieces = _whole(length, framing, truncated)
     if header.missing is not None and (clip.end_seconds is None or truncated):
-        # What comes last is damaged, and fails; the rows before it are good if they are others'.
+        # The last piece is damaged and fails; the pieces before it are good.
         if pieces.num_clips <= 1:
             return _Pieces(reason="decode_error")
         return dataclasses.replace(
@@ -184,7 +184,7 @@ def _whole(length: Fraction, framing: FramingConfig, truncated: int = 0) -> _Pie
 
 
 def _decoded_seconds(clips: Iterable[Clip], header: Header, framing: FramingConfig) -> Fraction:
-    """Returns how much of a recording is decoded: to the last end, or what is wanted only."""
+    """Returns how much of a recording is decoded: all up to the last clip, or its clips only."""
     bound = None
     if framing.max_rows is not None and framing.clip_seconds is None:
         samples = framing.max_rows * framing.hop_samples + framing.patch_samples

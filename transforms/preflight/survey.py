@@ -1,4 +1,4 @@
-"""What a look at the recordings of a corpus finds: sums that can be put together in any order."""
+"""The survey of the recordings of a corpus: sums that can be added in any order."""
 
 import dataclasses
 import json
@@ -11,7 +11,7 @@ from transforms.corpus.clips import Clip, RawFormat
 from transforms.corpus.serialization import CompactPickle
 
 NUM_NAMED = 3
-# Recordings that are kept for a trial: enough to fill it with short ones, and of each kind a few.
+# Recordings to keep for a trial: enough to fill it with short ones, and a few of each kind.
 _NUM_CANDIDATES = 300
 _NUM_OF_KIND = 4
 _Value = TypeVar("_Value")
@@ -22,8 +22,8 @@ class Failed(CompactPickle):
     """Clips that fail for one reason.
 
     Attributes:
-      num_clips: How many.
-      names: Of the first few, by name.
+      num_clips: The number of clips.
+      names: The first few of their ids, sorted.
     """
 
     num_clips: int = 0
@@ -36,14 +36,14 @@ class Failed(CompactPickle):
 
 @dataclasses.dataclass(frozen=True)
 class Sums(CompactPickle):
-    """What clips add up to.
+    """Sums over clips.
 
     Attributes:
-      num_recordings: That they are of.
-      num_clips: That become records.
-      num_rows: Of these.
-      seconds: Of sound in these.
-      decoded_seconds: That are decoded for them.
+      num_recordings: The number of their recordings.
+      num_clips: The number of clips that become records.
+      num_rows: The rows of these records.
+      seconds: The audio of these records.
+      decoded_seconds: The audio that is decoded for them.
     """
 
     num_recordings: int = 0
@@ -59,13 +59,13 @@ class Sums(CompactPickle):
 
 @dataclasses.dataclass(frozen=True)
 class Header(CompactPickle):
-    """What a recording says of itself.
+    """The facts in the header of a recording.
 
     Attributes:
-      kind: Format, rate and channels, in words.
-      seconds: How long it is; None where it does not say.
-      can_seek: It is read where its clips are; else from its start.
-      missing: What is missing at its end, in words; None where nothing is known to be.
+      kind: Format, sample rate and channels, as text.
+      seconds: The length; None where the header does not tell it.
+      can_seek: Whether the recording is read where its clips are, instead of from its start.
+      missing: What is missing at its end, as text; None where nothing is known to be.
     """
 
     kind: str
@@ -76,37 +76,37 @@ class Header(CompactPickle):
 
 @dataclasses.dataclass(frozen=True)
 class Candidate(CompactPickle):
-    """A recording that could have a part in a trial.
+    """A recording that a trial can use.
 
     Attributes:
-      place: Among all: follows from its name alone, and is spread evenly.
-      header: What it says of itself.
-      clips: Of it, the first ones.
+      position: The position among all, evenly spread, which depends on the name alone.
+      header: Its header.
+      clips: Its first clips.
     """
 
-    place: int
+    position: int
     header: Header
     clips: tuple[Clip, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class Survey(CompactPickle):
-    """What was found in some recordings.
+    """The survey of some recordings.
 
     Attributes:
-      num_recordings: That are there.
-      num_asked: Clips asked for of them, before any is cut into more.
-      rows_squared: Sum over the recordings, to tell how sure a sample is.
-      header_seconds: That it took to open them.
-      kinds: Those that can be opened, by format.
-      splits: The same, by split.
-      failures: By reason.
-      counts: By name: `padded`, `truncated`, `unknown_length`.
-      candidates: For a trial, by place.
+      num_recordings: The number of recordings that exist.
+      num_listed: The number of their listed clips, before any is cut into more.
+      rows_squared: The sum of squares over the recordings, for the error of a sample.
+      header_seconds: The time it took to open them.
+      kinds: Sums over those that can be opened, by format.
+      splits: The same sums, by split.
+      failures: The failed clips, by reason.
+      counts: Numbers by name: `padded`, `truncated`, `unknown_length`.
+      candidates: Recordings for a trial, by position.
     """
 
     num_recordings: int = 0
-    num_asked: int = 0
+    num_listed: int = 0
     rows_squared: float = 0.0
     header_seconds: float = 0.0
     kinds: Mapping[str, Sums] = dataclasses.field(default_factory=dict)
@@ -118,7 +118,7 @@ class Survey(CompactPickle):
     def __add__(self, other: "Survey") -> "Survey":
         return Survey(
             self.num_recordings + other.num_recordings,
-            self.num_asked + other.num_asked,
+            self.num_listed + other.num_listed,
             self.rows_squared + other.rows_squared,
             self.header_seconds + other.header_seconds,
             _merged(self.kinds, other.kinds, Sums()),
@@ -130,12 +130,12 @@ class Survey(CompactPickle):
 
     @property
     def sums(self) -> Sums:
-        """Of all kinds."""
+        """The sums over all kinds."""
         return sum(self.kinds.values(), Sums())
 
     @property
     def num_failed(self) -> int:
-        """Clips that fail, for any reason."""
+        """The number of clips that fail, for any reason."""
         return sum(each.num_clips for each in self.failures.values())
 
     def to_json(self) -> bytes:
@@ -144,7 +144,7 @@ class Survey(CompactPickle):
 
     @classmethod
     def from_json(cls, line: bytes) -> "Survey":
-        """Reads a line; raises `ValueError` for one that is no survey."""
+        """Returns a survey from its line; raises `ValueError` for anything else."""
         try:
             values: dict[str, Any] = json.loads(line)
             for name in ("kinds", "splits"):
@@ -160,7 +160,7 @@ class Survey(CompactPickle):
 
 
 def total(surveys: Iterable[Survey]) -> Survey:
-    """Returns what several surveys have found."""
+    """Returns the sum of surveys."""
     return sum(surveys, Survey())
 
 
@@ -178,10 +178,10 @@ def _merged(
 
 
 def _first(candidates: list[Candidate]) -> tuple[Candidate, ...]:
-    """Keeps the first ones of all and of each kind: which these are, no order of adding changes."""
+    """Keeps the first ones of all and of each kind, whatever the order of adding."""
     kept = []
     of_kind: dict[str, int] = {}
-    ordered = sorted(candidates, key=lambda each: (each.place, each.clips[0].uri))
+    ordered = sorted(candidates, key=lambda each: (each.position, each.clips[0].uri))
     for index, each in enumerate(ordered):
         of_kind[each.header.kind] = number = of_kind.get(each.header.kind, 0) + 1
         if index < _NUM_CANDIDATES or number <= _NUM_OF_KIND:
@@ -193,7 +193,7 @@ def _candidate(values: dict[str, Any]) -> Candidate:
     header = values["header"]
     seconds = header["seconds"]
     header["seconds"] = None if seconds is None else Fraction(seconds)
-    return Candidate(values["place"], Header(**header), tuple(map(_clip, values["clips"])))
+    return Candidate(values["position"], Header(**header), tuple(map(_clip, values["clips"])))
 
 
 def _clip(values: dict[str, Any]) -> Clip:

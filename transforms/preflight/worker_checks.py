@@ -1,9 +1,8 @@
-"""What is checked on a worker: each check gives a finding, and none hides another."""
+"""The checks of a worker: each gives a finding, and none hides another."""
 
 import contextlib
 import functools
 import os
-import posixpath
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -14,9 +13,8 @@ from transforms.audio import codecs, decoding
 from transforms.audio.errors import AudioError
 from transforms.corpus.clips import Clip, printable
 from transforms.dataset import provenance
-from transforms.embed_patches import HubModelHandler
 from transforms.metrics import host
-from transforms.model import smoke_test
+from transforms.model import loading, smoke_test
 from transforms.model.errors import ModelError
 from transforms.model.loading import EmbeddingModel
 from transforms.model.postprocessing import Pca
@@ -24,20 +22,21 @@ from transforms.model.precision import FLOAT32, TOLERANCE
 from transforms.model.smoke_test import Outcome
 from transforms.model.sources import caching
 from transforms.preflight.findings import FAILED, NOTE, OK, Finding, guarded
+from transforms.preflight.headers import read_header
 from transforms.storage import files
 
 GB = 10**9
-# Decoded of each recording that is looked at.
-_SECONDS = 3
-# Of a model that is fetched: VGGish's archive of 260 MB, what it unpacks to, and room to spare.
+# The seconds to decode of each recording.
+_NUM_SECONDS = 3
+# For a model that is downloaded: VGGish's archive of 260 MB, its files, and room to spare.
 _FETCHED_MODEL_BYTES = GB
 _ARCHIVE_RATIO = 3
-# A worker that differs in these does not understand what the launcher sends, or does other things.
+# A worker that differs in these cannot read what the launcher sends, or computes something else.
 _MUST_AGREE = ("python", "program", "apache-beam")
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of all that has a part in a row, by name."""
+    """Returns the versions of all that can change a row, by name."""
     distributions = provenance.versions()
     distributions.pop("beam-audio-embeddings")
     return distributions | {
@@ -58,7 +57,7 @@ def compare_versions(worker: Mapping[str, str], launcher: Mapping[str, str]) -> 
     if not differing:
         return Finding("versions", OK, "as on the launcher")
     texts = [
-        f"{name} {worker.get(name, 'none')} and not {launcher.get(name, 'none')}"
+        f"{name} {worker.get(name, 'none')} instead of {launcher.get(name, 'none')}"
         for name in sorted(differing, key=lambda name: name not in _MUST_AGREE)
     ]
     if not set(differing).intersection(_MUST_AGREE):
@@ -66,8 +65,8 @@ def compare_versions(worker: Mapping[str, str], launcher: Mapping[str, str]) -> 
             "versions",
             NOTE,
             f"differ from the launcher's: {'; '.join(texts)}",
-            "rows may differ a little from those of other machines; build the workers' image from"
-            " this requirements.txt with the launcher's versions to have them equal",
+            "rows may differ slightly from those of other machines; to make them equal, build the"
+            " workers' image from this requirements.txt with the launcher's versions",
         )
     return Finding(
         "versions",
@@ -83,13 +82,13 @@ def check_codecs() -> Finding:
     failures = codecs.undecodable_formats()
     if not failures:
         names = ", ".join(each.name for each in codecs.TONES)
-        return Finding("codecs", OK, f"a tone comes out of {names}")
+        return Finding("codecs", OK, f"a tone was decoded from {names}")
     return Finding(
         "codecs",
         FAILED,
         "; ".join(f"{name}: {why}" for name, why in failures.items()),
-        "recordings in these formats would fail or sound wrong: install soundfile and av from"
-        " their wheels, in the versions of requirements.txt",
+        "recordings in these formats would fail or be decoded wrongly: install soundfile and av"
+        " from their wheels, in the versions of requirements.txt",
     )
 
 
@@ -99,7 +98,7 @@ def check_recordings(clips: Sequence[Clip], channel: int | None = None) -> Findi
     for clip in clips:
         name = printable(clip.uri)
         try:
-            good.append(f"{name}: {_first_seconds(clip, channel)}")
+            good.append(f"{name}: {read_header(clip, channel, _NUM_SECONDS).kind}")
         except AudioError as error:
             bad.append(f"{name}: {error.reason}: {error}")
         except OSError as error:
@@ -109,36 +108,20 @@ def check_recordings(clips: Sequence[Clip], channel: int | None = None) -> Findi
     if not bad:
         return Finding("recordings", OK, text)
     if good and not is_storage:
-        hint = "a run goes on: such clips become lines of the failure table"
+        hint = "a run continues: such clips are recorded in the failure table"
         return Finding("recordings", NOTE, text, hint)
     return Finding(
         "recordings",
         FAILED,
         text,
-        "the workers must be able to read what the launcher lists: name a folder that all"
-        " machines share or an object storage, and give the workers the rights to read it",
+        "the workers must be able to read what the launcher lists: use a folder that all"
+        " machines share or an object storage, and permit the workers to read it",
     )
 
 
-def _first_seconds(clip: Clip, channel: int | None) -> str:
-    suffix = posixpath.splitext(clip.uri)[1].lower()
-    with (
-        files.open_to_read(clip.uri) as file,
-        decoding.open_recording(file, suffix, clip.raw_format, channel) as recording,
-    ):
-        rate_hz = recording.sample_rate_hz
-        while recording.position < _SECONDS * rate_hz:
-            block = recording.read(_SECONDS * rate_hz - recording.position)
-            if not len(block):
-                break
-            decoding.validate_samples(block, recording.position - len(block), rate_hz)
-        channels = f"{recording.num_channels} channel{'s' * (recording.num_channels > 1)}"
-        return f"{recording.format}, {rate_hz} Hz, {channels}"
-
-
 def check_output(folder: str) -> Finding:
-    """Writes, reads back, renames and deletes a file in a folder that is there."""
-    label = "a file was written, read back, renamed and deleted"
+    """Writes, reads back, renames and deletes a file in an existing folder."""
+    found = "a file was written, read back, renamed and deleted"
     probe = files.temporary_name(f"{folder}/probe")
     renamed = files.temporary_name(f"{folder}/renamed")
     data = os.urandom(1_024)
@@ -161,20 +144,20 @@ def check_output(folder: str) -> Finding:
             "output",
             FAILED,
             f"{step} fails: {error.strerror or error}",
-            "the workers must be able to write, read, rename and delete below --output: give them"
-            " the rights, or name another place",
+            "the workers must be able to write, read, rename and delete below --output: permit it,"
+            " or choose another folder",
         )
-    return Finding("output", OK, label)
+    return Finding("output", OK, found)
 
 
 def check_disk(model: str) -> Finding:
-    """Compares what is free with what fetching or unpacking the model takes."""
+    """Compares the free space with what downloading or unpacking the model takes."""
     if "://" in model:
         needed = _FETCHED_MODEL_BYTES
     elif os.path.isfile(model):
         needed = _ARCHIVE_RATIO * os.path.getsize(model)
     else:
-        return Finding("disk", OK, "the model is used where it is, and nothing else is kept")
+        return Finding("disk", OK, "the model is used in place, and nothing else is stored")
     folder = str(caching.cache_directory())
     free = host.free_disk(folder)
     text = f"{printable(folder)}: unpacking the model takes {needed / GB:.1f} GB"
@@ -182,17 +165,17 @@ def check_disk(model: str) -> Finding:
     if free >= needed:
         return Finding("disk", OK, text, figures=figures)
     return Finding(
-        "disk", NOTE, text, "make room there, unless the model is there already", figures
+        "disk", NOTE, text, "free some space there, unless the model is cached already", figures
     )
 
 
 def check_model(
     model: str, pca: Pca | None, wanted_size: int | None, precision: str = FLOAT32
 ) -> Iterator[Finding]:
-    """Loads the model, and compares its rows of a sine with the published ones."""
+    """Loads the model, and compares its rows of a sine with the published rows."""
     started = time.monotonic()
     try:
-        loaded = HubModelHandler(model, wanted_size, precision).load_model()
+        loaded = loading.load(model, wanted_size, precision)
     except ModelError as error:
         yield Finding("model", FAILED, str(error))
         return
@@ -206,7 +189,7 @@ def check_model(
 def _describe(
     model: str, loaded: EmbeddingModel, rows: list[np.ndarray], seconds: float
 ) -> Finding:
-    rows.append(loaded.embed(smoke_test.patches()))  # a full call: it is filled up
+    rows.append(loaded.embed(smoke_test.patches()))  # padded to a full call
     facts = loaded.facts
     figures = [("loaded in {} s", round(seconds, 1))]
     if peak := host.peak_memory():
@@ -222,7 +205,7 @@ def _describe(
             "model",
             NOTE,
             f"{text}; TensorFlow cannot batch its operations, patches go one by one",
-            "it works, and is slow",
+            "it works, but slowly",
             tuple(figures),
         )
     text += f", batches of {facts.batch_rows}"
@@ -241,24 +224,24 @@ def _compare(model: str, rows: np.ndarray, loaded: EmbeddingModel, pca: Pca | No
     facts = loaded.facts
     if facts.precision == FLOAT32:
         verdict = smoke_test.compare(rows, facts.untrained_seed, pca)
-    else:  # bytes, with whitening between them and the floats, would say less
+    else:  # bytes, after whitening, would say less
         verdict = smoke_test.compare(rows, facts.untrained_seed, None, TOLERANCE)
     if verdict.outcome is Outcome.EQUAL:
         return Finding("numbers", OK, verdict.text)
     if verdict.outcome is Outcome.UNTRAINED:
-        return Finding("numbers", NOTE, verdict.text, "for trials only: name a trained --model")
+        return Finding("numbers", NOTE, verdict.text, "for trials only: use a trained --model")
     if verdict.outcome is Outcome.ANOTHER_MODEL:
         if smoke_test.is_vggish_url(model):
-            hint = "what came from this address is not what it names: fetch it again"
+            hint = "the download is not the model that the address names: download it again"
             return Finding("numbers", FAILED, verdict.text, hint)
-        hint = "nothing to do if that is meant: there are no published rows to compare with"
+        hint = "nothing to do if that is intended: there are no published rows to compare with"
         return Finding("numbers", NOTE, verdict.text, hint)
     return Finding(
         "numbers",
         FAILED,
         verdict.text,
-        "such rows cannot be mixed with those of others: export the model again (export-model),"
-        " and on a GPU keep float32 whole (NVIDIA_TF32_OVERRIDE=0)",
+        "such rows cannot be mixed with published ones: export the model again (export-model),"
+        " and on a GPU compute in full float32 (NVIDIA_TF32_OVERRIDE=0)",
     )
 
 
@@ -271,7 +254,20 @@ def all_checks(
     folder: str | None,
     precision: str = FLOAT32,
 ) -> Iterator[Finding]:
-    """Yields what a worker finds; the folder, if there is one, is where output is probed."""
+    """Runs all checks.
+
+    Args:
+      model: Hub URL, SavedModel folder, or archive.
+      pca: The PCA parameters of 8-bit profiles.
+      wanted_size: The number of values of a row; None accepts any.
+      clips: Recordings to open.
+      channel: The channel to decode, from 1; None for the mean of all.
+      folder: A folder in the output to write to; None skips the check.
+      precision: The precision of the model's convolutions.
+
+    Yields:
+      The findings, in the order of the checks.
+    """
     yield guarded("codecs", check_codecs)
     if clips:
         yield guarded("recordings", functools.partial(check_recordings, clips, channel))
@@ -280,9 +276,9 @@ def all_checks(
     yield guarded("disk", functools.partial(check_disk, model))
     found: list[Finding] = []
 
-    def look() -> Finding:
+    def first() -> Finding:
         found.extend(check_model(model, pca, wanted_size, precision))
         return found[0]
 
-    yield guarded("model", look)
+    yield guarded("model", first)
     yield from found[1:]

@@ -1,4 +1,4 @@
-"""WriteReport: from what workers have to say to one file for the launcher."""
+"""WriteReport: from the workers' reports to one file for the launcher."""
 
 import dataclasses
 import posixpath
@@ -14,12 +14,12 @@ from transforms.preflight import report_files
 
 @dataclasses.dataclass
 class WriteReport(beam.PTransform):
-    """Writes a small file, also where there is nothing to say.
+    """Writes a small file of one line for each element; an empty one if there are none.
 
-    Input: anything with a method `to_json`, which gives a line without its end. Output: the path.
+    Input: objects with a method `to_json`, which returns a line without its end. Output: the path.
 
     Attributes:
-      path: In the launcher's folder of reports.
+      path: The file, in the launcher's folder of reports.
     """
 
     path: str

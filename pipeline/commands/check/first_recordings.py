@@ -1,7 +1,7 @@
 """The first recordings that a run asks for, to be looked at before it starts."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from transforms.corpus import listing
 from transforms.corpus.clips import Clip, printable
@@ -9,7 +9,7 @@ from transforms.corpus.manifests import segment_names
 from transforms.corpus.manifests.manifest import read_manifest
 from transforms.corpus.manifests.segments import Segment, read_segments
 from transforms.find_segments import FindSegments
-from transforms.read_corpus import Corpus
+from transforms.read_corpus import ReadCorpus
 from transforms.storage import files
 
 # Of each kind of source. Of a long table or folder only the beginning is looked at.
@@ -18,7 +18,7 @@ _NUM_ROWS = 1_000
 _NUM_FILES = 10_000
 
 
-def first_recordings(corpus: Corpus) -> tuple[Clip, ...]:
+def first_recordings(corpus: ReadCorpus) -> tuple[Clip, ...]:
     """Returns a few clips of different recordings, of each kind of source.
 
     Raises:
@@ -27,7 +27,7 @@ def first_recordings(corpus: Corpus) -> tuple[Clip, ...]:
     """
     sources = [_of_inputs(corpus.inputs), _of_manifests(corpus)]
     if corpus.find_segments is not None:
-        sources.append(_of_segments(corpus.segments, corpus.find_segments))
+        sources.append(_of_segments(corpus.audioset_segments, corpus.find_segments))
     by_uri: dict[str, Clip] = {}
     for source in sources:
         due = len(by_uri) + NUM_RECORDINGS
@@ -38,14 +38,14 @@ def first_recordings(corpus: Corpus) -> tuple[Clip, ...]:
     return tuple(by_uri.values())
 
 
-def _of_inputs(inputs: tuple[str, ...]) -> Iterator[Clip]:
+def _of_inputs(inputs: Sequence[str]) -> Iterator[Clip]:
     for path in inputs:
         for found in listing.list_input(path, _NUM_ROWS):
             if isinstance(found, Clip):
                 yield found
 
 
-def _of_manifests(corpus: Corpus) -> Iterator[Clip]:
+def _of_manifests(corpus: ReadCorpus) -> Iterator[Clip]:
     for pattern in corpus.manifests:
         for uri in files.matching_files(pattern)[:NUM_RECORDINGS]:
             with files.open_decompressed(uri) as file:
@@ -55,7 +55,7 @@ def _of_manifests(corpus: Corpus) -> Iterator[Clip]:
                         yield found
 
 
-def _of_segments(patterns: tuple[str, ...], find: FindSegments) -> Iterator[Clip]:
+def _of_segments(patterns: Sequence[str], find: FindSegments) -> Iterator[Clip]:
     segments: dict[str, Segment] = {}
     for pattern in patterns:
         for uri in files.matching_files(pattern)[:NUM_RECORDINGS]:

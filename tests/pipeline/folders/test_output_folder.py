@@ -122,7 +122,7 @@ def test_an_absent_or_empty_folder_is_taken_and_given_back(path: str, overwrite:
         (
             {"dataset.json": SPLITS["dataset.json"].replace("train", "..")},
             True,
-            "names files that are none of a dataset's; nothing there is overwritten",
+            "lists files that do not belong to a dataset; nothing there is overwritten",
         ),
     ],
 )

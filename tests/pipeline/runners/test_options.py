@@ -9,13 +9,13 @@ from apache_beam.options.pipeline_options import DirectOptions, SetupOptions
 
 from pipeline.errors import UsageError
 from pipeline.runners.options import (
-    ask_for_memory,
     beam_options,
     is_dataflow,
     is_flink,
     is_local,
     is_loopback,
     num_workers,
+    request_memory,
 )
 
 DATAFLOW = [
@@ -30,7 +30,7 @@ SETUP = str(Path(__file__).parents[3] / "setup.py")
 
 def of(*flags: str, model_bytes: int = 0) -> dict[str, Any]:
     options = beam_options(flags)
-    ask_for_memory(options, lambda: model_bytes)
+    request_memory(options, lambda: model_bytes)
     return options.get_all_options()
 
 
@@ -60,7 +60,7 @@ def test_threads_and_mode_that_the_user_names_stay() -> None:
         (DATAFLOW, False, False, True, False),
     ],
 )
-def test_engines_are_told_apart(
+def test_kinds_of_runners_are_recognised(
     flags: list[str], local: bool, loopback: bool, dataflow: bool, flink: bool
 ) -> None:
     options = beam_options(flags)
@@ -76,10 +76,10 @@ def test_engines_are_told_apart(
         (["--runner=Nope"], "--runner=Nope"),
         (
             ["--runner=apache_beam.runners.dask.dask_runner.DaskRunner"],
-            "DaskRunner is refused: it loses what a step gives besides its main output",
+            "DaskRunner is refused: it drops all outputs of a step but the main one",
         ),
-        (["--runner=SwitchingDirectRunner"], "is refused: it takes one of two engines"),
-        (["--runner=PortableRunner"], "wants a job server: name it with --job_endpoint"),
+        (["--runner=SwitchingDirectRunner"], "is refused: it chooses one of two runners"),
+        (["--runner=PortableRunner"], "requires a job server: pass its --job_endpoint"),
         (["stray"], "'stray' belongs to no flag"),
     ],
 )
@@ -95,7 +95,7 @@ def test_a_misspelt_flag_is_refused_with_the_nearest_of_ours_and_of_beams() -> N
         beam_options(["--runer=x"])
 
 
-def test_other_engines_get_this_very_program_unless_their_workers_are_here() -> None:
+def test_other_runners_get_this_program_unless_their_workers_are_here() -> None:
     assert of()["setup_file"] is None
     assert of(*PORTABLE, "--environment_type=LOOPBACK")["setup_file"] is None
     assert of(*PORTABLE)["setup_file"] == SETUP
@@ -135,5 +135,5 @@ def test_what_the_user_names_for_dataflow_stays() -> None:
         (["--runner=FlinkRunner", "--flink_master=h:1", "--parallelism=8"], 8),
     ],
 )
-def test_how_many_workers_are_asked_for(flags: list[str], number: int) -> None:
+def test_the_number_of_workers(flags: list[str], number: int) -> None:
     assert num_workers(beam_options(flags)) == number

@@ -1,4 +1,4 @@
-"""Engines."""
+"""Checks of runners, and the local one."""
 
 import signal
 import socket
@@ -15,13 +15,13 @@ from pipeline.runners.options import beam_options
 from tests.stand_ins.portable import free_port
 
 
-def test_the_default_engine_is_the_one_in_this_process() -> None:
+def test_the_default_runner_is_the_one_in_this_process() -> None:
     assert type(local.runner(beam_options([]))).__name__ == "FnApiRunner"
 
 
 @pytest.mark.parametrize("flags", [[], ["--runner=PrismRunner"]])
 def test_a_job_in_this_process_cannot_be_left_alone(flags: list[str]) -> None:
-    with pytest.raises(UsageError, match="--no_wait: the job runs in this very process"):
+    with pytest.raises(UsageError, match="--no_wait: the job runs in this process"):
         runner.check(beam_options(flags), wait=False)
 
 
@@ -35,28 +35,28 @@ def test_a_job_in_this_process_cannot_be_left_alone(flags: list[str]) -> None:
         ),
     ],
 )
-def test_what_an_engine_lacks_is_named(flags: list[str], message: str) -> None:
+def test_options_that_a_runner_lacks_are_named(flags: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=f"{flags[0]}: .*{message}"):
         runner.check(beam_options(flags))
 
 
-def test_a_flink_cluster_that_does_not_answer_or_is_none_is_named_at_once() -> None:
+def test_a_flink_cluster_that_does_not_respond_is_refused_at_once() -> None:
     with socket.create_server(("localhost", 0)) as mute:
         port = mute.getsockname()[1]
         for master in (f"localhost:{free_port()}", f"http://localhost:{port}"):
             options = beam_options(["--runner=FlinkRunner", f"--flink_master={master}"])
-            with pytest.raises(UsageError, match=f"--flink_master={master}: no Flink answers"):
+            with pytest.raises(UsageError, match=f"--flink_master={master}: no Flink responds"):
                 runner.check(options)
 
 
-def test_what_a_thread_writes_is_handed_on_between_elements_and_not_by_the_clock(
+def test_data_is_flushed_between_elements_and_not_by_the_clock(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Beam's stream with a clock cuts elements into halves, which are read as garbage.
     with_clock: Any = data_plane.TimeBasedBufferingClosableOutputStream
     made: list[object] = []
 
-    class Noted(with_clock):
+    class Noted(with_clock):  # type: ignore[misc]
         def __init__(self, *arguments: Any, **options: Any) -> None:
             made.append(self)
             super().__init__(*arguments, **options)
@@ -71,7 +71,7 @@ def test_what_a_thread_writes_is_handed_on_between_elements_and_not_by_the_clock
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="the system has no such signals")
-def test_ctrl_c_is_seen_though_another_thread_was_given_it() -> None:
+def test_ctrl_c_is_handled_when_another_thread_receives_it() -> None:
     class Endless:
         def run(self) -> "Endless":
             return self

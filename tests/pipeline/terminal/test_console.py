@@ -48,7 +48,7 @@ with console.redirect_native_output():
     subprocess.run(["sh", "-c", "echo of a child; echo of a child >&2"], check=True)
     print("said")
     print("said to stderr", file=sys.stderr)
-    with console.threads_kept_quiet():
+    with console.hide_stderr():
         print("of a thread", file=sys.stderr)
 os.write(2, b"behind it\\n")
 print("behind it")
@@ -61,7 +61,7 @@ print("behind it")
 
 def test_with_verbose_all_goes_through(tmp_path: Path) -> None:
     program = """
-with console.redirect_native_output(verbose=True), console.threads_kept_quiet(verbose=True):
+with console.redirect_native_output(verbose=True), console.hide_stderr(verbose=True):
     os.write(2, b"of a library\\n")
     print("of a thread", file=sys.stderr)
 """
@@ -107,7 +107,7 @@ def test_threads_that_outlive_it_print_nowhere(capfd: pytest.CaptureFixture[str]
         go_on.wait(300)
         print("too late", file=stream)
 
-    with console.redirect_native_output(), console.threads_kept_quiet():
+    with console.redirect_native_output(), console.hide_stderr():
         thread = threading.Thread(target=outlive)
         thread.start()
         while not thread.is_alive():
@@ -136,7 +136,7 @@ with console.redirect_native_output():
 def test_an_end_without_further_ado_leaves_no_file(tmp_path: Path) -> None:
     program = """
 from pipeline.runners import runner
-with console.redirect_native_output(), console.threads_kept_quiet():
+with console.redirect_native_output(), console.hide_stderr():
     os.write(2, b"noise")
     print("said")
     runner.exit_immediately(5)

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import JobError, RunnerLostError
 from pipeline.terminal import summary
-from transforms.dataset.provenance import IncompleteError
+from transforms.dataset.completeness import IncompleteError
 from transforms.model.errors import ModelError
 
 MODEL = {
@@ -69,7 +69,7 @@ def test_where_the_time_went_and_what_bounded_the_run_is_told() -> None:
     text = summary.summary(_info(run=run), "/out", 110.0)
     for part in (
         "time      decoding 31.3 s, the model 93.0 s\n",
-        "bound by  the model: busy 93% of 100.0 s, the engine's start-up left out\n",
+        "bound by  the model: busy 93% of 100.0 s, without the runner's start-up\n",
     ):
         assert part in text
     text = summary.summary(_info(run=run | {"bounded_by": "decoding"}), "/out", 110.0)
@@ -197,7 +197,7 @@ def _raised(error: BaseException) -> BaseException:
             OSError(errno.ENOSPC, "No space left on device", "/out/x"),
             "[Errno 28] No space left on device: '/out/x'",
         ),
-        # As engines pass them on: the text of a traceback, and the step.
+        # As runners pass them on: the text of a traceback, and the step.
         (
             RuntimeError(
                 "Traceback (most recent call last):\n  File …\n"
@@ -224,9 +224,9 @@ def test_a_bug_is_given_whole() -> None:
     assert text.endswith("ZeroDivisionError: division by zero")
 
 
-def test_what_an_engine_says_is_passed_on_and_a_bug_in_it_is_given_whole() -> None:
-    lost = RunnerLostError("the engine is gone: Stream removed")
-    assert summary.explanation(_raised(lost)) == "the engine is gone: Stream removed"
+def test_the_runners_message_is_shown_and_a_bug_in_it_is_shown_whole() -> None:
+    lost = RunnerLostError("the runner is gone: Stream removed")
+    assert summary.explanation(_raised(lost)) == "the runner is gone: Stream removed"
     inside = 'Traceback (most recent call last):\n  File "x.py", line 1, in <module>\n'
     failed = JobError(f"bundle 7 failed: {inside}transforms.model.errors.ModelError: no model\n")
     assert summary.explanation(_raised(failed)) == "no model"

@@ -1,4 +1,4 @@
-"""Spans, readings and pieces: nothing twice, nothing left out, and no reading much too long."""
+"""Spans, decode tasks and pieces: nothing twice, nothing lost, and no task much too long."""
 
 import dataclasses
 import itertools
@@ -86,7 +86,7 @@ def test_so_many_rows_are_in_so_many_seconds() -> None:
 
 
 @given(clips=clip_lists(), data=st.data())
-def test_one_reading_holds_every_clip_once_in_the_order_of_their_places(
+def test_one_task_holds_every_clip_once_in_the_order_of_their_places(
     clips: list[Clip], data: st.DataObject
 ) -> None:
     decode_task = single_task(iter(data.draw(st.permutations(clips))))
@@ -139,7 +139,7 @@ def test_the_spans_of_a_clip_follow_each_other_and_the_last_one_is_open(
 
 
 @given(clips=clip_lists(), seconds=recordings, framing=cuttings, span_rows=st.integers(20, 700))
-def test_readings_are_about_as_long_as_they_should_be(
+def test_tasks_are_about_as_long_as_they_should_be(
     clips: list[Clip], seconds: Fraction, framing: FramingConfig, span_rows: int
 ) -> None:
     sizes = []
@@ -152,11 +152,11 @@ def test_readings_are_about_as_long_as_they_should_be(
         assert len(num_rows) == 1 or sizes[-1] <= span_rows
         assert sizes[-1] < 2 * span_rows
     for size, following in itertools.pairwise(sizes):
-        assert size + following > span_rows, "two readings where one would do"
+        assert size + following > span_rows, "two tasks where one would do"
 
 
 @given(clips=clip_lists(), seconds=recordings, data=st.data())
-def test_readings_do_not_depend_on_the_order_of_the_clips(
+def test_tasks_do_not_depend_on_the_order_of_the_clips(
     clips: list[Clip], seconds: Fraction, data: st.DataObject
 ) -> None:
     expected = spread(clips, seconds, VGGISH, 50)
@@ -169,7 +169,7 @@ def test_readings_do_not_depend_on_the_order_of_the_clips(
     assert firsts == sorted(firsts)
 
 
-def test_many_short_clips_are_read_together_up_to_the_size_of_a_reading() -> None:
+def test_many_short_clips_are_read_together_up_to_the_size_of_a_task() -> None:
     clips = [Clip(f"{index:03}", "u", Decimal(index), Decimal(index + 10)) for index in range(100)]
     decode_tasks = spread(clips, Fraction(200), VGGISH, 65)
     assert [len(decode_task.spans) for decode_task in decode_tasks] == [6] * 16 + [4]
@@ -187,14 +187,14 @@ def test_an_hour_is_read_in_parts_of_about_ten_minutes() -> None:
 
 
 def test_a_clip_is_split_from_two_spans_on() -> None:
-    for num_rows, num_readings in [(19, 1), (20, 2), (29, 2), (30, 3)]:
+    for num_rows, num_tasks in [(19, 1), (20, 2), (29, 2), (30, 3)]:
         seconds = Fraction(240 + num_rows * 15_360, 16_000)
-        assert len(spread([Clip("a", "u")], seconds, VGGISH, 10)) == num_readings
+        assert len(spread([Clip("a", "u")], seconds, VGGISH, 10)) == num_tasks
         limited = dataclasses.replace(VGGISH, max_rows=19)
         assert len(spread([Clip("a", "u")], seconds, limited, 10)) == 1
 
 
-def test_a_clip_beyond_the_end_is_in_a_reading_all_the_same() -> None:
+def test_a_clip_beyond_the_end_is_in_a_task_all_the_same() -> None:
     clips = [Clip("a", "u", Decimal(50), Decimal(60)), Clip("b", "u", Decimal(70))]
     (decode_task,) = spread(clips, Fraction(10), VGGISH, 5)
     assert decode_task == single_task(clips)
@@ -224,8 +224,11 @@ def test_pieces_follow_each_other_from_the_start_to_the_end(
     assert len({piece.id for piece in found}) == len(found)
     for piece in found:
         assert Decimal(piece.id.removeprefix("a#")) == piece.start_seconds
-        same = {"id": "a", "start_seconds": start, "end_seconds": start + length, "recording": ""}
-        assert dataclasses.replace(piece, **same) == clip
+        end = start + length
+        same = dataclasses.replace(
+            piece, id="a", start_seconds=start, end_seconds=end, recording=""
+        )
+        assert same == clip
         assert piece.recording == "a"
 
 
@@ -285,8 +288,9 @@ def test_parts_of_a_clip_that_is_cut_are_whole_numbers_of_pieces(
             num_rows = framing.num_rows(Fraction(clip_seconds))
             num_pieces = (following.start_seconds - part.start_seconds) / clip_seconds
             assert num_pieces == 1 or num_rows * num_pieces <= span_rows
-        same = {"start_seconds": clip.start_seconds, "end_seconds": clip.end_seconds}
-        assert {dataclasses.replace(part, **same) for part in parts} == {clip}
+        start, end = clip.start_seconds, clip.end_seconds
+        same = {dataclasses.replace(each, start_seconds=start, end_seconds=end) for each in parts}
+        assert same == {clip}
 
 
 @pytest.mark.parametrize("end", [None, Decimal(95), Decimal(120)])

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,10 +85,10 @@ def test_lines_are_sorted_by_id() -> None:
     assert [line["id"] for line in lines(table)] == ["", "B", "a", "a/10", "a/2", "b", "ä"]
 
 
-@pytest.mark.parametrize("name", ["a\nb.wav", "a\r\nb.wav", "\n", "a\u2028b.wav", "a\x00b", "a\tb"])
-def test_a_name_with_a_line_break_stays_on_its_line(name: str) -> None:
-    (line,) = lines(failure_table([Failure(name, f"/{name}", "decode", "empty", name)]))
-    assert (line["id"], line["uri"], line["message"]) == (name, f"/{name}", name)
+def test_a_name_with_a_line_break_stays_on_its_line() -> None:
+    for name in ["a\nb.wav", "a\r\nb.wav", "\n", "a\u2028b.wav", "a\x00b", "a\tb"]:
+        (line,) = lines(failure_table([Failure(name, f"/{name}", "decode", "empty", name)]))
+        assert (line["id"], line["uri"], line["message"]) == (name, f"/{name}", name)
 
 
 def test_bytes_that_are_not_utf8_become_printable() -> None:

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import io
+import itertools
 import operator
 
 import pytest
@@ -28,19 +29,18 @@ records_of_a_shard = st.dictionaries(st.text(max_size=5), st.binary(max_size=20)
 
 
 # The first 8 bytes of `printf '%s' ID | sha256sum`, as a number.
-@pytest.mark.parametrize(
-    ("clip_id", "number"),
-    [
-        ("", 0xE3B0C44298FC1C14),
-        ("a", 0xCA978112CA1BBDCA),
-        ("--_4rKMKCyo", 0x667292170A054264),
-        ("dir/clip.wav", 0x3979E271584FD9AE),
-        ("ü", 0x607474CA475A9724),
-    ],
-)
-@pytest.mark.parametrize("num_shards", [1, 2, 7, 99_999])
-def test_the_shard_of_a_clip_never_changes(clip_id: str, number: int, num_shards: int) -> None:
-    assert shard_of(clip_id, num_shards) == number % num_shards
+def test_the_shard_of_a_clip_never_changes() -> None:
+    for num_shards, (clip_id, number) in itertools.product(
+        [1, 2, 7, 99_999],
+        [
+            ("", 0xE3B0C44298FC1C14),
+            ("a", 0xCA978112CA1BBDCA),
+            ("--_4rKMKCyo", 0x667292170A054264),
+            ("dir/clip.wav", 0x3979E271584FD9AE),
+            ("ü", 0x607474CA475A9724),
+        ],
+    ):
+        assert shard_of(clip_id, num_shards) == number % num_shards
 
 
 @given(clip_id=st.text(), num_shards=st.integers(1, 99_999))
@@ -57,9 +57,8 @@ def test_clips_are_spread_evenly() -> None:
     assert max(counts) < 1_150
 
 
-@pytest.mark.parametrize(
-    ("num_bytes", "num_shards"),
-    [
+def test_the_amount_of_data_decides_how_many_shards_there_are() -> None:
+    for num_bytes, num_shards in [
         (0, 1),
         (1, 1),
         (100_000_000, 1),
@@ -69,12 +68,8 @@ def test_clips_are_spread_evenly() -> None:
         (99_999 * 100_000_000, 99_999),
         (99_999 * 100_000_000 + 1, 99_999),
         (10**18, 99_999),
-    ],
-)
-def test_the_amount_of_data_decides_how_many_shards_there_are(
-    num_bytes: int, num_shards: int
-) -> None:
-    assert choose_num_shards(num_bytes) == num_shards
+    ]:
+        assert choose_num_shards(num_bytes) == num_shards
 
 
 @pytest.mark.parametrize(
@@ -105,9 +100,8 @@ def test_the_pattern_matches_every_shard_of_the_name(
     assert shard_pattern(name).fullmatch(shard_name(name, index, num_shards))
 
 
-@pytest.mark.parametrize(
-    "file",
-    [
+def test_the_pattern_matches_no_other_file() -> None:
+    for file in [
         "other-00000-of-00001.tfrecord",
         "my-a.b-00000-of-00001.tfrecord",
         "aXb-00000-of-00001.tfrecord",
@@ -117,10 +111,8 @@ def test_the_pattern_matches_every_shard_of_the_name(
         "a.b-00000-of-00001.tfrecord\n",
         "a.b-failures.jsonl",
         "dataset.json",
-    ],
-)
-def test_the_pattern_matches_no_other_file(file: str) -> None:
-    assert not shard_pattern("a.b").fullmatch(file)
+    ]:
+        assert not shard_pattern("a.b").fullmatch(file)
 
 
 @given(data=st.binary(max_size=100))

@@ -42,6 +42,6 @@ def test_a_record_is_length_and_data_each_with_its_masked_crc(data: bytes) -> No
     assert frame_record(data) == expected
 
 
-@pytest.mark.parametrize("num_bytes", [0, 1, 255, 256, 65_536])
-def test_the_overhead_does_not_depend_on_the_length(num_bytes: int) -> None:
-    assert len(frame_record(bytes(num_bytes))) == num_bytes + OVERHEAD_BYTES
+def test_the_overhead_does_not_depend_on_the_length() -> None:
+    for num_bytes in [0, 1, 255, 256, 65_536]:
+        assert len(frame_record(bytes(num_bytes))) == num_bytes + OVERHEAD_BYTES

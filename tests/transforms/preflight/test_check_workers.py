@@ -51,7 +51,7 @@ def test_a_folder_that_is_not_the_launchers_is_told_before_anything_is_looked_at
     check = check_workers._CheckFn(WorkerCheckConfig(str(tmp_path), "model"))
     for _ in range(2):
         with pytest.raises(
-            OSError, match=r"cannot be used from the worker .* it is another folder"
+            OSError, match=r"cannot be used from the worker .* this is another folder"
         ):
             list(check.process(0))
     assert looks == []

@@ -25,7 +25,7 @@ def one(number: int) -> Survey:
     header = Header(f"kind {number % 3}", Fraction(number, 3), True)
     return Survey(
         num_recordings=1,
-        num_asked=2,
+        num_listed=2,
         kinds={header.kind: Sums(1, 2, number, 0.5, 0.25)},
         splits={"train": Sums(0, 2, number)},
         failures={"empty": Failed(1, (clip.id,))} if number % 2 else {},

@@ -1,6 +1,7 @@
 """SurveyRecordings: counts of all, headers of a sample, failures by reason."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
@@ -10,13 +11,14 @@ from tests.sounds import noise, write_wav
 from transforms.audio.errors import AudioError
 from transforms.corpus.clips import Clip
 from transforms.corpus.spans import FramingConfig
+from transforms.preflight.headers import read_header
 from transforms.preflight.survey import Failed, Survey, total
-from transforms.preflight.survey_recordings import SurveyFailures, SurveyRecordings, look_into
+from transforms.preflight.survey_recordings import SurveyFailures, SurveyRecordings
 
 VGGISH = FramingConfig(patch_samples=15_600, hop_samples=15_360)
 
 
-def surveyed(clips: list[Clip], **options: int) -> tuple[Survey, Survey]:
+def surveyed(clips: list[Clip], **options: Any) -> tuple[Survey, Survey]:
     """Returns what is found of all, and in the sample."""
     listed, opened = outputs(SurveyRecordings(VGGISH, **options), clips, "listed", "opened")
     return total(listed), total(opened)
@@ -31,7 +33,7 @@ def test_recordings_are_counted_opened_and_named_where_they_fail(tmp_path: Path)
     (tmp_path / "05.wav").write_bytes(b"")
     paths = [f"{tmp_path}/{number:02d}.wav" for number in range(22)]
     listed, opened = surveyed([Clip(Path(path).stem, path) for path in paths])
-    assert (listed.num_recordings, listed.num_asked) == (20, 20)
+    assert (listed.num_recordings, listed.num_listed) == (20, 20)
     assert listed.failures == {"not_found": Failed(2, ("20", "21"))}
     assert opened.failures == {
         "decode_error": Failed(1, ("04",)),
@@ -69,14 +71,14 @@ def test_a_header_says_how_long_a_recording_is_and_what_is_missing(
 ) -> None:
     path = tmp_path / f"a.{suffix}"
     soundfile.write(path, noise(320_000), 16_000)
-    header = look_into(Clip("a", str(path)))
+    header = read_header(Clip("a", str(path)))
     assert header.seconds == pytest.approx(20, abs=0.2)
     assert (header.can_seek, header.missing) == (can_seek, None)
     path.write_bytes(path.read_bytes()[:-3_001])
-    assert look_into(Clip("a", str(path))).missing
+    assert read_header(Clip("a", str(path))).missing
 
 
 def test_a_channel_that_is_not_there_is_found_at_once(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", noise(32_000))
     with pytest.raises(AudioError, match="--channel=2, and the recording has 1"):
-        look_into(Clip("a", f"{tmp_path}/a.wav"), channel=2)
+        read_header(Clip("a", f"{tmp_path}/a.wav"), channel=2)

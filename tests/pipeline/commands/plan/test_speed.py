@@ -75,7 +75,7 @@ def test_a_trial_has_each_kind_and_a_bounded_number_of_rows() -> None:
     long = [Candidate(n, FLAC, (Clip(str(n), f"{n}.flac"),)) for n in range(300)]
     rare = Candidate(10_000, MP3, (Clip("rare", "rare.mp3"),))
     chosen = choose([*long, rare], VGGISH, 1_000)
-    assert rare.place in {each.place for each in chosen}
+    assert rare.position in {each.position for each in chosen}
     assert 1_000 <= rows_of(chosen) < 1_064
     assert len(chosen) == 16, "a minute of each"
     few = choose(long[:2], VGGISH, 1_000)

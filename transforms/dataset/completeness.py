@@ -1,0 +1,74 @@
+"""Proof that a dataset is complete: every clip is a record or a failure."""
+
+from collections.abc import Collection, Mapping
+
+from transforms.dataset.shards import RecordSums, Shard
+
+Tallies = Mapping[tuple[str, str], int]  # counts by split and name
+
+
+class IncompleteError(Exception):
+    """The counts of a run disagree: something was lost, and nothing is published."""
+
+
+def count_all_splits(tallies: Tallies, name: str) -> int:
+    """Returns the sum of a count over all splits."""
+    return sum(count for (_, each), count in tallies.items() if each == name)
+
+
+def check_sums(
+    tallies: Tallies,
+    failures: Mapping[str, int],
+    expected_sums: Mapping[tuple[str, int], RecordSums],
+    shards: Collection[Shard],
+    num_shards: Mapping[str, int],
+) -> None:
+    """Checks that every requested clip is in a shard or in a failure table.
+
+    Args:
+      tallies: Under the empty split: `clips` requested, `decode_tasks` planned and
+        `decode_tasks_done`. By split: `records` assembled.
+      failures: Number of lines in the failure tables, by split.
+      expected_sums: Sums of the assembled records, by split and shard; empty shards may be absent.
+      shards: The shards that were written.
+      num_shards: Expected number of shards, by split.
+
+    Raises:
+      IncompleteError: The counts disagree.
+    """
+    planned, done = tallies.get(("", "decode_tasks"), 0), tallies.get(("", "decode_tasks_done"), 0)
+    if planned != done:
+        raise IncompleteError(f"{planned} decode tasks were planned, but {done} were completed")
+    clips = tallies.get(("", "clips"), 0)
+    records = count_all_splits(tallies, "records")
+    num_failures = sum(failures.values())
+    if clips != records + num_failures:
+        raise IncompleteError(
+            f"{clips} clips were requested, but there are {records} records and {num_failures}"
+            " failures"
+        )
+    _check_shards(expected_sums, shards, num_shards)
+    if sum(sums.num_records for sums in expected_sums.values()) != records:
+        raise IncompleteError(
+            f"{records} records were assembled, but {expected_sums} are in the shards"
+        )
+
+
+def _check_shards(
+    expected_sums: Mapping[tuple[str, int], RecordSums],
+    shards: Collection[Shard],
+    num_shards: Mapping[str, int],
+) -> None:
+    expected = {(split, index) for split, number in num_shards.items() for index in range(number)}
+    if sorted((shard.split, shard.index) for shard in shards) != sorted(expected):
+        raise IncompleteError(f"{len(shards)} shards were written (expected: {len(expected)})")
+    if not set(expected_sums) <= expected:
+        raise IncompleteError(
+            f"records belong to the shards {sorted(expected_sums)}, but the shards are {num_shards}"
+        )
+    for shard in shards:
+        sums = expected_sums.get((shard.split, shard.index), RecordSums())
+        if shard.sums != sums:
+            raise IncompleteError(
+                f"shard {shard.index} {shard.split} contains {shard.sums} (expected: {sums})"
+            )
