@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     import apache_beam as beam
 
 
-def embed(output: str | Path, *arguments: str | Path) -> int:
+def embed(output: str | Path, *arguments: object) -> int:
     """Runs `embed` in this process, and returns its exit status."""
     return main(["embed", "--output", str(output), *map(str, arguments)])
 
 
-def run_program(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+def run_program(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
     """Runs the program as a user does, in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "pipeline", *map(str, arguments)],
@@ -30,7 +30,7 @@ def run_program(*arguments: str | Path, **options: Any) -> subprocess.CompletedP
     )
 
 
-def embed_measured(output: Path, *arguments: str | Path) -> tuple[int, float]:
+def embed_measured(output: Path, *arguments: object) -> tuple[int, float]:
     """Runs `embed` in a process of its own; returns the status and its peak memory in MB."""
     program = (
         "import resource, sys\n"

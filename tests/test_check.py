@@ -45,7 +45,7 @@ def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def checked(
-    capsys: pytest.CaptureFixture[str], output: Path, model: str | Path, *flags: str | Path
+    capsys: pytest.CaptureFixture[str], output: Path, model: str | Path, *flags: object
 ) -> tuple[int, list[str]]:
     """Runs `check`; returns the status and the rows, each with single blanks on one line."""
     arguments = ["--output", output, "--model", model, "--profile=raw", *flags]

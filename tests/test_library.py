@@ -53,7 +53,7 @@ def test_these_names_are_public_and_no_others() -> None:
     for name in NAMES:
         assert getattr(transforms, name).__doc__ or name == "PROFILES"
     with pytest.raises(AttributeError, match="has no attribute 'EmbedVideo'"):
-        _ = transforms.EmbedVideo  # type: ignore[attr-defined]
+        _ = transforms.EmbedVideo
 
 
 @pytest.fixture

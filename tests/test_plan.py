@@ -27,7 +27,7 @@ KINDS = (("wav", 44_100), ("flac", 48_000), ("mp3", 44_100), ("ogg", 16_000))
 
 
 def planned(
-    capsys: pytest.CaptureFixture[str], output: Path, model: str, *flags: str | Path
+    capsys: pytest.CaptureFixture[str], output: Path, model: str, *flags: object
 ) -> tuple[int, dict[str, str]]:
     """Runs `plan`; returns the status and the rows by their label, each on one line."""
     arguments = ["--output", output, "--model", model, "--profile=raw", *flags]

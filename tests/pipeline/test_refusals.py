@@ -61,7 +61,7 @@ def test_a_refusal_imports_nothing_that_takes_long(
 def test_every_validation_of_every_option_is_among_them() -> None:
     tried = collections.Counter(flags.split(" ")[-1].split("=")[0] for flags in REFUSED)
     for flag, field, option in declaration.declared(EmbedSettings):
-        validations = [option.path, option.requires, option.check, option.choices]
+        validations: list[object] = [option.path, option.requires, option.check, option.choices]
         if option.type and option.type.parse is not str:
             validations.append(option.type)
         assert tried[flag] >= sum(map(bool, validations)), field.name

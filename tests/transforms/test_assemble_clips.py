@@ -150,7 +150,7 @@ def test_which_of_several_failures_is_told_does_not_depend_on_their_order() -> N
 
 def test_failures_of_embedding_and_assembling_lead_back_to_the_manifest() -> None:
     for model_failures, reason in ((["NaN", "Inf"], "model_error"), ([], "incomplete")):
-        found = {
+        found: dict[str, list[Any]] = {
             "decode_results": [serialize(A_DECODED)],
             "rows": [],
             "model_failures": model_failures,

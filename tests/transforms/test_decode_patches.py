@@ -138,7 +138,9 @@ def test_pieces_get_verdicts_of_their_own(tmp_path: Path) -> None:
     decode_tasks = [single_task([Clip("a", f"{tmp_path}/a.wav")])]
     runs, decode_results, _ = decode(decode_tasks, framing)
     assert sorted(runs) == sorted(clip_id for clip_id, _ in decode_results) == ["a#0", "a#2", "a#4"]
-    assert {each.clip.id == clip_id for clip_id, each in decode_results} == {True}
+    for clip_id, decoded in decode_results:
+        assert isinstance(decoded, DecodedClip)
+        assert decoded.clip.id == clip_id
 
 
 def test_a_raw_format_and_a_name_that_is_not_utf_8_reach_the_decoder(tmp_path: Path) -> None:

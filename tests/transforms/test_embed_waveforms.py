@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,7 +75,9 @@ BAD = {
 
 
 def test_what_is_no_waveform_fails_by_itself(stand_in_model: str) -> None:
-    given = [(key, samples, rate_hz) for key, (samples, rate_hz, _, _) in BAD.items()]
+    given: list[tuple[str, Any, Any]] = [
+        (key, samples, rate_hz) for key, (samples, rate_hz, _, _) in BAD.items()
+    ]
     given += [("twice", GOOD + np.float32(0.5), 16_000), ("good", GOOD, np.int64(16_000))]
     given += [("equal", GOOD, 16_000)] * 2
     rows, failures = joined(EmbedWaveforms(stand_in_model), given)

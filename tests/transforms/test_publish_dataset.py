@@ -12,6 +12,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from tests.memory_filesystem import MemoryFileSystem
 from transforms.corpus.clips import Failure
 from transforms.corpus.labels import ClassMap, build_class_map
+from transforms.corpus.spans import FramingConfig
 from transforms.dataset.failure_table import FailureFile, failure_lines
 from transforms.dataset.profiles import PROFILES
 from transforms.dataset.provenance import Origin
@@ -29,9 +30,7 @@ ORIGIN = Origin(
     corpus=(("inputs", ["/in"]),),
     model="/model",
     precision="float32",
-    patch_samples=15_600,
-    short_clips="pad",
-    channel="mean",
+    framing=FramingConfig(),
     pca=("/pca.npz", "abc"),
     resampler="soxr",
     decoder="libsndfile",
@@ -296,7 +295,7 @@ def test_publishing_again_after_all_was_published_changes_nothing(folder: str) -
     given = _with_reports(_splits(staging))
     as_dicts = {name: dict(given[name]) for name in ("due", "reports", "num_shards")}
     (class_map,) = given["class_map"]
-    texts = []
+    texts: list[Any] = []
     for _ in range(2):
         texts += _PublishFn(ORIGIN, folder, staging).process(
             None, **given | as_dicts | {"class_map": class_map}

@@ -11,6 +11,7 @@ from tests.sounds import noise, write_wav
 from tests.stand_in import one_row, save_model
 from transforms.audio import codecs
 from transforms.corpus.clips import Clip
+from transforms.metrics import host
 from transforms.model import loading, precision, smoke_test
 from transforms.preflight import worker_checks
 from transforms.preflight.findings import FAILED, NOTE, OK
@@ -120,7 +121,7 @@ def test_an_output_that_is_not_all_there_says_which_step_fails(
 def test_a_model_that_is_fetched_or_unpacked_needs_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, result: str
 ) -> None:
-    monkeypatch.setattr(worker_checks.host, "free_disk", lambda _: free)
+    monkeypatch.setattr(host, "free_disk", lambda _: free)
     finding = worker_checks.check_disk("https://tfhub.dev/google/vggish/1")
     assert finding.result == result
     assert "unpacking the model takes 1.0 GB" in finding.text

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.commands.check.table import LAUNCHER, Placed, failed, table
-from transforms.preflight.findings import FAILED, NOTE, OK, Finding
+from pipeline.commands.check.table import LAUNCHER, failed, table
+from transforms.preflight.findings import FAILED, NOTE, OK, Finding, Placed
 
 CODECS = Finding("codecs", OK, "all of them")
 

@@ -67,7 +67,12 @@ def trial(num_failed: int = 0) -> Trial:
 
 
 def expected(**changes: Any) -> Estimate:
-    arguments = {"settings": SETTINGS, "survey": found(), "trial": trial(), "seconds_before": 1.0}
+    arguments: dict[str, Any] = {
+        "settings": SETTINGS,
+        "survey": found(),
+        "trial": trial(),
+        "seconds_before": 1.0,
+    }
     return estimate(**arguments | changes)
 
 
@@ -83,6 +88,7 @@ def test_where_all_were_opened_the_counts_are_exact() -> None:
     assert plan.num_shards == 1
     # Of three times the trial, whose last batch is not full.
     model = 3.0 / 3 * (900 / 128 + 3 - 300 / 128)
+    assert plan.work_seconds is not None
     assert plan.work_seconds == pytest.approx(model + 3 * 0.3 + 3 * 0.3)
     assert plan.seconds == pytest.approx(1 + 12 - 3 - 0.3 - 0.3 + plan.work_seconds)
 
