@@ -22,7 +22,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_job_api_pb2
 from apache_beam.runners.direct import direct_runner
 from apache_beam.runners.portability import flink_uber_jar_job_server, local_job_service
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner, worker_handlers
+from apache_beam.runners.portability.fn_api_runner import worker_handlers
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 
 def _source(package: str, file: str = "__init__.py") -> str:
