@@ -234,7 +234,7 @@ def test_a_model_with_a_relu_behind_it_fails(
     model = save_model(tmp_path / "model", one_row(np.maximum(smoke_test.golden()[0], 0)))
     status, rows = checked(capsys, tmp_path / "out", model, "--input", corpus)
     assert (status, rows[-1]) == (1, "FAILED: numbers")
-    assert "the export has a ReLU behind the embedding" in row_of(rows, "numbers")
+    assert "the export has a ReLU after the embedding" in row_of(rows, "numbers")
 
 
 @pytest.mark.slow

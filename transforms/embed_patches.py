@@ -16,7 +16,8 @@ from transforms.metrics.run_times import StepTime
 from transforms.metrics.timed import TIMES, TimedFn
 from transforms.model import loading
 from transforms.model.batching import Packer, PatchBatch
-from transforms.model.loading import EmbeddingModel, ModelFacts, ModelInputError
+from transforms.model.errors import ModelInputError
+from transforms.model.loading import EmbeddingModel, ModelFacts
 from transforms.model.postprocessing import EMBEDDING_SIZE, Pca
 from transforms.model.precision import FLOAT32, Deviation
 

@@ -10,6 +10,10 @@ from transforms.corpus.serialization import CompactPickle
 from transforms.corpus.times import format_seconds
 
 SAMPLE_RATE_HZ = 16_000
+# Row i of google/vggish/1 depends on the samples [15360 i, 15360 i + 15600) and on no other:
+# 96 hops of 10 ms, and the rest of the last 25 ms STFT window.
+PATCH_SAMPLES = 15_600
+MODEL_HOP_SAMPLES = 15_360
 # About ten minutes: long compared to the second of context that a span costs, and short enough
 # for a recording of hours to keep every worker busy.
 SPAN_ROWS = 640
