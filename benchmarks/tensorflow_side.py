@@ -78,7 +78,7 @@ class Side:
 
 
 class _Instant(tf.Module):  # type: ignore[misc, name-defined]
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
     def __call__(self, waveform: Any) -> Any:
         patches = tf.signal.frame(waveform, _PATCH_SAMPLES, loading.MODEL_HOP_SAMPLES)
         return patches[:, :: _PATCH_SAMPLES // _EMBEDDING_SIZE + 1]

@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli import main
+from transforms.metrics.reporting import COUNT
 
 if TYPE_CHECKING:
     import apache_beam as beam
 
 
-def embed(output: str | Path, *arguments: str | Path) -> int:
+def embed(output: str | Path, *arguments: object) -> int:
     """Runs `embed` in this process, and returns its exit status."""
     return main(["embed", "--output", str(output), *map(str, arguments)])
 
 
-def run_program(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+def run_program(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
     """Runs the program as a user does, in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "pipeline", *map(str, arguments)],
@@ -29,7 +30,7 @@ def run_program(*arguments: str | Path, **options: Any) -> subprocess.CompletedP
     )
 
 
-def embed_measured(output: Path, *arguments: str | Path) -> tuple[int, float]:
+def embed_measured(output: Path, *arguments: object) -> tuple[int, float]:
     """Runs `embed` in a process of its own; returns the status and its peak memory in MB."""
     program = (
         "import resource, sys\n"
@@ -64,6 +65,15 @@ def outputs(transform: "beam.PTransform", elements: Iterable[Any], *tags: str) -
             token = _register(into)
             _ = output | f"Keep {tag}" >> beam.Map(_append, token)
     return found
+
+
+def counted(reports: Iterable[tuple[tuple[Any, ...], Any]]) -> dict[tuple[str, str], int]:
+    """Returns the counts among reports, by split and name."""
+    counts: dict[tuple[str, str], int] = {}
+    for (kind, *rest), value in reports:
+        if kind == COUNT:
+            counts[rest[0], rest[1]] = counts.get((rest[0], rest[1]), 0) + value
+    return counts
 
 
 _LISTS: dict[int, list[Any]] = {}

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
@@ -55,7 +55,8 @@ def encode_with_ffmpeg(
     layout = "stereo" if samples.shape[1] == 2 else "mono"
     file = io.BytesIO()
     with av.open(file, "w", format=container) as output:
-        stream = output.add_stream(codec, rate=rate_hz, layout=layout)
+        # PyAV types a stream by the codec's literal name, which is not known here.
+        stream: Any = output.add_stream(codec, rate=rate_hz, layout=layout)
         if bit_rate is not None:
             stream.bit_rate = bit_rate
         stream.options = options or {}

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterable
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import soxr
@@ -159,7 +159,7 @@ def read(
     return results
 
 
-def clip(clip_id: str, start: str = "0", end: str | None = None, **others: object) -> Clip:
+def clip(clip_id: str, start: str = "0", end: str | None = None, **others: Any) -> Clip:
     end_seconds = None if end is None else Decimal(end)
     return Clip(clip_id, "u", Decimal(start), end_seconds, **others)
 
@@ -194,11 +194,13 @@ def expected(
     kept = patches[: framing.max_rows]
     at_its_end = clip.end_seconds is not None and end <= len(mono)
     end_of_recording = Fraction(len(mono), rate_hz) + Fraction(clip.recording_offset_seconds)
+    end_seconds = clip.end_seconds if at_its_end else end_of_recording
+    assert end_seconds is not None
     decoded = DecodedClip(
         clip,
         len(kept),
         len(waveform),
-        float(clip.end_seconds if at_its_end else end_of_recording),
+        float(end_seconds),
         "",
         padded=padded,
         truncated=end > len(mono) and framing.clip_seconds is None,

@@ -45,14 +45,14 @@ def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def checked(
-    capsys: pytest.CaptureFixture[str], output: Path, model: str | Path, *flags: str | Path
+    capsys: pytest.CaptureFixture[str], output: Path, model: str | Path, *flags: object
 ) -> tuple[int, list[str]]:
     """Runs `check`; returns the status and the rows, each with single blanks on one line."""
     arguments = ["--output", output, "--model", model, "--profile=raw", *flags]
     status = main(["check", *map(str, arguments)])
     rows: list[str] = []
     head, *lines = capsys.readouterr().out.splitlines()
-    column = head.index("what was found")
+    column = head.index("finding")
     for line in lines:
         if line[:column].strip() or not line:
             rows.append("")
@@ -114,7 +114,7 @@ def test_a_broken_recording_is_a_note(
 ) -> None:
     (corpus / "a.wav").write_bytes(b"")
     status, rows = checked(capsys, tmp_path / "out", stand_in_model, "--input", corpus)
-    assert (status, rows[-1]) == (0, "all checks passed; worth a look: recordings")
+    assert (status, rows[-1]) == (0, "all checks passed; notes: recordings")
     assert row_of(rows, "recordings").startswith(f"NOTE {corpus}/a.wav: empty: ")
 
 
@@ -144,7 +144,7 @@ def test_a_worker_of_another_version_is_named(
     ("function", "error", "text"),
     [
         ("open_to_read", FileNotFoundError(2, "No such file"), "this is another folder; use one"),
-        ("write_at_once", PermissionError(13, "Permission denied"), "Permission denied"),
+        ("write_atomically", PermissionError(13, "Permission denied"), "Permission denied"),
     ],
 )
 def test_a_worker_that_cannot_use_the_output_is_a_row(

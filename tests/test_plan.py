@@ -21,13 +21,13 @@ from tests.sounds import noise, write_wav
 from transforms.corpus.spans import FramingConfig
 from transforms.preflight import report_files
 from transforms.preflight.survey import Failed
-from transforms.read_corpus import Corpus
+from transforms.read_corpus import ReadCorpus
 
 KINDS = (("wav", 44_100), ("flac", 48_000), ("mp3", 44_100), ("ogg", 16_000))
 
 
 def planned(
-    capsys: pytest.CaptureFixture[str], output: Path, model: str, *flags: str | Path
+    capsys: pytest.CaptureFixture[str], output: Path, model: str, *flags: object
 ) -> tuple[int, dict[str, str]]:
     """Runs `plan`; returns the status and the rows by their label, each on one line."""
     arguments = ["--output", output, "--model", model, "--profile=raw", *flags]
@@ -82,7 +82,7 @@ def test_a_mixed_corpus_with_broken_files_and_a_table_with_wrong_rows(
     assert status == 3
     assert sorted(os.listdir(tmp_path)) == ["a.wav", "classes.csv", "clips.csv", "in"]
     # Of 1, 1.5, 2, 2.5 and 3 s, twenty each: the last ones give two clips, if they have two rows.
-    assert rows["clips"] == "129, of 101 recordings that are there; 123 would become records"
+    assert rows["clips"] == "129, of 101 existing recordings; 123 would become records"
     assert rows["rows"] == str(20 * (1 + 1 + 2 + 2 + 3) - 1 + 2 * 4)
     assert rows["would fail"].startswith("6 clips (4.7%); 122 clips were decoded")
     for line in (
@@ -156,7 +156,9 @@ def test_the_look_is_reported_through_a_storage(tmp_path: Path) -> None:
     MemoryFileSystem.objects["mem://set/.audio.check-1/launcher"] = b"the launcher's"
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         framing = FramingConfig(patch_samples=15_600, hop_samples=15_360)
-        add_survey(pipeline, Corpus(inputs=(str(tmp_path),)), framing, "mem://set/.audio.check-1")
+        add_survey(
+            pipeline, ReadCorpus(inputs=(str(tmp_path),)), framing, "mem://set/.audio.check-1"
+        )
     found = read_survey("mem://set/.audio.check-1")
     assert found.listed.num_recordings == 2
     assert found.opened.failures == {"empty": Failed(1, ("b.wav",))}

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipeline import graph
 from tests import reading
 from tests.running import embed, embed_measured
+from transforms import embed_audio
 from transforms.plan_spans import PlanSpans
 
 RATES_HZ = (8_000, 11_025, 16_000, 22_050, 32_000, 44_100, 48_000)
@@ -39,7 +39,7 @@ def test_rows_of_the_real_network_of_spans_equal_those_of_the_whole(
     arguments = ["--profile=raw", f"--model={vggish_model}", f"--input={recordings}"]
     assert embed(tmp_path / "whole", *arguments) == 0
     spread = functools.partial(PlanSpans, min_bytes=0, span_rows=7)
-    monkeypatch.setattr(graph, "PlanSpans", spread)
+    monkeypatch.setattr(embed_audio, "PlanSpans", spread)
     assert embed(tmp_path / "spans", *arguments) == 0
     whole = reading.float_rows(tmp_path / "whole")
     spans = reading.float_rows(tmp_path / "spans")
@@ -63,7 +63,7 @@ def test_shards_are_the_same_bytes_whatever_the_spans(
     for span_rows in (None, *lengths):
         if span_rows is not None:
             spread = functools.partial(PlanSpans, min_bytes=0, span_rows=span_rows)
-            monkeypatch.setattr(graph, "PlanSpans", spread)
+            monkeypatch.setattr(embed_audio, "PlanSpans", spread)
         output = tmp_path / str(span_rows)
         arguments = [f"--model={stand_in_model}", f"--pca={pca_file}", f"--input={recordings}"]
         assert embed(output, *arguments) == 0

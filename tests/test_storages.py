@@ -1,6 +1,7 @@
 """Corpora, models and datasets on object storages, against stand-ins on this machine."""
 
 import contextlib
+import functools
 import io
 import json
 import os
@@ -159,7 +160,7 @@ def test_a_block_that_raises_leaves_no_object(bucket: str) -> None:
 def test_what_is_not_there_has_the_reason_not_found(bucket: str) -> None:
     for uri in (f"{bucket}/absent.wav", f"{bucket}x/absent.wav"):
         decode_task = single_task([Clip("a", uri)])
-        (failure,) = decode_spans(lambda uri=uri: files.open_to_read(uri), decode_task, CUTTING)
+        (failure,) = decode_spans(functools.partial(files.open_to_read, uri), decode_task, CUTTING)
         assert isinstance(failure, Failure)
         assert failure.reason == "not_found"
 
@@ -560,7 +561,7 @@ def test_the_flag_is_named_before_anything_is_made(
         assert words in capsys.readouterr().err
         assert not (tmp_path / "out").exists()
     write_wav(tmp_path / "in/a.wav", noise(20_000))
-    assert embed("https://h/out", f"--input={tmp_path}/in") == 2  # type: ignore[arg-type]
+    assert embed("https://h/out", f"--input={tmp_path}/in") == 2
     told = capsys.readouterr().err
     assert "--output=https://h/out: " in told
     assert "the web can only be read; write to a folder, gs:// or s3://" in told

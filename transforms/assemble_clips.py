@@ -1,72 +1,61 @@
 """AssembleClips: from rows to complete records."""
 
-import collections
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import apache_beam as beam
-import numpy as np
 from apache_beam import pvalue
-from apache_beam.transforms.window import GlobalWindows
+from apache_beam.typehints.decorators import no_annotations
 
 from transforms.corpus.clips import Failure
 from transforms.corpus.labels import ClassMap
-from transforms.corpus.runs import DecodedClip, RowRun, join_rows
-from transforms.corpus.serialization import deserialize
+from transforms.corpus.runs import DecodedClip, complete_clip
 from transforms.dataset.profiles import Profile
 from transforms.dataset.sequence_examples import sequence_example
 from transforms.dataset.shards import Record
 from transforms.metrics import live_counts
+from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.metrics.run_times import ASSEMBLING
-from transforms.metrics.timed import TIMES, TimedFn
 
 FAILURES = "failures"
-TALLIES = "tallies"
 
 
 @dataclasses.dataclass
 class AssembleClips(beam.PTransform):
     """Joins each clip with its rows, and proves that none is missing.
 
-    Input: a dict of `decode_results` (`(clip id, serialized Decoded or Failure)`), `rows`
+    Input: a dict of `decode_results` (`(clip id, serialized DecodedClip or Failure)`), `rows`
     (`(clip id, RowRun)`) and `model_failures` (`(clip id, message)`). Outputs: `records`
-    (`Record`) and `failures` (`Failure`), together exactly one a clip, `tallies`
-    (`((split, name), count)`) and `times`.
+    (`Record`) and `failures` (`Failure`), together exactly one a clip, and `reports`.
 
     Attributes:
       profile: Layout of the records.
       class_map: A singleton side input.
+      counts_failures: Failed clips are counted for runners to show; else it is done elsewhere.
     """
 
     profile: Profile
     class_map: pvalue.AsSingleton
+    counts_failures: bool = True
 
+    @no_annotations
     def expand(self, inputs: Mapping[str, pvalue.PCollection]) -> pvalue.DoOutputsTuple:
         return (
             inputs
             | beam.CoGroupByKey()
-            | beam.ParDo(_AssembleFn(self.profile), class_map=self.class_map).with_outputs(
-                FAILURES, TALLIES, TIMES, main="records"
-            )
+            | beam.ParDo(
+                _AssembleFn(self.profile, self.counts_failures), class_map=self.class_map
+            ).with_outputs(FAILURES, REPORTS, main="records")
         )
 
 
-class _AssembleFn(TimedFn):
+class _AssembleFn(ReportingFn):
     step = ASSEMBLING
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Profile, counts_failures: bool) -> None:
         self._profile = profile
-
-    def start_bundle(self) -> None:
-        super().start_bundle()
-        self._tallies: collections.Counter[tuple[str, str]] = collections.Counter()
-
-    def finish_bundle(self) -> Iterator[Any]:
-        yield from super().finish_bundle()
-        for tally in self._tallies.items():
-            if tally[1]:
-                yield pvalue.TaggedOutput(TALLIES, GlobalWindows.windowed_value(tally))
+        self._counts_failures = counts_failures
 
     def process(
         self, element: tuple[str, Mapping[str, Iterable[Any]]], class_map: ClassMap
@@ -77,17 +66,22 @@ class _AssembleFn(TimedFn):
     def _assembled(
         self, element: tuple[str, Mapping[str, Iterable[Any]]], class_map: ClassMap
     ) -> Iterator[Any]:
-        clip_id, found = element
-        outcome = _outcome(clip_id, found)
+        outcome = complete_clip(*element)
         if isinstance(outcome, Failure):
+            self.report(f"failures/{outcome.reason}", split=outcome.split)
+            if self._counts_failures:
+                self.increment(f"failures/{outcome.reason}")
             yield pvalue.TaggedOutput(FAILURES, outcome)
             return
         decoded, rows = outcome
         clip = decoded.clip
         labels = class_map.indices(clip.labels)
         data = sequence_example(self._profile, decoded, labels, rows)
+        self._count(decoded)
         yield Record(clip.id, data, clip.split)
-        for name, count in (
+
+    def _count(self, decoded: DecodedClip) -> None:
+        for name, number in (
             ("records", 1),
             ("rows", decoded.num_rows),
             ("samples", decoded.num_samples),
@@ -96,27 +90,5 @@ class _AssembleFn(TimedFn):
             ("rows_skipped", decoded.num_rows_skipped),
             (f"decoders/{decoded.decoder}", 1),
         ):
-            self._tallies[clip.split, name] += count
-
-
-def _outcome(
-    clip_id: str, found: Mapping[str, Iterable[Any]]
-) -> tuple[DecodedClip, np.ndarray] | Failure:
-    """Returns a clip's record-to-be with all its rows, or why it has none."""
-    decode_results = list(map(deserialize, found["decode_results"]))
-    # Each span of a clip may have failed; which of them is told must not depend on the order.
-    failures = sorted(each for each in decode_results if isinstance(each, Failure))
-    if failures:
-        return failures[0]
-    decoded = next((each for each in decode_results if isinstance(each, DecodedClip)), None)
-    if decoded is None:
-        return Failure(clip_id, "", "assemble", "incomplete", "it was never decoded to its end")
-    model_failures = sorted(map(str, found["model_failures"]))
-    if model_failures:
-        return decoded.clip.failure("embed", "model_error", model_failures[0])
-    runs = (run for run in found["rows"] if isinstance(run, RowRun))
-    rows = join_rows(runs, decoded.num_rows)
-    if rows is None:
-        message = f"rows are missing: {decoded.num_rows} were due"
-        return decoded.clip.failure("assemble", "incomplete", message)
-    return decoded, rows
+            self.report(name, number, decoded.clip.split)
+        self.increment("records")

@@ -1,66 +1,83 @@
-"""DecodePatches: from readings to patches."""
+"""DecodePatches: from decode tasks to patches."""
 
 import dataclasses
 import functools
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
 from apache_beam import pvalue
+from apache_beam.typehints.decorators import no_annotations
 
 from transforms.audio.span_decoding import decode_spans
+from transforms.corpus.clips import Failure
 from transforms.corpus.runs import DecodedClip, PatchRun
 from transforms.corpus.serialization import serialize
-from transforms.corpus.spans import DecodeTask, FramingConfig
+from transforms.corpus.spans import SAMPLE_RATE_HZ, DecodeTask, FramingConfig
 from transforms.metrics import live_counts
+from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.metrics.run_times import DECODING
-from transforms.metrics.timed import TIMES, TimedFn
 from transforms.storage import files
 
 DECODE_RESULTS = "decode_results"
-COMPLETED_TASKS = "done"
 
 
 @dataclasses.dataclass
 class DecodePatches(beam.PTransform):
-    """Opens, decodes, mixes, resamples and cuts.
+    """Opens, decodes, mixes, resamples and cuts recordings.
 
     Input: `DecodeTask`s. Outputs: `patches` (`PatchRun`s, to be consumed where they are: never
-    through a shuffle), `decode_results` (`(clip id, serialized Decoded or Failure)`: one a clip, or
-    for one of several spans also a failure for each that fails), `done` (one a task) and `times`. A
-    clip that fails in the middle has given patches before.
+    through a shuffle), `decode_results` (`(clip id, serialized DecodedClip or Failure)`: one a
+    clip, or for one of several spans also a failure for each that fails) and `reports`. A clip that
+    fails in the middle has given patches before.
+
+    Attributes:
+      framing: How clips become patches.
     """
 
     framing: FramingConfig
 
+    @no_annotations
     def expand(self, decode_tasks: pvalue.PCollection[DecodeTask]) -> pvalue.DoOutputsTuple:
         decode = beam.ParDo(_DecodeFn(self.framing))
-        return decode_tasks | decode.with_outputs(
-            DECODE_RESULTS, COMPLETED_TASKS, TIMES, main="patches"
-        )
+        return decode_tasks | decode.with_outputs(DECODE_RESULTS, REPORTS, main="patches")
 
 
-class _DecodeFn(TimedFn):
+class PatchesFn(ReportingFn):
+    """What all DoFns share that give patches: they count, and part results from patches."""
+
     step = DECODING
 
     def __init__(self, framing: FramingConfig) -> None:
-        self._framing = framing
+        self.framing = framing
 
+    def outputs(self, found: Iterable[PatchRun | DecodedClip | Failure]) -> Iterator[Any]:
+        """Yields patches, and each result as the output `DECODE_RESULTS`."""
+        # Clips that are cut off longer ones are not known, and not counted, before.
+        counts_clips = self.framing.clip_seconds is not None
+        for each in self.timed(found):
+            if isinstance(each, PatchRun):
+                live_counts.count(patches=len(each.patches))
+                yield each
+                continue
+            if isinstance(each, DecodedClip):
+                clip_id = each.clip.id
+                live_counts.count(done=1)
+                self.increment("clips_decoded")
+                self.increment("audio_milliseconds", 1_000 * each.num_samples // SAMPLE_RATE_HZ)
+            else:
+                clip_id = each.id
+                live_counts.count(done=1, failures=1)
+            if counts_clips:
+                self.count("clips")
+            yield pvalue.TaggedOutput(DECODE_RESULTS, (clip_id, serialize(each)))
+
+
+class _DecodeFn(PatchesFn):
     def process(self, decode_task: DecodeTask) -> Iterator[Any]:
         open_file = functools.partial(files.open_to_read, decode_task.uri)
         suffix = posixpath.splitext(decode_task.uri)[1].lower()
-        for found in self.timed(decode_spans(open_file, decode_task, self._framing, suffix)):
-            if isinstance(found, PatchRun):
-                live_counts.count(patches=len(found.patches))
-                yield found
-            else:
-                if isinstance(found, DecodedClip):
-                    clip_id = found.clip.id
-                    live_counts.count(done=1)
-                else:
-                    clip_id = found.id
-                    live_counts.count(done=1, failures=1)
-                yield pvalue.TaggedOutput(DECODE_RESULTS, (clip_id, serialize(found)))
+        yield from self.outputs(decode_spans(open_file, decode_task, self.framing, suffix))
         live_counts.count(decode_tasks_done=1)
-        yield pvalue.TaggedOutput(COMPLETED_TASKS, 1)
+        self.count("decode_tasks_done")

@@ -9,58 +9,53 @@ import numpy as np
 from apache_beam import pvalue
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.transforms.window import GlobalWindows
+from apache_beam.typehints.decorators import no_annotations
 
 from transforms.corpus.runs import PatchRun, RowRun
 from transforms.metrics import live_counts, run_times
+from transforms.metrics.reporting import REPORTS, ReportingFn, report_of, time_report
 from transforms.metrics.run_times import StepTime
-from transforms.metrics.timed import TIMES, TimedFn
-from transforms.model import loading
 from transforms.model.batching import Packer, PatchBatch
 from transforms.model.errors import ModelInputError
+from transforms.model.handler import HubModelHandler
 from transforms.model.loading import EmbeddingModel, ModelFacts
-from transforms.model.postprocessing import EMBEDDING_SIZE, Pca
 from transforms.model.precision import FLOAT32, Deviation
 
 MODEL_FAILURES = "model_failures"
-MODELS = "models"
-DEVIATIONS = "deviations"
+# Kinds of reports. The key `(MODEL, *fields of ModelFacts)` counts the batches of a loaded model.
+MODEL = "model"
+DEVIATION = "deviation"
 
 
 @dataclasses.dataclass
 class EmbedPatches(beam.PTransform):
-    """Packs patches of many clips into full batches, embeds them, and hands back rows by clip.
+    """Packs patches of many clips into full batches, embeds them, and returns rows by clip.
 
     Input: `PatchRun`s. Outputs: `rows` (`(clip id, RowRun)`), `model_failures`
-    (`(clip id, message)`: clips that the model has no finite row for), `models` (`ModelFacts`, one
-    a batch: what was really loaded), `deviations` (`Deviation`, of the first batches of each
-    process in bfloat16) and
-    `times`.
+    (`(clip id, message)`: clips that the model has no finite row for) and `reports`: what model was
+    really loaded, and in bfloat16 the `Deviation` of the first batches of each process.
 
     Attributes:
-      model: Hub URL, SavedModel folder, or archive; the last two may be on a storage.
-      pca: Makes 8-bit rows; None keeps floats.
+      model: Hub URL, SavedModel folder, or archive; the last two may be on a storage backend.
       precision: What the model's convolutions compute in.
     """
 
     model: str
-    pca: Pca | None = None
     precision: str = FLOAT32
 
+    @no_annotations
     def expand(self, patches: pvalue.PCollection[PatchRun]) -> pvalue.DoOutputsTuple:
-        wanted_size = EMBEDDING_SIZE if self.pca else None
         return (
             patches
             | beam.ParDo(_PackFn())
-            | RunInference(HubModelHandler(self.model, wanted_size, self.precision))
-            | beam.ParDo(_UnpackFn(self.pca)).with_outputs(
-                MODEL_FAILURES, MODELS, DEVIATIONS, TIMES, main="rows"
-            )
+            | RunInference(_PackedHandler(HubModelHandler(self.model, self.precision)))
+            | beam.ParDo(_UnpackFn()).with_outputs(MODEL_FAILURES, REPORTS, main="rows")
         )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _EmbeddedBatch:
-    """What became of a batch: rows or a refusal for each of its spans, and the model's facts.
+    """What became of a batch: rows or an error for each of its spans, and the model's facts.
 
     Attributes:
       spans: `(clip id, rows or why there are none)`.
@@ -68,6 +63,7 @@ class _EmbeddedBatch:
       seconds: Of the model's calls since the last batch of any thread.
       num_batches: That these computed.
       loaded: The time of loading it; with the first batch only.
+      deviation: From rows in float32; with the first batches in bfloat16 only.
     """
 
     spans: list[tuple[str, RowRun | str]]
@@ -77,28 +73,20 @@ class _EmbeddedBatch:
     loaded: StepTime | None
     deviation: Deviation | None
 
+    @property
+    def num_rows(self) -> int:
+        return sum(len(each.rows) for _, each in self.spans if isinstance(each, RowRun))
 
-class HubModelHandler(ModelHandler[PatchBatch, _EmbeddedBatch, EmbeddingModel]):
-    """Runs a TF-Hub audio-embedding model on batches that are already full.
 
-    One model a process, shared by its threads: RunInference's own handle.
-    """
+class _PackedHandler(ModelHandler[PatchBatch, _EmbeddedBatch, EmbeddingModel]):
+    """A `HubModelHandler` for batches that are full already, and that know whose rows they are."""
 
-    def __init__(
-        self, model: str, wanted_size: int | None = None, precision: str = FLOAT32
-    ) -> None:
-        super().__init__()
-        self._model_name = model
-        self._wanted_size = wanted_size
-        self._precision = precision
+    def __init__(self, handler: HubModelHandler) -> None:
+        super().__init__(min_batch_size=1, max_batch_size=1)
+        self._handler = handler
 
     def load_model(self) -> EmbeddingModel:
-        """Brings the model here, loads it and checks its contract; raises `ModelError`."""
-        live_counts.count(loading=1)
-        try:
-            return loading.load(self._model_name, self._wanted_size, self._precision)
-        finally:
-            live_counts.count(loading=-1)
+        return self._handler.load_model()
 
     def run_inference(
         self,
@@ -106,15 +94,9 @@ class HubModelHandler(ModelHandler[PatchBatch, _EmbeddedBatch, EmbeddingModel]):
         model: EmbeddingModel,
         inference_args: dict[str, Any] | None = None,
     ) -> list[_EmbeddedBatch]:
-        """Returns one `_EmbeddedBatch` for each batch of patches."""
         return [_embed(model, each) for each in batch]
 
-    def batch_elements_kwargs(self) -> dict[str, int]:
-        """Tells RunInference to leave the batches as they are."""
-        return {"min_batch_size": 1, "max_batch_size": 1}
-
     def get_num_bytes(self, batch: Sequence[PatchBatch]) -> int:
-        """Returns the size of the patches; Beam's own way would pickle them."""
         return sum(each.patches.nbytes for each in batch)
 
 
@@ -158,23 +140,21 @@ class _PackFn(beam.DoFn):
             yield GlobalWindows.windowed_value(batch)
 
 
-class _UnpackFn(TimedFn):
+class _UnpackFn(ReportingFn):
     step = run_times.MODEL
 
-    def __init__(self, pca: Pca | None) -> None:
-        self._pca = pca
-
     def process(self, embedded: _EmbeddedBatch) -> Iterator[Any]:
-        yield pvalue.TaggedOutput(MODELS, embedded.facts)
+        yield report_of((MODEL, *dataclasses.astuple(embedded.facts)), 1)
         self.stopwatch.add(embedded.seconds, embedded.num_batches)
+        self.increment("batches", embedded.num_batches)
+        self.increment("rows", embedded.num_rows)
+        self.increment("model_milliseconds", round(1_000 * embedded.seconds))
         if embedded.loaded:
-            yield pvalue.TaggedOutput(TIMES, (run_times.LOADING, embedded.loaded))
+            yield time_report(run_times.LOADING, embedded.loaded)
         if embedded.deviation is not None:
-            yield pvalue.TaggedOutput(DEVIATIONS, embedded.deviation)
+            yield report_of((DEVIATION,), embedded.deviation)
         for clip_id, result in embedded.spans:
             if isinstance(result, str):
                 yield pvalue.TaggedOutput(MODEL_FAILURES, (clip_id, result))
-            elif self._pca is None:
-                yield clip_id, result
             else:
-                yield clip_id, RowRun(result.first_row, self._pca.quantise(result.rows))
+                yield clip_id, result

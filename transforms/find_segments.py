@@ -2,20 +2,22 @@
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 import apache_beam as beam
 from apache_beam import pvalue
+from apache_beam.typehints.decorators import no_annotations
 
 from transforms.corpus import listing
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.manifests import segment_names
 from transforms.corpus.manifests.segments import Segment, read_segments
+from transforms.list_clips import count_found
 from transforms.metrics import live_counts
+from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.metrics.run_times import LISTING
-from transforms.metrics.timed import TIMES, TimedFn
 from transforms.read_manifests import ExpandPatterns, records_of
 
 FAILURES = "failures"
@@ -29,7 +31,7 @@ class FindSegments(beam.PTransform):
 
     Input: absolute paths and globs of files of segments, as bytes, `os.fsencode`d. Outputs: `clips`
     (`Clip`), `failures` (`Failure`: rows that are wrong, and without a template the segments that
-    no file is named after) and `times`.
+    no file is named after) and `reports`.
 
     Attributes:
       audio_root: Folder that the audio is below.
@@ -41,43 +43,66 @@ class FindSegments(beam.PTransform):
     audio_name: str | None = None
     are_cut: bool = False
 
+    def clip_of(self, segment: Segment, paths: Sequence[str] = ()) -> Clip | Failure:
+        """Returns the clip of a segment, or why it has none; see `audio_name`.
+
+        Args:
+          segment: The segment.
+          paths: Without a template, the files whose names may be those of the segment.
+        """
+        if self.audio_name is None:
+            audio = segment_names.find_segment_audio(segment, paths)
+            if audio is not None:
+                path, is_cut = audio
+                return _clip(segment, path, is_cut or self.are_cut)
+            message = f"no audio below this folder is named {segment.id}, or as downloaders name it"
+            return _failure(segment, self.audio_root, "not_found", message)
+        root = self.audio_root.rstrip("/")
+        try:
+            name = segment_names.format_name(self.audio_name, segment)
+        except ValueError as error:
+            message = f"its times do not fit into {self.audio_name}: {error}"
+            return _failure(segment, root, "invalid_time", message)
+        is_cut = self.are_cut or segment_names.has_times(self.audio_name)
+        return _clip(segment, f"{root}/{name}", is_cut)
+
+    @no_annotations
     def expand(self, patterns: pvalue.PCollection[bytes]) -> dict[str, pvalue.PCollection]:
         read = (
             patterns
             | ExpandPatterns()
-            | beam.ParDo(_ReadFn()).with_outputs(FAILURES, TIMES, main="read")
+            | beam.ParDo(_ReadFn()).with_outputs(FAILURES, REPORTS, main="read")
         )
         failures = [read[FAILURES]]
-        times = [read[TIMES]]
+        reports = [read[REPORTS]]
         if self.audio_name is not None:
-            name = _NameFn(self.audio_root, self.audio_name, self.are_cut)
-            found = read.read | "Name" >> beam.ParDo(name).with_outputs(FAILURES, main="clips")
+            found = read.read | "Name" >> beam.ParDo(_NameFn(self)).with_outputs(
+                FAILURES, REPORTS, main="clips"
+            )
         else:
             listed = (
                 patterns.pipeline
                 | "AudioRoot" >> beam.Create([os.fsencode(self.audio_root)])
-                | beam.ParDo(_ListFn()).with_outputs(FAILURES, TIMES, main="files")
+                | beam.ParDo(_ListFn()).with_outputs(FAILURES, REPORTS, main="files")
             )
             failures.append(listed[FAILURES])
-            times.append(listed[TIMES])
+            reports.append(listed[REPORTS])
             segments = read.read | beam.Map(_by_id).with_output_types(tuple[str, Segment])
             found = (
                 {_SEGMENTS: segments, _FILES: listed.files}
                 | beam.CoGroupByKey()
-                | "Find"
-                >> beam.ParDo(_FindFn(self.audio_root, self.are_cut)).with_outputs(
-                    FAILURES, main="clips"
-                )
+                | "Find" >> beam.ParDo(_FindFn(self)).with_outputs(FAILURES, REPORTS, main="clips")
             )
         failures.append(found[FAILURES])
+        reports.append(found[REPORTS])
         return {
             "clips": found.clips,
             FAILURES: failures | beam.Flatten(),
-            TIMES: times | "Times" >> beam.Flatten(),
+            REPORTS: reports | "Reports" >> beam.Flatten(),
         }
 
 
-class _ReadFn(TimedFn):
+class _ReadFn(ReportingFn):
     step = LISTING
 
     def process(self, path: bytes) -> Iterator[Any]:
@@ -86,11 +111,11 @@ class _ReadFn(TimedFn):
                 live_counts.count(found=1)
                 yield found
             else:
-                live_counts.count_found(found)
+                count_found(self, found)
                 yield pvalue.TaggedOutput(FAILURES, found)
 
 
-class _ListFn(TimedFn):
+class _ListFn(ReportingFn):
     step = LISTING
 
     def process(self, folder: bytes) -> Iterator[Any]:
@@ -100,51 +125,41 @@ class _ListFn(TimedFn):
                     for possible_id in segment_names.possible_ids(printable(found.uri)):
                         yield possible_id, os.fsencode(found.uri)
                 elif isinstance(found, Failure):
+                    self.count_failure(found.reason, is_new=True)
                     yield pvalue.TaggedOutput(FAILURES, found)
         except OSError as error:
             path = os.fsdecode(folder)
             why = error.strerror or str(error)
             failure = Failure(printable(path), path, "list", "unreadable", why)
+            self.count_failure(failure.reason, is_new=True)
             yield pvalue.TaggedOutput(FAILURES, failure)
 
 
-class _NameFn(beam.DoFn):
-    def __init__(self, audio_root: str, audio_name: str, are_cut: bool) -> None:
-        self._audio_root = audio_root.rstrip("/")
-        self._audio_name = audio_name
-        self._are_cut = are_cut or segment_names.has_times(audio_name)
+class _ClipFn(ReportingFn):
+    def __init__(self, find: FindSegments) -> None:
+        self._find = find
 
+    def _give(self, found: Clip | Failure) -> Any:
+        if isinstance(found, Clip):
+            return found
+        # The segment has been counted as found.
+        live_counts.count(done=1, failures=1)
+        self.count_failure(found.reason, found.split, is_new=True)
+        return pvalue.TaggedOutput(FAILURES, found)
+
+
+class _NameFn(_ClipFn):
     def process(self, segment: Segment) -> Iterator[Any]:
-        try:
-            name = segment_names.format_name(self._audio_name, segment)
-        except ValueError as error:
-            message = f"its times do not fit into {self._audio_name}: {error}"
-            failure = _failure(segment, self._audio_root, "invalid_time", message)
-            live_counts.count(done=1, failures=1)
-            yield pvalue.TaggedOutput(FAILURES, failure)
-        else:
-            yield _clip(segment, f"{self._audio_root}/{name}", self._are_cut)
+        yield self._give(self._find.clip_of(segment))
 
 
-class _FindFn(beam.DoFn):
-    def __init__(self, audio_root: str, are_cut: bool) -> None:
-        self._audio_root = audio_root
-        self._are_cut = are_cut
-
+class _FindFn(_ClipFn):
     def process(self, element: tuple[str, Mapping[str, Iterable[Any]]]) -> Iterator[Any]:
-        name, found = element
+        _, found = element
         segments = list(found[_SEGMENTS])
         paths = [os.fsdecode(path) for path in found[_FILES]] if segments else []
         for segment in segments:
-            audio = segment_names.find_segment_audio(segment, paths)
-            if audio is not None:
-                path, is_cut = audio
-                yield _clip(segment, path, is_cut or self._are_cut)
-            else:
-                message = f"no audio below this folder is named {name}, or as downloaders name it"
-                failure = _failure(segment, self._audio_root, "not_found", message)
-                live_counts.count(done=1, failures=1)
-                yield pvalue.TaggedOutput(FAILURES, failure)
+            yield self._give(self._find.clip_of(segment, paths))
 
 
 def _by_id(segment: Segment) -> tuple[str, Segment]:

@@ -7,15 +7,15 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam import pvalue
+from apache_beam.typehints.decorators import no_annotations
 
 from transforms.corpus import listing
-from transforms.corpus.clips import Clip, Failure
+from transforms.corpus.clips import Clip, Failure, printable
 from transforms.metrics import live_counts
+from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.metrics.run_times import LISTING
-from transforms.metrics.timed import TIMES, TimedFn
 
 FAILURES = "failures"
-SKIPPED = "skipped"
 
 
 @dataclasses.dataclass
@@ -24,27 +24,48 @@ class ListClips(beam.PTransform):
 
     Input: absolute paths as bytes, `os.fsencode`d, because Beam's coder for text refuses those that
     are not UTF-8. Outputs: `clips` (`Clip`), `failures` (`Failure`: what could not be
-    looked into), `skipped` (why, a string a file) and `times`.
+    listed, and inputs without audio) and `reports`, in which files that are skipped are counted.
     """
 
+    @no_annotations
     def expand(self, inputs: pvalue.PCollection[bytes]) -> pvalue.DoOutputsTuple:
         return (
             inputs
             # An input to a worker: without it the runner fuses them all into one.
             | beam.Reshuffle()
-            | beam.ParDo(_ListFn()).with_outputs(FAILURES, SKIPPED, TIMES, main="clips")
+            | beam.ParDo(_ListFn()).with_outputs(FAILURES, REPORTS, main="clips")
         )
 
 
-class _ListFn(TimedFn):
+class _ListFn(ReportingFn):
     step = LISTING
 
     def process(self, path: bytes) -> Iterator[Any]:
-        for found in self.timed(listing.list_input(os.fsdecode(path))):
-            live_counts.count_found(found)
+        uri = os.fsdecode(path)
+        is_empty, num_skipped = True, 0
+        for found in self.timed(listing.list_input(uri)):
+            count_found(self, found)
             if isinstance(found, Clip):
+                is_empty = False
                 yield found
             elif isinstance(found, Failure):
+                is_empty = False
                 yield pvalue.TaggedOutput(FAILURES, found)
             else:
-                yield pvalue.TaggedOutput(SKIPPED, found.why)
+                num_skipped += 1
+                self.count(f"skipped/{found.why}")
+        if is_empty:
+            why = f"none of its {num_skipped} files is audio by its suffix"
+            why = why if num_skipped else "nothing matches it, seen from a worker"
+            failure = Failure(printable(uri), uri, "list", "not_found", why)
+            count_found(self, failure)
+            yield pvalue.TaggedOutput(FAILURES, failure)
+
+
+def count_found(counting: ReportingFn, found: object) -> None:
+    """Counts a clip that a DoFn found, or one that failed already; nothing else."""
+    if isinstance(found, Clip):
+        live_counts.count(found=1)
+    elif isinstance(found, Failure):
+        live_counts.count(found=1, done=1, failures=1)
+        counting.count_failure(found.reason, found.split, is_new=True)

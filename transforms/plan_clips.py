@@ -6,22 +6,22 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam import pvalue
+from apache_beam.typehints.decorators import no_annotations
 
 from transforms.corpus.clips import Clip, Failure, resolve_duplicates
 from transforms.corpus.labels import ClassMap, apply_class_map
 from transforms.corpus.serialization import deserialize, serialize
 from transforms.metrics import live_counts
+from transforms.metrics.reporting import REPORTS, ReportingFn
 
 FAILURES = "failures"
-TALLIES = "tallies"
 
 
 @dataclasses.dataclass
 class PlanClips(beam.PTransform):
     """Finds clips that share an id, and labels that are not in the class map.
 
-    Input: `Clip`s. Outputs: `clips` (one an id), `failures` (the other ones) and `tallies`
-    (`((split, name), count)`).
+    Input: `Clip`s. Outputs: `clips` (one an id), `failures` (the other ones) and `reports`.
 
     Attributes:
       class_map: Says which labels are known; None takes any.
@@ -31,16 +31,17 @@ class PlanClips(beam.PTransform):
     class_map: ClassMap | None = None
     drop_unknown_labels: bool = False
 
+    @no_annotations
     def expand(self, clips: pvalue.PCollection[Clip]) -> pvalue.DoOutputsTuple:
         return (
             clips
             | beam.Map(_keyed).with_output_types(tuple[str, bytes])
             | beam.GroupByKey()
-            | beam.ParDo(_ResolveFn(self)).with_outputs(FAILURES, TALLIES, main="clips")
+            | beam.ParDo(_ResolveFn(self)).with_outputs(FAILURES, REPORTS, main="clips")
         )
 
 
-class _ResolveFn(beam.DoFn):
+class _ResolveFn(ReportingFn):
     def __init__(self, plan: PlanClips) -> None:
         self._class_map = plan.class_map
         self._drop_unknown_labels = plan.drop_unknown_labels
@@ -55,10 +56,11 @@ class _ResolveFn(beam.DoFn):
                 failures.append(known)
             else:
                 if dropped := len(clip.labels) - len(known.labels):
-                    yield pvalue.TaggedOutput(TALLIES, ((clip.split, "labels_dropped"), dropped))
+                    self.count("labels_dropped", dropped, clip.split)
                 yield known
         live_counts.count(done=len(failures), failures=len(failures))
         for failure in failures:
+            self.count_failure(failure.reason, failure.split, is_new=True)
             yield pvalue.TaggedOutput(FAILURES, failure)
 
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam import pvalue
+from apache_beam.typehints.decorators import no_annotations
 
 from transforms.audio import decoding
 from transforms.audio.errors import AudioError
-from transforms.corpus.clips import Clip, Failure
+from transforms.corpus.clips import Clip, Failure, by_recording
 from transforms.corpus.serialization import deserialize, serialize
 from transforms.corpus.spans import (
     SPAN_ROWS,
@@ -27,8 +28,8 @@ from transforms.corpus.spans import (
 )
 from transforms.corpus.splits import Splits, assign_splits
 from transforms.metrics import live_counts
+from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.metrics.run_times import LISTING
-from transforms.metrics.timed import TIMES, TimedFn
 from transforms.storage import files
 
 FAILURES = "failures"
@@ -41,7 +42,7 @@ class PlanSpans(beam.PTransform):
     """Groups clips by recording, and spreads the work on long recordings over the workers.
 
     Input: `Clip`s, one an id. Outputs: `decode_tasks` (`DecodeTask`), `failures` (`Failure`: clips
-    whose recording is not there) and `times`. Clips of one recording are in one split.
+    whose recording is not there) and `reports`. Clips of one recording are in one split.
 
     It is the last shuffle before the audio: only these small records go through it.
 
@@ -58,12 +59,13 @@ class PlanSpans(beam.PTransform):
     min_bytes: int = MIN_BYTES_TO_SPREAD
     span_rows: int = SPAN_ROWS
 
+    @no_annotations
     def expand(self, clips: pvalue.PCollection[Clip]) -> dict[str, pvalue.PCollection]:
         planned = (
             clips
             | beam.Map(by_recording).with_output_types(tuple[bytes, bytes])
             | beam.GroupByKey()
-            | beam.ParDo(_PlanFn(self)).with_outputs(FAILURES, TIMES, main="planned")
+            | beam.ParDo(_PlanFn(self)).with_outputs(FAILURES, REPORTS, main="planned")
         )
         decode_tasks = (
             planned.planned
@@ -72,10 +74,14 @@ class PlanSpans(beam.PTransform):
             | beam.Reshuffle()
             | "Unpack" >> beam.Map(deserialize).with_output_types(DecodeTask)
         )
-        return {"decode_tasks": decode_tasks, FAILURES: planned[FAILURES], TIMES: planned[TIMES]}
+        return {
+            "decode_tasks": decode_tasks,
+            FAILURES: planned[FAILURES],
+            REPORTS: planned[REPORTS],
+        }
 
 
-class _PlanFn(TimedFn):
+class _PlanFn(ReportingFn):
     step = LISTING
 
     def __init__(self, plan: PlanSpans) -> None:
@@ -88,9 +94,13 @@ class _PlanFn(TimedFn):
         for planned in self.timed(self._planned(element[1])):
             if isinstance(planned, Failure):
                 live_counts.count(done=1, failures=1)
+                # Clips that are cut off longer ones are counted as they are found.
+                is_new = self._framing.clip_seconds is not None
+                self.count_failure(planned.reason, planned.split, is_new)
                 yield pvalue.TaggedOutput(FAILURES, planned)
             else:
                 live_counts.count(decode_tasks=1)
+                self.count("decode_tasks")
                 yield planned
 
     def _planned(self, packed: Iterable[bytes]) -> Iterator[DecodeTask | Failure]:
@@ -139,9 +149,3 @@ class _PlanFn(TimedFn):
                 return Fraction(recording.num_frames, recording.sample_rate_hz)
         except (AudioError, OSError):
             return None  # decoding will say what is wrong
-
-
-def by_recording(clip: Clip) -> tuple[bytes, bytes]:
-    """Returns a packed clip with the name of its recording as key."""
-    # Beam's coder for text refuses names that are not UTF-8.
-    return os.fsencode(clip.uri), serialize(clip)

@@ -14,10 +14,11 @@ from transforms.dataset import completeness, failure_table, file_names, provenan
 from transforms.dataset.failure_table import FailureFile
 from transforms.dataset.provenance import Origin, Part
 from transforms.dataset.shards import RecordSums, Shard
+from transforms.embed_patches import DEVIATION, MODEL
 from transforms.metrics import run_times
+from transforms.metrics.reporting import COUNT, TIME
 from transforms.metrics.run_times import StepTime
 from transforms.model.loading import ModelFacts
-from transforms.model.precision import Deviation
 from transforms.storage import files
 
 
@@ -36,13 +37,10 @@ class PublishDataset(beam.PTransform):
       written: `Shard`s.
       due: `((split, shard index), RecordSums)` of the records that went in, one a shard.
       failures: `FailureFile`s.
-      tallies: `((split, name), count)`, each once.
-      models: `ModelFacts`, distinct.
-      deviations: The `Deviation` of all rows that were compared with float32: one or none.
+      reports: `(key, value)`, each key once: counts, times, and what models were loaded.
       manifests: How manifests were read.
       class_map: One `ClassMap`.
       num_shards: `(split, number)`, each split once.
-      times: `(step, StepTime)`, each step once.
     """
 
     origin: Origin
@@ -51,13 +49,10 @@ class PublishDataset(beam.PTransform):
     written: pvalue.PCollection
     due: pvalue.PCollection
     failures: pvalue.PCollection
-    tallies: pvalue.PCollection
-    models: pvalue.PCollection
-    deviations: pvalue.PCollection
+    reports: pvalue.PCollection
     manifests: pvalue.PCollection
     class_map: pvalue.PCollection
     num_shards: pvalue.PCollection
-    times: pvalue.PCollection
 
     def expand(self, pipeline: beam.Pipeline) -> pvalue.PCollection[str]:
         return (
@@ -68,13 +63,10 @@ class PublishDataset(beam.PTransform):
                 written=pvalue.AsList(self.written),
                 due=pvalue.AsDict(self.due),
                 failures=pvalue.AsList(self.failures),
-                tallies=pvalue.AsDict(self.tallies),
-                models=pvalue.AsList(self.models),
-                deviations=pvalue.AsList(self.deviations),
+                reports=pvalue.AsDict(self.reports),
                 manifests=pvalue.AsList(self.manifests),
                 class_map=pvalue.AsSingleton(self.class_map),
                 num_shards=pvalue.AsDict(self.num_shards),
-                times=pvalue.AsDict(self.times),
             )
         )
 
@@ -91,20 +83,19 @@ class _PublishFn(beam.DoFn):
         written: Sequence[Shard],
         due: Mapping[tuple[str, int], RecordSums],
         failures: Sequence[FailureFile],
-        tallies: Mapping[tuple[str, str], int],
-        models: Sequence[ModelFacts],
-        deviations: Sequence[Deviation],
+        reports: Mapping[tuple[Any, ...], Any],
         manifests: Sequence[Any],
         class_map: ClassMap,
         num_shards: Mapping[str, int],
-        times: Mapping[str, StepTime],
     ) -> Iterator[str]:
+        tallies = {(split, name): n for (split, name), n in _of_kind(reports, COUNT).items()}
+        models = [ModelFacts(*fields) for fields in _of_kind(reports, MODEL)]
         num_failures = dict.fromkeys(num_shards, 0)
         for each in failures:
             num_failures[each.split] = num_failures.get(each.split, 0) + each.num_failures
         completeness.check_sums(tallies, num_failures, due, written, num_shards)
         class_map_name = CLASS_MAP_NAME if class_map.classes else None
-        deviation = deviations[0] if deviations else None
+        deviation = reports.get((DEVIATION,))
         parts = self._parts(written, num_failures, num_shards)
         infos = {
             folder: provenance.dataset_info(
@@ -127,6 +118,7 @@ class _PublishFn(beam.DoFn):
             names += self._write_beside(folder, part, failures, class_map)
             new += [f"{folder}/{name}".lstrip("/") for name in names]
         files.delete_names(self._folder.rstrip("/"), [file for file in old if file not in new])
+        times = {step: time for (step,), time in _of_kind(reports, TIME).items()}
         info = self._describe(infos, tallies, times)
         files.delete_folder(self._staging)
         yield info.decode()
@@ -197,6 +189,11 @@ class _PublishFn(beam.DoFn):
 
     def _path(self, *names: str) -> str:
         return "/".join([self._folder.rstrip("/"), *filter(None, names)])
+
+
+def _of_kind(reports: Mapping[tuple[Any, ...], Any], kind: str) -> dict[tuple[Any, ...], Any]:
+    """Returns the reports of a kind, by the rest of their keys."""
+    return {key[1:]: value for key, value in reports.items() if key[0] == kind}
 
 
 def _index(shard: Shard) -> int:

@@ -1,100 +1,183 @@
-"""What is asked for: the graph's part from inputs to clips."""
+"""ReadCorpus: from what names a corpus to its clips."""
 
 import dataclasses
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam import pvalue
+from apache_beam.typehints.decorators import no_annotations
 
 from transforms import find_segments, list_clips, plan_clips, read_manifests
-from transforms.corpus.clips import Clip
+from transforms.audio import decoding
+from transforms.corpus.clips import Clip, printable
 from transforms.corpus.labels import ClassMap
 from transforms.corpus.manifests.manifest import ManifestOptions
 from transforms.corpus.splits import Splits
 from transforms.find_segments import FindSegments
 from transforms.list_clips import ListClips
-from transforms.metrics.timed import TIMES
+from transforms.metrics.reporting import REPORTS
 from transforms.plan_clips import PlanClips
 from transforms.read_manifests import ReadManifests
+from transforms.storage import files
 
 
-@dataclasses.dataclass(frozen=True)
-class Corpus:
-    """What is asked for.
-
-    Attributes:
-      inputs: Absolute paths of files, folders and globs.
-      manifests: Absolute paths and globs.
-      manifest_options: How manifests are read.
-      segments: Absolute paths and globs of AudioSet's files of segments.
-      find_segments: How their audio is found; None where there are none.
-      class_map: The one that was given.
-      drop_unknown_labels: Leave out labels that are not in it; else their clips fail.
-      splits: Shares of the recordings.
-      clips: That are asked for by themselves.
-    """
-
-    inputs: tuple[str, ...] = ()
-    manifests: tuple[str, ...] = ()
-    manifest_options: ManifestOptions = dataclasses.field(default_factory=ManifestOptions)
-    segments: tuple[str, ...] = ()
-    find_segments: FindSegments | None = None
-    class_map: ClassMap | None = None
-    drop_unknown_labels: bool = False
-    splits: Splits | None = None
-    clips: tuple[Clip, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class Asked:
-    """What a corpus asks for.
+class CorpusOutputs(NamedTuple):
+    """What `ReadCorpus` gives.
 
     Attributes:
-      clips: One an id, with labels that are known.
-      failures: The others, each where it was found.
-      skipped: Why a file of a folder is not read, a string a file.
-      manifests: How they were read.
-      tallies: Of `PlanClips`.
-      times: What listing took.
+      clips: `Clip`s, one an id, with labels that are known.
+      failures: `Failure`s: what was named and gives no clip.
+      manifests: `ManifestFacts`: how each manifest was read.
+      reports: Counts and times, for `WriteDataset`.
     """
 
     clips: pvalue.PCollection
-    failures: list[pvalue.PCollection]
-    skipped: pvalue.PCollection
+    failures: pvalue.PCollection
     manifests: pvalue.PCollection
-    tallies: pvalue.PCollection
-    times: list[pvalue.PCollection]
+    reports: pvalue.PCollection
 
 
-def ask(pipeline: beam.Pipeline, corpus: Corpus) -> Asked:
-    """Adds the listing of a corpus to a pipeline."""
-    listed = pipeline | "Inputs" >> _paths(corpus.inputs) | ListClips()
-    read = (
-        pipeline | "Manifests" >> _paths(corpus.manifests) | ReadManifests(corpus.manifest_options)
-    )
-    clips = [listed.clips, read.clips]
-    failures = [listed[list_clips.FAILURES], read[read_manifests.FAILURES]]
-    times = [listed[TIMES], read[TIMES]]
-    if corpus.find_segments is not None:
-        found = pipeline | "Segments" >> _paths(corpus.segments) | corpus.find_segments
-        clips.append(found["clips"])
-        failures.append(found[find_segments.FAILURES])
-        times.append(found[TIMES])
-    if corpus.clips:
-        clips.append(pipeline | "Given" >> beam.Create([*corpus.clips]))
-    planned = (
-        clips | "Clips" >> beam.Flatten() | PlanClips(corpus.class_map, corpus.drop_unknown_labels)
-    )
-    failures.append(planned[plan_clips.FAILURES])
-    return Asked(
-        planned.clips,
-        failures,
-        listed[list_clips.SKIPPED],
-        read[read_manifests.FACTS],
-        planned[plan_clips.TALLIES],
-        times,
-    )
+@dataclasses.dataclass
+class ReadCorpus(beam.PTransform):
+    """Lists the clips of a corpus in the workers.
+
+    Input: the pipeline. Outputs: those of `CorpusOutputs`; together, `clips` and `failures` are all
+    that the corpus names. `corpus.clips | EmbedAudio(...) | WriteDataset(...)` writes `failures`
+    into the dataset's failure table; where something stands between, as a filter, they are left to
+    you.
+
+    Paths may be on any storage backend; relative ones are taken from the current folder.
+
+    Attributes:
+      inputs: Files, folders and globs of recordings; each recording is a clip.
+      manifests: Tables of clips, globs allowed: CSV, TSV or JSON lines.
+      manifest_format: `csv`, `tsv` or `jsonl`; None tells it from the manifest.
+      audio_root: Folder that relative names in manifests are below, and that the audio of
+        `audioset_segments` is below.
+      audioset_segments: AudioSet's files of segments, globs allowed.
+      audio_name: Template of the segments' file names; None searches `audio_root` for them.
+      segments_are_cut: The files hold the segments only; else whole recordings.
+      class_map: Numbers the labels; None numbers those that there are, in their order.
+      drop_unknown_labels: Drop labels that are not in `class_map`; else their clips fail.
+      splits: Shares of the recordings by which clips are spread over splits, or None.
+      clips: Clips that are given here.
+
+    Raises:
+      ValueError: `audioset_segments` without `audio_root`.
+
+    Example:
+      >>> import apache_beam as beam
+      >>> from transforms import ReadCorpus
+      >>> with beam.Pipeline() as pipeline:
+      ...     corpus = pipeline | ReadCorpus(inputs=[FOLDER])
+      ...     _ = corpus.clips | beam.Map(lambda clip: print(clip.id))
+      ...     _ = corpus.failures | "Print" >> beam.Map(print)
+      birds.wav
+    """
+
+    inputs: Sequence[str] = ()
+    manifests: Sequence[str] = ()
+    manifest_format: str | None = None
+    audio_root: str | None = None
+    audioset_segments: Sequence[str] = ()
+    audio_name: str | None = None
+    segments_are_cut: bool = False
+    class_map: ClassMap | None = None
+    drop_unknown_labels: bool = False
+    splits: Splits | None = None
+    clips: Sequence[Clip] = ()
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self.inputs = tuple(map(files.absolute, self.inputs))
+        self.manifests = tuple(map(files.absolute, self.manifests))
+        self.audioset_segments = tuple(map(files.absolute, self.audioset_segments))
+        if self.audio_root is not None:
+            self.audio_root = files.absolute(self.audio_root)
+        elif self.audioset_segments:
+            raise ValueError("audio_root=None (allowed with audioset_segments: a folder)")
+
+    @property
+    def manifest_options(self) -> ManifestOptions:
+        """How manifests are read."""
+        return ManifestOptions(
+            format=self.manifest_format,
+            audio_root=self.audio_root,
+            known_labels=self.class_map.__contains__ if self.class_map else None,
+            raw_formats=decoding.RAW_FORMATS,
+        )
+
+    @property
+    def find_segments(self) -> FindSegments | None:
+        """How the audio of segments is found; None where there are none."""
+        if not self.audioset_segments:
+            return None
+        assert self.audio_root is not None
+        return FindSegments(self.audio_root, self.audio_name, self.segments_are_cut)
+
+    @no_annotations
+    def expand(self, pipeline: beam.Pipeline) -> CorpusOutputs:
+        listed = pipeline | "Inputs" >> _paths(self.inputs) | ListClips()
+        read = (
+            pipeline | "Manifests" >> _paths(self.manifests) | ReadManifests(self.manifest_options)
+        )
+        clips = [listed.clips, read.clips]
+        failures = [listed[list_clips.FAILURES], read[read_manifests.FAILURES]]
+        reports = [listed[REPORTS], read[REPORTS]]
+        if self.find_segments is not None:
+            found = pipeline | "Segments" >> _paths(self.audioset_segments) | self.find_segments
+            clips.append(found["clips"])
+            failures.append(found[find_segments.FAILURES])
+            reports.append(found[REPORTS])
+        if self.clips:
+            clips.append(pipeline | "Given" >> beam.Create([*self.clips]))
+        planned = (
+            clips | "Clips" >> beam.Flatten() | PlanClips(self.class_map, self.drop_unknown_labels)
+        )
+        outputs = CorpusOutputs(
+            planned.clips,
+            [*failures, planned[plan_clips.FAILURES]] | "Failures" >> beam.Flatten(),
+            read[read_manifests.FACTS],
+            [*reports, planned[REPORTS]] | "Reports" >> beam.Flatten(),
+        )
+        planned.clips.source = CorpusSource(self, outputs)
+        return outputs
+
+    def describe(self) -> dict[str, Any]:
+        """Returns what `dataset.json` says of the corpus: the options that are given."""
+        options: dict[str, Any] = {
+            "inputs": list(map(printable, self.inputs)),
+            "manifests": list(map(printable, self.manifests)),
+            "audioset_segments": list(map(printable, self.audioset_segments)),
+            "audio_root": self.audio_root and printable(self.audio_root),
+            "audio_name": self.audio_name and printable(self.audio_name),
+            "segments_are_cut": self.segments_are_cut,
+            "manifest_format": self.manifest_format,
+            "class_map": self.class_map and printable(self.class_map.uri),
+            "unknown_labels": self.class_map and ("drop" if self.drop_unknown_labels else "fail"),
+            "split": self.splits and {name: float(share) for name, share in self.splits.shares},
+        }
+        return {name: value for name, value in options.items() if value}
+
+
+@dataclasses.dataclass(frozen=True)
+class CorpusSource:
+    """Where clips come from: what `WriteDataset` says of them, and what failed before them.
+
+    Attributes:
+      corpus: What was read.
+      outputs: What it gave.
+    """
+
+    corpus: ReadCorpus
+    outputs: CorpusOutputs
+
+
+def source_of(clips: pvalue.PCollection) -> CorpusSource | None:
+    """Returns where clips come from, if they are the very `clips` of a `ReadCorpus`."""
+    return getattr(clips, "source", None)
 
 
 def _paths(paths: Iterable[str]) -> beam.PTransform:

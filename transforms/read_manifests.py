@@ -7,13 +7,14 @@ from typing import Any, BinaryIO
 
 import apache_beam as beam
 from apache_beam import pvalue
+from apache_beam.typehints.decorators import no_annotations
 
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.manifest import ManifestOptions, read_manifest
-from transforms.metrics import live_counts
+from transforms.list_clips import count_found
+from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.metrics.run_times import LISTING
-from transforms.metrics.timed import TIMES, TimedFn
 from transforms.storage import files
 
 FAILURES = "failures"
@@ -31,11 +32,12 @@ class ReadManifests(beam.PTransform):
 
     options: ManifestOptions
 
+    @no_annotations
     def expand(self, patterns: pvalue.PCollection[bytes]) -> pvalue.DoOutputsTuple:
         return (
             patterns
             | ExpandPatterns()
-            | beam.ParDo(_ReadFn(self.options)).with_outputs(FAILURES, FACTS, TIMES, main="clips")
+            | beam.ParDo(_ReadFn(self.options)).with_outputs(FAILURES, FACTS, REPORTS, main="clips")
         )
 
 
@@ -55,7 +57,7 @@ class ExpandPatterns(beam.PTransform):
         )
 
 
-class _ReadFn(TimedFn):
+class _ReadFn(ReportingFn):
     step = LISTING
 
     def __init__(self, options: ManifestOptions) -> None:
@@ -66,7 +68,7 @@ class _ReadFn(TimedFn):
             return read_manifest(file, uri, self._options)
 
         for found in self.timed(records_of(os.fsdecode(path), read)):
-            live_counts.count_found(found)
+            count_found(self, found)
             if isinstance(found, Clip):
                 yield found
             else:

@@ -6,11 +6,12 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam import pvalue
+from apache_beam.typehints.decorators import no_annotations
 
 from transforms.dataset.shards import Record, Shard, shard_of, write_shard
 from transforms.metrics import live_counts
+from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.metrics.run_times import WRITING
-from transforms.metrics.timed import TIMES, TimedFn
 from transforms.storage import files
 
 
@@ -18,7 +19,7 @@ from transforms.storage import files
 class WriteShards(beam.PTransform):
     """Writes every shard, the empty ones too, so that the set of names is whole.
 
-    Input: `Record`s. Outputs: `shards` (`Shard`) and `times`. Each attempt writes to a name of
+    Input: `Record`s. Outputs: `shards` (`Shard`) and `reports`. Each attempt writes to a name of
     its own, and only what a successful attempt gave back is published later: a retry leaves no
     second file.
 
@@ -30,6 +31,7 @@ class WriteShards(beam.PTransform):
     folder: str
     num_shards: pvalue.AsDict
 
+    @no_annotations
     def expand(self, records: pvalue.PCollection[Record]) -> pvalue.DoOutputsTuple:
         by_shard = records | "AssignShard" >> beam.Map(
             _assigned, num_shards=self.num_shards
@@ -46,11 +48,11 @@ class WriteShards(beam.PTransform):
             (by_shard, every_shard)
             | beam.Flatten()
             | beam.GroupByKey()
-            | beam.ParDo(_WriteShardFn(self.folder)).with_outputs(TIMES, main="shards")
+            | beam.ParDo(_WriteShardFn(self.folder)).with_outputs(REPORTS, main="shards")
         )
 
 
-class _WriteShardFn(TimedFn):
+class _WriteShardFn(ReportingFn):
     step = WRITING
 
     def __init__(self, folder: str) -> None:

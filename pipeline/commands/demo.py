@@ -1,4 +1,4 @@
-"""The command `demo`: a small corpus, made and embedded."""
+"""The command `demo`: creates and embeds a small corpus."""
 
 import os
 import queue
@@ -17,9 +17,10 @@ from transforms.corpus.clips import printable
 from transforms.dataset.failure_table import failure_table_name
 from transforms.dataset.profiles import PROFILES
 from transforms.model.errors import ModelError
-from transforms.model.sources.fetching import check_available
+from transforms.model.sources.fetching import archive_url
 from transforms.model.sources.names import is_url
 from transforms.model.sources.pca import load_pca
+from transforms.storage import http
 
 _HUB_TIMEOUT_SECONDS = 8.0
 # name: (format, subtype, sample rate in Hz, channels, seconds)
@@ -45,13 +46,13 @@ print(context["video_id"].numpy().decode(), {rows})"""
 
 
 def run(output: str, model: str, verbose: bool = False, quiet: bool = False) -> int:
-    """Makes the corpus and the dataset below `output`; returns the exit status.
+    """Creates the corpus and the dataset below `output`; returns the exit status.
 
     Args:
-      output: Folder; made if absent.
+      output: The folder; created if absent.
       model: As for `embed`.
-      verbose: Let through what the engine prints.
-      quiet: Do not show how far the job is.
+      verbose: Show the logs of Beam and TensorFlow.
+      quiet: Do not show the progress of the job.
 
     Raises:
       UsageError: The folder cannot be used.
@@ -62,13 +63,13 @@ def run(output: str, model: str, verbose: bool = False, quiet: bool = False) -> 
     except (OSError, soundfile.LibsndfileError) as error:
         raise UsageError(f"--output={output} cannot be written: {error}") from error
     print(
-        f"{num_files} files of synthetic sound, one of them broken: {printable(str(folder))}/audio"
+        f"{num_files} files of synthetic audio, one of them broken: {printable(str(folder))}/audio"
     )
     profile = PROFILES["audioset"]
     why = _why_unreachable(model)
     if why:
         print(
-            f"{why}\nTHE DEMO GOES ON WITH *UNTRAINED* WEIGHTS AND PROFILE raw: ROWS MEAN NOTHING."
+            f"{why}\nTHE DEMO CONTINUES WITH *UNTRAINED* WEIGHTS, PROFILE raw: ROWS MEAN NOTHING."
         )
         profile = PROFILES["raw"]
         model = str(folder / "untrained_vggish")
@@ -78,7 +79,7 @@ def run(output: str, model: str, verbose: bool = False, quiet: bool = False) -> 
         try:
             load_pca(EmbedSettings.pca)
         except ModelError as error:
-            print(f"{error}.\nTHE DEMO GOES ON WITH PROFILE raw.")
+            print(f"{error}.\nTHE DEMO CONTINUES WITH PROFILE raw.")
             profile = PROFILES["raw"]
     dataset = str(folder / "dataset")
     settings = EmbedSettings(
@@ -86,7 +87,7 @@ def run(output: str, model: str, verbose: bool = False, quiet: bool = False) -> 
         output=dataset,
         model=model,
         profile=profile,
-        max_failed_ratio=1 / num_files,  # the broken file is part of the show
+        max_failed_ratio=1 / num_files,  # the broken file is part of the demo
         overwrite=True,
         verbose=verbose,
         quiet=quiet,
@@ -130,14 +131,14 @@ def _why_unreachable(model: str) -> str:
 def _ask(url: str, answers: "queue.Queue[str]") -> None:
     """Puts the error of a request for a model, or nothing if the hub has it."""
     try:
-        check_available(url, _HUB_TIMEOUT_SECONDS)
+        http.probe(archive_url(url), _HUB_TIMEOUT_SECONDS)
         answers.put("")
     except OSError as error:
         answers.put(str(error))
 
 
 def _write_corpus(folder: Path) -> int:
-    """Writes the files of `_CORPUS`, always the same samples, and returns their number."""
+    """Writes the files of `_CORPUS`, always with the same samples; returns their number."""
     for number, (name, (kind, subtype, rate, channels, seconds)) in enumerate(_CORPUS.items()):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,8 +12,7 @@ from pipeline.commands.lifecycle import Session
 from pipeline.commands.validation import prepare_run
 from pipeline.errors import JobError
 from pipeline.folders.output_folder import OutputFolder
-from pipeline.graph import Job
-from pipeline.options.job import job_of
+from pipeline.graph import Job, job_of
 from pipeline.options.settings import EmbedSettings
 from pipeline.runners.options import is_elsewhere, is_in_processes
 from pipeline.terminal import progress, summary
@@ -43,7 +42,7 @@ def _embed(session: Session) -> int:
         print(f"NOTE: {note}", file=sys.stderr)
     folder = prepared.output
     with folder.staged():
-        job = job_of(settings, prepared.corpus, folder.path, folder.staging, prepared.pca)
+        job = job_of(settings, prepared.corpus, folder.path, prepared.pca)
         if not _run_job(session, job):
             print(
                 f"the dataset is complete as soon as {folder.path}/{file_names.FILE_NAME} is there"
@@ -66,7 +65,7 @@ def _run_job(session: Session, job: Job) -> bool:
         return session.run_job(build, settings.wait)
     with progress.shown(
         sys.stderr,
-        hop_seconds=job.profile.hop_samples / SAMPLE_RATE_HZ,
+        hop_seconds=settings.layout.hop_samples / SAMPLE_RATE_HZ,
         is_cut=settings.clip_seconds is not None,
         in_processes=is_in_processes(options),
         as_lines=settings.verbose,

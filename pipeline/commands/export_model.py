@@ -1,4 +1,4 @@
-"""The command `export-model`: VGGish as a SavedModel."""
+"""The command `export-model`: exports VGGish as a SavedModel."""
 
 import os
 import sys
@@ -13,23 +13,23 @@ def run(output: str, checkpoint: str | None, untrained: bool, seed: int) -> int:
     """Exports the model and returns the exit status.
 
     Args:
-      output: New or empty folder.
+      output: A new or empty folder.
       checkpoint: The released TF1 checkpoint; None with `untrained`.
-      untrained: Take random weights.
-      seed: Of the random weights.
+      untrained: Use random weights.
+      seed: The seed of the random weights.
 
     Raises:
-      UsageError: Before anything has started.
+      UsageError: An option is refused; nothing has been written.
     """
     if os.path.exists(output) and (not os.path.isdir(output) or os.listdir(output)):
-        raise UsageError(f"--output={output} is there already; name a new folder")
+        raise UsageError(f"--output={output} exists already; use a new folder")
     if checkpoint is not None and not any(map(os.path.exists, (checkpoint, f"{checkpoint}.index"))):
         raise UsageError(f"--checkpoint={checkpoint} does not exist")
     if seed >= 2**63:
         raise UsageError(f"--seed={seed} (allowed: 0 to {2**63 - 1})")
     try:
         if checkpoint is None:
-            assert untrained  # the command line asks for one of the two
+            assert untrained  # the command line requires one of the two
             vggish.export(output, vggish.build(vggish.untrained_weights(seed), seed))
         else:
             vggish.export(output, vggish.build(vggish.read_checkpoint(checkpoint)))

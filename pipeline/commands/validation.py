@@ -1,7 +1,7 @@
-"""What a run asks for, looked at before it starts: enough to refuse what cannot be meant.
+"""Validation of a run before it starts.
 
-A corpus may be huge: of an input one file is looked for, of a manifest the beginning is read, and
-of many manifests the first ones. The workers read all of them.
+A corpus may be huge: one file of each input is listed, and the beginning of the first manifests is
+read. The workers list and read the rest.
 """
 
 import dataclasses
@@ -18,7 +18,6 @@ from pipeline.options.declaration import PathKind
 from pipeline.options.settings import DROP, EmbedSettings
 from pipeline.runners import runner
 from pipeline.runners.options import is_dataflow, is_elsewhere, request_memory
-from transforms.audio import decoding
 from transforms.corpus import listing
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.labels import (
@@ -32,13 +31,12 @@ from transforms.corpus.manifests.columns import KNOWN_COLUMNS, RAW_COLUMNS
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.manifest import ManifestOptions, check_manifest
 from transforms.corpus.manifests.segments import check_segments
-from transforms.find_segments import FindSegments
 from transforms.model.errors import ModelError
 from transforms.model.postprocessing import Pca
 from transforms.model.sources import resolving
 from transforms.model.sources.names import is_url
 from transforms.model.sources.pca import load_pca
-from transforms.read_corpus import Corpus
+from transforms.read_corpus import ReadCorpus
 from transforms.storage import files
 
 _NUM_CHECKED = 20
@@ -55,7 +53,7 @@ class PreparedRun:
       pca: The PCA parameters of 8-bit profiles.
     """
 
-    corpus: Corpus
+    corpus: ReadCorpus
     output: OutputFolder
     pca: Pca | None
 
@@ -85,36 +83,26 @@ def prepare_run(
     return PreparedRun(corpus, output, pca)
 
 
-def corpus_of(settings: EmbedSettings) -> Corpus:
-    """Returns what the graph needs to know of the corpus.
+def corpus_of(settings: EmbedSettings) -> ReadCorpus:
+    """Returns the validated corpus.
 
     Raises:
-      UsageError: Something that was asked for is not there, or is not what it should be.
+      UsageError: An input is missing or invalid.
     """
     check_storages(_paths_to_read(settings))
     for path in settings.inputs:
         _check_input(path)
     class_map = _class_map(settings.class_map) if settings.class_map is not None else None
-    options = ManifestOptions(
-        format=settings.manifest_format,
-        audio_root=settings.audio_root,
-        known_labels=class_map.__contains__ if class_map else None,
-        raw_formats=decoding.RAW_FORMATS,
-    )
-    _check_manifests(settings, options)
-    find_segments = None
+    changed = {
+        "class_map": class_map,
+        "drop_unknown_labels": settings.unknown_labels == DROP,
+        "splits": settings.split,
+    }
+    corpus = ReadCorpus(**declaration.shared_values(settings, ReadCorpus) | changed)
+    _check_manifests(settings, corpus.manifest_options)
     if settings.audioset_segments:
-        find_segments = _find_segments(settings)
-    return Corpus(
-        inputs=settings.inputs,
-        manifests=settings.manifests,
-        manifest_options=options,
-        segments=settings.audioset_segments,
-        find_segments=find_segments,
-        class_map=class_map,
-        drop_unknown_labels=settings.unknown_labels == DROP,
-        splits=settings.split,
-    )
+        _check_segments(settings)
+    return corpus
 
 
 def _paths_to_read(settings: EmbedSettings) -> Iterator[tuple[str, str]]:
@@ -128,14 +116,14 @@ def _paths_to_read(settings: EmbedSettings) -> Iterator[tuple[str, str]]:
 
 
 def check_model(model: str, on_workers: bool) -> None:
-    """Refuses a model that is not there.
+    """Refuses a model that does not exist.
 
     Args:
-      model: What `--model` names.
-      on_workers: The workers are other machines: a path that is not here may be there.
+      model: The value of `--model`.
+      on_workers: The workers are other machines: a path that is absent here may exist there.
 
     Raises:
-      UsageError: Says what is there instead, and what is allowed.
+      UsageError: The model does not exist, or is invalid.
     """
     try:
         resolving.check_model(model, on_workers)
@@ -144,10 +132,10 @@ def check_model(model: str, on_workers: bool) -> None:
 
 
 def check_within_reach(options: PipelineOptions, settings: EmbedSettings) -> None:
-    """Refuses files of this machine where the workers are on machines of their own for certain.
+    """Refuses files of this machine for the workers of Dataflow.
 
     Raises:
-      UsageError: Names the flag, and the way out.
+      UsageError: Names the flag, and what to do.
     """
     if not is_dataflow(options):
         return
@@ -173,29 +161,29 @@ def _check_input(path: str) -> None:
     if skipped:
         raise UsageError(
             f"{label}: none of its {skipped} files is audio by its suffix"
-            f" ({' '.join(sorted(listing.AUDIO_SUFFIXES))}); name files or a glob to have them"
-            " read all the same"
+            f" ({' '.join(sorted(listing.AUDIO_SUFFIXES))}); pass files or a glob to"
+            " read them"
         )
     raise UsageError(f"{label} matches nothing")
 
 
 def _check_manifests(settings: EmbedSettings, options: ManifestOptions) -> None:
-    """Refuses manifests that are none, and columns to keep that none of them has."""
-    meant = KNOWN_COLUMNS.difference(RAW_COLUMNS)
+    """Refuses invalid manifests, and columns to keep that none of them has."""
+    known = KNOWN_COLUMNS.difference(RAW_COLUMNS)
     for name in settings.keep_columns:
-        if name.casefold() in meant:
+        if name.casefold() in known:
             raise UsageError(
-                f"--keep_columns={name}: a column of this name says what is asked for and is not"
-                " kept; give it another name"
+                f"--keep_columns={name}: a column of this name describes the clip and is not kept;"
+                " rename it"
             )
 
     def columns_of(file: BinaryIO, uri: str) -> tuple[str, ...] | None:
         return check_manifest(file, uri, options)
 
-    found = list(_check_first("--manifest", settings.manifests, columns_of))
-    # Each line of JSON lines has columns of its own, and so has each file that is not looked into.
+    found = list(_check_first_files("--manifest", settings.manifests, columns_of))
+    # Each line of JSON lines has its own columns, and so does each file that is not read here.
     are_known = None not in found and len(found) < _NUM_CHECKED
-    all_columns = {name for columns in found for name in columns or () if name not in meant}
+    all_columns = {name for columns in found for name in columns or () if name not in known}
     absent = [name for name in settings.keep_columns if name not in all_columns]
     if are_known and absent:
         raise UsageError(
@@ -204,13 +192,13 @@ def _check_manifests(settings: EmbedSettings, options: ManifestOptions) -> None:
         )
 
 
-def _find_segments(settings: EmbedSettings) -> FindSegments:
+def _check_segments(settings: EmbedSettings) -> None:
     assert settings.audio_root is not None  # settings have been checked
 
     def check(file: BinaryIO, _: str) -> None:
         check_segments(file)
 
-    for _ in _check_first("--audioset_segments", settings.audioset_segments, check):
+    for _ in _check_first_files("--audioset_segments", settings.audioset_segments, check):
         pass
     if settings.audio_name is not None:
         try:
@@ -219,7 +207,6 @@ def _find_segments(settings: EmbedSettings) -> FindSegments:
             raise UsageError(f"--audio_name={settings.audio_name}: {error}") from error
     if not _exists(settings.audio_root):
         raise UsageError(f"--audio_root={printable(settings.audio_root)} does not exist")
-    return FindSegments(settings.audio_root, settings.audio_name, settings.segments_are_cut)
 
 
 def _exists(folder: str) -> bool:
@@ -229,10 +216,10 @@ def _exists(folder: str) -> bool:
         raise UsageError(f"--audio_root={printable(folder)}: {error}") from error
 
 
-def _check_first(
+def _check_first_files(
     flag: str, patterns: tuple[str, ...], check: Callable[[BinaryIO, str], _Found]
 ) -> Iterator[_Found]:
-    """Yields what a check, of file and path, finds in the first matching of each pattern."""
+    """Yields the results of a check, which takes file and path, for the first files."""
     for pattern in patterns:
         try:
             matching = files.matching_files(pattern)
@@ -242,7 +229,7 @@ def _check_first(
             raise UsageError(f"{flag}={printable(pattern)} cannot be read: {error}") from error
         for uri in matching[:_NUM_CHECKED]:
             try:
-                # Inside, as what cannot be decompressed shows while it is read.
+                # Inside: a file that cannot be decompressed fails while it is read.
                 with files.open_decompressed(uri) as file:
                     yield check(file, uri)
             except (ManifestError, OSError) as error:
@@ -255,6 +242,6 @@ def _class_map(path: str) -> ClassMap:
             data = file.read(MAX_CLASS_MAP_BYTES + 1)
         if len(data) > MAX_CLASS_MAP_BYTES:
             raise ClassMapError(f"it has more than {MAX_CLASS_MAP_BYTES} bytes")
-        return parse_class_map(data)
+        return dataclasses.replace(parse_class_map(data), uri=path)
     except (ClassMapError, OSError) as error:
         raise UsageError(f"--class_map={printable(path)}: {error}") from error

@@ -16,6 +16,7 @@ from transforms.dataset.profiles import PROFILES, Profile
 from transforms.dataset.shards import MAX_SHARDS
 from transforms.model.postprocessing import RELEASED_PCA_URL
 from transforms.model.precision import FLOAT32, PRECISIONS
+from transforms.model.sources.names import DEFAULT_MODEL
 
 PAD = "pad"
 SKIP = "skip"
@@ -175,7 +176,7 @@ class EmbedSettings:
         label="Channel",
     )
     model: str = option(
-        "https://tfhub.dev/google/vggish/1",
+        DEFAULT_MODEL,
         group=_ROWS,
         path=PathKind.FETCHED,
         check=values.check_model,

@@ -1,6 +1,7 @@
 """Runners: checks before a job, and submitting, awaiting, monitoring and cancelling it."""
 
 import contextlib
+import json
 import os
 import sys
 import threading
@@ -29,6 +30,7 @@ from pipeline.runners import local
 from pipeline.runners.flink import FlinkRunner
 from pipeline.runners.options import is_dataflow, is_elsewhere, is_flink, is_local
 from pipeline.terminal import console
+from transforms.storage import http
 
 # The timeout of a request that finds out whether a service runs.
 _PROBE_SECONDS = 4
@@ -255,10 +257,9 @@ def _check_grpc(flag: str, address: str, advice: str) -> None:
 def _check_flink(flink_master: str) -> None:
     url = flink_master if "://" in flink_master else f"http://{flink_master}"
     try:
-        answer = requests.get(f"{url}/v1/config", timeout=_PROBE_SECONDS)
-        answer.raise_for_status()
-        version = str(answer.json()["flink-version"])
-    except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+        body = http.probe(f"{url}/v1/config", _PROBE_SECONDS, max_bytes=2**20)
+        version = str(json.loads(body)["flink-version"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"--flink_master={flink_master}: no Flink responds there: {error}; start the cluster,"
             " or use the address of its JobManager's REST interface"

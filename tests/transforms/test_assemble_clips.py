@@ -8,12 +8,13 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
-from transforms.assemble_clips import FAILURES, TALLIES, AssembleClips, _outcome
+from transforms.assemble_clips import FAILURES, AssembleClips
 from transforms.corpus.clips import Clip, Failure
 from transforms.corpus.labels import ClassMap
-from transforms.corpus.runs import DecodedClip, RowRun
+from transforms.corpus.runs import DecodedClip, RowRun, complete_clip
 from transforms.corpus.serialization import serialize
 from transforms.dataset.profiles import PROFILES
+from transforms.metrics.reporting import COUNT, REPORTS
 
 A = Clip("a", "/a", labels=("y", "x"), columns=(("note", "n"),), manifest="/m.csv", line=2)
 B = Clip("b", "/b", split="train")
@@ -66,8 +67,10 @@ def _check(
         )
         if tallies is not None:
             assert_that(
-                assembled[TALLIES] | beam.CombinePerKey(sum),
-                equal_to(list(tallies.items())),
+                assembled[REPORTS]
+                | beam.Filter(lambda report: report[0][0] == COUNT)
+                | beam.CombinePerKey(sum),
+                equal_to([((COUNT, *key), count) for key, count in tallies.items()]),
                 label="tallies",
             )
 
@@ -142,17 +145,17 @@ def test_which_of_several_failures_is_told_does_not_depend_on_their_order() -> N
     failures = [A.failure("decode", reason, "") for reason in ("non_finite", "decode_error")]
     for order in (failures, failures[::-1]):
         found = {"decode_results": map(serialize, order), "rows": [], "model_failures": []}
-        assert _outcome("a", found) == failures[1]
+        assert complete_clip("a", found) == failures[1]
 
 
 def test_failures_of_embedding_and_assembling_lead_back_to_the_manifest() -> None:
     for model_failures, reason in ((["NaN", "Inf"], "model_error"), ([], "incomplete")):
-        found = {
+        found: dict[str, list[Any]] = {
             "decode_results": [serialize(A_DECODED)],
             "rows": [],
             "model_failures": model_failures,
         }
-        failure = _outcome("a", found)
+        failure = complete_clip("a", found)
         assert isinstance(failure, Failure)
         assert (failure.uri, failure.reason, failure.columns) == ("/a", reason, A.columns)
         assert (failure.manifest, failure.line) == ("/m.csv", 2)

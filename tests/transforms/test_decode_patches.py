@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from tests.memory_filesystem import MemoryFileSystem
-from tests.running import outputs
+from tests.running import counted, outputs
 from tests.sounds import noise, write_wav
 from transforms.corpus.clips import Clip, Failure, RawFormat
 from transforms.corpus.runs import DecodedClip, PatchRun
 from transforms.corpus.serialization import deserialize
 from transforms.corpus.spans import DecodeTask, FramingConfig, single_task, split_into_tasks
-from transforms.decode_patches import COMPLETED_TASKS, DECODE_RESULTS, DecodePatches
+from transforms.decode_patches import DECODE_RESULTS, DecodePatches
+from transforms.metrics.reporting import REPORTS
 from transforms.storage import files
 
 VGGISH = FramingConfig(15_600, 15_360)
@@ -23,15 +24,18 @@ VGGISH = FramingConfig(15_600, 15_360)
 
 def decode(
     decode_tasks: list[DecodeTask], framing: FramingConfig = VGGISH
-) -> tuple[dict[str, list[PatchRun]], list[tuple[str, DecodedClip | Failure]], list[int]]:
-    """Returns the runs of each clip, the verdicts and what says that a reading is done."""
-    runs, decode_results, done = outputs(
-        DecodePatches(framing), decode_tasks, "patches", DECODE_RESULTS, COMPLETED_TASKS
+) -> tuple[
+    dict[str, list[PatchRun]], list[tuple[str, DecodedClip | Failure]], dict[tuple[str, str], int]
+]:
+    """Returns the runs of each clip, the results and the counts."""
+    runs, decode_results, reports = outputs(
+        DecodePatches(framing), decode_tasks, "patches", DECODE_RESULTS, REPORTS
     )
     by_clip: dict[str, list[PatchRun]] = {}
     for run in runs:
         by_clip.setdefault(run.clip_id, []).append(run)
-    return by_clip, [(clip_id, deserialize(verdict)) for clip_id, verdict in decode_results], done
+    results = [(clip_id, deserialize(result)) for clip_id, result in decode_results]
+    return by_clip, results, counted(reports)
 
 
 def sliced(waveform: np.ndarray) -> np.ndarray:
@@ -56,7 +60,7 @@ def test_every_clip_gets_one_verdict_and_the_patches_that_it_promises(tmp_path: 
     runs, decode_results, done = decode([single_task([clip]) for clip in clips.values()])
     by_id = dict(decode_results)
     assert len(decode_results) == len(by_id) == 4
-    assert done == [1] * 4
+    assert done == {("", "decode_tasks_done"): 4}
     for name, (num_rows, num_samples) in {"good.wav": (3, 50_000), "short.wav": (1, 100)}.items():
         decoded = by_id[name]
         assert isinstance(decoded, DecodedClip)
@@ -93,7 +97,7 @@ def test_a_recording_is_opened_once_for_all_its_clips(
     clips = [Clip(f"{start}", uri, Decimal(start), Decimal(start + 3)) for start in range(7)]
     runs, decode_results, done = decode([single_task(clips)])
     assert opened == [uri]
-    assert done == [1]
+    assert done == {("", "decode_tasks_done"): 1}
     assert sorted(clip_id for clip_id, _ in decode_results) == [clip.id for clip in clips]
     for clip in clips:
         start = int(clip.start_seconds) * 16_000
@@ -108,7 +112,7 @@ def test_a_clip_of_several_readings_gets_one_verdict_and_every_row_once(tmp_path
     decode_tasks = list(split_into_tasks([clip], Fraction(20), VGGISH, 5))
     assert len(decode_tasks) == 4
     runs, decode_results, done = decode(decode_tasks)
-    assert done == [1] * 4
+    assert done == {("", "decode_tasks_done"): 4}
     ((clip_id, decoded),) = decode_results
     assert clip_id == "a"
     assert isinstance(decoded, DecodedClip)
@@ -122,7 +126,7 @@ def test_each_span_that_fails_says_so(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(cut)
     clip = Clip("a", f"{tmp_path}/a.wav")
     _, decode_results, done = decode(list(split_into_tasks([clip], Fraction(20), VGGISH, 5)))
-    assert done == [1] * 4
+    assert done == {("", "decode_tasks_done"): 4}
     reasons = [each.reason for _, each in decode_results if isinstance(each, Failure)]
     assert reasons == ["decode_error"] * len(decode_results)
     assert 2 <= len(reasons) <= 3, "the first spans are whole"
@@ -134,7 +138,9 @@ def test_pieces_get_verdicts_of_their_own(tmp_path: Path) -> None:
     decode_tasks = [single_task([Clip("a", f"{tmp_path}/a.wav")])]
     runs, decode_results, _ = decode(decode_tasks, framing)
     assert sorted(runs) == sorted(clip_id for clip_id, _ in decode_results) == ["a#0", "a#2", "a#4"]
-    assert {each.clip.id == clip_id for clip_id, each in decode_results} == {True}
+    for clip_id, decoded in decode_results:
+        assert isinstance(decoded, DecodedClip)
+        assert decoded.clip.id == clip_id
 
 
 def test_a_raw_format_and_a_name_that_is_not_utf_8_reach_the_decoder(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from tests.running import outputs
 from tests.sounds import noise
 from tests.stand_in import stand_in_rows
 from transforms.corpus.runs import PatchRun
-from transforms.embed_patches import MODEL_FAILURES, MODELS, EmbedPatches, HubModelHandler
+from transforms.embed_patches import MODEL, MODEL_FAILURES, EmbedPatches, _PackedHandler
+from transforms.metrics.reporting import REPORTS
 from transforms.model.batching import PatchBatch
-from transforms.model.sources.pca import load_pca
+from transforms.model.handler import HubModelHandler
 
 
 def _runs(num_clips: int, num_rows: int) -> list[PatchRun]:
@@ -35,10 +36,11 @@ def _rows(found: list[Any]) -> dict[str, dict[int, np.ndarray]]:
 
 def test_rows_of_packed_clips_go_back_to_their_clips(stand_in_model: str) -> None:
     runs = _runs(num_clips=40, num_rows=7)
-    found, model_failures, models = outputs(
-        EmbedPatches(stand_in_model), runs, "rows", MODEL_FAILURES, MODELS
+    found, model_failures, reports = outputs(
+        EmbedPatches(stand_in_model), runs, "rows", MODEL_FAILURES, REPORTS
     )
     assert model_failures == []
+    models = [key for key, _ in reports if key[0] == MODEL]
     # 280 rows: four full batches and the rest.
     assert len(models) == 5
     assert len(set(models)) == 1
@@ -49,16 +51,6 @@ def test_rows_of_packed_clips_go_back_to_their_clips(stand_in_model: str) -> Non
             np.testing.assert_array_equal(
                 rows[run.clip_id][run.first_row + offset], stand_in_rows(patch)[0]
             )
-
-
-def test_rows_are_quantised_before_they_are_shuffled(stand_in_model: str, pca_file: str) -> None:
-    pca = load_pca(pca_file)
-    (run,) = _runs(num_clips=1, num_rows=3)
-    found, _ = outputs(EmbedPatches(stand_in_model, pca), [run], "rows", MODEL_FAILURES)
-    ((_, rows),) = found
-    assert rows.rows.dtype == np.uint8
-    expected = pca.quantise(np.concatenate([stand_in_rows(patch) for patch in run.patches]))
-    np.testing.assert_array_equal(rows.rows, expected)
 
 
 def test_a_clip_that_the_model_refuses_does_not_cost_its_batch(tf: Any, tmp_path: Path) -> None:
@@ -94,13 +86,16 @@ def test_a_clip_that_the_model_refuses_does_not_cost_its_batch(tf: Any, tmp_path
 def test_the_handler_gives_one_result_a_batch_and_weighs_it_without_pickling(
     stand_in_model: str,
 ) -> None:
-    handler = HubModelHandler(stand_in_model)
+    handler = _PackedHandler(HubModelHandler(stand_in_model))
     model = handler.load_model()
     patches = noise(2 * 15_600).reshape(2, 15_600)
     batch = PatchBatch(patches, (("a", 0, 1), ("b", 5, 1)))
     assert handler.run_inference([], model) == []
     (result,) = handler.run_inference([batch], model)
-    assert [(clip, run.first_row) for clip, run in result.spans] == [("a", 0), ("b", 5)]
+    assert [(clip, getattr(run, "first_row", None)) for clip, run in result.spans] == [
+        ("a", 0),
+        ("b", 5),
+    ]
     assert handler.get_num_bytes([batch, batch]) == 4 * 15_600 * 4
 
 

@@ -3,9 +3,10 @@
 import os
 from pathlib import Path
 
-from tests.running import outputs
+from tests.running import counted, outputs
 from transforms.corpus.clips import Clip
-from transforms.list_clips import FAILURES, SKIPPED, ListClips
+from transforms.list_clips import FAILURES, ListClips
+from transforms.metrics.reporting import REPORTS
 
 
 def test_every_input_is_listed_with_ids_below_its_root(tmp_path: Path) -> None:
@@ -13,10 +14,10 @@ def test_every_input_is_listed_with_ids_below_its_root(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "x/b/loop").symlink_to(tmp_path / "x")
-    clips, failures, skipped = outputs(
+    clips, failures, reports = outputs(
         ListClips(),
         [os.fsencode(tmp_path / "x"), os.fsencode(tmp_path / "y/*")],
-        *("clips", FAILURES, SKIPPED),
+        *("clips", FAILURES, REPORTS),
     )
     assert sorted(clips, key=lambda clip: clip.id) == [
         Clip("a.wav", f"{tmp_path}/x/a.wav"),
@@ -25,4 +26,21 @@ def test_every_input_is_listed_with_ids_below_its_root(tmp_path: Path) -> None:
     ]
     (failure,) = failures
     assert (failure.id, failure.step, failure.reason) == ("b/loop", "list", "unreadable")
-    assert sorted(skipped) == ["hidden", "other"]
+    assert counted(reports) == {
+        ("", "clips"): 1,
+        ("", "failures/unreadable"): 1,
+        ("", "skipped/hidden"): 1,
+        ("", "skipped/other"): 1,
+    }
+
+
+def test_an_input_without_audio_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x/notes.txt").touch()
+    inputs = [os.fsencode(tmp_path / "x"), os.fsencode(tmp_path / "*.wav")]
+    clips, failures = outputs(ListClips(), inputs, "clips", FAILURES)
+    assert clips == []
+    assert sorted((each.uri, each.reason, each.message) for each in failures) == [
+        (f"{tmp_path}/*.wav", "not_found", "nothing matches it, seen from a worker"),
+        (f"{tmp_path}/x", "not_found", "none of its 1 files is audio by its suffix"),
+    ]

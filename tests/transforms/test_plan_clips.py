@@ -1,9 +1,10 @@
 """PlanClips."""
 
-from tests.running import outputs
+from tests.running import counted, outputs
 from transforms.corpus.clips import Clip
 from transforms.corpus.labels import ClassMap
-from transforms.plan_clips import FAILURES, TALLIES, PlanClips
+from transforms.metrics.reporting import REPORTS
+from transforms.plan_clips import FAILURES, PlanClips
 
 MAP = ClassMap(((0, "/m/a", "Speech"), (5, "/m/b", "Music")))
 KNOWN = Clip("known", "/k", labels=("Music", "/m/a"))
@@ -27,30 +28,30 @@ def test_names_that_are_not_utf_8_pass() -> None:
 
 
 def test_without_a_class_map_any_label_is_known() -> None:
-    planned, failures, tallies = outputs(PlanClips(), [MIXED], "clips", FAILURES, TALLIES)
+    planned, failures, reports = outputs(PlanClips(), [MIXED], "clips", FAILURES, REPORTS)
     assert planned == [MIXED]
-    assert failures == tallies == []
+    assert failures == reports == []
 
 
 def test_a_clip_with_labels_that_are_not_in_the_class_map_fails() -> None:
-    planned, failures, tallies = outputs(PlanClips(MAP), [KNOWN, MIXED], "clips", FAILURES, TALLIES)
+    planned, failures, reports = outputs(PlanClips(MAP), [KNOWN, MIXED], "clips", FAILURES, REPORTS)
     assert planned == [KNOWN]
     (failure,) = failures
     assert (failure.id, failure.step, failure.reason) == ("mixed", "plan", "unknown_label")
     assert (failure.split, failure.manifest, failure.line) == ("dev", "/m.csv", 9)
-    assert tallies == []
+    assert counted(reports) == {("", "clips"): 1, ("dev", "failures/unknown_label"): 1}
 
 
 def test_labels_that_are_not_in_the_class_map_are_dropped_and_counted() -> None:
-    planned, failures, tallies = outputs(
-        PlanClips(MAP, drop_unknown_labels=True), [KNOWN, MIXED], "clips", FAILURES, TALLIES
+    planned, failures, reports = outputs(
+        PlanClips(MAP, drop_unknown_labels=True), [KNOWN, MIXED], "clips", FAILURES, REPORTS
     )
     assert {clip.id: clip.labels for clip in planned} == {
         "known": ("Music", "/m/a"),
         "mixed": ("Speech",),
     }
     assert failures == []
-    assert tallies == [(("dev", "labels_dropped"), 2)]
+    assert counted(reports) == {("dev", "labels_dropped"): 2}
 
 
 def test_the_clip_that_is_kept_of_an_id_fails_by_its_own_labels_only() -> None:

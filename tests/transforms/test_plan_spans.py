@@ -80,7 +80,7 @@ def long_wav(tmp_path: Path) -> str:
 
 def test_clips_are_read_together_that_are_of_one_recording(tmp_path: Path) -> None:
     uris = [f"{tmp_path}/a.wav", f"{tmp_path}/b.wav", f"{tmp_path}/\udce9.wav"]
-    clips = []
+    clips: list[Clip] = []
     for uri in uris:
         Path(uri).touch()
         clips += [Clip(f"{len(clips)}", uri, Decimal(3), Decimal(4)), Clip(f"x{len(clips)}", uri)]

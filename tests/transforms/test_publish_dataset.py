@@ -12,10 +12,13 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from tests.memory_filesystem import MemoryFileSystem
 from transforms.corpus.clips import Failure
 from transforms.corpus.labels import ClassMap, build_class_map
+from transforms.corpus.spans import FramingConfig
 from transforms.dataset.failure_table import FailureFile, failure_lines
 from transforms.dataset.profiles import PROFILES
 from transforms.dataset.provenance import Origin
 from transforms.dataset.shards import RecordSums, Shard
+from transforms.embed_patches import DEVIATION, MODEL
+from transforms.metrics.reporting import COUNT, TIME
 from transforms.metrics.run_times import StepTime
 from transforms.model.loading import ModelFacts
 from transforms.publish_dataset import PublishDataset, _PublishFn
@@ -27,9 +30,7 @@ ORIGIN = Origin(
     corpus=(("inputs", ["/in"]),),
     model="/model",
     precision="float32",
-    patch_samples=15_600,
-    short_clips="pad",
-    channel="mean",
+    framing=FramingConfig(),
     pca=("/pca.npz", "abc"),
     resampler="soxr",
     decoder="libsndfile",
@@ -120,9 +121,22 @@ def _splits(staging: str, **changes: Any) -> dict[str, Any]:
 def _run(folder: str, staging: str, given: dict[str, Any]) -> None:
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         collections = {
-            name: pipeline | name >> beam.Create(elements) for name, elements in given.items()
+            name: pipeline | name >> beam.Create(elements)
+            for name, elements in _with_reports(given).items()
         }
         _ = pipeline | PublishDataset(origin=ORIGIN, folder=folder, staging=staging, **collections)
+
+
+def _with_reports(given: dict[str, Any]) -> dict[str, Any]:
+    """Returns what is given, with counts, models, deviations and times as reports."""
+    kinds = ("tallies", "models", "deviations", "times")
+    reports = [
+        *(((COUNT, *key), count) for key, count in given["tallies"]),
+        *(((MODEL, *dataclasses.astuple(facts)), 1) for facts in given["models"]),
+        *(((DEVIATION,), deviation) for deviation in given["deviations"]),
+        *(((TIME, step), spent) for step, spent in given["times"]),
+    ]
+    return {name: each for name, each in given.items() if name not in kinds} | {"reports": reports}
 
 
 def _publish(folder: str, **changes: Any) -> None:
@@ -278,10 +292,10 @@ def test_datasets_with_and_without_splits_take_each_others_place(folder: str) ->
 
 def test_publishing_again_after_all_was_published_changes_nothing(folder: str) -> None:
     staging = _staging(folder)
-    given = _splits(staging)
-    as_dicts = {name: dict(given[name]) for name in ("due", "tallies", "num_shards", "times")}
+    given = _with_reports(_splits(staging))
+    as_dicts = {name: dict(given[name]) for name in ("due", "reports", "num_shards")}
     (class_map,) = given["class_map"]
-    texts = []
+    texts: list[Any] = []
     for _ in range(2):
         texts += _PublishFn(ORIGIN, folder, staging).process(
             None, **given | as_dicts | {"class_map": class_map}

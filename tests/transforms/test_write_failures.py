@@ -1,6 +1,7 @@
 """WriteFailures."""
 
 import collections
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,9 +44,9 @@ def _lines(file: FailureFile) -> list[bytes]:
 
 
 def test_every_failure_is_a_line_in_a_sorted_part_of_the_table_of_its_split(folder: str) -> None:
-    (files,) = outputs(WriteFailures(folder), FAILURES, "files")
+    (written,) = outputs(WriteFailures(folder), FAILURES, "files")
     by_split: dict[str, list[FailureFile]] = collections.defaultdict(list)
-    for file in files:
+    for file in written:
         by_split[file.split].append(file)
         ids = [json.loads(line)["id"] for line in _lines(file)]
         assert ids == sorted(ids)
@@ -53,7 +54,7 @@ def test_every_failure_is_a_line_in_a_sorted_part_of_the_table_of_its_split(fold
     assert set(by_split) == {"", "train", "test"}
     for split, parts in by_split.items():
         assert 1 < len(parts) <= 16
-        merged = b"".join(merge_lines(_lines(part) for part in parts))
+        merged = b"".join(merge_lines(io.BytesIO(b"".join(_lines(part))) for part in parts))
         own = [failure for failure in FAILURES if failure.split == split]
         assert merged == b"".join(failure_lines(own))
 

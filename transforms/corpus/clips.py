@@ -1,10 +1,11 @@
 """Clips, and failures of clips: the plain records that all rooms share."""
 
 import dataclasses
+import os
 from collections.abc import Iterable
 from decimal import Decimal
 
-from transforms.corpus.serialization import CompactPickle
+from transforms.corpus.serialization import CompactPickle, serialize
 
 # Every line of the failure table has one of these steps and one of these reasons.
 STEPS = ("list", "plan", "decode", "embed", "assemble")
@@ -127,6 +128,12 @@ class Failure(CompactPickle):
             raise ValueError(f"step={self.step!r} is not one of {STEPS}")
         if self.reason not in REASONS:
             raise ValueError(f"reason={self.reason!r} is not one of {REASONS}")
+
+
+def by_recording(clip: Clip) -> tuple[bytes, bytes]:
+    """Returns a packed clip with the name of its recording as key."""
+    # Beam's coder for text refuses names that are not UTF-8.
+    return os.fsencode(clip.uri), serialize(clip)
 
 
 def printable(name: str) -> str:

@@ -27,9 +27,11 @@ class ClassMap:
 
     Attributes:
       classes: `(index, mid, display name)` of each class, sorted.
+      uri: File that it was read from; empty if there is none.
     """
 
     classes: tuple[tuple[int, str, str], ...]
+    uri: str = dataclasses.field(default="", compare=False)
 
     @functools.cached_property
     def _indices(self) -> dict[str, int]:

@@ -1,13 +1,13 @@
 """Runs of consecutive patches and rows of a clip, and how they become its rows again."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from transforms.corpus.clips import Clip
-from transforms.corpus.serialization import CompactPickle
+from transforms.corpus.clips import Clip, Failure
+from transforms.corpus.serialization import CompactPickle, deserialize
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -93,3 +93,37 @@ def join_rows(runs: Iterable[RowRun], num_rows: int) -> np.ndarray | None:
         joined[run.first_row : end] = run.rows
         is_present[run.first_row : end] = True
     return joined if is_present.all() else None
+
+
+def complete_clip(
+    clip_id: str, found: Mapping[str, Iterable[Any]]
+) -> tuple[DecodedClip, np.ndarray] | Failure:
+    """Joins what became of a clip, and proves that no row is missing.
+
+    Args:
+      clip_id: The clip's.
+      found: In any order and perhaps twice, `decode_results` (serialized `DecodedClip` or
+        `Failure`), `rows` (`RowRun`) and `model_failures` (messages).
+
+    Returns:
+      The clip with all its rows `[num_rows, embedding_size]`, or why it has none.
+    """
+    decode_results = list(map(deserialize, found["decode_results"]))
+    # Each span of a clip may have failed; which of them is told must not depend on the order.
+    failures = sorted(each for each in decode_results if isinstance(each, Failure))
+    if failures:
+        return failures[0]
+    if not decode_results:
+        return Failure(clip_id, "", "assemble", "incomplete", "it was never decoded to its end")
+    decoded: DecodedClip = decode_results[0]
+    if any(each != decoded for each in decode_results[1:]):
+        message = "different sound has the same id: give each clip an id of its own"
+        return decoded.clip.failure("assemble", "duplicate_id", message)
+    model_failures = sorted(map(str, found["model_failures"]))
+    if model_failures:
+        return decoded.clip.failure("embed", "model_error", model_failures[0])
+    rows = join_rows(found["rows"], decoded.num_rows)
+    if rows is None:
+        message = f"rows are missing: {decoded.num_rows} were due"
+        return decoded.clip.failure("assemble", "incomplete", message)
+    return decoded, rows

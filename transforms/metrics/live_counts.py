@@ -11,8 +11,6 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from transforms.corpus.clips import Clip, Failure
-
 # Folder into which worker processes write their counts; they inherit it from the launcher.
 _FOLDER = "BEAM_AUDIO_EMBEDDINGS_COUNTS"
 _WRITE_SECONDS = 0.5
@@ -38,14 +36,6 @@ def count(**amounts: int) -> None:
             _counts[name] += amount
         if _IS_SHARED:
             _start_writer()
-
-
-def count_found(found: object) -> None:
-    """Counts a clip that was found, or one that has failed already; nothing else."""
-    if isinstance(found, Clip):
-        count(found=1)
-    elif isinstance(found, Failure):
-        count(found=1, done=1, failures=1)
 
 
 def reset() -> None:

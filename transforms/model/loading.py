@@ -16,8 +16,7 @@ from transforms.corpus.spans import PATCH_SAMPLES as PATCH_SAMPLES
 from transforms.model import batching, contract, onednn, precision
 from transforms.model.batching import BATCH_ROWS
 from transforms.model.contract import ONE_CALL
-from transforms.model.errors import ModelError, first_line
-from transforms.model.errors import ModelInputError as ModelInputError
+from transforms.model.errors import ModelError, ModelInputError, first_line
 from transforms.model.precision import BFLOAT16, FLOAT32, Deviation
 from transforms.model.sources import resolving
 

@@ -8,6 +8,8 @@ import dataclasses
 
 import numpy as np
 
+from transforms.model.errors import ModelError
+
 RELEASED_PCA_URL = "https://storage.googleapis.com/audioset/vggish_pca_params.npz"
 RELEASED_PCA_SHA256 = "4d878af3e306defbfb37095365aa7e5a6cecb86bad13e859e626151c4e6a8b9d"
 EMBEDDING_SIZE = 128
@@ -23,14 +25,25 @@ class Pca:
       eigen_vectors: float64 `[128, 128]`, rows are output dimensions.
       means: float64 `[128]`.
       sha256: Of the file.
+      uri: Where it was read from; empty where that is not known.
     """
 
     eigen_vectors: np.ndarray
     means: np.ndarray
     sha256: str
+    uri: str = ""
 
     def quantise(self, rows: np.ndarray) -> np.ndarray:
-        """Returns float32 rows `[num_rows, 128]` as uint8 `[num_rows, 128]`."""
+        """Returns float32 rows `[num_rows, 128]` as uint8 `[num_rows, 128]`.
+
+        Raises:
+          ModelError: The rows have another size.
+        """
+        if rows.shape[1] != EMBEDDING_SIZE:
+            raise ModelError(
+                f"the model gives rows of {rows.shape[1]} values, and the PCA of the 8-bit profiles"
+                f" takes {EMBEDDING_SIZE}; --profile raw writes rows as they are"
+            )
         projected = (rows.astype(np.float64) - self.means) @ self.eigen_vectors.T
         clipped = np.clip(projected, QUANTISE_MIN, QUANTISE_MAX)
         scaled = (clipped - QUANTISE_MIN) * (255.0 / (QUANTISE_MAX - QUANTISE_MIN))

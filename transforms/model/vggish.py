@@ -180,7 +180,7 @@ def build(
             if untrained_seed is not None:
                 self.untrained_seed = tf.Variable(untrained_seed, trainable=False, dtype=tf.int64)
 
-        @tf.function(  # type: ignore[untyped-decorator]
+        @tf.function(
             input_signature=[tf.TensorSpec([None], tf.float32, name="waveform")], autograph=False
         )
         def __call__(self, waveform: Any) -> Any:

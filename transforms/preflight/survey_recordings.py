@@ -12,11 +12,10 @@ from apache_beam.transforms.combiners import Count
 from apache_beam.transforms.window import GlobalWindows
 
 from transforms.audio.errors import AudioError
-from transforms.corpus.clips import Clip, Failure
+from transforms.corpus.clips import Clip, Failure, by_recording
 from transforms.corpus.serialization import deserialize, serialize
 from transforms.corpus.spans import FramingConfig
 from transforms.corpus.splits import Splits, assign_splits
-from transforms.plan_spans import by_recording
 from transforms.preflight import forecast
 from transforms.preflight.headers import read_header
 from transforms.preflight.survey import Survey, total

@@ -13,9 +13,8 @@ from transforms.audio import codecs, decoding
 from transforms.audio.errors import AudioError
 from transforms.corpus.clips import Clip, printable
 from transforms.dataset import provenance
-from transforms.embed_patches import HubModelHandler
 from transforms.metrics import host
-from transforms.model import smoke_test
+from transforms.model import loading, smoke_test
 from transforms.model.errors import ModelError
 from transforms.model.loading import EmbeddingModel
 from transforms.model.postprocessing import Pca
@@ -176,7 +175,7 @@ def check_model(
     """Loads the model, and compares its rows of a sine with the published rows."""
     started = time.monotonic()
     try:
-        loaded = HubModelHandler(model, wanted_size, precision).load_model()
+        loaded = loading.load(model, wanted_size, precision)
     except ModelError as error:
         yield Finding("model", FAILED, str(error))
         return

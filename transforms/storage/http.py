@@ -174,6 +174,19 @@ def get(
     return Answer(status, response.headers, bytes(body[:max_bytes]), is_whole)
 
 
+def probe(url: str, seconds: float, max_bytes: int = 0) -> bytes:
+    """Sends one GET request, without retries, and returns the beginning of the body.
+
+    Raises:
+      OSError: No answer came within the time, or it is a refusal.
+    """
+    policy = RetryPolicy(connect_seconds=seconds, read_seconds=seconds, total_seconds=seconds)
+    with requests.Session() as session:
+        answer = get(session, url, policy, {}, max_bytes)
+    check_status(answer.status)
+    return answer.body
+
+
 def retryable(host: str, status: int, headers: Mapping[str, str], body: bytes) -> TransientError:
     """Returns the error for one of the `RETRYABLE_STATUSES`."""
     wanted = headers.get("Retry-After", "")
@@ -186,6 +199,12 @@ def error_type(status: int) -> type[OSError]:
     if status in (404, 410):
         return FileNotFoundError
     return PermissionError if status in (401, 403, 407) else OSError
+
+
+def check_status(status: int) -> None:
+    """Raises the error that a status means, if it means one."""
+    if status >= 400:
+        raise error_type(status)(status_words(status))
 
 
 def status_words(status: int) -> str:

@@ -1,4 +1,4 @@
-"""Findings of the launcher and of many workers as one table."""
+"""The findings of the launcher and of many workers as one table."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,24 +6,24 @@ from pipeline.terminal.wrapping import wrap
 from transforms.preflight.findings import FAILED, NOTE, OK, Finding, Placed, text
 
 LAUNCHER = "launcher"
-WORKERS = "workers"  # which of them is not known
+WORKERS = "workers"  # no certain one of them
 _MAX_NAMED = 3
 
 
 def table(placed: Sequence[Placed], num_workers: int) -> str:
-    """Returns the table and a last line that sums it up.
+    """Returns the table and a last line with the result.
 
     Args:
-      placed: In the order of rows. Findings of workers that are alike become one row.
-      num_workers: Processes that have reported.
+      placed: The findings in the order of rows. Equal findings of workers become one row.
+      num_workers: The number of processes that have reported.
     """
     rows = list(_merged(placed))
     named = [
-        (finding.result, finding.check, _places(where, num_workers), text(findings))
+        (finding.result, finding.check, _where(where, num_workers), text(findings))
         for where, findings in rows
         for finding in findings[:1]
     ]
-    head = ("result", "check", "where", "what was found")
+    head = ("result", "check", "where", "finding")
     widths = [max(len(row[column]) for row in [head, *named]) for column in range(3)]
     lines = [_line(head, widths)]
     for row, (_, findings) in zip(named, rows, strict=True):
@@ -31,7 +31,7 @@ def table(placed: Sequence[Placed], num_workers: int) -> str:
         lines += wrap(_line(row, widths), others=indent)
         if findings[0].hint and findings[0].result != OK:
             lines += wrap(findings[0].hint, f"{indent}-> ", f"{indent}   ")
-    return "\n".join([*lines, "", _sum([finding for _, finding in placed])])
+    return "\n".join([*lines, "", _result([finding for _, finding in placed])])
 
 
 def failed(placed: Iterable[Placed]) -> list[str]:
@@ -40,18 +40,18 @@ def failed(placed: Iterable[Placed]) -> list[str]:
 
 
 def _merged(placed: Sequence[Placed]) -> Iterable[tuple[list[str], list[Finding]]]:
-    """Yields what is the same but for figures, with the places; a check's rows together."""
+    """Returns findings that are equal but for figures, and where they were made, by check."""
     groups: dict[tuple[object, ...], tuple[list[str], list[Finding]]] = {}
     for where, finding in placed:
         key = (where == LAUNCHER, finding.check, finding.result, finding.text, finding.hint)
-        places, findings = groups.setdefault(key, ([], []))
-        places.append(where)
+        where_found, findings = groups.setdefault(key, ([], []))
+        where_found.append(where)
         findings.append(finding)
     checks = list(dict.fromkeys(finding.check for _, finding in placed))
     return sorted(groups.values(), key=lambda group: checks.index(group[1][0].check))
 
 
-def _places(where: Sequence[str], num_workers: int) -> str:
+def _where(where: Sequence[str], num_workers: int) -> str:
     if where[0] == LAUNCHER:
         return LAUNCHER
     if len(where) == num_workers:
@@ -65,10 +65,10 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join([*first, row[3]])
 
 
-def _sum(findings: Sequence[Finding]) -> str:
+def _result(findings: Sequence[Finding]) -> str:
     bad = failed(("", each) for each in findings)
     notes = list(dict.fromkeys(each.check for each in findings if each.result == NOTE))
-    after = f"; worth a look: {', '.join(notes)}" if notes else ""
+    after = f"; notes: {', '.join(notes)}" if notes else ""
     if bad:
         return f"FAILED: {', '.join(bad)}{after}"
     return f"all checks passed{after}"

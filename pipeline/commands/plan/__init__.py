@@ -2,5 +2,5 @@
 
 import time
 
-# When this package was asked for: what it imports, Beam before all, a run has to import as well.
+# The start of the command's imports, above all of Beam, which a run needs, too.
 IMPORT_STARTED = time.monotonic()

@@ -14,12 +14,10 @@ from pipeline.commands.plan.trial_job import Trial, choose, read_trial, trial_jo
 from pipeline.commands.validation import PreparedRun, prepare_run
 from pipeline.errors import UsageError
 from pipeline.folders.report_folder import ReportFolder
-from pipeline.options.job import framing_config
 from pipeline.options.settings import EmbedSettings
 from pipeline.runners.options import is_elsewhere, is_local, num_workers
 from pipeline.terminal import summary
 from transforms.corpus.clips import printable
-from transforms.storage import files
 
 _IMPORT_SECONDS = time.monotonic() - plan.IMPORT_STARTED
 
@@ -64,7 +62,7 @@ class _Planning:
         self._settings = session.settings
         self._prepared = prepared
         self._folder = folder
-        self._framing = framing_config(session.settings)
+        self._framing = graph.framing_config(session.settings)
 
     def plan(self) -> Estimate:
         """Runs both jobs."""
@@ -92,7 +90,6 @@ class _Planning:
         if not chosen:
             return None
         job = trial_job(self._settings, self._prepared, chosen, self._folder)
-        files.make_folder(job.staging)
         self._say(f"embedding clips of {len(chosen):,} recordings")
         started = time.monotonic()
         self._session.complete_job(lambda pipeline: graph.build(pipeline, job))

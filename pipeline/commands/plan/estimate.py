@@ -1,4 +1,4 @@
-"""What a run will give, by what was found in all recordings, in a sample, and in a trial."""
+"""The estimate of a run, from the survey of the corpus and a trial."""
 
 import dataclasses
 import math
@@ -18,12 +18,12 @@ _FLOAT_BYTES = 4
 
 @dataclasses.dataclass(frozen=True)
 class Expected:
-    """Clips that will fail for one reason.
+    """Clips that are expected to fail for one reason.
 
     Attributes:
-      num_clips: How many.
-      names: Of some that were found.
-      is_exact: All were looked at; else it is concluded from some.
+      num_clips: The number of clips.
+      names: The ids of some of them.
+      is_exact: All clips were checked; else the number is extrapolated.
     """
 
     num_clips: float
@@ -38,30 +38,31 @@ class Expected:
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """What is to be expected of a run.
+    """The expected results of a run.
 
     Attributes:
-      found: In the recordings.
-      trial: None where nothing could be tried.
-      speed: None there, and where no clip of it became a record.
-      records: Clips that become one.
-      rows: Of these.
-      hours: Of sound in these.
-      slack: Of rows and hours, as a share, with a confidence of 95 %; 0 where all were opened.
-      failures: By reason.
-      num_bytes: Of the shards; None, as what follows, where the speed is not known.
-      num_shards: The same.
-      seconds: Of the run on the workers of the trial.
-      work_seconds: Of these, what more workers would share.
+      survey: The survey of the corpus.
+      trial: The trial; None if there was no clip to try.
+      speed: The speed of the trial; None without a trial, or if it gave no record.
+      records: The number of records.
+      rows: The rows of these records.
+      hours: The hours of audio of these records.
+      error: The relative error of rows and hours, with a confidence of 95 %; 0 if all recordings
+        were opened.
+      failures: The expected failures by reason.
+      num_bytes: The size of the shards; like the following ones None without a speed.
+      num_shards: The number of shards.
+      seconds: The time of the run on the workers of the trial.
+      work_seconds: The part of this time that more workers would share.
     """
 
-    found: CorpusSurvey
+    survey: CorpusSurvey
     trial: Trial | None
     speed: Speed | None
     records: float
     rows: float
     hours: float
-    slack: float
+    error: float
     failures: Mapping[str, Expected]
     num_bytes: float | None = None
     num_shards: int | None = None
@@ -70,74 +71,74 @@ class Estimate:
 
     @property
     def num_failed(self) -> float:
-        """Clips that will fail."""
+        """The number of clips that will fail."""
         return sum(each.num_clips for each in self.failures.values())
 
     @property
     def num_clips(self) -> float:
-        """Clips that are asked for."""
+        """The number of all clips."""
         return self.records + self.num_failed
 
     @property
     def rows_per_second(self) -> float:
-        """Of the workers of the trial together, the start left out; 0 where it is not known."""
+        """The speed of all workers of the trial together, after the start; 0 if unknown."""
         return self.rows / self.work_seconds if self.work_seconds else 0.0
 
 
 def estimate(
-    settings: EmbedSettings, found: CorpusSurvey, trial: Trial | None, seconds_before: float
+    settings: EmbedSettings, survey: CorpusSurvey, trial: Trial | None, seconds_before: float
 ) -> Estimate:
-    """Returns what is to be expected.
+    """Returns the estimate of a run.
 
     Args:
-      settings: Of the run.
-      found: In the recordings.
-      trial: How it went; None where there was nothing to try.
-      seconds_before: What a run does before the part that a trial is like.
+      settings: The options of the run.
+      survey: The survey of the corpus.
+      trial: The trial; None if there was no clip to try.
+      seconds_before: The time a run takes before the part that a trial covers.
     """
-    sums = found.opened.sums
-    # Recordings that do not say how long they are, are taken for as long as the others.
-    known = sums.num_recordings - found.opened.counts.get("unknown_length", 0)
+    sums = survey.opened.sums
+    # Recordings of unknown length are assumed to be as long as the others.
+    known = sums.num_recordings - survey.opened.counts.get("unknown_length", 0)
     longer = sums.num_recordings / known if known > 0 else 1.0
-    in_decoding = _failed_in_trial(found, trial)
+    in_decoding = _failed_in_trial(survey, trial)
     good = 1 - sum(each.num_clips for each in in_decoding.values()) / max(
-        1.0, found.factor * sums.num_clips
+        1.0, survey.factor * sums.num_clips
     )
     plain = Estimate(
-        found=found,
+        survey=survey,
         trial=trial,
         speed=None,
-        records=found.factor * sums.num_clips * good,
-        rows=found.factor * sums.num_rows * longer * good,
-        hours=found.factor * sums.seconds * longer * good / 3_600,
-        slack=_slack(found),
-        failures=_failures(found, in_decoding),
+        records=survey.factor * sums.num_clips * good,
+        rows=survey.factor * sums.num_rows * longer * good,
+        hours=survey.factor * sums.seconds * longer * good / 3_600,
+        error=_sampling_error(survey),
+        failures=_failures(survey, in_decoding),
     )
     speed = speed_of(trial) if trial is not None else None
     if trial is None or speed is None:
         return plain
-    decoded_seconds = found.factor * longer * sums.decoded_seconds
+    decoded_seconds = survey.factor * longer * sums.decoded_seconds
     work = speed.seconds(plain.rows, decoded_seconds, plain.records)
     num_bytes = _num_bytes(settings, plain, trial)
     return dataclasses.replace(
         plain,
         speed=speed,
         num_bytes=num_bytes,
-        num_shards=_num_shards(settings, found, num_bytes),
+        num_shards=_num_shards(settings, survey, num_bytes),
         seconds=seconds_before + speed.start_seconds + work,
         work_seconds=work,
     )
 
 
-def _failures(found: CorpusSurvey, in_decoding: Mapping[str, Expected]) -> dict[str, Expected]:
-    """Returns what fails: found while listing, by headers, and while decoding."""
+def _failures(survey: CorpusSurvey, in_decoding: Mapping[str, Expected]) -> dict[str, Expected]:
+    """Returns all failures: of listing, by headers, and of decoding."""
     of_listing = {
         reason: Expected(each.num_clips, each.names, True)
-        for reason, each in found.listed.failures.items()
+        for reason, each in survey.listed.failures.items()
     }
     of_headers = {
-        reason: Expected(found.factor * each.num_clips, each.names, found.factor == 1)
-        for reason, each in found.opened.failures.items()
+        reason: Expected(survey.factor * each.num_clips, each.names, survey.factor == 1)
+        for reason, each in survey.opened.failures.items()
     }
     failures: dict[str, Expected] = {}
     for part in (of_listing, of_headers, in_decoding):
@@ -146,24 +147,24 @@ def _failures(found: CorpusSurvey, in_decoding: Mapping[str, Expected]) -> dict[
     return dict(sorted(failures.items(), key=lambda item: -item[1].num_clips))
 
 
-def _failed_in_trial(found: CorpusSurvey, trial: Trial | None) -> dict[str, Expected]:
+def _failed_in_trial(survey: CorpusSurvey, trial: Trial | None) -> dict[str, Expected]:
     if trial is None or not trial.info["counts"]["clips"]:
         return {}
-    num_clips = found.factor * found.opened.sums.num_clips
+    num_clips = survey.factor * survey.opened.sums.num_clips
     factor = max(1.0, num_clips / trial.info["counts"]["clips"])
-    is_all = factor == 1 and trial.chosen.sums.num_rows >= found.opened.sums.num_rows
+    is_all = factor == 1 and trial.chosen.sums.num_rows >= survey.opened.sums.num_rows
     return {
         reason: Expected(factor * each.num_clips, each.names, is_all)
         for reason, each in trial.failures.items()
     }
 
 
-def _slack(found: CorpusSurvey) -> float:
-    number, rows = found.opened.num_recordings, found.opened.sums.num_rows
-    if found.factor == 1 or number < 2 or not rows:
+def _sampling_error(survey: CorpusSurvey) -> float:
+    number, rows = survey.opened.num_recordings, survey.opened.sums.num_rows
+    if survey.factor == 1 or number < 2 or not rows:
         return 0.0
     mean = rows / number
-    variance = max(0.0, found.opened.rows_squared / number - mean**2)
+    variance = max(0.0, survey.opened.rows_squared / number - mean**2)
     return 2 * math.sqrt(variance / number) / mean
 
 
@@ -179,8 +180,8 @@ def _num_bytes(settings: EmbedSettings, plain: Estimate, trial: Trial) -> float:
     return of_record * plain.records + of_row * plain.rows
 
 
-def _num_shards(settings: EmbedSettings, found: CorpusSurvey, num_bytes: float) -> int:
-    rows = {split: sums.num_rows for split, sums in found.opened.splits.items()}
+def _num_shards(settings: EmbedSettings, survey: CorpusSurvey, num_bytes: float) -> int:
+    rows = {split: sums.num_rows for split, sums in survey.opened.splits.items()}
     names = {*(name for name, _ in settings.split.shares)} if settings.split else set()
     in_all = max(1, sum(rows.values()))
     return sum(

@@ -1,4 +1,4 @@
-"""How fast the workers of a trial were, and what a corpus takes at that speed."""
+"""The speed of a trial, and the time of a corpus at that speed."""
 
 import dataclasses
 
@@ -10,21 +10,21 @@ from transforms.metrics.run_times import ASSEMBLING, DECODING, MODEL, WRITING
 
 @dataclasses.dataclass(frozen=True)
 class Speed:
-    """What was measured.
+    """The speed of the workers of a trial.
 
-    A run's time is divided as `run_times.run_info` does it: the model's own time, the time in which
-    it waits for decoding, and the rest for which the rows wait.
+    The time of a run is divided as in `run_times.run_info`: the model's own time, the time it waits
+    for decoding, and the rest, for which the rows wait.
 
     Attributes:
-      start_seconds: Of the trial's time, what any run needs to start and to end.
-      num_workers: Processes that had a part in it.
-      num_batches: That the model computed.
-      num_rows: In these, but for what filled them up.
-      batch_rows: Of a full batch; where workers differ, about.
-      batch_seconds: That the workers together need for a batch.
-      waiting: Seconds in which the model waits, for each second of sound that is decoded.
-      record_seconds: To assemble and to write a record.
-      peak_bytes: Of the process that took most; 0 where it is not known.
+      start_seconds: The part of the trial's time that any run needs to start and to end.
+      num_workers: The number of worker processes.
+      num_batches: The number of batches that the model computed.
+      num_rows: The rows of these batches, without padding.
+      batch_rows: The rows of a full batch; the mean where workers differ.
+      batch_seconds: The time that the workers together need for a batch.
+      waiting: The seconds that the model waits for each second of decoded audio.
+      record_seconds: The time to assemble and write a record.
+      peak_bytes: The peak memory of the largest process; 0 if unknown.
     """
 
     start_seconds: float
@@ -38,14 +38,14 @@ class Speed:
     peak_bytes: int
 
     def seconds(self, num_rows: float, decoded_seconds: float, num_records: float) -> float:
-        """Returns how long these workers need for a corpus, without the start.
+        """Returns the time that these workers need for a corpus, without the start.
 
         Args:
-          num_rows: Of the corpus.
-          decoded_seconds: Of sound, to have them.
-          num_records: That they are in.
+          num_rows: The rows of the corpus.
+          decoded_seconds: The audio that is decoded for them.
+          num_records: The records that hold them.
         """
-        # Each thread's last batch is not full, and takes as long as if it were.
+        # The last batch of each thread is not full, but takes as long as a full one.
         not_full = max(0.0, self.num_batches - self.num_rows / self.batch_rows)
         num_batches = num_rows / self.batch_rows + not_full
         return (
@@ -56,7 +56,7 @@ class Speed:
 
 
 def speed_of(trial: Trial) -> Speed | None:
-    """Returns what was measured; None where no batch came as far as the model."""
+    """Returns the speed of a trial; None if no batch reached the model."""
     run, counts = trial.info["run"], trial.info["counts"]
     decoded_seconds = trial.chosen.sums.decoded_seconds
     if not run["batches"] or not counts["records"] or not decoded_seconds:

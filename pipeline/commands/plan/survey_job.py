@@ -10,7 +10,7 @@ from transforms.corpus.spans import FramingConfig
 from transforms.preflight.survey import Survey, total
 from transforms.preflight.survey_recordings import MAX_RECORDINGS, SurveyFailures, SurveyRecordings
 from transforms.preflight.write_report import WriteReport
-from transforms.read_corpus import Corpus, ask
+from transforms.read_corpus import ReadCorpus
 from transforms.storage import files
 
 
@@ -34,7 +34,7 @@ class CorpusSurvey:
 
 def add_survey(
     pipeline: beam.Pipeline,
-    corpus: Corpus,
+    corpus: ReadCorpus,
     framing: FramingConfig,
     folder: str,
     max_recordings: int = MAX_RECORDINGS,
@@ -48,9 +48,9 @@ def add_survey(
       folder: The folder of the reports.
       max_recordings: About how many recordings are opened.
     """
-    asked = ask(pipeline, corpus)
-    failures = asked.failures | "Failures" >> beam.Flatten() | SurveyFailures()
-    found = asked.clips | SurveyRecordings(framing, corpus.splits, max_recordings)
+    outputs = pipeline | corpus
+    failures = outputs.failures | SurveyFailures()
+    found = outputs.clips | SurveyRecordings(framing, corpus.splits, max_recordings)
     listed = (failures, found["listed"]) | "Listed" >> beam.Flatten()
     for name, surveys in (("listed", listed), ("opened", found["opened"])):
         _ = surveys | f"Write {name}" >> _WriteTotal(f"{folder}/{name}.jsonl")

@@ -1,4 +1,4 @@
-"""A plan for people: a line or two for each question that one has before a large run."""
+"""A plan as a table: a line or two for each question before a large run."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ _UNITS = ((48 * 3_600, 86_400, "days"), (2 * 3_600, 3_600, "h"), (120, 60, "min"
 
 
 def table(estimate: Estimate) -> str:
-    """Returns the text."""
+    """Returns the table."""
     lines: list[str] = []
     for label, text in _rows(estimate):
         lines += wrap(text, label.ljust(_LABEL_WIDTH), " " * _LABEL_WIDTH)
@@ -22,7 +22,7 @@ def table(estimate: Estimate) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Returns a time in the unit that suits it."""
+    """Returns a time in a suitable unit."""
     for bound, unit, name in _UNITS:
         if seconds >= bound:
             return f"{_short(seconds / unit)} {name}"
@@ -30,23 +30,23 @@ def duration(seconds: float) -> str:
 
 
 def _rows(estimate: Estimate) -> Iterator[tuple[str, str]]:
-    found = estimate.found
-    about = "" if found.factor == 1 else "about "
+    survey = estimate.survey
+    about = "" if survey.factor == 1 else "about "
     yield (
         "clips",
-        f"{about}{estimate.num_clips:,.0f}, of {found.listed.num_recordings:,} recordings that are"
-        f" there; {about}{estimate.records:,.0f} would become records{_changed(estimate)}",
+        f"{about}{estimate.num_clips:,.0f}, of {survey.listed.num_recordings:,} existing"
+        f" recordings; {about}{estimate.records:,.0f} would become records{_changed(estimate)}",
     )
-    slack = f" (± {_percent(estimate.slack)})" if estimate.slack else ""
-    unknown = found.opened.counts.get("unknown_length", 0)
-    guessed = f"; {unknown} recordings do not say how long they are" if unknown else ""
-    yield "audio", f"{about}{_hours(estimate.hours)}{slack}{guessed}"
-    yield "rows", f"{about}{estimate.rows:,.0f}{slack}"
-    if found.factor != 1:
+    error = f" (± {_percent(estimate.error)})" if estimate.error else ""
+    unknown = survey.opened.counts.get("unknown_length", 0)
+    guessed = f"; {unknown} recordings are of unknown length" if unknown else ""
+    yield "audio", f"{about}{_hours(estimate.hours)}{error}{guessed}"
+    yield "rows", f"{about}{estimate.rows:,.0f}{error}"
+    if survey.factor != 1:
         yield (
-            "looked at",
-            f"the headers of {found.opened.num_recordings:,} recordings, a sample by their names:"
-            " what follows from them is marked as about",
+            "sample",
+            f"the headers of {survey.opened.num_recordings:,} recordings, chosen by their names;"
+            " numbers that are extrapolated from them are marked as about",
         )
     yield from _formats(estimate)
     yield "would fail", _failed(estimate)
@@ -57,25 +57,25 @@ def _rows(estimate: Estimate) -> Iterator[tuple[str, str]]:
     elif estimate.trial is None:
         yield "time", "not measured: there was no clip to try"
     else:
-        yield "time", "not measured: no clip that was tried became a record"
+        yield "time", "not measured: no clip of the trial became a record"
 
 
 def _changed(estimate: Estimate) -> str:
     texts = {
-        "padded": "are too short for a row, and are filled up",
-        "truncated": "are ended by the end of their recording",
+        "padded": "are too short for a row, and are padded",
+        "truncated": "are truncated by the end of their recording",
     }
-    found = estimate.found
+    survey = estimate.survey
     return "".join(
-        f"; {found.factor * found.opened.counts[name]:,.0f} {text}"
+        f"; {survey.factor * survey.opened.counts[name]:,.0f} {text}"
         for name, text in texts.items()
-        if found.opened.counts.get(name)
+        if survey.opened.counts.get(name)
     )
 
 
 def _formats(estimate: Estimate) -> Iterator[tuple[str, str]]:
-    """Yields a line for each of the commonest formats."""
-    kinds = estimate.found.opened.kinds
+    """Yields a line for each of the most frequent formats."""
+    kinds = estimate.survey.opened.kinds
     by_number = sorted(kinds.items(), key=lambda item: -item[1].num_recordings)
     in_all = sum(sums.num_recordings for sums in kinds.values())
     label = "formats"
@@ -91,12 +91,12 @@ def _failed(estimate: Estimate) -> str:
     number = estimate.num_failed
     ratio = number / estimate.num_clips if estimate.num_clips else 0.0
     about = "" if all(each.is_exact for each in estimate.failures.values()) else "about "
-    text = f"{about}{number:,.0f} clips ({_percent(ratio)})" if number else "none is known to"
+    text = f"{about}{number:,.0f} clips ({_percent(ratio)})" if number else "no failure is known"
     trial = estimate.trial
     if trial is None:
         return text
     tried = trial.info["counts"]["clips"]
-    return f"{text}; {tried:,} clips were decoded, of the others the headers are known at most"
+    return f"{text}; {tried:,} clips were decoded, of the others at most the headers were read"
 
 
 def _number(expected: Expected) -> str:
@@ -105,7 +105,7 @@ def _number(expected: Expected) -> str:
 
 def _named(expected: Expected) -> str:
     more = ", …" if expected.num_clips > len(expected.names) else ""
-    concluded = "" if expected.is_exact else " (concluded from a part)"
+    concluded = "" if expected.is_exact else " (extrapolated)"
     return f"{', '.join(expected.names)}{more}{concluded}"
 
 
@@ -128,9 +128,8 @@ def _cost(estimate: Estimate, speed: Speed) -> Iterator[tuple[str, str]]:
     yield (
         "trial",
         f"{info['counts']['rows']:,} rows of {info['counts']['clips']:,} clips in"
-        f" {_plural(speed.num_batches, 'batch', 'batches')} of the job itself, bound by"
-        f" {info['run']['bounded_by']}; from it, {_short(estimate.rows_per_second)} rows/s after"
-        " the start",
+        f" {_plural(speed.num_batches, 'batch', 'batches')}, bound by"
+        f" {info['run']['bounded_by']}; {_short(estimate.rows_per_second)} rows/s after the start",
     )
     per_worker = estimate.work_seconds * speed.num_workers
     times = (f"{number}: {duration(begin + per_worker / number)}" for number in _WORKERS)

@@ -6,21 +6,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.commands.validation import PreparedRun
-from pipeline.graph import Job
-from pipeline.options.job import job_of
+from pipeline.graph import Job, job_of
 from pipeline.options.settings import EmbedSettings
 from transforms.corpus.spans import SPAN_ROWS, FramingConfig
 from transforms.dataset import file_names
 from transforms.dataset.failure_table import failure_table_name
 from transforms.preflight import forecast
 from transforms.preflight.survey import Candidate, Failed, Survey
-from transforms.read_corpus import Corpus
+from transforms.read_corpus import ReadCorpus
 from transforms.storage import files
 
 # Forty batches of 64 rows: 41 minutes of sound, about 16 seconds of two cores with VGGish. With
 # fewer the start and the end of the work, which are not like its middle, would count for much.
 NUM_ROWS = 2_560
-# Of each recording at least a minute, however many there are.
+# At least a minute of each recording, however many there are.
 _MIN_ROWS = 64
 
 
@@ -44,7 +43,7 @@ class Trial:
 def choose(
     candidates: Sequence[Candidate], framing: FramingConfig, num_rows: int = NUM_ROWS
 ) -> tuple[Candidate, ...]:
-    """Chooses recordings for a trial: one of each kind, and then as they come.
+    """Chooses recordings for a trial: one of each kind, then the first ones.
 
     Args:
       candidates: The recordings of the sample, in their order.
@@ -76,19 +75,18 @@ def trial_job(
       settings: The options of the `embed` that is planned.
       prepared: Its validated parts.
       chosen: The recordings with their clips.
-      folder: The folder of the reports, in which the folders of the job exist.
+      folder: The folder of the reports.
     """
     corpus = prepared.corpus
     clips = tuple(clip for each in chosen for clip in each.clips)
-    few = Corpus(
+    few = ReadCorpus(
         clips=clips,
         class_map=corpus.class_map,
         drop_unknown_labels=corpus.drop_unknown_labels,
         splits=corpus.splits,
     )
     settings = dataclasses.replace(settings, num_shards=1)
-    dataset = dataset_folder(folder)
-    return job_of(settings, few, dataset, f"{dataset}/staging", prepared.pca)
+    return job_of(settings, few, dataset_folder(folder), prepared.pca)
 
 
 def dataset_folder(folder: str) -> str:

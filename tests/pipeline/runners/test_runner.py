@@ -56,7 +56,7 @@ def test_data_is_flushed_between_elements_and_not_by_the_clock(
     with_clock: Any = data_plane.TimeBasedBufferingClosableOutputStream
     made: list[object] = []
 
-    class Noted(with_clock):
+    class Noted(with_clock):  # type: ignore[misc]
         def __init__(self, *arguments: Any, **options: Any) -> None:
             made.append(self)
             super().__init__(*arguments, **options)

@@ -23,7 +23,9 @@ from pipeline.terminal.progress import Report
 from tests.running import run_program
 from tests.sounds import noise, write_wav
 from transforms.corpus.clips import Clip, Failure
+from transforms.list_clips import count_found
 from transforms.metrics import live_counts
+from transforms.metrics.reporting import ReportingFn
 
 
 @pytest.fixture(autouse=True)
@@ -174,12 +176,14 @@ def test_worker_processes_are_counted_through_files(tmp_path: Path) -> None:
 
 
 def test_clips_and_failures_that_are_found_are_counted_and_nothing_else() -> None:
+    counting = ReportingFn()
+    counting.start_bundle()
     for found in (Clip("a", "/a"), Failure("b", "/b", "list", "unreadable", "no"), "left out"):
-        live_counts.count_found(found)
+        count_found(counting, found)
     assert live_counts.total() == {"found": 2, "done": 1, "failures": 1}
 
 
-def on_a_terminal(*arguments: str | Path) -> tuple[int, str]:
+def on_a_terminal(*arguments: object) -> tuple[int, str]:
     """Runs the program on a terminal of its own; returns its status and all that was drawn."""
     pid, fd = pty.fork()
     if pid == 0:

@@ -7,6 +7,7 @@ import os
 import random
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,13 +71,13 @@ class Remote(io.RawIOBase):
     def seekable(self) -> bool:
         return True
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
         return self._file.tell()
 
-    def readinto(self, buffer: bytearray) -> int:
+    def readinto(self, buffer: Any) -> int:
         if self._broken_at is not None and self._file.tell() >= self._broken_at:
             self._broken_at = None
             raise OSError("the connection is lost")
@@ -328,7 +329,7 @@ def test_a_storage_that_fails_is_not_taken_for_the_end_of_the_file() -> None:
         data = encoded_as(name, 100_000)
         with pytest.raises((OSError, AudioError)) as caught:
             decode(io.BufferedReader(Remote(data, broken_at=int(share * len(data)))))
-        assert isinstance(caught.value, OSError) or caught.value.reason == "unreadable"
+        assert getattr(caught.value, "reason", "unreadable") == "unreadable"
 
 
 def test_one_channel_of_many_is_taken_as_it_is() -> None:

@@ -180,7 +180,7 @@ def test_both_decoders_agree_on_lengths_to_the_sample() -> None:
         soundfile.write(file, faded_tone(rate_hz), rate_hz, format=kind, subtype=subtype, **options)
         by_libsndfile, _ = soundfile.read(io.BytesIO(file.getvalue()), dtype="float32")
         file.seek(0)
-        decoder = decoding.FfmpegDecoder(file, "", "")
+        decoder = FfmpegDecoder(file, "", "")
         by_ffmpeg = decoder.read(2**20)[:, 0]
         assert len(by_libsndfile) == len(by_ffmpeg) == len(faded_tone(rate_hz))
         np.testing.assert_allclose(by_libsndfile, by_ffmpeg, atol=1e-3)
@@ -248,7 +248,8 @@ def blocks_by_ffmpeg(data: bytes, name: str, sizes: list[int]) -> list[np.ndarra
     """Reads blocks of so many frames, the last size again and again; without the empty one."""
     decoder = FfmpegDecoder(io.BytesIO(data), f".{name.rpartition('.')[2]}", "")
     assert decoder.num_frames is None
-    blocks, num_frames = [], 0
+    blocks: list[np.ndarray] = []
+    num_frames = 0
     for size in [*sizes, *[sizes[-1]] * 200_000]:
         block = decoder.read(size)
         num_frames += len(block)

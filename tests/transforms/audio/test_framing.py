@@ -133,7 +133,7 @@ def test_what_stands_before_the_first_patch_is_skipped(
 def test_patches_stay_as_they_are_when_the_block_is_filled_anew() -> None:
     buffer = np.empty(7, np.float32)
 
-    def refilled() -> object:
+    def refilled() -> Iterator[np.ndarray]:
         for start in range(0, 70, 7):
             buffer[:] = np.arange(start, start + 7)
             yield buffer

@@ -3,6 +3,7 @@
 import io
 import itertools
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,7 +69,7 @@ def failure(data: bytes, framing: FramingConfig = VGGISH) -> Failure:
     return failed
 
 
-def whole(num_rows: int, num_samples: int, seconds: float, **facts: int) -> DecodedClip:
+def whole(num_rows: int, num_samples: int, seconds: float, **facts: Any) -> DecodedClip:
     return DecodedClip(WHOLE, num_rows, num_samples, seconds, libsndfile.VERSION, **facts)
 
 
@@ -235,11 +236,9 @@ def test_an_empty_clip_is_not_padded() -> None:
     assert failure(b"").reason == "empty"
 
 
-def pushed(
-    patches: SpanPatches, frames: np.ndarray, block_frames: int
-) -> list[PatchRun | DecodedClip]:
+def pushed(patches: SpanPatches, frames: np.ndarray, block_frames: int) -> list[Any]:
     """Gives it what it asks for of a recording's frames, in blocks."""
-    found: list[PatchRun | DecodedClip] = []
+    found: list[Any] = []
     wanted = frames[patches.first_frame : patches.end_frame]
     for start in range(0, len(wanted), block_frames):
         found += patches.push(wanted[start : start + block_frames])
@@ -298,4 +297,5 @@ def test_a_rest_that_is_too_short_for_a_row_gives_nothing(num_frames: int, num_r
     patches = SpanPatches(Span(WHOLE, is_remainder=True), VGGISH, 16_000, None)
     runs = list(patches.push(noise(num_frames)[:, 0]))
     assert len(runs) == num_rows
-    assert [each.num_rows for each in patches.finish("a decoder")] == [num_rows] * num_rows
+    ends: list[Any] = list(patches.finish("a decoder"))
+    assert [each.num_rows for each in ends] == [num_rows] * num_rows

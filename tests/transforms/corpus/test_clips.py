@@ -5,6 +5,7 @@ import itertools
 import os
 import pickle
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -72,12 +73,13 @@ def test_a_failure_refuses_another_reason_and_names_those_allowed(reason: str) -
 
 
 def test_records_cannot_be_changed_and_survive_pickling() -> None:
-    for record in [
+    records: list[Clip | Failure] = [
         Clip("id", "uri"),
         FULL,
         Failure("id", "uri", "list", "empty", ""),
         FULL.failure("plan", "unknown_label", "message"),
-    ]:
+    ]
+    for record in records:
         with pytest.raises(dataclasses.FrozenInstanceError):
             record.id = "other"  # type: ignore[misc]
         assert dataclasses.asdict(pickle.loads(pickle.dumps(record))) == dataclasses.asdict(record)
@@ -90,7 +92,7 @@ def test_clips_are_equal_whichever_line_of_whichever_manifest_asks_for_them() ->
 
 
 def test_clips_that_differ_in_anything_else_are_not_equal() -> None:
-    for change in [
+    changes: list[dict[str, Any]] = [
         {"id": "other"},
         {"uri": "/b/id.wav"},
         {"start_seconds": Decimal(0)},
@@ -101,7 +103,8 @@ def test_clips_that_differ_in_anything_else_are_not_equal() -> None:
         {"recording": "b"},
         {"raw_format": None},
         {"columns": ()},
-    ]:
+    ]
+    for change in changes:
         assert dataclasses.replace(FULL, **change) != FULL
 
 
@@ -162,7 +165,7 @@ def test_one_clip_is_kept_and_each_different_one_fails_in_whatever_order_they_co
 
 
 def test_the_first_by_uri_then_times_then_labels_is_kept() -> None:
-    for first, second in [
+    pairs: list[tuple[dict[str, Any], dict[str, Any]]] = [
         ({"uri": "/a", "start_seconds": Decimal(9)}, {"uri": "/b", "start_seconds": Decimal(0)}),
         ({"start_seconds": Decimal(2)}, {"start_seconds": Decimal(10)}),
         ({"end_seconds": Decimal(10)}, {"end_seconds": None}),
@@ -170,8 +173,9 @@ def test_the_first_by_uri_then_times_then_labels_is_kept() -> None:
         ({"end_seconds": None, "labels": ("a",)}, {"end_seconds": None, "labels": ("b",)}),
         ({"labels": ()}, {"labels": ("a",)}),
         ({"labels": ("a",), "line": 9}, {"labels": ("b",), "line": 2}),
-    ]:
-        clips = [Clip(**{"id": "id", "uri": "/id", **values}) for values in (second, first)]
+    ]
+    for first, second in pairs:
+        clips = [Clip(**({"id": "id", "uri": "/id"} | values)) for values in (second, first)]
         kept, _ = resolve_duplicates(clips)
         assert kept == clips[1]
 

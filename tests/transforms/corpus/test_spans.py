@@ -224,8 +224,11 @@ def test_pieces_follow_each_other_from_the_start_to_the_end(
     assert len({piece.id for piece in found}) == len(found)
     for piece in found:
         assert Decimal(piece.id.removeprefix("a#")) == piece.start_seconds
-        same = {"id": "a", "start_seconds": start, "end_seconds": start + length, "recording": ""}
-        assert dataclasses.replace(piece, **same) == clip
+        end = start + length
+        same = dataclasses.replace(
+            piece, id="a", start_seconds=start, end_seconds=end, recording=""
+        )
+        assert same == clip
         assert piece.recording == "a"
 
 
@@ -285,8 +288,9 @@ def test_parts_of_a_clip_that_is_cut_are_whole_numbers_of_pieces(
             num_rows = framing.num_rows(Fraction(clip_seconds))
             num_pieces = (following.start_seconds - part.start_seconds) / clip_seconds
             assert num_pieces == 1 or num_rows * num_pieces <= span_rows
-        same = {"start_seconds": clip.start_seconds, "end_seconds": clip.end_seconds}
-        assert {dataclasses.replace(part, **same) for part in parts} == {clip}
+        start, end = clip.start_seconds, clip.end_seconds
+        same = {dataclasses.replace(each, start_seconds=start, end_seconds=end) for each in parts}
+        assert same == {clip}
 
 
 @pytest.mark.parametrize("end", [None, Decimal(95), Decimal(120)])

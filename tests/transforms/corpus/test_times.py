@@ -3,6 +3,7 @@
 import decimal
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -72,7 +73,7 @@ def test_a_time_is_exact_whatever_the_context_of_the_thread() -> None:
 
 
 def test_invalid_times_are_rejected_with_what_is_allowed() -> None:
-    for value in [
+    refused: list[Any] = [
         "",
         " ",
         "abc",
@@ -107,7 +108,8 @@ def test_invalid_times_are_rejected_with_what_is_allowed() -> None:
         Decimal("-Infinity"),
         Decimal("1e999999"),
         Decimal("0.1234567890123"),
-    ]:
+    ]
+    for value in refused:
         with pytest.raises(
             ValueError, match=r"-1000000000 to 1000000000, up to 12 decimals"
         ) as error:

@@ -13,7 +13,7 @@ import pytest
 from tests.stand_in import Body, stand_in_rows
 from transforms.model import batching, loading
 from transforms.model.batching import CALL_ROWS, CallRows
-from transforms.model.errors import ModelError
+from transforms.model.errors import ModelError, ModelInputError
 
 
 def test_the_stand_in_loads_and_its_batches_are_its_rows(stand_in_model: str) -> None:
@@ -177,7 +177,7 @@ def test_audio_that_the_model_itself_refuses_is_told_from_a_bug(
     assert model.facts.batch_rows == 1
     assert not model.facts.rows_depend_on_position
     loud = np.full((2, 15_600), 3.0, np.float32)
-    with pytest.raises(loading.ModelInputError, match="too loud"):
+    with pytest.raises(ModelInputError, match="too loud"):
         model.embed(loud)
     np.testing.assert_array_equal(model.embed(loud / 3), np.ones((2, 4), np.float32))
 

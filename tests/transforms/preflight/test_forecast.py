@@ -3,6 +3,7 @@
 import io
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 import soundfile
@@ -25,7 +26,7 @@ def header(seconds: str | None, can_seek: bool = True, missing: str | None = Non
     return Header("WAV", None if seconds is None else Fraction(seconds), can_seek, missing)
 
 
-def clip(start: str = "0", end: str | None = None, **fields: str) -> Clip:
+def clip(start: str = "0", end: str | None = None, **fields: Any) -> Clip:
     return Clip("a", "a.wav", Decimal(start), None if end is None else Decimal(end), **fields)
 
 
@@ -49,7 +50,9 @@ def test_what_is_told_is_what_decoding_gives(
     max_rows: int | None,
     pad: bool,
 ) -> None:
-    framing = FramingConfig(15_600, 15_360, max_rows, pad, clip_seconds and Decimal(clip_seconds))
+    framing = FramingConfig(
+        15_600, 15_360, max_rows, pad, Decimal(clip_seconds) if clip_seconds else None
+    )
     file = io.BytesIO()
     soundfile.write(file, noise(num_samples), 16_000, format="WAV")
     asked = clip(start, end)

@@ -1,6 +1,7 @@
 """SurveyRecordings: counts of all, headers of a sample, failures by reason."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
@@ -17,7 +18,7 @@ from transforms.preflight.survey_recordings import SurveyFailures, SurveyRecordi
 VGGISH = FramingConfig(patch_samples=15_600, hop_samples=15_360)
 
 
-def surveyed(clips: list[Clip], **options: int) -> tuple[Survey, Survey]:
+def surveyed(clips: list[Clip], **options: Any) -> tuple[Survey, Survey]:
     """Returns what is found of all, and in the sample."""
     listed, opened = outputs(SurveyRecordings(VGGISH, **options), clips, "listed", "opened")
     return total(listed), total(opened)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
@@ -81,8 +82,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _rewrite(self, query: dict[str, str]) -> None:
         step = int(query.get("rewriteToken", 0))
-        answer = {"totalBytesRewritten": str(step), "objectSize": "2", "done": step == 2}
-        answer |= {"resource": {}} if step == 2 else {"rewriteToken": str(step + 1)}
+        answer: dict[str, Any] = {
+            "totalBytesRewritten": str(step),
+            "objectSize": "2",
+            "done": step == 2,
+        }
+        if step == 2:
+            answer["resource"] = {}
+        else:
+            answer["rewriteToken"] = str(step + 1)
         self._answer(200, json.dumps(answer).encode())
 
     def _object(self, name: str, query: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ from transforms.model.sources.caching import require_disk_space
 from transforms.model.sources.names import is_archive
 from transforms.model.sources.writing import MAX_BYTES
 from transforms.storage import http
-from transforms.storage.retries import DOWNLOAD_RETRY, RetryPolicy
+from transforms.storage.retries import DOWNLOAD_RETRY
 
 
 def archive_url(url: str) -> str:
@@ -56,7 +56,7 @@ def fetch(url: str, target: Path, hint: str, max_bytes: int, request_url: str = 
 
     def receive() -> None:
         with http.stream(session, request_url or url, DOWNLOAD_RETRY) as response:
-            _check_status(response)
+            http.check_status(response.status_code)
             num_bytes = response.raw.length_remaining or 0
             with require_disk_space(num_bytes, target.parent, url), target.open("wb") as file:
                 for chunk in http.chunks(response, DOWNLOAD_RETRY):
@@ -71,19 +71,3 @@ def fetch(url: str, target: Path, hint: str, max_bytes: int, request_url: str = 
         if error.errno is not None:  # it is the disk's: the client's errors have words only
             raise
         raise ModelError(f"cannot fetch {url}: {error}. {hint}") from error
-
-
-def check_available(url: str, seconds: float) -> None:
-    """Requests a model once, and reads nothing of it.
-
-    Raises:
-      OSError: The hub does not answer within the time, or refuses.
-    """
-    policy = RetryPolicy(connect_seconds=seconds, read_seconds=seconds)
-    with requests.Session() as session, http.stream(session, archive_url(url), policy) as response:
-        _check_status(response)
-
-
-def _check_status(response: requests.Response) -> None:
-    if not response.ok:
-        raise http.error_type(response.status_code)(http.status_words(response.status_code))

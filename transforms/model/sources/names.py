@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from transforms.model.errors import ModelError
 
+DEFAULT_MODEL = "https://tfhub.dev/google/vggish/1"
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip")
 _ALLOWED = (
     "allowed: a hub URL, or a SavedModel folder or an archive of one"

@@ -51,7 +51,7 @@ def load_pca(pca: str) -> Pca:
         )
     if not (np.isfinite(eigen_vectors).all() and np.isfinite(means).all()):
         raise ModelError(f"{pca} holds NaN or infinity")
-    return Pca(eigen_vectors, means.reshape(size), hashlib.sha256(data).hexdigest())
+    return Pca(eigen_vectors, means.reshape(size), hashlib.sha256(data).hexdigest(), pca)
 
 
 def _cached_release() -> bytes:

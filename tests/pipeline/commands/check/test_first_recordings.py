@@ -7,9 +7,7 @@ import pytest
 from pipeline.commands.check.first_recordings import first_recordings
 from tests.sounds import noise, write_wav
 from transforms.corpus.clips import RawFormat
-from transforms.corpus.manifests.manifest import ManifestOptions
-from transforms.find_segments import FindSegments
-from transforms.read_corpus import Corpus
+from transforms.read_corpus import ReadCorpus
 
 
 @pytest.fixture
@@ -23,7 +21,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_few_of_each_kind_of_source_each_recording_once(folder: Path) -> None:
     rows = ["uri,start_seconds,end_seconds", *3 * ["x.wav,0,1"], "y.wav,0,1"]
     (folder / "m.csv").write_text("\n".join(rows))
-    corpus = Corpus(inputs=(f"{folder}/in",), manifests=(f"{folder}/*.csv",))
+    corpus = ReadCorpus(inputs=(f"{folder}/in",), manifests=(f"{folder}/*.csv",))
     found = [clip.uri for clip in first_recordings(corpus)]
     assert len(found) == 5
     assert found[3:] == [f"{folder}/x.wav", f"{folder}/y.wav"]
@@ -32,8 +30,7 @@ def test_a_few_of_each_kind_of_source_each_recording_once(folder: Path) -> None:
 def test_rows_that_ask_for_nothing_are_passed_over_and_raw_formats_kept(folder: Path) -> None:
     rows = ["uri,format,sample_rate,start_seconds", ",,,", "b.wav,,,-1", "a.raw,s16le,8000,"]
     (folder / "m.csv").write_text("\n".join(rows))
-    options = ManifestOptions(raw_formats=frozenset(["s16le"]))
-    (clip,) = first_recordings(Corpus(manifests=(f"{folder}/m.csv",), manifest_options=options))
+    (clip,) = first_recordings(ReadCorpus(manifests=(f"{folder}/m.csv",)))
     assert clip.raw_format == RawFormat("s16le", 8_000)
 
 
@@ -45,11 +42,13 @@ def test_segments_are_found_by_their_names_or_named(
 ) -> None:
     (folder / "segments.csv").write_text('0, 0.000, 1.000, "/m/a"\n-c, 1.000, 2.000, "/m/a"\n')
     write_wav(folder / "root/-c.wav", noise(100))
-    corpus = Corpus(
-        segments=(f"{folder}/segments.csv",), find_segments=FindSegments(f"{folder}/root", name)
+    corpus = ReadCorpus(
+        audioset_segments=(f"{folder}/segments.csv",),
+        audio_root=f"{folder}/root",
+        audio_name=name,
     )
     assert [clip.uri for clip in first_recordings(corpus)] == [f"{folder}/root/{w}" for w in wanted]
 
 
 def test_nothing_is_found_where_there_is_nothing(folder: Path) -> None:
-    assert first_recordings(Corpus()) == ()
+    assert first_recordings(ReadCorpus()) == ()

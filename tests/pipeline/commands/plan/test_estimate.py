@@ -1,4 +1,4 @@
-"""From what was found and tried to what is to be expected, and to the table."""
+"""From survey and trial to the estimate and the table."""
 
 import dataclasses
 from typing import Any
@@ -67,13 +67,18 @@ def trial(num_failed: int = 0) -> Trial:
 
 
 def expected(**changes: Any) -> Estimate:
-    arguments = {"settings": SETTINGS, "found": found(), "trial": trial(), "seconds_before": 1.0}
+    arguments: dict[str, Any] = {
+        "settings": SETTINGS,
+        "survey": found(),
+        "trial": trial(),
+        "seconds_before": 1.0,
+    }
     return estimate(**arguments | changes)
 
 
 def test_where_all_were_opened_the_counts_are_exact() -> None:
     plan = expected()
-    assert (plan.records, plan.rows, plan.slack) == (90, 900, 0)
+    assert (plan.records, plan.rows, plan.error) == (90, 900, 0)
     assert plan.num_clips == 105
     assert plan.failures == {
         "decode_error": Expected(10, ("d", "e", "f"), True),
@@ -83,22 +88,23 @@ def test_where_all_were_opened_the_counts_are_exact() -> None:
     assert plan.num_shards == 1
     # Of three times the trial, whose last batch is not full.
     model = 3.0 / 3 * (900 / 128 + 3 - 300 / 128)
+    assert plan.work_seconds is not None
     assert plan.work_seconds == pytest.approx(model + 3 * 0.3 + 3 * 0.3)
     assert plan.seconds == pytest.approx(1 + 12 - 3 - 0.3 - 0.3 + plan.work_seconds)
 
 
 def test_of_a_sample_they_are_multiplied_with_what_that_may_be_off() -> None:
-    plan = expected(found=found(10))
+    plan = expected(survey=found(10))
     assert (plan.records, plan.rows) == (900, 9_000)
     assert plan.failures["decode_error"] == Expected(100, ("d", "e", "f"), False)
     assert plan.failures["duplicate_id"].num_clips == 5
-    assert 0.05 < plan.slack < 0.08
+    assert 0.05 < plan.error < 0.08
     text = table(plan)
-    assert "about 1,005, of 1,000 recordings" in text
+    assert "about 1,005, of 1,000 existing recordings" in text
     assert "about 9,000 (± 6.7%)" in text
-    assert "about 100 decode_error: d, e, f, … (concluded from a part)" in text
+    assert "about 100 decode_error: d, e, f, … (extrapolated)" in text
     assert "5 duplicate_id: a, b, c, …" in text
-    assert "the headers of 100 recordings, a sample by their names" in text
+    assert "the headers of 100 recordings, chosen by their names" in text
 
 
 def test_what_fails_in_the_trial_is_concluded_of_the_rest() -> None:
@@ -109,19 +115,19 @@ def test_what_fails_in_the_trial_is_concluded_of_the_rest() -> None:
 
 def test_recordings_of_unknown_length_are_taken_for_as_long_as_the_others() -> None:
     opened = dataclasses.replace(found().opened, counts={"unknown_length": 45})
-    plan = expected(found=CorpusSurvey(found().listed, opened))
+    plan = expected(survey=CorpusSurvey(found().listed, opened))
     assert plan.rows == 1_800
-    assert "45 recordings do not say how long they are" in table(plan)
+    assert "45 recordings are of unknown length" in table(plan)
 
 
 def test_each_split_has_shards_of_its_own() -> None:
     settings = dataclasses.replace(SETTINGS, split=parse_splits("train=0.5,test=0.5"))
     splits = {"train": Sums(0, 90, 900, 900.0)}
     opened = dataclasses.replace(found().opened, splits=splits)
-    plan = expected(settings=settings, found=CorpusSurvey(found().listed, opened))
+    plan = expected(settings=settings, survey=CorpusSurvey(found().listed, opened))
     assert plan.num_shards == 2
     settings = dataclasses.replace(settings, num_shards=7)
-    assert expected(settings=settings, found=CorpusSurvey(found().listed, opened)).num_shards == 14
+    assert expected(settings=settings, survey=CorpusSurvey(found().listed, opened)).num_shards == 14
 
 
 def test_without_a_trial_there_is_no_time() -> None:
@@ -133,21 +139,21 @@ def test_without_a_trial_there_is_no_time() -> None:
 def test_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     assert table(expected()).splitlines() == [
-        "clips       105, of 100 recordings that are there; 90 would become records; 2",
-        "            are ended by the end of their recording",
+        "clips       105, of 100 existing recordings; 90 would become records; 2 are",
+        "            truncated by the end of their recording",
         "audio       0.25 h",
         "rows        900",
         "formats     67% FLAC",
         "            33% MP3",
-        "would fail  15 clips (14%); 30 clips were decoded, of the others the headers are",
-        "            known at most",
+        "would fail  15 clips (14%); 30 clips were decoded, of the others at most the",
+        "            headers were read",
         "            10 decode_error: d, e, f, …",
         "            5 duplicate_id: a, b, c, …",
         "dataset     about 478 kB in 1 shard",
         "time        about 19 s on 1 worker like the trial's: 9.4 s to start and to end,",
         "            9.5 s for the rows",
-        "trial       300 rows of 30 clips in 3 batches of the job itself, bound by the",
-        "            model; from it, 95 rows/s after the start",
+        "trial       300 rows of 30 clips in 3 batches, bound by the model; 95 rows/s",
+        "            after the start",
         "workers     like these, 1: 19 s, 10: 10 s, 100: 9.5 s",
         "memory      up to 2.0 GB in a worker process",
     ]

@@ -25,24 +25,26 @@ text_of_lines = st.text(st.characters(exclude_categories=["Cs", "Cc"]))
 line_ends = st.sampled_from(["\n", "\r\n", "\r"])
 
 
-class Trickle(io.RawIOBase):
+class Trickle(io.BytesIO):
     """A file that gives a few bytes at a time, as some storages do."""
 
     def __init__(self, data: bytes, num_bytes: int) -> None:
-        self._file = io.BytesIO(data)
+        super().__init__(data)
         self._num_bytes = num_bytes
 
-    def read(self, size: int = -1) -> bytes:
-        return self._file.read(min(size, self._num_bytes))
+    def read(self, size: int | None = -1, /) -> bytes:
+        assert size
+        return super().read(min(size, self._num_bytes))
 
 
-class Repeated(io.RawIOBase):
+class Repeated(io.BytesIO):
     """A file of any size at no cost."""
 
     def __init__(self, start: bytes, block: bytes, num_blocks: int) -> None:
+        super().__init__()
         self._parts = iter([start, *[block] * num_blocks])
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int | None = -1, /) -> bytes:
         return next(self._parts, b"")[:size]
 
 

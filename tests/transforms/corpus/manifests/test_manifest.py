@@ -8,6 +8,7 @@ import json
 import pickle
 import tracemalloc
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -118,7 +119,7 @@ def test_times_that_are_numbers_in_json_are_exact() -> None:
 
 
 def test_an_invalid_time_is_a_failure_with_column_value_and_what_is_allowed() -> None:
-    for values, message in [
+    refused: list[tuple[dict[str, Any], str]] = [
         ({"start_seconds": "abc"}, "start_seconds: 'abc' is not a number of seconds"),
         ({"start_seconds": "nan"}, "start_seconds: 'nan' is not a number of seconds"),
         ({"start_seconds": "1,5"}, "start_seconds: '1,5' is not a number of seconds"),
@@ -136,7 +137,8 @@ def test_an_invalid_time_is_a_failure_with_column_value_and_what_is_allowed() ->
         ({"offset": True}, "offset: True is not a number of seconds"),
         ({"duration": [1]}, "duration=[1]: it must be a number of seconds"),
         ({"start_seconds": {"a": 1}}, "start_seconds={'a': 1}: it must be a number of seconds"),
-    ]:
+    ]
+    for values, message in refused:
         failure = only_failure(as_json(uri="a.wav", split="dev", x="y", **values))
         assert (failure.id, failure.uri, failure.reason) == (
             "m.csv:1",

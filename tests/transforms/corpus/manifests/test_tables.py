@@ -42,7 +42,7 @@ def outcomes(text: str | bytes, uri: str = "m.csv") -> list[tuple[int, object]]:
     ]
 
 
-def written(rows: Sequence[Sequence[str]], line_end: str, delimiter: str, quoting: int) -> str:
+def written(rows: Sequence[Sequence[str]], line_end: str, delimiter: str, quoting: Any) -> str:
     file = io.StringIO()
     csv.writer(file, delimiter=delimiter, lineterminator=line_end, quoting=quoting).writerows(rows)
     return file.getvalue()

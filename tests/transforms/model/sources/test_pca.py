@@ -2,11 +2,13 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from transforms.model.errors import ModelError
+from transforms.model.postprocessing import RELEASED_PCA_URL
 from transforms.model.sources import pca
 from transforms.model.sources.pca import load_pca
 from transforms.storage import retries
@@ -18,7 +20,7 @@ def test_means_may_be_a_column(pca_file: str) -> None:
         np.testing.assert_array_equal(load_pca(pca_file).means, arrays["pca_means"][:, 0])
 
 
-def _npz(**arrays: np.ndarray) -> bytes:
+def _npz(**arrays: Any) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     return buffer.getvalue()
@@ -65,15 +67,15 @@ def test_the_released_url_is_checked_and_kept(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(pca, "_read", read)
     with pytest.raises(ModelError, match="is not the released file"):
-        load_pca(pca.RELEASED_PCA_URL)
+        load_pca(RELEASED_PCA_URL)
     monkeypatch.setattr(pca, "RELEASED_PCA_SHA256", load_pca(pca_file).sha256)
     for _ in range(2):
-        load_pca(pca.RELEASED_PCA_URL)
-    assert fetched.count(pca.RELEASED_PCA_URL) == 2, "the second time from the cache"
+        load_pca(RELEASED_PCA_URL)
+    assert fetched.count(RELEASED_PCA_URL) == 2, "the second time from the cache"
     (kept,) = (tmp_path / "cache").rglob("*.npz")
     kept.write_bytes(data[:100])
-    load_pca(pca.RELEASED_PCA_URL)
-    assert fetched.count(pca.RELEASED_PCA_URL) == 3, "a damaged cache is not used"
+    load_pca(RELEASED_PCA_URL)
+    assert fetched.count(RELEASED_PCA_URL) == 3, "a damaged cache is not used"
 
 
 def test_an_unreachable_pca_says_where_to_get_it_and_that_raw_needs_none(

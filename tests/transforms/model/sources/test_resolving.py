@@ -138,11 +138,12 @@ def test_what_does_not_arrive_as_it_is_stored_is_refused(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     info, versions = files.info, map(str, itertools.count())
-    for change, why in [
+    changes: list[tuple[Callable[[], dict[str, Any]], str]] = [
         (lambda: {"num_bytes": 7}, "came as 1 bytes, its storage says 7"),
         (lambda: {"crc32c": "A="}, r"came with the CRC32C .*, its storage says A="),
         (lambda: {"version": next(versions)}, "changed while it was read"),
-    ]:
+    ]
+    for change, why in changes:
 
         def changed(path: str, change: Callable[[], dict[str, Any]] = change) -> FileInfo:
             return dataclasses.replace(info(path), **change())

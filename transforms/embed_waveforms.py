@@ -1,0 +1,70 @@
+"""EmbedWaveforms: from waveforms in memory to rows."""
+
+import dataclasses
+
+import apache_beam as beam
+from apache_beam import pvalue
+from apache_beam.typehints.decorators import no_annotations
+
+from transforms.audio.waveforms import DECODER
+from transforms.corpus.spans import FramingConfig
+from transforms.decode_patches import DECODE_RESULTS
+from transforms.embed_audio import EmbeddedClips, Embedding
+from transforms.embed_patches import MODEL_FAILURES, EmbedPatches
+from transforms.frame_waveforms import CLIPS, FrameWaveforms
+from transforms.metrics.reporting import REPORTS
+from transforms.model.precision import FLOAT32
+from transforms.model.sources.names import DEFAULT_MODEL
+
+
+@dataclasses.dataclass
+class EmbedWaveforms(beam.PTransform):
+    """Embeds waveforms that are decoded already, to the rows that `EmbedAudio` gives.
+
+    Input, in a bounded PCollection in the global window: `(key, samples, sample_rate_hz)`; the key
+    is a `str`, the samples are float32 `[num_samples]`, mono, in [-1, 1], and are resampled to
+    16 kHz. Different waveforms of the same key all fail.
+
+    Output: `EmbeddedClips`: `rows` has `(key, float32 [num_rows, embedding_size])`, and `failures`
+    a `Failure` for each other waveform.
+
+    Attributes:
+      model: As of `EmbedAudio`.
+      framing: As of `EmbedAudio`; its `channel` means nothing here.
+      precision: As of `EmbedAudio`.
+
+    Raises:
+      ModelError: In a worker: the model cannot be loaded, or it is no audio-embedding model.
+      TypeError: In a worker: a key is not a `str`.
+
+    Example:
+      >>> import apache_beam as beam
+      >>> import numpy as np
+      >>> from transforms import EmbedWaveforms
+      >>> with beam.Pipeline() as pipeline:
+      ...     silence = np.zeros(3 * 44_100, np.float32)
+      ...     waveforms = pipeline | beam.Create([("silence", silence, 44_100)])
+      ...     embedded = waveforms | EmbedWaveforms(model=MODEL)
+      ...     _ = embedded.rows | beam.MapTuple(lambda key, rows: print(key, rows.shape))
+      silence (3, 128)
+    """
+
+    model: str = DEFAULT_MODEL
+    framing: FramingConfig = dataclasses.field(default_factory=FramingConfig)
+    precision: str = FLOAT32
+
+    @no_annotations
+    def expand(self, waveforms: pvalue.PCollection) -> EmbeddedClips:
+        framed = waveforms | FrameWaveforms(self.framing)
+        embedded = framed.patches | EmbedPatches(self.model, self.precision)
+        return EmbeddedClips(
+            {
+                "clips": framed[CLIPS],
+                "decode_results": framed[DECODE_RESULTS],
+                "rows": embedded.rows,
+                "model_failures": embedded[MODEL_FAILURES],
+                "failures": waveforms.pipeline | "None failed" >> beam.Create([]),
+                "reports": (framed[REPORTS], embedded[REPORTS]) | "Reports" >> beam.Flatten(),
+            },
+            Embedding(self.model, self.framing, self.precision, DECODER),
+        )

@@ -1,0 +1,57 @@
+"""JoinRows: from rows to complete clips' rows as arrays."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+from apache_beam import pvalue
+from apache_beam.typehints.decorators import no_annotations
+
+from transforms.corpus.clips import Failure
+from transforms.corpus.runs import complete_clip
+from transforms.metrics.reporting import REPORTS, ReportingFn
+from transforms.metrics.run_times import ASSEMBLING
+
+FAILURES = "failures"
+
+
+@dataclasses.dataclass
+class JoinRows(beam.PTransform):
+    """Joins the rows of each clip, and proves that none is missing.
+
+    Input: as that of `AssembleClips`. Outputs: `rows` (`(clip id, float32 [num_rows,
+    embedding_size])`) and `failures` (`Failure`), together exactly one a clip, and `reports`.
+
+    Attributes:
+      counts_failures: Failed clips are counted here; else it is done elsewhere.
+    """
+
+    counts_failures: bool = True
+
+    @no_annotations
+    def expand(self, inputs: Mapping[str, pvalue.PCollection]) -> pvalue.DoOutputsTuple:
+        joined = (
+            inputs
+            | beam.CoGroupByKey()
+            | beam.ParDo(_JoinFn(self.counts_failures)).with_outputs(FAILURES, REPORTS, main="rows")
+        )
+        joined.rows.element_type = tuple[str, np.ndarray]
+        return joined
+
+
+class _JoinFn(ReportingFn):
+    step = ASSEMBLING
+
+    def __init__(self, counts_failures: bool) -> None:
+        self._counts_failures = counts_failures
+
+    def process(self, element: tuple[str, Mapping[str, Iterable[Any]]]) -> Iterator[Any]:
+        outcome = complete_clip(*element)
+        if isinstance(outcome, Failure):
+            if self._counts_failures:
+                self.increment(f"failures/{outcome.reason}")
+            yield pvalue.TaggedOutput(FAILURES, outcome)
+        else:
+            yield element[0], outcome[1]

@@ -1,0 +1,105 @@
+"""DoFns that report what they did: to Beam's metrics, and to the job itself as an output."""
+
+import collections
+import dataclasses
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar, TypeVar
+
+import apache_beam as beam
+from apache_beam import pvalue
+from apache_beam.metrics.metric import Metrics
+from apache_beam.transforms.window import GlobalWindows
+
+from transforms.metrics import host
+from transforms.metrics.run_times import StepTime, Stopwatch, add_up
+
+# The output of every `ReportingFn`.
+REPORTS = "reports"
+# Of the counters that runners show.
+NAMESPACE = "beam_audio_embeddings"
+# Kinds of reports: the first part of each key.
+COUNT = "count"
+TIME = "time"
+
+_Item = TypeVar("_Item")
+
+
+class ReportingFn(beam.DoFn):
+    """A DoFn that counts and times its work, and reports it once a bundle.
+
+    Its output `REPORTS` holds `(key, value)`: `(COUNT, split, name)` with an int, and
+    `(TIME, step)` with a `StepTime`. Values of a key add up. What is counted is Beam's counter as
+    well, over all splits, in the namespace `NAMESPACE`; `/` in a name becomes `_` there.
+
+    Attributes:
+      step: One of `run_times.STEPS`; a subclass that uses `timed` sets it.
+    """
+
+    step: ClassVar[str]
+
+    def start_bundle(self) -> None:
+        self.stopwatch = Stopwatch()
+        self._counts: collections.Counter[tuple[str, str]] = collections.Counter()
+        self._counters: collections.Counter[str] = collections.Counter()
+
+    def timed(self, items: Iterable[_Item]) -> Iterator[_Item]:
+        """Passes items on, and measures the time that making them takes."""
+        return self.stopwatch.of(items)
+
+    def count(self, name: str, number: int = 1, split: str = "") -> None:
+        """Adds to a count of the dataset, and to the counter of the same name."""
+        self.report(name, number, split)
+        self.increment(name, number)
+
+    def report(self, name: str, number: int = 1, split: str = "") -> None:
+        """Adds to a count of the dataset."""
+        self._counts[split, name] += number
+
+    def count_failure(self, reason: str, split: str = "", is_new: bool = False) -> None:
+        """Counts a failed clip.
+
+        Args:
+          reason: One of the closed list.
+          split: The clip's.
+          is_new: The clip has not been counted before.
+        """
+        self.count(f"failures/{reason}", split=split)
+        if is_new:
+            self.count("clips")
+
+    def increment(self, name: str, number: int = 1) -> None:
+        """Adds to a counter that runners show."""
+        self._counters[name] += number
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for name, number in self._counters.items():
+            if number:
+                Metrics.counter(NAMESPACE, name.replace("/", "_")).inc(number)
+        for (split, name), number in self._counts.items():
+            if number:
+                yield _output((COUNT, split, name), number)
+        if self.stopwatch.time is not None:
+            spent = dataclasses.replace(self.stopwatch.time, peak_bytes=host.peak_memory() or 0)
+            yield _output((TIME, self.step), spent)
+
+
+def report_of(key: tuple[Any, ...], value: Any) -> pvalue.TaggedOutput:
+    """Returns a report as an output of `process`."""
+    return pvalue.TaggedOutput(REPORTS, (key, value))
+
+
+def time_report(step: str, time: StepTime) -> pvalue.TaggedOutput:
+    """Returns the time of a step as an output of `process`."""
+    return report_of((TIME, step), time)
+
+
+@dataclasses.dataclass
+class SumReports(beam.PTransform):
+    """Adds up `(key, value)`: each key once."""
+
+    def expand(self, reports: pvalue.PCollection) -> pvalue.PCollection:
+        return reports | beam.CombinePerKey(add_up)
+
+
+def _output(key: tuple[Any, ...], value: Any) -> pvalue.TaggedOutput:
+    return pvalue.TaggedOutput(REPORTS, GlobalWindows.windowed_value((key, value)))

@@ -1,0 +1,73 @@
+"""A model and a waveform without a pipeline, as in a notebook: the same rows."""
+
+import numpy as np
+
+from transforms.audio.errors import AudioError
+from transforms.audio.waveforms import waveform_patches
+from transforms.corpus.clips import Clip, Failure
+from transforms.corpus.runs import PatchRun
+from transforms.corpus.spans import SAMPLE_RATE_HZ, FramingConfig
+from transforms.model import loading
+from transforms.model.loading import EmbeddingModel
+from transforms.model.precision import FLOAT32
+from transforms.model.sources.names import DEFAULT_MODEL
+
+
+def load_model(model: str = DEFAULT_MODEL, precision: str = FLOAT32) -> EmbeddingModel:
+    """Loads an audio-embedding model, and checks that its rows are those of its patches.
+
+    Args:
+      model: Hub URL, SavedModel folder, or archive of one; the last two may be on a storage
+        backend, such as `gs://` or `s3://`.
+      precision: What the model's convolutions compute in, `float32` or `bfloat16`.
+
+    Raises:
+      ModelError: It cannot be fetched or loaded, or it is no audio-embedding model.
+
+    Example:
+      >>> from transforms import load_model
+      >>> load_model(MODEL).facts.embedding_size
+      128
+    """
+    return loading.load(model, None, precision)
+
+
+def embed_waveform(
+    model: EmbeddingModel,
+    waveform: np.ndarray,
+    sample_rate_hz: int = SAMPLE_RATE_HZ,
+    framing: FramingConfig | None = None,
+) -> np.ndarray:
+    """Returns the rows of a waveform, bit for bit those of `EmbedAudio` and `EmbedWaveforms`.
+
+    Args:
+      model: What `load_model` returns.
+      waveform: float32 `[num_samples]`, mono, in [-1, 1].
+      sample_rate_hz: Of the waveform; it is resampled to 16 kHz.
+      framing: How the waveform becomes patches; by default a row each 0.96 s, and a waveform
+        shorter than 0.975 s filled up with zeros to one row.
+
+    Returns:
+      float32 `[num_rows, embedding_size]`.
+
+    Raises:
+      AudioError: The waveform has no samples, NaN, another type, or another shape.
+      ModelInputError: The model refuses the waveform.
+      ValueError: `framing` cuts the waveform into several clips.
+
+    Example:
+      >>> import numpy as np
+      >>> from transforms import embed_waveform, load_model
+      >>> embed_waveform(load_model(MODEL), np.zeros(44_100 * 10, np.float32), 44_100).shape
+      (10, 128)
+    """
+    framing = framing or FramingConfig()
+    if framing.clip_seconds is not None:
+        raise ValueError(f"clip_seconds={framing.clip_seconds} (allowed: None, one clip)")
+    rows = [np.empty((0, model.facts.embedding_size), np.float32)]
+    for found in waveform_patches(Clip("waveform", ""), waveform, sample_rate_hz, framing):
+        if isinstance(found, Failure):
+            raise AudioError(found.reason, found.message)
+        if isinstance(found, PatchRun):
+            rows.append(model.embed(found.patches))
+    return np.concatenate(rows)

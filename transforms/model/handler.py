@@ -1,0 +1,96 @@
+"""An audio-embedding model as Beam's RunInference takes it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from apache_beam.ml.inference.base import ModelHandler
+
+from transforms.corpus.spans import PATCH_SAMPLES
+from transforms.metrics import live_counts
+from transforms.model.batching import BATCH_ROWS
+from transforms.model.embedding import load_model
+from transforms.model.loading import EmbeddingModel
+from transforms.model.precision import FLOAT32
+from transforms.model.sources.names import DEFAULT_MODEL
+
+
+class HubModelHandler(ModelHandler[np.ndarray, np.ndarray, EmbeddingModel]):
+    """Runs a TF-Hub audio-embedding model inside `RunInference`, one model a process.
+
+    Input: patches, float32 `[num_rows, 15600]`, or single ones, float32 `[15600]`: mono sound at
+    16 kHz in [-1, 1]. Output: their rows, float32 `[num_rows, embedding_size]` or
+    `[embedding_size]`. Elements of a bundle share the model's batches .
+
+    `EmbedWaveforms` resamples, cuts patches and says why a waveform has no rows; this is for those
+    who have patches.
+
+    Args:
+      model: Hub URL, SavedModel folder, or archive of one; the last two may be on a storage
+        backend.
+      precision: What the model's convolutions compute in, `float32` or `bfloat16`.
+
+    Raises:
+      ModelError: In a worker: the model cannot be loaded, or it is no audio-embedding model.
+      ModelInputError: In a worker: the model refuses a patch.
+      ValueError: In a worker: an element is not patches.
+
+    Example:
+      >>> import apache_beam as beam
+      >>> import numpy as np
+      >>> from apache_beam.ml.inference.base import RunInference
+      >>> from transforms import HubModelHandler
+      >>> with beam.Pipeline() as pipeline:
+      ...     patches = pipeline | beam.Create([np.zeros((3, 15_600), np.float32)])
+      ...     rows = patches | RunInference(HubModelHandler(MODEL))
+      ...     _ = rows | beam.Map(lambda rows: print(rows.shape))
+      (3, 128)
+    """
+
+    def __init__(self, model: str = DEFAULT_MODEL, precision: str = FLOAT32) -> None:
+        # Fewer rows than a batch are filled up, and take as long as a batch.
+        super().__init__(min_batch_size=1, max_batch_size=BATCH_ROWS)
+        self._model = model
+        self._precision = precision
+
+    def load_model(self) -> EmbeddingModel:
+        """Fetches the model, loads it and checks that it keeps its contract."""
+        live_counts.count(loading=1)
+        try:
+            return load_model(self._model, self._precision)
+        finally:
+            live_counts.count(loading=-1)
+
+    def run_inference(
+        self,
+        batch: Sequence[np.ndarray],
+        model: EmbeddingModel,
+        inference_args: dict[str, Any] | None = None,
+    ) -> list[np.ndarray]:
+        """Returns the rows of each element, in the order of the elements."""
+        if not batch:
+            return []
+        for element in batch:
+            _check(element)
+        rows = model.embed(np.concatenate([np.atleast_2d(element) for element in batch]))
+        found = []
+        for element in batch:
+            num_rows = 1 if element.ndim == 1 else len(element)
+            own, rows = rows[:num_rows], rows[num_rows:]
+            found.append(own[0] if element.ndim == 1 else own)
+        return found
+
+    def get_num_bytes(self, batch: Sequence[np.ndarray]) -> int:
+        """Returns the size of the patches; Beam's own way would pickle them."""
+        return sum(element.nbytes for element in batch)
+
+
+def _check(element: Any) -> None:
+    if not isinstance(element, np.ndarray):
+        raise ValueError(f"an element is a {type(element).__name__} (allowed: a numpy array)")
+    is_patches = element.ndim in (1, 2) and element.shape[-1] == PATCH_SAMPLES
+    if element.dtype != np.float32 or not is_patches:
+        raise ValueError(
+            f"an element is {element.dtype} {list(element.shape)} (allowed: float32 [num_rows,"
+            f" {PATCH_SAMPLES}] or [{PATCH_SAMPLES}])"
+        )

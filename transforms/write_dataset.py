@@ -1,0 +1,260 @@
+"""WriteDataset: from embedded clips to a dataset of TFRecord files."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import apache_beam as beam
+import soxr
+from apache_beam import pvalue
+from apache_beam.transforms.window import GlobalWindows
+from apache_beam.typehints.decorators import no_annotations
+
+from transforms import assemble_clips
+from transforms.assemble_clips import AssembleClips
+from transforms.audio import resampling
+from transforms.collect_labels import CollectLabels
+from transforms.corpus.clips import Failure, printable
+from transforms.dataset.profiles import PROFILES, Profile
+from transforms.dataset.provenance import Origin
+from transforms.dataset.shards import Record, RecordSums, choose_num_shards, record_sums, shard_of
+from transforms.embed_audio import EmbeddedClips
+from transforms.metrics.reporting import REPORTS, SumReports
+from transforms.model.postprocessing import RELEASED_PCA_URL, Pca
+from transforms.model.sources.pca import load_pca
+from transforms.publish_dataset import PublishDataset
+from transforms.quantise_rows import QuantiseRows
+from transforms.storage import files
+from transforms.write_failures import WriteFailures
+from transforms.write_shards import WriteShards
+
+
+@dataclasses.dataclass
+class WriteDataset(beam.PTransform):
+    """Writes embedded clips as a dataset: TFRecord shards, a failure table, `dataset.json`.
+
+    Input: the `EmbeddedClips` of `EmbedAudio` or `EmbedWaveforms`. Output: the text of
+    `dataset.json`, one element, once the dataset is complete. Equal clips and settings give equal
+    bytes, on every runner. Every clip is in a shard or in the failure table: the job checks the
+    sums itself, and publishes nothing where they disagree.
+
+    Attributes:
+      folder: Of the dataset, on this machine or on a storage backend that every worker reaches.
+      profile: Layout of the records: `audioset`, `youtube8m`, `raw`, or a `Profile`. Its hop and
+        its bound on rows are those that the clips were embedded with.
+      pca: Path, URL or contents of `vggish_pca_params.npz`, for the 8-bit profiles.
+      name: Stem of the file names.
+      num_shards: Of each split; None chooses it from the amount of data.
+      overwrite: Replace a dataset in `folder`, and leave its other files alone; else anything in
+        the folder is an error.
+
+    Raises:
+      FileExistsError: `folder` is not empty, and `overwrite` is not set.
+      ModelError: The PCA cannot be read.
+      OSError: The folder cannot be made or listed.
+      ValueError: `profile` is unknown, or not of the framing that the clips were embedded with.
+
+    Example:
+      >>> import apache_beam as beam
+      >>> from transforms import EmbedAudio, ReadCorpus, WriteDataset
+      >>> with beam.Pipeline() as pipeline:
+      ...     corpus = pipeline | ReadCorpus(inputs=[FOLDER])
+      ...     embedded = corpus.clips | EmbedAudio(model=MODEL)
+      ...     _ = embedded | WriteDataset(OUTPUT, profile="raw")
+      >>> import os
+      >>> sorted(os.listdir(OUTPUT))[:2]
+      ['audio-00000-of-00001.tfrecord', 'audio-failures.jsonl']
+    """
+
+    folder: str
+    profile: str | Profile = "audioset"
+    pca: str | Pca = RELEASED_PCA_URL
+    name: str = "audio"
+    num_shards: int | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self.folder = files.absolute(self.folder).rstrip("/") or "/"
+        if isinstance(self.profile, str) and self.profile not in PROFILES:
+            raise ValueError(f"profile={self.profile!r} (allowed: {', '.join(PROFILES)})")
+
+    @property
+    def staging(self) -> str:
+        """Folder of temporary files, inside `folder` so that a rename is enough to publish."""
+        return f"{self.folder}/.{self.name}.incomplete"
+
+    @no_annotations
+    def expand(self, embedded: EmbeddedClips) -> pvalue.PCollection:
+        profile = self._profile_of(embedded)
+        pca = self._pca(profile)
+        self._prepare()
+        embedding = embedded.embedding
+        source = embedding.source
+        failures, reports = [embedded["failures"]], [embedded["reports"]]
+        if source is None:
+            manifests = embedded.pipeline | "No manifests" >> beam.Create([])
+        else:
+            failures.append(source.outputs.failures)
+            reports.append(source.outputs.reports)
+            manifests = source.outputs.manifests
+        class_map = embedded["clips"] | CollectLabels(source.corpus.class_map if source else None)
+        assembled = self._rows(embedded, pca) | AssembleClips(
+            profile, pvalue.AsSingleton(class_map), embedded.counts_failures()
+        )
+        failed = [*failures, assembled[assemble_clips.FAILURES]] | "Failures" >> beam.Flatten()
+        # Taken off the records at once: behind the number of shards, a side input, they would be
+        # kept a second time.
+        sums = assembled.records | "Sums" >> beam.Map(_sums)
+        splits = source.corpus.splits if source else None
+        names = [name for name, _ in splits.shares] if splits else [""]
+        num_shards = (sums, failed) | ChooseNumShards(self.num_shards, names)
+        written = assembled.records | WriteShards(self.staging, pvalue.AsDict(num_shards))
+        reports += [assembled[REPORTS], written[REPORTS]]
+        return embedded.pipeline | PublishDataset(
+            origin=self._origin(embedded, profile, pca),
+            folder=self.folder,
+            staging=self.staging,
+            written=written.shards,
+            due=(
+                sums
+                | "SumsDue" >> beam.Map(_by_shard, num_shards=pvalue.AsDict(num_shards))
+                | "SumDue" >> beam.CombinePerKey(_sum_records)
+            ),
+            failures=failed | WriteFailures(self.staging),
+            reports=reports | "Reports" >> beam.Flatten() | SumReports(),
+            manifests=manifests,
+            class_map=class_map,
+            num_shards=num_shards,
+        )
+
+    def _profile_of(self, embedded: EmbeddedClips) -> Profile:
+        profile = PROFILES[self.profile] if isinstance(self.profile, str) else self.profile
+        framing = embedded.embedding.framing
+        if (profile.hop_samples, profile.max_rows) != (framing.hop_samples, framing.max_rows):
+            raise ValueError(
+                f"profile={profile.name!r} has hop_samples={profile.hop_samples} and"
+                f" max_rows={profile.max_rows}, and the clips were embedded with"
+                f" hop_samples={framing.hop_samples} and max_rows={framing.max_rows}: embed them"
+                f" with framing=FramingConfig(hop_samples={profile.hop_samples},"
+                f" max_rows={profile.max_rows})"
+            )
+        return profile
+
+    def _pca(self, profile: Profile) -> Pca | None:
+        if not profile.quantised:
+            return None
+        return self.pca if isinstance(self.pca, Pca) else load_pca(self.pca)
+
+    def _prepare(self) -> None:
+        """Makes the folders.
+
+        Raises:
+          FileExistsError: There is something in the folder that may not be overwritten.
+          OSError: It cannot be made or listed.
+        """
+        if not self.overwrite:
+            own = f"{self.staging.rpartition('/')[2]}/"
+            there = [name for name in files.list_names(self.folder) if not name.startswith(own)]
+            if there:
+                raise FileExistsError(
+                    f"folder={printable(self.folder)!r} is not empty ({printable(there[0])}): name"
+                    " another, or replace a dataset in it with overwrite=True"
+                )
+        files.make_folder(self.staging)
+
+    def _rows(self, embedded: EmbeddedClips, pca: Pca | None) -> dict[str, pvalue.PCollection]:
+        rows = embedded["rows"]
+        return {
+            "decode_results": embedded["decode_results"],
+            "rows": rows if pca is None else rows | QuantiseRows(pca),
+            "model_failures": embedded["model_failures"],
+        }
+
+    def _origin(self, embedded: EmbeddedClips, profile: Profile, pca: Pca | None) -> Origin:
+        embedding = embedded.embedding
+        framing = embedding.framing
+        corpus = embedding.source.corpus.describe() if embedding.source else {}
+        if profile.columns:
+            corpus["keep_columns"] = list(profile.columns)
+        if framing.clip_seconds is not None:
+            corpus["clip_seconds"] = float(framing.clip_seconds)
+        return Origin(
+            name=self.name,
+            profile=profile,
+            corpus=tuple(corpus.items()),
+            model=printable(embedding.model),
+            precision=embedding.precision,
+            framing=framing,
+            pca=(printable(pca.uri), pca.sha256) if pca else None,
+            resampler=f"soxr {soxr.__libsoxr_version__} {resampling.QUALITY}",
+            decoder=embedding.decoder,
+        )
+
+
+@dataclasses.dataclass
+class ChooseNumShards(beam.PTransform):
+    """Gives `(split, number of shards)`: the one that was given, or one that fits the data.
+
+    Input: `(clip id, split, RecordSums)` of the records, and the `Failure`s: a split in which
+    everything has failed is a dataset too.
+
+    Attributes:
+      num_shards: The number that was given, or None.
+      splits: Names of splits that are there even where they are empty.
+    """
+
+    num_shards: int | None
+    splits: Sequence[str]
+
+    @no_annotations
+    def expand(
+        self, inputs: tuple[pvalue.PCollection, pvalue.PCollection]
+    ) -> pvalue.PCollection[tuple[str, int]]:
+        sums, failures = inputs
+        return (
+            (
+                sums.pipeline | beam.Create([(split, 0) for split in self.splits]),
+                sums | "NumBytes" >> beam.ParDo(_NumBytesFn()),
+                failures | "NoBytes" >> beam.ParDo(_NumBytesFn()),
+            )
+            | beam.Flatten()
+            | beam.CombinePerKey(sum)
+            | beam.MapTuple(self._choose)
+        )
+
+    def _choose(self, split: str, num_bytes: int) -> tuple[str, int]:
+        return split, self.num_shards or choose_num_shards(num_bytes)
+
+
+class _NumBytesFn(beam.DoFn):
+    """Sums up a bundle: a runner's own sums take several times as long for each element."""
+
+    def start_bundle(self) -> None:
+        self._num_bytes: dict[str, int] = {}
+
+    def process(self, element: tuple[str, str, RecordSums] | Failure) -> None:
+        if isinstance(element, Failure):
+            self._num_bytes.setdefault(element.split, 0)
+        else:
+            _, split, sums = element
+            self._num_bytes[split] = self._num_bytes.get(split, 0) + sums.num_bytes
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for item in self._num_bytes.items():
+            yield GlobalWindows.windowed_value(item)
+
+
+def _sums(record: Record) -> tuple[str, str, RecordSums]:
+    return record.clip_id, record.split, record_sums(record)
+
+
+def _by_shard(
+    sums: tuple[str, str, RecordSums], num_shards: Mapping[str, int]
+) -> tuple[tuple[str, int], RecordSums]:
+    clip_id, split, own = sums
+    return (split, shard_of(clip_id, num_shards[split])), own
+
+
+def _sum_records(sums: Iterable[RecordSums]) -> RecordSums:
+    return sum(sums, RecordSums())
