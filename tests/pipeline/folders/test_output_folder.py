@@ -55,6 +55,33 @@ SPLITS = {
 STAGED = {".audio.incomplete/00000.1.tmp": "half"}
 
 
+REFUSED: list[tuple[dict[str, str], bool, str]] = [
+    (DATASET, False, "holds a dataset already.*--overwrite"),
+    ({"notes.txt": ""}, False, r"is not empty \(1 entry: notes.txt\).*--overwrite"),
+    ({"a": "", "b": "", "c": "", "d": ""}, False, r"\(4 entries: a, b, c, …\)"),
+    ({"schema.pbtxt": ""}, True, "would replace.*schema.pbtxt"),
+    ({"audio-00000-of-00009.tfrecord": ""}, True, "would replace.*00009"),
+    ({**DATASET, "audio-00003-of-00009.tfrecord": ""}, True, "would replace.*00009"),
+    ({"dataset.json": "{}"}, True, "was not written by this program; nothing there is over"),
+    ({"dataset.json": "not json"}, True, "nothing there is overwritten"),
+    (SPLITS, False, "holds a dataset already.*--overwrite"),
+    (_split("train"), False, r"is not empty \(5 entries: train/audio-.*--overwrite"),
+    (_split("train"), True, "would replace.*train/audio-00000"),
+    ({**SPLITS, **_split("test")}, True, "would replace.*test/audio-00000"),
+    ({"train/class_map.csv": ""}, True, "would replace.*train/class_map.csv"),
+    (_foreign("train"), True, "would replace.*train/audio-00000"),
+    ({**DATASET, **_foreign("train")}, True, "would replace.*train/audio-00000"),
+    ({**_foreign("train"), **STAGED}, False, r"is not empty \(5 entries: train/"),
+    ({**_foreign("train"), **STAGED}, True, "would replace.*train/audio-00000"),
+    ({**_split("train", "other"), **STAGED}, True, "would replace.*train/audio-00000"),
+    (
+        {"dataset.json": SPLITS["dataset.json"].replace("train", "..")},
+        True,
+        "lists files that do not belong to a dataset; nothing there is overwritten",
+    ),
+]
+
+
 def _without_description(contents: dict[str, str]) -> dict[str, str]:
     return {name: text for name, text in contents.items() if name != "dataset.json"}
 
@@ -98,78 +125,39 @@ def test_an_absent_or_empty_folder_is_taken_and_given_back(path: str, overwrite:
     assert files.list_names(path) == []
 
 
-@pytest.mark.parametrize(
-    ("contents", "overwrite", "why"),
-    [
-        (DATASET, False, "holds a dataset already.*--overwrite"),
-        ({"notes.txt": ""}, False, r"is not empty \(1 entry: notes.txt\).*--overwrite"),
-        ({"a": "", "b": "", "c": "", "d": ""}, False, r"\(4 entries: a, b, c, …\)"),
-        ({"schema.pbtxt": ""}, True, "would replace.*schema.pbtxt"),
-        ({"audio-00000-of-00009.tfrecord": ""}, True, "would replace.*00009"),
-        ({**DATASET, "audio-00003-of-00009.tfrecord": ""}, True, "would replace.*00009"),
-        ({"dataset.json": "{}"}, True, "was not written by this program; nothing there is over"),
-        ({"dataset.json": "not json"}, True, "nothing there is overwritten"),
-        (SPLITS, False, "holds a dataset already.*--overwrite"),
-        (_split("train"), False, r"is not empty \(5 entries: train/audio-.*--overwrite"),
-        (_split("train"), True, "would replace.*train/audio-00000"),
-        ({**SPLITS, **_split("test")}, True, "would replace.*test/audio-00000"),
-        ({"train/class_map.csv": ""}, True, "would replace.*train/class_map.csv"),
-        (_foreign("train"), True, "would replace.*train/audio-00000"),
-        ({**DATASET, **_foreign("train")}, True, "would replace.*train/audio-00000"),
-        ({**_foreign("train"), **STAGED}, False, r"is not empty \(5 entries: train/"),
-        ({**_foreign("train"), **STAGED}, True, "would replace.*train/audio-00000"),
-        ({**_split("train", "other"), **STAGED}, True, "would replace.*train/audio-00000"),
-        (
-            {"dataset.json": SPLITS["dataset.json"].replace("train", "..")},
-            True,
-            "lists files that do not belong to a dataset; nothing there is overwritten",
-        ),
-    ],
-)
-def test_what_would_be_lost_is_refused_with_the_way_out(
-    path: str, contents: dict[str, str], overwrite: bool, why: str
-) -> None:
-    _fill(path, contents)
-    with pytest.raises(UsageError, match=why):
-        OutputFolder(path, "audio", overwrite).check()
-    assert _as_filled(path, contents)
+def test_a_folder_whose_files_would_be_lost_is_refused_with_a_hint(path: str) -> None:
+    for number, (contents, overwrite, why) in enumerate(REFUSED):
+        folder = f"{path}/{number}"
+        _fill(folder, contents)
+        with pytest.raises(UsageError, match=why):
+            OutputFolder(folder, "audio", overwrite).check()
+        assert _as_filled(folder, contents)
 
 
-@pytest.mark.parametrize(
-    "contents",
-    [
-        DATASET,
-        {"notes.txt": ""},
-        {**DATASET, "notes.txt": ""},
-        SPLITS,
-        {**SPLITS, "notes.txt": "", "train/notes.txt": "", "mine/notes.txt": ""},
-    ],
-)
-def test_a_run_that_fails_leaves_an_older_dataset_as_it_was(
-    path: str, contents: dict[str, str]
-) -> None:
-    _fill(path, contents)
-    folder = OutputFolder(path, "audio", True)
-    folder.check()
-    folder.prepare()
-    folder.discard()
-    assert _as_filled(path, contents)
+def test_a_run_that_fails_leaves_an_older_dataset_as_it_was(path: str) -> None:
+    noted = {"notes.txt": "", "train/notes.txt": "", "mine/notes.txt": ""}
+    older = [DATASET, {"notes.txt": ""}, DATASET | {"notes.txt": ""}, SPLITS, SPLITS | noted]
+    for number, contents in enumerate(older):
+        _fill(f"{path}/{number}", contents)
+        folder = OutputFolder(f"{path}/{number}", "audio", True)
+        folder.check()
+        folder.prepare()
+        folder.discard()
+        assert _as_filled(folder.path, contents)
 
 
-@pytest.mark.parametrize("contents", [DATASET, _split("train") | _split("unsplit"), SPLITS])
-def test_remains_of_an_interrupted_run_are_cleared_away(
-    path: str, contents: dict[str, str]
-) -> None:
-    _fill(path, _without_description(contents) | STAGED)
-    folder = OutputFolder(path, "audio", False)
-    folder.check()
-    folder.prepare()
-    # An object storage has no folders, and so no empty ones.
-    assert set(files.list_names(path)) <= {".audio.incomplete"}
-    assert files.list_names(folder.staging) == []
+def test_remains_of_an_interrupted_run_are_removed(path: str) -> None:
+    for number, contents in enumerate([DATASET, _split("train") | _split("unsplit"), SPLITS]):
+        _fill(f"{path}/{number}", _without_description(contents) | STAGED)
+        folder = OutputFolder(f"{path}/{number}", "audio", False)
+        folder.check()
+        folder.prepare()
+        # An object storage has no folders, and so no empty ones.
+        assert set(files.list_names(folder.path)) <= {".audio.incomplete"}
+        assert files.list_names(folder.staging) == []
 
 
-def test_remains_of_a_killed_check_are_cleared_away(path: str) -> None:
+def test_remains_of_a_killed_check_are_removed(path: str) -> None:
     report = {".audio.check-0a1b2c3d/report.json": "{}"}
     _fill(path, report)
     folder = OutputFolder(path, "audio", False)
