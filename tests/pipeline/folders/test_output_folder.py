@@ -1,4 +1,4 @@
-"""The output folder, from the launcher's side."""
+"""The output folder as the launcher sees it."""
 
 import json
 import posixpath
@@ -100,7 +100,7 @@ def _fill(path: str, contents: dict[str, str]) -> None:
 
 
 def _as_filled(path: str, contents: dict[str, str]) -> bool:
-    """Tells whether a folder holds just these contents, as they were."""
+    """Returns whether a folder holds just these contents, unchanged."""
     found = {}
     for name in files.list_names(path):
         with files.open_to_read(f"{path}/{name}") as file:
@@ -109,7 +109,7 @@ def _as_filled(path: str, contents: dict[str, str]) -> bool:
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_an_absent_or_empty_folder_is_taken_and_given_back(path: str, overwrite: bool) -> None:
+def test_an_absent_or_empty_folder_is_used_and_restored(path: str, overwrite: bool) -> None:
     for _ in range(2):
         folder = OutputFolder(path, "audio", overwrite)
         folder.check()
@@ -178,7 +178,7 @@ def test_remains_of_a_run_with_another_name_are_not_ours(path: str, overwrite: b
     assert _as_filled(path, contents)
 
 
-def test_what_is_not_named_like_ours_stays_when_remains_are_cleared_away(path: str) -> None:
+def test_other_files_stay_when_remains_are_removed(path: str) -> None:
     mine = {"notes.txt": "mine", "train/notes.txt": "mine", "train/other-failures.jsonl": "mine"}
     _fill(path, _split("train") | mine | STAGED)
     folder = OutputFolder(path, "audio", True)
@@ -206,14 +206,14 @@ def test_a_complete_dataset_in_a_folder_inside_is_never_deleted(
     assert _as_filled(path, inside)
 
 
-def test_a_description_inside_that_cannot_be_read_as_one_keeps_its_folder(path: str) -> None:
+def test_an_invalid_description_inside_keeps_its_folder(path: str) -> None:
     inside = {**_foreign("train"), "train/dataset.json": "no JSON"}
     _fill(path, inside | _split("test") | STAGED)
     OutputFolder(path, "audio", False).discard()
     assert _as_filled(path, inside)
 
 
-def test_what_a_run_with_splits_has_left_is_discarded_with_its_folders(tmp_path: Path) -> None:
+def test_splits_are_discarded_with_their_folders(tmp_path: Path) -> None:
     path = f"{tmp_path}/out"
     folder = OutputFolder(path, "audio", False)
     folder.check()
@@ -223,12 +223,12 @@ def test_what_a_run_with_splits_has_left_is_discarded_with_its_folders(tmp_path:
     assert not files.exists(path)
 
 
-def test_a_storage_that_nobody_knows_is_refused() -> None:
+def test_an_unknown_storage_is_refused() -> None:
     with pytest.raises(UsageError, match=r"--output=nope://b/out: no storage is known"):
         OutputFolder("nope://b/out", "audio", False).check()
 
 
-def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+def test_a_file_instead_of_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="is not a folder"):
         OutputFolder(f"{tmp_path}/file", "audio", True).check()
