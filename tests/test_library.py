@@ -130,6 +130,36 @@ def test_a_users_own_pipeline_module_is_not_in_the_way(
     assert finished.stdout == "(10, 128)\n"
 
 
+def _run_example(*arguments: str | Path) -> list[str]:
+    finished = subprocess.run(
+        [sys.executable, "examples/my_pipeline.py", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout.splitlines()
+
+
+def test_the_example_finds_recordings_that_are_alike(stand_in_model: str, tmp_path: Path) -> None:
+    for name, seed in {"a": 1, "b": 2, "like_a": 1}.items():
+        write_wav(tmp_path / f"in/{name}.wav", noise(48_000, seed))
+    (tmp_path / "in/broken.wav").write_bytes(b"no sound")
+    lines = _run_example(tmp_path / "in", stand_in_model)
+    folder = f"{tmp_path}/in"
+    assert f"{folder}/a.wav ~ {folder}/like_a.wav" in lines
+    assert f"{folder}/like_a.wav ~ {folder}/a.wav" in lines
+    assert [line for line in lines if line.startswith(f"{folder}/broken.wav failed: ")]
+    assert len(lines) == 4
+
+
+@pytest.mark.slow
+def test_the_example_needs_neither_a_folder_nor_a_hub() -> None:
+    lines = _run_example()
+    assert len([line for line in lines if " ~ " in line]) == 4
+
+
 def _counters(result: Any) -> dict[str, int]:
     found = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
     counters: dict[str, int] = {}

@@ -40,7 +40,7 @@ class FrameWaveforms(beam.PTransform):
 
 
 class _FrameFn(PatchesFn):
-    def process(self, element: tuple[str, np.ndarray, int]) -> Iterator[Any]:
+    def process(self, element: tuple[str, Any, Any]) -> Iterator[Any]:
         key, samples, sample_rate_hz = element
         if not isinstance(key, str):
             raise TypeError(f"the key {key!r} is a {type(key).__name__} (allowed: str)")

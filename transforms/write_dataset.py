@@ -154,8 +154,8 @@ class WriteDataset(beam.PTransform):
           OSError: It cannot be made or listed.
         """
         if not self.overwrite:
-            own = f"{self.staging.rpartition('/')[2]}/"
-            there = [name for name in files.list_names(self.folder) if not name.startswith(own)]
+            own = self.staging.rpartition("/")[2]
+            there = [each for each in files.list_names(self.folder) if each.split("/")[0] != own]
             if there:
                 raise FileExistsError(
                     f"folder={printable(self.folder)!r} is not empty ({printable(there[0])}): name"
