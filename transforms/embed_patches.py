@@ -16,8 +16,9 @@ from transforms.metrics import run_times
 from transforms.metrics.reporting import REPORTS, ReportingFn, report_of, time_report
 from transforms.metrics.run_times import StepTime
 from transforms.model.batching import Packer, PatchBatch
+from transforms.model.errors import ModelInputError
 from transforms.model.handler import HubModelHandler
-from transforms.model.loading import EmbeddingModel, ModelFacts, ModelInputError
+from transforms.model.loading import EmbeddingModel, ModelFacts
 from transforms.model.precision import FLOAT32, Deviation
 
 MODEL_FAILURES = "model_failures"

@@ -60,7 +60,7 @@ READ = {
     "README.md: Install, shell": "installs everything: .ci/run does it in a clone of its own",
     "docs/models.md: VGGish without the hub, shell": "test_vggish.py makes such a checkpoint",
     "docs/runners.md: A job server, shell": "test_run_on_engines.py starts these programs",
-    "docs/storages.md: Storages, shell": "test_storages.py has stand-ins of both storages",
+    "docs/storages.md: Storages, shell": "tests/transforms/storage has stand-ins of both storages",
     "deploy/dataflow/README.md: On Dataflow, shell": "test_dataflow_submission.py submits it",
     "deploy/dataflow/README.md: As a Flex Template, shell": "wants Docker and a registry",
     "deploy/dataflow/README.md: As a Flex Template, shell 2": "wants Google's service",
