@@ -4,6 +4,7 @@ import dataclasses
 
 import apache_beam as beam
 
+from pipeline.options.declaration import shared_values
 from pipeline.options.settings import PAD, EmbedSettings
 from transforms.corpus.spans import FramingConfig
 from transforms.embed_audio import EmbedAudio
@@ -57,12 +58,11 @@ def job_of(settings: EmbedSettings, corpus: ReadCorpus, folder: str, pca: Pca | 
 
 
 def framing_config(settings: EmbedSettings) -> FramingConfig:
-    """Returns how clips become patches."""
+    """Returns how clips become patches: the options of the same names, and those of the layout."""
     layout = settings.layout
-    return FramingConfig(
-        hop_samples=layout.hop_samples,
-        max_rows=layout.max_rows,
-        pad_short_clips=settings.short_clips == PAD,
-        clip_seconds=settings.clip_seconds,
-        channel=settings.channel,
-    )
+    changed = {
+        "hop_samples": layout.hop_samples,
+        "max_rows": layout.max_rows,
+        "pad_short_clips": settings.short_clips == PAD,
+    }
+    return FramingConfig(**shared_values(settings, FramingConfig) | changed)

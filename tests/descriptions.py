@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from transforms.corpus.spans import FramingConfig
 from transforms.dataset.profiles import PROFILES
 from transforms.dataset.provenance import (
     Origin,
@@ -36,9 +37,7 @@ ORIGIN = Origin(
     corpus=(("inputs", ["/data/ü", "gs://bucket/*.wav"]), ("clip_seconds", 10.5)),
     model="https://tfhub.dev/google/vggish/1",
     precision="float32",
-    patch_samples=15_600,
-    short_clips="pad",
-    channel="mean",
+    framing=FramingConfig(),
     pca=("pca.npz", "ab" * 32),
     resampler="soxr HQ",
     decoder="libsndfile 1.2.2",

@@ -21,6 +21,7 @@ import transforms
 from tests import reading
 from tests.running import embed
 from tests.sounds import noise, write_wav
+from transforms.metrics import live_counts
 from transforms.metrics.reporting import NAMESPACE
 
 NAMES = [
@@ -130,6 +131,36 @@ def test_a_users_own_pipeline_module_is_not_in_the_way(
     assert finished.stdout == "(10, 128)\n"
 
 
+def _run_example(*arguments: str | Path) -> list[str]:
+    finished = subprocess.run(
+        [sys.executable, "examples/my_pipeline.py", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout.splitlines()
+
+
+def test_the_example_finds_recordings_that_are_alike(stand_in_model: str, tmp_path: Path) -> None:
+    for name, seed in {"a": 1, "b": 2, "like_a": 1}.items():
+        write_wav(tmp_path / f"in/{name}.wav", noise(48_000, seed))
+    (tmp_path / "in/broken.wav").write_bytes(b"no sound")
+    lines = _run_example(tmp_path / "in", stand_in_model)
+    folder = f"{tmp_path}/in"
+    assert f"{folder}/a.wav ~ {folder}/like_a.wav" in lines
+    assert f"{folder}/like_a.wav ~ {folder}/a.wav" in lines
+    assert [line for line in lines if line.startswith(f"{folder}/broken.wav failed: ")]
+    assert len(lines) == 4
+
+
+@pytest.mark.slow
+def test_the_example_needs_neither_a_folder_nor_a_hub() -> None:
+    lines = _run_example()
+    assert len([line for line in lines if " ~ " in line]) == 4
+
+
 def _counters(result: Any) -> dict[str, int]:
     found = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
     counters: dict[str, int] = {}
@@ -231,6 +262,7 @@ def test_the_composites_make_beam_warn_of_nothing(
 def test_beams_metrics_count_what_the_job_does(
     stand_in_model: str, mixed_folder: Path, tmp_path: Path
 ) -> None:
+    live_counts.reset()
     pipeline = beam.Pipeline(runner=FnApiRunner())
     corpus = pipeline | transforms.ReadCorpus(inputs=[str(mixed_folder), f"{tmp_path}/absent.wav"])
     embedded = corpus.clips | transforms.EmbedAudio(model=stand_in_model)
@@ -244,15 +276,25 @@ def test_beams_metrics_count_what_the_job_does(
     assert counters.pop("audio_milliseconds") == pytest.approx(audio, abs=4)
     assert counters.pop("model_milliseconds") >= 0
     assert counters.pop("batches") >= 3
+    # The same numbers, which the bar shows while a job runs in this process.
+    live = live_counts.total()
+    assert {name: live[name] for name in counters if name in live} == {
+        name: number for name, number in counters.items() if name in live
+    }
     assert counters == {
+        "assembled": 5,
         "clips": 6,
-        "clips_decoded": 4,
         "decode_tasks": 5,
         "decode_tasks_done": 5,
+        "done": 6,
+        "failures": 2,
         "failures_not_found": 1,
         "failures_unsupported_format": 1,
+        "found": 6,
+        "patches": 3 + 2 + 1 + 129,
         "records": 4,
         "rows": 3 + 2 + 1 + 129,
+        "shards": 1,
         "skipped_other": 1,
     }
 

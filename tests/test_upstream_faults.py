@@ -1,12 +1,14 @@
 """Faults of Beam and TensorFlow that docs/upstream-faults.md names: each is still there.
 
 A test that fails here is good news: the installed version has mended the fault, and its workaround
-can go, with its section on that page and its test.
+can go, with its section on that page and its test. So they are among the slow tests, which CI runs:
+who installs a newer version should not see its tests fail for that.
 """
 
 import importlib.util
 import inspect
 import pickle
+import queue
 import re
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,11 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_job_api_pb2
 from apache_beam.runners.direct import direct_runner
 from apache_beam.runners.portability import flink_uber_jar_job_server, local_job_service
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner, worker_handlers
+from apache_beam.runners.portability.fn_api_runner import worker_handlers
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from apache_beam.runners.worker import data_plane
+
+pytestmark = pytest.mark.slow
 
 
 def _source(package: str, file: str = "__init__.py") -> str:
@@ -39,6 +45,13 @@ def test_the_direct_runner_may_be_prism() -> None:
 
 def test_what_a_thread_writes_is_flushed_by_a_clock() -> None:
     assert "DATA_BUFFER_TIME_LIMIT_MS = 1000" in inspect.getsource(worker_handlers)
+    flushed: queue.Queue[bytes] = queue.Queue()
+    stream = data_plane.TimeBasedBufferingClosableOutputStream(
+        flush_callback=flushed.put, time_flush_threshold_ms=1
+    )
+    stream.write(b"half of an element")
+    assert flushed.get(timeout=600) == b"half of an element"
+    stream.close()
 
 
 def test_worker_processes_do_not_get_the_pipeline_options() -> None:

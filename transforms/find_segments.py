@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +15,6 @@ from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.manifests import segment_names
 from transforms.corpus.manifests.segments import Segment, read_segments
 from transforms.list_clips import count_found
-from transforms.metrics import live_counts
 from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.metrics.run_times import LISTING
 from transforms.read_manifests import ExpandPatterns, records_of
@@ -43,6 +42,29 @@ class FindSegments(beam.PTransform):
     audio_name: str | None = None
     are_cut: bool = False
 
+    def clip_of(self, segment: Segment, paths: Sequence[str] = ()) -> Clip | Failure:
+        """Returns the clip of a segment, or why it has none; see `audio_name`.
+
+        Args:
+          segment: The segment.
+          paths: Without a template, the files whose names may be those of the segment.
+        """
+        if self.audio_name is None:
+            audio = segment_names.find_segment_audio(segment, paths)
+            if audio is not None:
+                path, is_cut = audio
+                return _clip(segment, path, is_cut or self.are_cut)
+            message = f"no audio below this folder is named {segment.id}, or as downloaders name it"
+            return _failure(segment, self.audio_root, "not_found", message)
+        root = self.audio_root.rstrip("/")
+        try:
+            name = segment_names.format_name(self.audio_name, segment)
+        except ValueError as error:
+            message = f"its times do not fit into {self.audio_name}: {error}"
+            return _failure(segment, root, "invalid_time", message)
+        is_cut = self.are_cut or segment_names.has_times(self.audio_name)
+        return _clip(segment, f"{root}/{name}", is_cut)
+
     @no_annotations
     def expand(self, patterns: pvalue.PCollection[bytes]) -> dict[str, pvalue.PCollection]:
         read = (
@@ -53,8 +75,7 @@ class FindSegments(beam.PTransform):
         failures = [read[FAILURES]]
         reports = [read[REPORTS]]
         if self.audio_name is not None:
-            name = _NameFn(self.audio_root, self.audio_name, self.are_cut)
-            found = read.read | "Name" >> beam.ParDo(name).with_outputs(
+            found = read.read | "Name" >> beam.ParDo(_NameFn(self)).with_outputs(
                 FAILURES, REPORTS, main="clips"
             )
         else:
@@ -69,10 +90,7 @@ class FindSegments(beam.PTransform):
             found = (
                 {_SEGMENTS: segments, _FILES: listed.files}
                 | beam.CoGroupByKey()
-                | "Find"
-                >> beam.ParDo(_FindFn(self.audio_root, self.are_cut)).with_outputs(
-                    FAILURES, REPORTS, main="clips"
-                )
+                | "Find" >> beam.ParDo(_FindFn(self)).with_outputs(FAILURES, REPORTS, main="clips")
             )
         failures.append(found[FAILURES])
         reports.append(found[REPORTS])
@@ -89,7 +107,7 @@ class _ReadFn(ReportingFn):
     def process(self, path: bytes) -> Iterator[Any]:
         for found in self.timed(records_of(os.fsdecode(path), read_segments)):
             if isinstance(found, Segment):
-                live_counts.count(found=1)
+                self.increment(found=1)
                 yield found
             else:
                 count_found(self, found)
@@ -116,49 +134,30 @@ class _ListFn(ReportingFn):
             yield pvalue.TaggedOutput(FAILURES, failure)
 
 
-class _NameFn(ReportingFn):
-    def __init__(self, audio_root: str, audio_name: str, are_cut: bool) -> None:
-        self._audio_root = audio_root.rstrip("/")
-        self._audio_name = audio_name
-        self._are_cut = are_cut or segment_names.has_times(audio_name)
+class _ClipFn(ReportingFn):
+    def __init__(self, find: FindSegments) -> None:
+        self._find = find
 
+    def _give(self, found: Clip | Failure) -> Any:
+        if isinstance(found, Clip):
+            return found
+        # The segment has been counted as found.
+        self.count_failure(found.reason, found.split, is_new=True)
+        return pvalue.TaggedOutput(FAILURES, found)
+
+
+class _NameFn(_ClipFn):
     def process(self, segment: Segment) -> Iterator[Any]:
-        try:
-            name = segment_names.format_name(self._audio_name, segment)
-        except ValueError as error:
-            message = f"its times do not fit into {self._audio_name}: {error}"
-            failure = _failure(segment, self._audio_root, "invalid_time", message)
-            _count_failure(self, failure)
-            yield pvalue.TaggedOutput(FAILURES, failure)
-        else:
-            yield _clip(segment, f"{self._audio_root}/{name}", self._are_cut)
+        yield self._give(self._find.clip_of(segment))
 
 
-class _FindFn(ReportingFn):
-    def __init__(self, audio_root: str, are_cut: bool) -> None:
-        self._audio_root = audio_root
-        self._are_cut = are_cut
-
+class _FindFn(_ClipFn):
     def process(self, element: tuple[str, Mapping[str, Iterable[Any]]]) -> Iterator[Any]:
-        name, found = element
+        _, found = element
         segments = list(found[_SEGMENTS])
         paths = [os.fsdecode(path) for path in found[_FILES]] if segments else []
         for segment in segments:
-            audio = segment_names.find_segment_audio(segment, paths)
-            if audio is not None:
-                path, is_cut = audio
-                yield _clip(segment, path, is_cut or self._are_cut)
-            else:
-                message = f"no audio below this folder is named {name}, or as downloaders name it"
-                failure = _failure(segment, self._audio_root, "not_found", message)
-                _count_failure(self, failure)
-                yield pvalue.TaggedOutput(FAILURES, failure)
-
-
-def _count_failure(counting: ReportingFn, failure: Failure) -> None:
-    """Counts a segment without audio; it has been counted as found."""
-    live_counts.count(done=1, failures=1)
-    counting.count_failure(failure.reason, failure.split, is_new=True)
+            yield self._give(self._find.clip_of(segment, paths))
 
 
 def _by_id(segment: Segment) -> tuple[str, Segment]:

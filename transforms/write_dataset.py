@@ -154,8 +154,8 @@ class WriteDataset(beam.PTransform):
           OSError: It cannot be made or listed.
         """
         if not self.overwrite:
-            own = f"{self.staging.rpartition('/')[2]}/"
-            there = [name for name in files.list_names(self.folder) if not name.startswith(own)]
+            own = self.staging.rpartition("/")[2]
+            there = [each for each in files.list_names(self.folder) if each.split("/")[0] != own]
             if there:
                 raise FileExistsError(
                     f"folder={printable(self.folder)!r} is not empty ({printable(there[0])}): name"
@@ -185,9 +185,7 @@ class WriteDataset(beam.PTransform):
             corpus=tuple(corpus.items()),
             model=printable(embedding.model),
             precision=embedding.precision,
-            patch_samples=framing.patch_samples,
-            short_clips="pad" if framing.pad_short_clips else "skip",
-            channel="mean" if framing.channel is None else f"number {framing.channel}",
+            framing=framing,
             pca=(printable(pca.uri), pca.sha256) if pca else None,
             resampler=f"soxr {soxr.__libsoxr_version__} {resampling.QUALITY}",
             decoder=embedding.decoder,

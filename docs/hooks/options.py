@@ -1,6 +1,7 @@
 """Writes all options into their page when the site is built, from the program's own help."""
 
 import argparse
+import re
 from typing import Any
 
 from pipeline import cli
@@ -20,14 +21,15 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 def tables() -> str:
     """Returns a table for each group of the options of `embed`, in Markdown."""
-    parser = cli._parser()
-    commands = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    actions = cli._parser()._actions
+    commands = next(each for each in actions if isinstance(each, argparse._SubParsersAction))
     embed = commands.choices["embed"]
     parts = []
     for group in embed._action_groups:
         rows = [_row(embed, action) for action in group._group_actions if action.option_strings]
         if rows:
-            title = f"### {(group.title or 'options').capitalize()}\n"
+            title = group.title or "options"
+            title = f"### {title[:1].upper()}{title[1:]}\n"
             parts.append("\n".join([title, "| option | meaning |", "| --- | --- |", *rows]))
     return "\n\n".join(parts)
 
@@ -36,7 +38,7 @@ def _row(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
     names = ", ".join(action.option_strings)
     formatter = parser._get_formatter()
     value = "" if action.nargs == 0 else formatter._format_args(action, _metavar(action))
-    text = formatter._expand_help(action).replace("|", "\\|") if action.help else ""
+    text = re.sub(r"[\\*_|<`]", r"\\\g<0>", formatter._expand_help(action)) if action.help else ""
     return f"| `{f'{names} {value}'.strip()}` | {text} |"
 
 

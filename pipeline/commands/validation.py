@@ -93,18 +93,12 @@ def corpus_of(settings: EmbedSettings) -> ReadCorpus:
     for path in settings.inputs:
         _check_input(path)
     class_map = _class_map(settings.class_map) if settings.class_map is not None else None
-    corpus = ReadCorpus(
-        inputs=settings.inputs,
-        manifests=settings.manifests,
-        manifest_format=settings.manifest_format,
-        audio_root=settings.audio_root,
-        audioset_segments=settings.audioset_segments,
-        audio_name=settings.audio_name,
-        segments_are_cut=settings.segments_are_cut,
-        class_map=class_map,
-        drop_unknown_labels=settings.unknown_labels == DROP,
-        splits=settings.split,
-    )
+    changed = {
+        "class_map": class_map,
+        "drop_unknown_labels": settings.unknown_labels == DROP,
+        "splits": settings.split,
+    }
+    corpus = ReadCorpus(**declaration.shared_values(settings, ReadCorpus) | changed)
     _check_manifests(settings, corpus.manifest_options)
     if settings.audioset_segments:
         _check_segments(settings)

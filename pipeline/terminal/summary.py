@@ -3,7 +3,7 @@
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pipeline.errors import JobError, RunnerLostError
@@ -48,57 +48,8 @@ def summary(info: dict[str, Any], folder: str, seconds: float) -> str:
       folder: The folder of the dataset.
       seconds: The time the run took.
     """
-    counts = info["counts"]
-    model = info["model"]
-    parts = info.get("splits", [{"folder": "", "shards": info.get("shards", [])}])
-    shards = [shard for part in parts for shard in part["shards"]]
-    num_bytes = sum(shard["bytes"] for shard in shards)
-    folders = [f"{printable(folder)}/{part['folder']}".rstrip("/") for part in parts]
-    lines = [
-        f"clips     {counts['clips']}",
-        f"records   {counts['records']}  ({counts['rows']} rows"
-        f", {counts['hours']:.3f} h of audio"
-        f"{_also(counts['padded_clips'], 'clips padded to one row')}"
-        f"{_also(counts['truncated_clips'], 'clips truncated by the end of their recording')}"
-        f"{_also(counts['rows_skipped'], 'rows beyond --max_rows skipped')})",
-        f"failures  {counts['failures']}{_by_reason(info['failures'])}",
-        f"skipped   {sum(info['skipped'].values())} files of the folders"
-        f"{_by_reason(info['skipped'])}",
-        f"speed     {counts['rows'] / seconds:.1f} rows/s over {seconds:.1f} s, start-up included",
-        *_times(info["run"]),
-        *(
-            f"split     {part['folder']}: {part['counts']['records']} records,"
-            f" {part['counts']['failures']} failures"
-            for part in info.get("splits", ())
-        ),
-        f"dataset   {_either(folders)}/{info['name']}-*.tfrecord"
-        f"  ({len(shards)} shards, {num_bytes} bytes)",
-        f"failed    {_either(folders)}/{failure_table_name(info['name'])}",
-        f"metadata  {printable(folder)}/dataset.json",
-    ]
-    lines += [
-        f"manifest  {each['uri']}: {each['num_rows']} rows of {each['format']}, {each['encoding']};"
-        f" read: {' '.join(each['columns'])}"
-        f"{_listed('not read:', each['other_columns'])}"
-        f"{_listed('labels separated by', each['label_separator'])}"
-        for each in info["manifests"][:_MAX_MANIFESTS]
-    ]
-    if more := info["manifests"][_MAX_MANIFESTS:]:
-        lines.append(f"          and {len(more)} more manifests: see dataset.json")
-    if counts["labels_dropped"]:
-        lines.append(f"NOTE: {counts['labels_dropped']} labels are not in the class map: dropped")
-    if model["trained"] is False:
-        lines.append(
-            f"NOTE: the model {printable(model['uri'])} is UNTRAINED (random weights, seed"
-            f" {model['untrained_seed']}): these rows mean nothing"
-        )
-    if error := model.get("bfloat16_error"):
-        lines.append(f"NOTE: rows were computed in bfloat16: {_error_of_bfloat16(error)}")
-    if model["in_batches"] is False:
-        lines.append("NOTE: TensorFlow cannot batch this model's operations: patches go one by one")
-    if why := _why_bits_differ(model):
-        lines.append(f"NOTE: {why}: the last bits of a row may differ where it is computed again")
-    return "\n".join(lines)
+    lines = [*_counts(info), _speed(info, seconds), *_times(info["run"]), *_files(info, folder)]
+    return "\n".join([*lines, *_manifests(info["manifests"]), *_notes(info)])
 
 
 def exit_status(info: dict[str, Any], max_failed_ratio: float) -> int:
@@ -144,6 +95,74 @@ def is_bug(explanation: str) -> bool:
     return explanation.startswith(_BUG)
 
 
+def _counts(info: dict[str, Any]) -> list[str]:
+    counts = info["counts"]
+    return [
+        f"clips     {counts['clips']}",
+        f"records   {counts['records']}  ({counts['rows']} rows"
+        f", {counts['hours']:.3f} h of audio"
+        f"{_also(counts['padded_clips'], 'clips padded to one row')}"
+        f"{_also(counts['truncated_clips'], 'clips truncated by the end of their recording')}"
+        f"{_also(counts['rows_skipped'], 'rows beyond --max_rows skipped')})",
+        f"failures  {counts['failures']}{_by_reason(info['failures'])}",
+        f"skipped   {sum(info['skipped'].values())} files of the folders"
+        f"{_by_reason(info['skipped'])}",
+    ]
+
+
+def _speed(info: dict[str, Any], seconds: float) -> str:
+    rate = info["counts"]["rows"] / seconds
+    return f"speed     {rate:.1f} rows/s over {seconds:.1f} s, start-up included"
+
+
+def _files(info: dict[str, Any], folder: str) -> list[str]:
+    """Returns the splits and the files of the dataset."""
+    parts = info.get("splits", [{"folder": "", "shards": info.get("shards", [])}])
+    shards = [shard for part in parts for shard in part["shards"]]
+    num_bytes = sum(shard["bytes"] for shard in shards)
+    folders = _either([f"{printable(folder)}/{part['folder']}".rstrip("/") for part in parts])
+    return [
+        *(
+            f"split     {part['folder']}: {part['counts']['records']} records,"
+            f" {part['counts']['failures']} failures"
+            for part in info.get("splits", ())
+        ),
+        f"dataset   {folders}/{info['name']}-*.tfrecord  ({len(shards)} shards, {num_bytes} bytes)",
+        f"failed    {folders}/{failure_table_name(info['name'])}",
+        f"metadata  {printable(folder)}/dataset.json",
+    ]
+
+
+def _manifests(manifests: Sequence[dict[str, Any]]) -> list[str]:
+    lines = [
+        f"manifest  {each['uri']}: {each['num_rows']} rows of {each['format']}, {each['encoding']};"
+        f" read: {' '.join(each['columns'])}"
+        f"{_listed('not read:', each['other_columns'])}"
+        f"{_listed('labels separated by', each['label_separator'])}"
+        for each in manifests[:_MAX_MANIFESTS]
+    ]
+    if more := manifests[_MAX_MANIFESTS:]:
+        lines.append(f"          and {len(more)} more manifests: see dataset.json")
+    return lines
+
+
+def _notes(info: dict[str, Any]) -> Iterator[str]:
+    model = info["model"]
+    if number := info["counts"]["labels_dropped"]:
+        yield f"NOTE: {number} labels are not in the class map: dropped"
+    if model["trained"] is False:
+        yield (
+            f"NOTE: the model {printable(model['uri'])} is UNTRAINED (random weights, seed"
+            f" {model['untrained_seed']}): these rows mean nothing"
+        )
+    if error := model.get("bfloat16_error"):
+        yield f"NOTE: rows were computed in bfloat16: {_error_of_bfloat16(error)}"
+    if model["in_batches"] is False:
+        yield "NOTE: TensorFlow cannot batch this model's operations: patches go one by one"
+    if why := _why_bits_differ(model):
+        yield f"NOTE: {why}: the last bits of a row may differ where it is computed again"
+
+
 def _times(run: dict[str, Any]) -> list[str]:
     """Returns the time of each step, and the step that bounded the run."""
     if not run["steps"]:
@@ -159,7 +178,7 @@ def _times(run: dict[str, Any]) -> list[str]:
 
 
 def _why_bits_differ(model: dict[str, Any]) -> str:
-    """Says what besides its patch a row's bits depend on; nothing if there is nothing."""
+    """Returns what the bits of a row depend on besides its patch; nothing by default."""
     if model["rows_depend_on_position"]:
         return "on these CPUs rows depend on their place in the model's batch"
     if isinstance(model["batch_rows"], list) or isinstance(model["onednn"], list):

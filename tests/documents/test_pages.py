@@ -9,7 +9,9 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import yaml
 
+import transforms
 from pipeline import cli
+from pipeline.options import declaration
 from pipeline.options.settings import EmbedSettings
 from pipeline.runners.options import beam_options
 from tests.documents import pages
@@ -17,21 +19,36 @@ from transforms.corpus.clips import REASONS
 
 # Words that begin commands of other programs. Whether they do what the text says was read, not run.
 OTHER_PROGRAMS = {"docker", "gcloud", "mkdocs", "pip", "prism", "python"}
+# What pages name besides: flags of other programs, beginnings, and a misspelt one.
+OTHER_FLAGS = {
+    "benchmarks/README.md": {"--large", "--no_torch", "--quick", "--work", "--write"},
+    "deploy/dataflow/README.md": {"--file", "--image", "--parameters", "--tag"},
+    "deploy/flink/README.md": {"--container", "--filename", "--follow", "--tag"},
+    "docs/runners.md": {"--service_port"},
+    "docs/storages.md": {"--s3_"},
+    "docs/upstream-faults.md": {"--direct_num_worker"},
+}
 OUR_COMMANDS = {"check", "demo", "embed", "export-model", "plan"}
 
 
 def _flags(text: str) -> set[str]:
-    return set(re.findall(r"(?<![\w-])--[a-z][a-z_]*", text))
+    """Flags in the spelling of this program and of Beam, which have no dash inside."""
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z0-9_]*(?![\w-])", text))
 
 
-def _embed_parser() -> argparse.ArgumentParser:
-    parser = cli._parser()
-    (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
-    return commands.choices["embed"]
+def _commands() -> dict[str, argparse.ArgumentParser]:
+    (commands,) = (a for a in cli._parser()._actions if isinstance(a, argparse._SubParsersAction))
+    return commands.choices
 
 
 def _own_flags() -> set[str]:
-    return {flag for flag in _embed_parser()._option_string_actions if flag.startswith("--")}
+    return set(declaration.flags(EmbedSettings))
+
+
+def _known_flags() -> set[str]:
+    """The flags of all commands, and Beam's."""
+    own = {flag for each in _commands().values() for flag in each._option_string_actions}
+    return own | {f"--{name}" for name in beam_options([]).get_all_options()}
 
 
 def _module(path: Path) -> ModuleType:
@@ -67,28 +84,29 @@ def test_commands_are_ones_that_the_program_takes(block: pages.Block) -> None:
         if words[1:2] == ["test"] or len(words) == 1:  # of run_local.sh itself
             continue
         assert words[1] in OUR_COMMANDS
-        parsed, rest = cli._parser().parse_known_args(words[1:])
         if words[1] in pages.JOBS:
-            EmbedSettings.from_arguments(parsed)
-            beam_options(rest)
+            beam_options(cli.parse_job(words[1:])[2])
         else:
-            assert not rest
+            assert not cli._parser().parse_known_args(words[1:])[1]
 
 
 def test_every_option_is_one_of_the_program_or_of_beam() -> None:
-    known = _own_flags() | set(beam_options([]).get_all_options())
     text = pages.read("docs/options.md")
     table = text.split("## The ones that matter most")[1].split("```")[0]
     named = _flags(table)
     assert len(named) > 20
-    assert {flag for flag in named if flag not in known and flag[2:] not in known} == set()
+    assert named <= _known_flags()
     rows = table.replace("\\|", "/")
     defaults = dict(re.findall(r"^\| `(--\w+)[^|]*` \| `([^`]+)` \|", rows, re.MULTILINE))
-    parser = cli._parser()
-    parsed = vars(parser.parse_args(["embed", "--input=x", "--output=y"]))
+    parsed = vars(cli._parser().parse_args(["embed", "--input=x", "--output=y"]))
     for flag in ("--precision", "--profile", "--short_clips"):
-        default = parsed[flag[2:]]
-        assert defaults[flag] == getattr(default, "name", default)
+        assert defaults[flag] == getattr(parsed[flag[2:]], "name", parsed[flag[2:]])
+
+
+@pytest.mark.parametrize("page", [page for page in pages.PAGES if page != "CHANGELOG.md"])
+def test_flags_in_the_text_are_ones_of_the_program_of_beam_or_of_others(page: str) -> None:
+    unknown = _flags(pages.read(page)) - _known_flags()
+    assert unknown <= OTHER_FLAGS.get(page, set())
 
 
 def test_the_site_has_every_option() -> None:
@@ -108,6 +126,13 @@ def test_every_reason_is_in_the_table_and_no_other() -> None:
 
 def _anchor(title: str) -> str:
     return re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", title).strip().lower())
+
+
+@pytest.mark.parametrize("page", pages.PAGES)
+def test_files_of_the_checkout_that_pages_name_are_there(page: str) -> None:
+    folders = "benchmarks|deploy|docs|examples|pipeline|tests|transforms"
+    for path in re.findall(rf"`((?:{folders})/[\w./]*)`", pages.read(page)):
+        assert (pages.ROOT / path).exists(), path
 
 
 @pytest.mark.parametrize("page", pages.PAGES)
@@ -161,10 +186,8 @@ def test_each_fault_upstream_names_code_and_tests_that_are_there() -> None:
     assert named == set(re.findall(r"^def (test_\w+)\(", tests, re.MULTILINE))
 
 
-def test_the_verbs_and_the_files_that_contributors_are_sent_to_are_there() -> None:
+def test_the_verbs_that_contributors_read_of_are_there() -> None:
     text = pages.read("CONTRIBUTING.md")
-    for path in re.findall(r"`((?:pipeline|transforms|tests|docs|deploy)/[\w./]*)`", text):
-        assert (pages.ROOT / path).exists(), path
     for verb in re.findall(r"(?:[A-Z][a-z]+){2,}", text.split("```text")[1].split("```")[0]):
         if verb != "GroupByKey" and verb != "RunInference":
             file = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", verb).lower()
@@ -191,6 +214,11 @@ def test_public_ci_calls_the_scripts_of_this_checkout() -> None:
     for command in commands:
         if command.startswith((".", "/")):
             assert (pages.ROOT / Path(command.split()[0])).is_file()
+
+
+def test_the_api_page_has_every_public_name_and_no_other() -> None:
+    named = re.findall(r"^::: transforms\.(\w+)$", pages.read("docs/api.md"), re.MULTILINE)
+    assert sorted(named) == sorted(transforms.__all__)
 
 
 def test_every_page_is_in_the_site() -> None:

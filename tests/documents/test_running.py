@@ -1,11 +1,15 @@
 """Every command and snippet of the documents is run as it stands there, on tiny corpora.
 
-A block is of `RUN`, or it stands below with the reason why it is not: a new one is told by
-`test_every_block_is_known`. The model is a stand-in, and so is the PCA.
+A block is in `RUN` or `RUN_SLOWLY`, or is listed below with the reason why it is not run; a new
+one fails `test_every_block_is_known`. The model is a stand-in, also where a snippet names the
+hub's, and so is the PCA.
 """
 
+import json
 import re
 import shutil
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +20,7 @@ import pytest
 import soundfile
 
 from pipeline import cli
+from pipeline.options.settings import EmbedSettings
 from tests import reading
 from tests.documents import pages
 from tests.documents.pages import BLOCKS, Block
@@ -41,6 +46,11 @@ RUN_SLOWLY = {
     "docs/models.md: What works, shell": (),
     "docs/models.md: VGGish without the hub, shell 2": (),
     "docs/runners.md: Processes on this machine, shell": (),
+    "docs/library.md: From a corpus to a dataset, python": ("docs/output.md: Reading, shell",),
+    "docs/library.md: Rows for your own transforms, python": (),
+    "docs/library.md: Waveforms, python": (),
+    "docs/library.md: Patches, in RunInference itself, python": (),
+    "docs/library.md: Without Beam, python": (),
     "docs/before-a-large-run.md: `check`: will it work, shell": (),
     "docs/before-a-large-run.md: `plan`: what it will take and give, shell": (),
 }
@@ -50,7 +60,7 @@ READ = {
     "README.md: Install, shell": "installs everything: .ci/run does it in a clone of its own",
     "docs/models.md: VGGish without the hub, shell": "test_vggish.py makes such a checkpoint",
     "docs/runners.md: A job server, shell": "test_run_on_engines.py starts these programs",
-    "docs/storages.md: Storages, shell": "test_storages.py has stand-ins of both storages",
+    "docs/storages.md: Storages, shell": "tests/transforms/storage has stand-ins of both storages",
     "deploy/dataflow/README.md: On Dataflow, shell": "test_dataflow_submission.py submits it",
     "deploy/dataflow/README.md: As a Flex Template, shell": "wants Docker and a registry",
     "deploy/dataflow/README.md: As a Flex Template, shell 2": "wants Google's service",
@@ -62,9 +72,16 @@ SHOWN = {
     "CONTRIBUTING.md: How data flows, text": "the verbs are files, held below by test_pages.py",
     "README.md: beam-audio-embeddings, text": "the run of the README compares its keys",
     "docs/corpora.md: A table, csv": "the command below it reads it",
-    "docs/runners.md: What to know, text": "test_progress.py has such lines",
-    "docs/before-a-large-run.md: `plan`: what it will take and give, text": "printed by a plan",
-    "docs/speed-and-cost.md: What a run is bound by, text": "printed by an embed",
+    "docs/runners.md: Progress and logs, text": "test_progress.py has such lines",
+    "docs/before-a-large-run.md: `plan`: what it will take and give, text": "of `SAMPLES`",
+    "docs/speed-and-cost.md: What a run is bound by, text": "of `SAMPLES`",
+}
+# Samples of what a command prints, by the command: other figures, the same lines.
+SAMPLES = {
+    "README.md: Run, shell": "docs/speed-and-cost.md: What a run is bound by, text",
+    "docs/before-a-large-run.md: `plan`: what it will take and give, shell": (
+        "docs/before-a-large-run.md: `plan`: what it will take and give, text"
+    ),
 }
 
 
@@ -96,7 +113,8 @@ class Desk:
             return
         self.ran.add(block.text)
         if block.language == "python":
-            exec(compile(block.text, block.key, "exec"), {"__name__": "__main__"})
+            text = block.text.replace(EmbedSettings.model, self.model)
+            exec(compile(text, block.key, "exec"), {"__name__": "__main__"})
         for words in block.commands if block.language == "shell" else ():
             self._run_command(words)
 
@@ -227,6 +245,16 @@ def _options_have_their_effect() -> None:
     assert _rows("halves") == {"a.wav": 5, "b/c.flac": 5}
 
 
+def _own_pipeline_writes_what_the_command_writes() -> None:
+    own, commands = (
+        {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+        for folder in ("own", "raw")
+    )
+    about = [json.loads(files.pop("dataset.json")) for files in (own, commands)]
+    assert own == commands
+    assert about[0] | {"run": None} == about[1] | {"run": None}
+
+
 # What a block leaves behind.
 AFTER: dict[str, Callable[[], None]] = {
     "README.md: Run, shell": _folder_is_embedded,
@@ -234,10 +262,17 @@ AFTER: dict[str, Callable[[], None]] = {
     "docs/corpora.md: AudioSet's segments, shell": _segments_are_embedded,
     "docs/corpora.md: Long recordings, shell": _meetings_are_cut,
     "docs/options.md: The ones that matter most, shell": _options_have_their_effect,
+    "docs/library.md: From a corpus to a dataset, python": (
+        _own_pipeline_writes_what_the_command_writes
+    ),
 }
 PRINTED = {
     "README.md: Read, python": "b'a.wav' (3, 128)\n",
     "docs/output.md: Reading, python": "a.wav (3, 128)\nb/c.flac (3, 128)\n",
+    "docs/library.md: Rows for your own transforms, python": "a (128,)\ngone not_found\n",
+    "docs/library.md: Waveforms, python": "tone (3, 128)\n",
+    "docs/library.md: Patches, in RunInference itself, python": "(3, 128)\n",
+    "docs/library.md: Without Beam, python": "(10, 128)\n",
 }
 
 
@@ -254,6 +289,36 @@ def test_a_block_does_what_it_says(
         BEFORE[key](desk)
     capsys.readouterr()
     desk.run(BLOCKS[key])
-    assert capsys.readouterr().out.endswith(PRINTED.get(key, ""))
+    printed = capsys.readouterr().out
+    if key in PRINTED:  # of a pipeline, in any order
+        assert sorted(printed.splitlines()) == PRINTED[key].splitlines()
+    if key in SAMPLES:
+        assert _labels(BLOCKS[SAMPLES[key]].text) <= _labels(printed)
     if key in AFTER:
         AFTER[key]()
+
+
+def _labels(text: str) -> set[str]:
+    """What stands in front of the lines, and how they end where that is no figure."""
+    labels = set(re.findall(r"^(\w[\w ]*?)  ", text, re.MULTILINE))
+    return labels | set(re.findall(r"[a-z][a-z' -]+start-up[a-z -]*$", text, re.MULTILINE))
+
+
+def test_a_file_of_a_user_that_is_named_as_our_package_is(tmp_path: Path) -> None:
+    (tmp_path / "transforms.py").write_text("")
+    script = tmp_path / "script.py"
+    script.write_text("from transforms import Clip\nprint(Clip.__name__)\n")
+
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *options, str(script)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+            env={"PYTHONPATH": str(pages.ROOT)},
+        )
+
+    assert "ImportError: cannot import name 'Clip' from 'transforms'" in run().stderr
+    if sys.version_info >= (3, 11):
+        assert run("-P").stdout == "Clip\n"

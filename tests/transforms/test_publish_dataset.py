@@ -12,6 +12,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from tests.memory_filesystem import MemoryFileSystem
 from transforms.corpus.clips import Failure
 from transforms.corpus.labels import ClassMap, build_class_map
+from transforms.corpus.spans import FramingConfig
 from transforms.dataset.failure_table import FailureFile, failure_lines
 from transforms.dataset.profiles import PROFILES
 from transforms.dataset.provenance import Origin
@@ -29,9 +30,7 @@ ORIGIN = Origin(
     corpus=(("inputs", ["/in"]),),
     model="/model",
     precision="float32",
-    patch_samples=15_600,
-    short_clips="pad",
-    channel="mean",
+    framing=FramingConfig(),
     pca=("/pca.npz", "abc"),
     resampler="soxr",
     decoder="libsndfile",

@@ -35,6 +35,7 @@ def waveform_patches(
     except AudioError as error:
         yield clip.failure("decode", error.reason, str(error))
         return
+    sample_rate_hz = int(sample_rate_hz)  # Numpy's own integers have no exact fractions
     for span in _spans(clip, len(samples), sample_rate_hz, framing):
         patches = SpanPatches(span, framing, sample_rate_hz, len(samples))
         frames = samples[patches.first_frame : patches.end_frame]

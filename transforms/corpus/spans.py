@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 from transforms.corpus.clips import Clip
 from transforms.corpus.serialization import CompactPickle
@@ -39,6 +40,17 @@ class FramingConfig:
     pad_short_clips: bool = True
     clip_seconds: Decimal | None = None
     channel: int | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """Returns what `dataset.json` says of the audio of a row."""
+        return {
+            "patch_samples": self.patch_samples,
+            "hop_samples": self.hop_samples,
+            "hop_seconds": self.hop_samples / SAMPLE_RATE_HZ,
+            "max_rows": self.max_rows,
+            "channels": "mean" if self.channel is None else f"number {self.channel}",
+            "short_clips": "pad" if self.pad_short_clips else "skip",
+        }
 
     def num_rows(self, seconds: Fraction) -> int:
         """Returns the approximate number of rows of a clip of this length."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from transforms.corpus.manifests.manifest import ManifestFacts
-from transforms.corpus.spans import SAMPLE_RATE_HZ
+from transforms.corpus.spans import SAMPLE_RATE_HZ, FramingConfig
 from transforms.dataset.completeness import IncompleteError, Tallies, count_all_splits
 from transforms.dataset.file_names import FORMAT
 from transforms.dataset.profiles import Profile
@@ -44,9 +44,7 @@ class Origin:
       corpus: Options that select the corpus, by name: text, numbers or lists of text.
       model: Path or URL of the model, as given by the user.
       precision: Precision of the model's convolutions.
-      patch_samples: Length of a patch in samples at 16 kHz.
-      short_clips: `pad` or `skip`.
-      channel: Description of the channels used.
+      framing: How clips become patches.
       pca: Path or URL and sha256 of the PCA parameters; None if rows are floats.
       resampler: Description of the resampler.
       decoder: Description of the decoders, with versions.
@@ -57,9 +55,7 @@ class Origin:
     corpus: tuple[tuple[str, Any], ...]
     model: str
     precision: str
-    patch_samples: int
-    short_clips: str
-    channel: str
+    framing: FramingConfig
     pca: tuple[str, str] | None
     resampler: str
     decoder: str
@@ -249,18 +245,12 @@ def _rounded(share: float | None) -> float | None:
 
 
 def _audio_info(origin: Origin, decoders: dict[str, int]) -> dict[str, Any]:
-    profile = origin.profile
     return {
         "sample_rate_hz": SAMPLE_RATE_HZ,
-        "patch_samples": origin.patch_samples,
-        "hop_samples": profile.hop_samples,
-        "hop_seconds": profile.hop_samples / SAMPLE_RATE_HZ,
-        "max_rows": profile.max_rows,
-        "channels": origin.channel,
+        **origin.framing.describe(),
         "resampler": origin.resampler,
         "decoder": origin.decoder,
         "decoders": decoders,
-        "short_clips": origin.short_clips,
     }
 
 

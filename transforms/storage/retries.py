@@ -86,7 +86,7 @@ class RetryPolicy:
         except (TransientError, exceptions.RetryError) as error:
             tries = "1 try" if len(errors) == 1 else f"{len(errors)} tries"
             seconds = time.monotonic() - started
-            raise TransientError(f"{errors[-1]} ({tries} in {seconds:.0f} s)") from error
+            raise type(errors[-1])(f"{errors[-1]} ({tries} in {seconds:.0f} s)") from error
 
 
 # In the middle of a run, where a storage that is away for a minute must not fail a clip.

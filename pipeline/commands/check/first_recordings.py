@@ -1,7 +1,8 @@
-"""The first recordings that a run asks for, to be looked at before it starts."""
+"""The first recordings of a corpus, to be checked before a run."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from transforms.corpus import listing
 from transforms.corpus.clips import Clip, printable
@@ -12,7 +13,7 @@ from transforms.find_segments import FindSegments
 from transforms.read_corpus import ReadCorpus
 from transforms.storage import files
 
-# Of each kind of source. Of a long table or folder only the beginning is looked at.
+# Recordings of each kind of source. Only the beginning of a long table or folder is read.
 NUM_RECORDINGS = 3
 _NUM_ROWS = 1_000
 _NUM_FILES = 10_000
@@ -22,59 +23,42 @@ def first_recordings(corpus: ReadCorpus) -> tuple[Clip, ...]:
     """Returns a few clips of different recordings, of each kind of source.
 
     Raises:
-      OSError: A storage does not answer.
-      ManifestError: A manifest is none.
+      OSError: A storage does not respond.
+      ManifestError: A manifest is invalid.
     """
-    sources = [_of_inputs(corpus.inputs), _of_manifests(corpus)]
+    listed = (found for path in corpus.inputs for found in listing.list_input(path, _NUM_ROWS))
+    options = corpus.manifest_options
+    rows = _first_rows(corpus.manifests, lambda file, uri: read_manifest(file, uri, options))
+    sources: list[Iterator[Any]] = [listed, rows]
     if corpus.find_segments is not None:
-        sources.append(_of_segments(corpus.audioset_segments, corpus.find_segments))
+        segments = _first_rows(corpus.audioset_segments, read_segments)
+        sources.append(_clips_of(segments, corpus.find_segments))
     by_uri: dict[str, Clip] = {}
     for source in sources:
-        due = len(by_uri) + NUM_RECORDINGS
-        for clip in source:
-            if len(by_uri) == due:
+        limit = len(by_uri) + NUM_RECORDINGS
+        for found in source:
+            if isinstance(found, Clip):
+                by_uri.setdefault(found.uri, found)
+            if len(by_uri) == limit:
                 break
-            by_uri.setdefault(clip.uri, clip)
     return tuple(by_uri.values())
 
 
-def _of_inputs(inputs: Sequence[str]) -> Iterator[Clip]:
-    for path in inputs:
-        for found in listing.list_input(path, _NUM_ROWS):
-            if isinstance(found, Clip):
-                yield found
-
-
-def _of_manifests(corpus: ReadCorpus) -> Iterator[Clip]:
-    for pattern in corpus.manifests:
-        for uri in files.matching_files(pattern)[:NUM_RECORDINGS]:
-            with files.open_decompressed(uri) as file:
-                rows = read_manifest(file, uri, corpus.manifest_options)
-                for found in itertools.islice(rows, _NUM_ROWS):
-                    if isinstance(found, Clip):
-                        yield found
-
-
-def _of_segments(patterns: Sequence[str], find: FindSegments) -> Iterator[Clip]:
-    segments: dict[str, Segment] = {}
+def _first_rows(patterns: Sequence[str], read: Any) -> Iterator[Any]:
     for pattern in patterns:
         for uri in files.matching_files(pattern)[:NUM_RECORDINGS]:
             with files.open_decompressed(uri) as table:
-                for found in itertools.islice(read_segments(table, uri), _NUM_ROWS):
-                    if isinstance(found, Segment):
-                        segments.setdefault(found.id, found)
+                yield from itertools.islice(read(table, uri), _NUM_ROWS)
+
+
+def _clips_of(rows: Iterable[Any], find: FindSegments) -> Iterator[Any]:
+    """Yields the clips of segments, and failures."""
+    segments = {found.id: found for found in rows if isinstance(found, Segment)}
     if find.audio_name is not None:
-        root = find.audio_root.rstrip("/")
-        for segment in segments.values():
-            yield _clip(segment, f"{root}/{segment_names.format_name(find.audio_name, segment)}")
+        yield from map(find.clip_of, segments.values())
         return
-    listed = listing.list_input(find.audio_root, _NUM_FILES)
-    for file in itertools.islice(listed, _NUM_FILES):
+    for file in itertools.islice(listing.list_input(find.audio_root, _NUM_FILES), _NUM_FILES):
         if isinstance(file, Clip):
             for possible_id in segment_names.possible_ids(printable(file.uri)):
                 if possible_id in segments:
-                    yield _clip(segments[possible_id], file.uri)
-
-
-def _clip(segment: Segment, uri: str) -> Clip:
-    return Clip(segment.id, uri)
+                    yield find.clip_of(segments[possible_id], [file.uri])

@@ -2,16 +2,15 @@
 
 import gzip
 import json
-import threading
-import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 import pytest
 
+from tests.stand_ins import web_server
+from tests.stand_ins.web_server import Request, WebServer
 from transforms.storage import ranges, retries
 from transforms.storage.gcs import GcsSettings, GcsStore
 from transforms.storage.retries import RetryPolicy
@@ -21,21 +20,15 @@ LARGE = np.random.default_rng(1).bytes(ranges.FIRST_BYTES * 3)
 URI = "gs://corpora/a b/ü.wav"
 
 
-class _Google(ThreadingHTTPServer):
-    """One bucket, whose objects have one generation; `after` so many requests something is done."""
-
-    daemon_threads = True
+class _Google(WebServer):
+    """One bucket, whose objects share a generation; `after` some requests it calls a function."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__()
         self.objects: dict[str, bytes] = {}
         self.generation = 7
         self.encoding = ""  # of all objects
         self.checks_generation = True
-        self.statuses: list[int] = []  # of the next answers
-        self.num_cut = 0  # of the next answers
-        self.num_parts = 0  # that were sent
-        self.pause_seconds = 0.0
         self.after: dict[int, Callable[[], None]] = {}
         self.asked: list[str] = []
         self.sent: list[dict[str, str]] = []
@@ -44,105 +37,56 @@ class _Google(ThreadingHTTPServer):
         self.objects["a b/ü.wav"] = data
         self.generation += 1
 
-    def handle_error(self, *_: object) -> None:
-        pass
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: _Google
-
-    def do_GET(self) -> None:
-        parts = urlsplit(self.path)
+    def answer(self, request: Request) -> None:
+        parts = urlsplit(request.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
         kind = "media" if query.get("alt") == "media" else parts.path.split("/")[2]
-        self.server.asked.append(f"{self.command} {kind}")
-        self.server.sent.append({**query, **(json.loads(body) if body else {})})
-        status = self.server.statuses.pop(0) if self.server.statuses else 200
+        self.asked.append(f"{request.command} {kind}")
+        self.sent.append({**query, **(json.loads(body) if body else {})})
+        status = self.next_status()
         if status != 200:
-            self._answer(status, b'{"error": {"message": "in Google\'s words"}}')
+            request.reply(status, b'{"error": {"message": "in Google\'s words"}}')
         elif parts.path.endswith("/o"):
-            self._list(query)
+            self._list(request, query)
         elif "/rewriteTo/" in parts.path:
-            self._rewrite(query)
+            self._rewrite(request, query)
         else:
-            self._object(unquote(parts.path.rpartition("/")[2]), query)
-        self.server.after.pop(len(self.server.asked), lambda: None)()
+            self._object(request, unquote(parts.path.rpartition("/")[2]), query)
+        self.after.pop(len(self.asked), lambda: None)()
 
-    do_POST = do_DELETE = do_GET  # noqa: N815 - the names that http.server looks for
-
-    def _list(self, query: dict[str, str]) -> None:
+    def _list(self, request: Request, query: dict[str, str]) -> None:
         start = int(query.get("pageToken", 0))
-        page = sorted(self.server.objects)[start : start + 2]
+        page = sorted(self.objects)[start : start + 2]
         found = {"items": [{"name": name, "size": "1"} for name in page]}
-        more = {"nextPageToken": str(start + 2)} if start + 2 < len(self.server.objects) else {}
-        self._answer(200, json.dumps(found | more).encode())
+        more = {"nextPageToken": str(start + 2)} if start + 2 < len(self.objects) else {}
+        request.reply(200, json.dumps(found | more).encode())
 
-    def _rewrite(self, query: dict[str, str]) -> None:
+    def _rewrite(self, request: Request, query: dict[str, str]) -> None:
         step = int(query.get("rewriteToken", 0))
-        answer: dict[str, Any] = {
-            "totalBytesRewritten": str(step),
-            "objectSize": "2",
-            "done": step == 2,
-        }
-        if step == 2:
-            answer["resource"] = {}
-        else:
-            answer["rewriteToken"] = str(step + 1)
-        self._answer(200, json.dumps(answer).encode())
+        answer = {"totalBytesRewritten": str(step), "objectSize": "2", "done": step == 2}
+        more: dict[str, Any] = {"resource": {}} if step == 2 else {"rewriteToken": str(step + 1)}
+        request.reply(200, json.dumps(answer | more).encode())
 
-    def _object(self, name: str, query: dict[str, str]) -> None:
-        data, generation = self.server.objects.get(name), str(self.server.generation)
+    def _object(self, request: Request, name: str, query: dict[str, str]) -> None:
+        data, generation = self.objects.get(name), str(self.generation)
+        wanted = query.get("ifGenerationMatch", generation)
         if data is None:
-            self._answer(404, b"")
+            request.reply(404)
         elif query.get("alt") != "media":
             found = {"size": str(len(data)), "generation": generation, "crc32c": "AAAAAA=="}
-            self._answer(200, json.dumps(found).encode())
-        elif self.server.checks_generation and query.get("ifGenerationMatch", generation) != (
-            generation
-        ):
-            self._answer(412, b"")
+            request.reply(200, json.dumps(found).encode())
+        elif self.checks_generation and wanted != generation:
+            request.reply(412)
         else:
-            start, end = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
-            part = data[start : end + 1]
-            headers = {
-                "Content-Range": f"bytes {start}-{start + len(part) - 1}/{len(data)}",
-                "x-goog-generation": generation,
-            }
-            if self.server.encoding:
-                headers["Content-Encoding"] = self.server.encoding
-            self._answer(206 if part else 416, part, **headers)
-
-    def _answer(self, status: int, body: bytes, **headers: str) -> None:
-        self.send_response_only(status)
-        self.send_header("Content-Length", str(len(body)))
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.server.num_cut:
-            self.server.num_cut -= 1
-            body = body[: len(body) // 2]
-            self.close_connection = True
-        for start in range(0, len(body), 10_000):
-            self.wfile.write(body[start : start + 10_000])
-            self.server.num_parts += 1
-            time.sleep(self.server.pause_seconds)
-
-    def log_message(self, *_: object) -> None:
-        pass
+            headers = {"x_goog_generation": generation, "Content_Encoding": self.encoding}
+            request.reply_range(data, **headers)
 
 
 @pytest.fixture
 def google() -> Iterator[_Google]:
-    server = _Google()
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with web_server.running(_Google()) as server:
+        yield server
 
 
 @pytest.fixture

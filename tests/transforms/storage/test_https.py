@@ -1,14 +1,13 @@
 """Files on the web, of servers good and bad."""
 
 import hashlib
-import threading
-import time
 import urllib.parse
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tests.stand_ins import web_server
+from tests.stand_ins.web_server import Request, WebServer
 from transforms.storage import ranges, retries
 from transforms.storage.https import WebStore, quoted
 from transforms.storage.retries import RetryPolicy
@@ -16,87 +15,35 @@ from transforms.storage.retries import RetryPolicy
 DATA = bytes(range(256)) * 5_000
 
 
-class _Site(ThreadingHTTPServer):
-    daemon_threads = True
-
+class _Site(WebServer):
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__()
         self.files: dict[str, bytes] = {"/a.wav": DATA, "/empty.wav": b""}
         self.has_ranges = True
         self.says_length = True
-        self.statuses: list[int] = []  # of the next answers
-        self.num_cut = 0  # of the next answers
-        self.num_parts = 0  # that were sent
-        self.pause_seconds = 0.0  # between parts of an answer
         self.asked: list[tuple[str, str]] = []
 
     def uri(self, name: str = "a.wav") -> str:
-        return f"http://127.0.0.1:{self.server_port}/{name}"
+        return f"{self.url}/{name}"
 
-    def handle_error(self, *_: object) -> None:
-        pass
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: _Site
-
-    def do_GET(self) -> None:
-        wanted = self.headers.get("Range", "")
-        self.server.asked.append((self.path, wanted))
-        path = urllib.parse.unquote(self.path)
-        status = self.server.statuses.pop(0) if self.server.statuses else 200
-        if path not in self.server.files and status == 200:
-            status = 404
-        if status != 200:
-            self._answer(status, b"no")
+    def answer(self, request: Request) -> None:
+        self.asked.append((request.path, request.headers.get("Range", "")))
+        status, data = self.next_status(), self.files.get(urllib.parse.unquote(request.path))
+        headers = {} if self.says_length else {"Content_Length": ""}
+        if status != 200 or data is None:
+            request.reply(404 if status == 200 else status, b"no", **headers)
             return
-        data = self.server.files[path]
-        etag = {"ETag": f'"{hashlib.sha256(data).hexdigest()}"'}
-        if not self.server.has_ranges or not wanted:
-            self._answer(200, data, **etag)
-            return
-        start, end = map(int, wanted.removeprefix("bytes=").split("-"))
-        if start >= len(data):
-            self._answer(416, b"", **{"Content-Range": f"bytes */{len(data)}"})
-            return
-        part = data[start : end + 1]
-        place = {"Content-Range": f"bytes {start}-{start + len(part) - 1}/{len(data)}"}
-        self._answer(206, part, **place, **etag)
-
-    def _answer(self, status: int, body: bytes, **headers: str) -> None:
-        self.send_response_only(status)
-        if self.server.says_length:
-            self.send_header("Content-Length", str(len(body)))
+        headers["ETag"] = f'"{hashlib.sha256(data).hexdigest()}"'
+        if self.has_ranges:
+            request.reply_range(data, **headers)
         else:
-            self.send_header("Connection", "close")
-            self.close_connection = True
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.server.num_cut:
-            self.server.num_cut -= 1
-            body = body[: len(body) // 2]
-            self.close_connection = True
-        for start in range(0, len(body), 10_000):
-            self.wfile.write(body[start : start + 10_000])
-            self.server.num_parts += 1
-            time.sleep(self.server.pause_seconds)
-
-    def log_message(self, *_: object) -> None:
-        pass
+            request.reply(200, data, **headers)
 
 
 @pytest.fixture
 def site() -> Iterator[_Site]:
-    server = _Site()
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with web_server.running(_Site()) as server:
+        yield server
 
 
 @pytest.fixture

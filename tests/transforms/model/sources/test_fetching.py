@@ -1,7 +1,6 @@
 """From a hub that fails to a model."""
 
 import dataclasses
-import http.server
 import shutil
 import socket
 import subprocess
@@ -9,12 +8,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
 from tests.archives import FILES, archive_bytes, contents, make_tar
+from tests.stand_ins import web_server
+from tests.stand_ins.web_server import Request, WebServer
 from transforms.model.errors import ModelError
 from transforms.model.sources import caching, fetching, resolving, writing
 from transforms.model.sources.pca import load_pca
@@ -24,92 +24,59 @@ pytestmark = pytest.mark.usefixtures("cache")
 ROOT = Path(__file__).resolve().parents[4]
 ARCHIVE = archive_bytes(FILES)
 POLICY = retries.DOWNLOAD_RETRY
-Answer = Callable[[BaseHTTPRequestHandler], None]
+Answer = Callable[[Request], None]
 
 
-class Hub:
-    """A hub on this machine, which gives one answer after the other, the last one for ever."""
+class Hub(WebServer):
+    """A hub that gives one answer after the other, the last one again and again."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.answers: list[Answer] = [send()]
         self.requests: list[str] = []
-        self.url = ""
 
-    def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        self.requests.append(handler.path)
-        (self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])(handler)
+    def answer(self, request: Request) -> None:
+        self.requests.append(request.path)
+        request.close_connection = True
+        (self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])(request)
 
 
 def send(
     status: int = 200, body: bytes = ARCHIVE, sent: int | None = None, **headers: str
 ) -> Answer:
     """An answer, of whose body only the bytes up to `sent` arrive."""
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(status)
-        for name, value in {"Content_Length": str(len(body)), **headers}.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.end_headers()
-        handler.wfile.write(body[:sent])
-
-    return answer
+    headers = {"Content_Length": str(len(body)), "Connection": "close", **headers}
+    return lambda request: request.reply(status, body[:sent], **headers)
 
 
-def hang_up(handler: BaseHTTPRequestHandler) -> None:
-    handler.close_connection = True
+def hang_up(request: Request) -> None:
+    pass
 
 
-def stall(handler: BaseHTTPRequestHandler) -> None:
-    send(sent=10)(handler)
+def stall(request: Request) -> None:
+    send(sent=10)(request)
     time.sleep(3)
 
 
-def trickle(handler: BaseHTTPRequestHandler) -> None:
-    send(sent=10)(handler)
+def trickle(request: Request) -> None:
+    send(sent=10)(request)
     for _ in range(16):
-        handler.wfile.write(b".")
+        request.wfile.write(b".")
         time.sleep(0.2)
 
 
-def in_chunks(handler: BaseHTTPRequestHandler) -> None:
-    handler.send_response(200)
-    handler.send_header("Transfer-Encoding", "chunked")
-    handler.end_headers()
-    for start in range(0, len(ARCHIVE), 50):
-        chunk = ARCHIVE[start : start + 50]
-        handler.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
-    handler.wfile.write(b"0\r\n\r\n")
+def in_chunks(request: Request) -> None:
+    chunks = [ARCHIVE[start : start + 50] for start in range(0, len(ARCHIVE), 50)]
+    body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in [*chunks, b""])
+    request.reply(200, body, Content_Length="", Transfer_Encoding="chunked")
 
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     monkeypatch.setattr(retries, "_FIRST_WAIT_SECONDS", 0.01)
-    monkeypatch.setattr(fetching, "DOWNLOAD_RETRY", dataclasses.replace(POLICY, read_seconds=60.0))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    hub = Hub()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            hub.answer(self)
-
-        def end_headers(self) -> None:
-            self.send_header("Connection", "close")
-            super().end_headers()
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    class Server(http.server.ThreadingHTTPServer):
-        def handle_error(self, *arguments: object) -> None:
-            pass
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        hub.url = f"http://127.0.0.1:{server.server_port}"
-        yield hub
-        server.shutdown()
+    with web_server.running(Hub()) as server:
+        yield server
 
 
 def test_a_model_comes_from_a_hub_and_is_kept(hub: Hub) -> None:
@@ -271,8 +238,8 @@ def _wait_for_request(hub: Hub) -> None:
 def test_what_a_killed_process_left_neither_blocks_nor_stays(hub: Hub, cache: Path) -> None:
     killed = threading.Event()
 
-    def half(handler: BaseHTTPRequestHandler) -> None:
-        send(sent=50)(handler)
+    def half(request: Request) -> None:
+        send(sent=50)(request)
         killed.wait(300)
 
     hub.answers = [half, send()]
@@ -291,9 +258,9 @@ def test_what_a_killed_process_left_neither_blocks_nor_stays(hub: Hub, cache: Pa
 def test_processes_fetch_a_model_once_and_leave_others_alone(hub: Hub, cache: Path) -> None:
     both = threading.Event()
 
-    def slowly(handler: BaseHTTPRequestHandler) -> None:
+    def slowly(request: Request) -> None:
         both.wait(300)
-        send()(handler)
+        send()(request)
 
     hub.answers = [slowly]
     with _resolver(f"{hub.url}/model") as first, _resolver(f"{hub.url}/model") as second:

@@ -21,34 +21,41 @@ def _kept(cache: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("suffix", names.ARCHIVE_SUFFIXES)
-@pytest.mark.parametrize("prefix", ["", "./", "vggish_1/"])
-def test_an_archive_is_unpacked_once(tmp_path: Path, suffix: str, prefix: str) -> None:
-    files = {prefix + name: data for name, data in FILES.items()}
-    archive = make_archive(tmp_path / f"model{suffix}", files)
-    folder = resolving.resolve(str(archive))
-    assert contents(folder) == FILES
-    (folder / "mark").touch()
-    assert (resolving.resolve(str(archive)) / "mark").exists()
+def test_an_archive_is_unpacked_once(tmp_path: Path, suffix: str) -> None:
+    for prefix in ("", "./", "vggish_1/"):
+        files = {prefix + name: data for name, data in FILES.items()}
+        archive = make_archive(tmp_path / f"model{suffix}", files)
+        folder = resolving.resolve(str(archive))
+        assert contents(folder) == FILES
+        (folder / "mark").touch()
+        assert (resolving.resolve(str(archive)) / "mark").exists()
 
 
-@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "a/../../outside", "..\\outside"])
 @pytest.mark.parametrize("suffix", [".tar.gz", ".zip"])
-def test_an_archive_cannot_write_outside_its_folder(tmp_path: Path, name: str, suffix: str) -> None:
-    archive = make_archive(tmp_path / f"m{suffix}", {**FILES, name: b"x"})
-    with pytest.raises(ModelError, match="outside its folder"):
-        resolving.resolve(str(archive))
-    assert not list(tmp_path.rglob("outside"))
+def test_an_archive_cannot_write_outside_its_folder(tmp_path: Path, suffix: str) -> None:
+    for name in ("../outside", "/tmp/outside", "a/../../outside", "..\\outside"):
+        archive = make_archive(tmp_path / f"m{suffix}", {**FILES, name: b"x"})
+        with pytest.raises(ModelError, match="outside its folder"):
+            resolving.resolve(str(archive))
+    assert not list(tmp_path.rglob("*outside"))
 
 
-@pytest.mark.parametrize(
-    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE]
-)
-def test_links_and_devices_in_a_tar_are_refused(tmp_path: Path, kind: bytes) -> None:
-    member = tarfile.TarInfo("variables/link")
-    member.type = kind
-    member.linkname = "/etc/passwd"
-    archive = make_tar(tmp_path / "model.tar.gz", FILES, member)
-    with pytest.raises(ModelError, match="is not a regular file"):
+def test_links_and_devices_in_a_tar_are_refused(tmp_path: Path) -> None:
+    for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE):
+        member = tarfile.TarInfo("variables/link")
+        member.type = kind
+        member.linkname = "/etc/passwd"
+        archive = make_tar(tmp_path / "model.tar.gz", FILES, member)
+        with pytest.raises(ModelError, match="is not a regular file"):
+            resolving.resolve(str(archive))
+
+
+def test_a_tar_is_refused_where_python_has_no_data_filter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(tarfile, "data_filter")
+    archive = make_tar(tmp_path / "model.tar", FILES, compression="")
+    with pytest.raises(ModelError, match=r"cannot unpack safely \(needed: 3\.10\.12"):
         resolving.resolve(str(archive))
 
 
@@ -75,16 +82,16 @@ def test_an_archive_that_unpacks_to_too_much_is_refused_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("suffix", [".tar.gz", ".tar", ".zip"])
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.7])
 def test_a_cut_archive_is_refused_and_leaves_nothing(
-    tmp_path: Path, cache: Path, suffix: str, share: float
+    tmp_path: Path, cache: Path, suffix: str
 ) -> None:
     files = {**FILES, "variables/data": random.Random(0).randbytes(40_000)}
     archive = make_archive(tmp_path / f"model{suffix}", files)
     data = archive.read_bytes()
-    archive.write_bytes(data[: int(share * len(data))])
-    with pytest.raises(ModelError, match=r"cannot unpack the model archive .*/model"):
-        resolving.resolve(str(archive))
+    for share in (0.0, 0.3, 0.7):
+        archive.write_bytes(data[: int(share * len(data))])
+        with pytest.raises(ModelError, match=r"cannot unpack the model archive .*/model"):
+            resolving.resolve(str(archive))
     assert _kept(cache) == []
 
 
