@@ -36,7 +36,7 @@ def golden_model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leaves the model out, which takes a second to load."""
+    """Skips the model, which takes a second to load."""
 
     def found(*_: Any) -> Iterator[Finding]:
         yield Finding("model", OK, "left out")
@@ -98,7 +98,7 @@ def test_a_failing_check_hides_no_other(
 
 
 @pytest.mark.usefixtures("no_model")
-def test_a_corpus_that_is_not_there_and_an_output_in_use_are_rows_too(
+def test_an_absent_corpus_and_a_used_output_are_rows(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, corpus: Path, stand_in_model: str
 ) -> None:
     status, rows = checked(capsys, corpus, stand_in_model, "--input", tmp_path / "absent")
@@ -234,7 +234,7 @@ def test_a_model_with_a_relu_behind_it_fails(
     model = save_model(tmp_path / "model", one_row(np.maximum(smoke_test.golden()[0], 0)))
     status, rows = checked(capsys, tmp_path / "out", model, "--input", corpus)
     assert (status, rows[-1]) == (1, "FAILED: numbers")
-    assert "the export has a ReLU behind the embedding" in row_of(rows, "numbers")
+    assert "the export has a ReLU after the embedding" in row_of(rows, "numbers")
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ import transforms
 from tests import reading
 from tests.running import embed
 from tests.sounds import noise, write_wav
+from transforms.metrics import live_counts
 from transforms.metrics.reporting import NAMESPACE
 
 NAMES = [
@@ -261,6 +262,7 @@ def test_the_composites_make_beam_warn_of_nothing(
 def test_beams_metrics_count_what_the_job_does(
     stand_in_model: str, mixed_folder: Path, tmp_path: Path
 ) -> None:
+    live_counts.reset()
     pipeline = beam.Pipeline(runner=FnApiRunner())
     corpus = pipeline | transforms.ReadCorpus(inputs=[str(mixed_folder), f"{tmp_path}/absent.wav"])
     embedded = corpus.clips | transforms.EmbedAudio(model=stand_in_model)
@@ -274,15 +276,25 @@ def test_beams_metrics_count_what_the_job_does(
     assert counters.pop("audio_milliseconds") == pytest.approx(audio, abs=4)
     assert counters.pop("model_milliseconds") >= 0
     assert counters.pop("batches") >= 3
+    # The same numbers, which the bar shows while a job runs in this process.
+    live = live_counts.total()
+    assert {name: live[name] for name in counters if name in live} == {
+        name: number for name, number in counters.items() if name in live
+    }
     assert counters == {
+        "assembled": 5,
         "clips": 6,
-        "clips_decoded": 4,
         "decode_tasks": 5,
         "decode_tasks_done": 5,
+        "done": 6,
+        "failures": 2,
         "failures_not_found": 1,
         "failures_unsupported_format": 1,
+        "found": 6,
+        "patches": 3 + 2 + 1 + 129,
         "records": 4,
         "rows": 3 + 2 + 1 + 129,
+        "shards": 1,
         "skipped_other": 1,
     }
 

@@ -101,7 +101,7 @@ def test_a_mixed_corpus_with_broken_files_and_a_table_with_wrong_rows(
 
 
 @pytest.mark.slow
-def test_what_is_planned_is_what_a_run_gives(
+def test_a_run_gives_what_was_planned(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, stand_in_model: str
 ) -> None:
     make_corpus(tmp_path / "in", 100, 3)
@@ -120,7 +120,7 @@ def test_what_is_planned_is_what_a_run_gives(
 
 
 @pytest.mark.slow
-def test_a_corpus_without_a_good_file_is_planned_without_a_time(
+def test_a_corpus_without_a_good_file_has_no_time(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, stand_in_model: str
 ) -> None:
     (tmp_path / "a.wav").write_bytes(b"not sound")
@@ -130,7 +130,7 @@ def test_a_corpus_without_a_good_file_is_planned_without_a_time(
     assert "1 unsupported_format: a.wav" in rows["would fail"]
 
 
-def test_a_job_that_breaks_is_status_1_and_leaves_nothing(
+def test_a_failed_job_is_status_1_and_leaves_nothing(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -150,7 +150,7 @@ def test_a_job_that_breaks_is_status_1_and_leaves_nothing(
     assert "is not a folder" in capsys.readouterr().err
 
 
-def test_the_look_is_reported_through_a_storage(tmp_path: Path) -> None:
+def test_the_survey_is_reported_through_a_storage(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", noise(48_000))
     (tmp_path / "b.wav").write_bytes(b"")
     MemoryFileSystem.objects["mem://set/.audio.check-1/launcher"] = b"the launcher's"

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from transforms.embed_audio import EmbedAudio, EmbeddedClips
     from transforms.embed_waveforms import EmbedWaveforms
     from transforms.model.embedding import embed_waveform, load_model
-    from transforms.model.errors import ModelError
+    from transforms.model.errors import ModelError, ModelInputError
     from transforms.model.handler import HubModelHandler
-    from transforms.model.loading import EmbeddingModel, ModelInputError
+    from transforms.model.loading import EmbeddingModel
     from transforms.read_corpus import CorpusOutputs, ReadCorpus
     from transforms.write_dataset import WriteDataset
 
@@ -62,7 +62,7 @@ _MODULES = {
     "FramingConfig": "corpus.spans",
     "HubModelHandler": "model.handler",
     "ModelError": "model.errors",
-    "ModelInputError": "model.loading",
+    "ModelInputError": "model.errors",
     "PROFILES": "dataset.profiles",
     "Profile": "dataset.profiles",
     "ReadCorpus": "read_corpus",

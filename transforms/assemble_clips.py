@@ -14,7 +14,6 @@ from transforms.corpus.runs import DecodedClip, complete_clip
 from transforms.dataset.profiles import Profile
 from transforms.dataset.sequence_examples import sequence_example
 from transforms.dataset.shards import Record
-from transforms.metrics import live_counts
 from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.metrics.run_times import ASSEMBLING
 
@@ -60,7 +59,7 @@ class _AssembleFn(ReportingFn):
     def process(
         self, element: tuple[str, Mapping[str, Iterable[Any]]], class_map: ClassMap
     ) -> Iterator[Any]:
-        live_counts.count(assembled=1)
+        self.increment(assembled=1)
         yield from self.timed(self._assembled(element, class_map))
 
     def _assembled(
@@ -70,7 +69,7 @@ class _AssembleFn(ReportingFn):
         if isinstance(outcome, Failure):
             self.report(f"failures/{outcome.reason}", split=outcome.split)
             if self._counts_failures:
-                self.increment(f"failures/{outcome.reason}")
+                self.increment(**{f"failures/{outcome.reason}": 1})
             yield pvalue.TaggedOutput(FAILURES, outcome)
             return
         decoded, rows = outcome
@@ -91,4 +90,4 @@ class _AssembleFn(ReportingFn):
             (f"decoders/{decoded.decoder}", 1),
         ):
             self.report(name, number, decoded.clip.split)
-        self.increment("records")
+        self.increment(records=1)

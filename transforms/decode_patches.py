@@ -15,7 +15,6 @@ from transforms.corpus.clips import Failure
 from transforms.corpus.runs import DecodedClip, PatchRun
 from transforms.corpus.serialization import serialize
 from transforms.corpus.spans import SAMPLE_RATE_HZ, DecodeTask, FramingConfig
-from transforms.metrics import live_counts
 from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.metrics.run_times import DECODING
 from transforms.storage import files
@@ -58,17 +57,16 @@ class PatchesFn(ReportingFn):
         counts_clips = self.framing.clip_seconds is not None
         for each in self.timed(found):
             if isinstance(each, PatchRun):
-                live_counts.count(patches=len(each.patches))
+                self.increment(patches=len(each.patches))
                 yield each
                 continue
             if isinstance(each, DecodedClip):
                 clip_id = each.clip.id
-                live_counts.count(done=1)
-                self.increment("clips_decoded")
-                self.increment("audio_milliseconds", 1_000 * each.num_samples // SAMPLE_RATE_HZ)
+                milliseconds = 1_000 * each.num_samples // SAMPLE_RATE_HZ
+                self.increment(done=1, audio_milliseconds=milliseconds)
             else:
                 clip_id = each.id
-                live_counts.count(done=1, failures=1)
+                self.increment(done=1, failures=1)
             if counts_clips:
                 self.count("clips")
             yield pvalue.TaggedOutput(DECODE_RESULTS, (clip_id, serialize(each)))
@@ -79,5 +77,5 @@ class _DecodeFn(PatchesFn):
         open_file = functools.partial(files.open_to_read, decode_task.uri)
         suffix = posixpath.splitext(decode_task.uri)[1].lower()
         yield from self.outputs(decode_spans(open_file, decode_task, self.framing, suffix))
-        live_counts.count(decode_tasks_done=1)
-        self.count("decode_tasks_done")
+        self.report("decode_tasks_done")
+        self.increment(decode_tasks_done=1)

@@ -1,6 +1,7 @@
 """EmbedAudio: from recordings to rows."""
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -14,7 +15,6 @@ from transforms.corpus.spans import FramingConfig
 from transforms.decode_patches import DECODE_RESULTS, DecodePatches
 from transforms.embed_patches import MODEL_FAILURES, EmbedPatches
 from transforms.join_rows import JoinRows
-from transforms.metrics import live_counts
 from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.model.precision import FLOAT32
 from transforms.model.sources.names import DEFAULT_MODEL
@@ -142,7 +142,8 @@ class EmbedAudio(beam.PTransform):
         if source is not None:
             clips = audio
         else:
-            given = audio | "Clips" >> beam.Map(_clip_of) | PlanClips()
+            given = audio | "Clips" >> beam.ParDo(_ClipFn()).with_outputs(REPORTS, main="clips")
+            given = given.clips | PlanClips()
             clips = given.clips
             failures.append(given[plan_clips.FAILURES])
             reports.append(given[REPORTS])
@@ -170,6 +171,12 @@ class EmbedAudio(beam.PTransform):
         )
 
 
+class _ClipFn(ReportingFn):
+    def process(self, element: Any) -> Iterator[Clip]:
+        self.increment(found=1)
+        yield _clip_of(element)
+
+
 class _CountFn(ReportingFn):
     def process(self, clip: object) -> None:
         self.count("clips")
@@ -190,7 +197,6 @@ class _Join(beam.PTransform):
 def _clip_of(element: Any) -> Clip:
     if isinstance(element, Clip):
         return element
-    live_counts.count(found=1)
     if isinstance(element, str):
         return Clip(printable(element), element)
     if isinstance(element, tuple) and len(element) == 2 and all(map(_is_text, element)):

@@ -12,12 +12,13 @@ from apache_beam.transforms.window import GlobalWindows
 from apache_beam.typehints.decorators import no_annotations
 
 from transforms.corpus.runs import PatchRun, RowRun
-from transforms.metrics import live_counts, run_times
+from transforms.metrics import run_times
 from transforms.metrics.reporting import REPORTS, ReportingFn, report_of, time_report
 from transforms.metrics.run_times import StepTime
 from transforms.model.batching import Packer, PatchBatch
+from transforms.model.errors import ModelInputError
 from transforms.model.handler import HubModelHandler
-from transforms.model.loading import EmbeddingModel, ModelFacts, ModelInputError
+from transforms.model.loading import EmbeddingModel, ModelFacts
 from transforms.model.precision import FLOAT32, Deviation
 
 MODEL_FAILURES = "model_failures"
@@ -117,10 +118,6 @@ def _embed(model: EmbeddingModel, batch: PatchBatch) -> _EmbeddedBatch:
         except ModelInputError as error:
             result = f"the model refuses the audio: {error}"
         spans.append((clip_id, result))
-    live_counts.count(
-        rows=len(batch.patches),
-        failures=sum(isinstance(result, str) for _, result in spans),
-    )
     deviation = None if rows is None else model.deviation(batch.patches, rows)
     loading_seconds, seconds, num_batches = model.take_times()
     loaded = run_times.just_ended(loading_seconds) if loading_seconds else None
@@ -145,9 +142,12 @@ class _UnpackFn(ReportingFn):
     def process(self, embedded: _EmbeddedBatch) -> Iterator[Any]:
         yield report_of((MODEL, *dataclasses.astuple(embedded.facts)), 1)
         self.stopwatch.add(embedded.seconds, embedded.num_batches)
-        self.increment("batches", embedded.num_batches)
-        self.increment("rows", embedded.num_rows)
-        self.increment("model_milliseconds", round(1_000 * embedded.seconds))
+        self.increment(
+            rows=embedded.num_rows,
+            failures=sum(isinstance(result, str) for _, result in embedded.spans),
+            batches=embedded.num_batches,
+            model_milliseconds=round(1_000 * embedded.seconds),
+        )
         if embedded.loaded:
             yield time_report(run_times.LOADING, embedded.loaded)
         if embedded.deviation is not None:

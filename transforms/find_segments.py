@@ -15,7 +15,6 @@ from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.manifests import segment_names
 from transforms.corpus.manifests.segments import Segment, read_segments
 from transforms.list_clips import count_found
-from transforms.metrics import live_counts
 from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.metrics.run_times import LISTING
 from transforms.read_manifests import ExpandPatterns, records_of
@@ -108,7 +107,7 @@ class _ReadFn(ReportingFn):
     def process(self, path: bytes) -> Iterator[Any]:
         for found in self.timed(records_of(os.fsdecode(path), read_segments)):
             if isinstance(found, Segment):
-                live_counts.count(found=1)
+                self.increment(found=1)
                 yield found
             else:
                 count_found(self, found)
@@ -143,7 +142,6 @@ class _ClipFn(ReportingFn):
         if isinstance(found, Clip):
             return found
         # The segment has been counted as found.
-        live_counts.count(done=1, failures=1)
         self.count_failure(found.reason, found.split, is_new=True)
         return pvalue.TaggedOutput(FAILURES, found)
 

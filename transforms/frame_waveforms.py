@@ -14,7 +14,6 @@ from transforms.audio.waveforms import waveform_patches
 from transforms.corpus.clips import Clip
 from transforms.corpus.spans import FramingConfig
 from transforms.decode_patches import DECODE_RESULTS, PatchesFn
-from transforms.metrics import live_counts
 from transforms.metrics.reporting import REPORTS
 
 CLIPS = "clips"
@@ -46,7 +45,7 @@ class _FrameFn(PatchesFn):
             raise TypeError(f"the key {key!r} is a {type(key).__name__} (allowed: str)")
         if self.framing.clip_seconds is None:
             self.count("clips")  # else as they are cut off
-        live_counts.count(found=1)
+        self.increment(found=1)
         # Waveforms are not shuffled: the checksum tells in the end that two have the same key.
         data = samples.tobytes() if isinstance(samples, np.ndarray) else b""
         clip = Clip(key, "", recording=f"crc32c:{google_crc32c.value(data):08x}")

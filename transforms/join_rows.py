@@ -51,7 +51,7 @@ class _JoinFn(ReportingFn):
         outcome = complete_clip(*element)
         if isinstance(outcome, Failure):
             if self._counts_failures:
-                self.increment(f"failures/{outcome.reason}")
+                self.increment(**{f"failures/{outcome.reason}": 1})
             yield pvalue.TaggedOutput(FAILURES, outcome)
         else:
             yield element[0], outcome[1]

@@ -11,7 +11,6 @@ from apache_beam.typehints.decorators import no_annotations
 
 from transforms.corpus import listing
 from transforms.corpus.clips import Clip, Failure, printable
-from transforms.metrics import live_counts
 from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.metrics.run_times import LISTING
 
@@ -65,7 +64,7 @@ class _ListFn(ReportingFn):
 def count_found(counting: ReportingFn, found: object) -> None:
     """Counts a clip that a DoFn found, or one that failed already; nothing else."""
     if isinstance(found, Clip):
-        live_counts.count(found=1)
+        counting.increment(found=1)
     elif isinstance(found, Failure):
-        live_counts.count(found=1, done=1, failures=1)
+        counting.increment(found=1)
         counting.count_failure(found.reason, found.split, is_new=True)

@@ -11,7 +11,6 @@ from apache_beam.typehints.decorators import no_annotations
 from transforms.corpus.clips import Clip, Failure, resolve_duplicates
 from transforms.corpus.labels import ClassMap, apply_class_map
 from transforms.corpus.serialization import deserialize, serialize
-from transforms.metrics import live_counts
 from transforms.metrics.reporting import REPORTS, ReportingFn
 
 FAILURES = "failures"
@@ -58,7 +57,6 @@ class _ResolveFn(ReportingFn):
                 if dropped := len(clip.labels) - len(known.labels):
                     self.count("labels_dropped", dropped, clip.split)
                 yield known
-        live_counts.count(done=len(failures), failures=len(failures))
         for failure in failures:
             self.count_failure(failure.reason, failure.split, is_new=True)
             yield pvalue.TaggedOutput(FAILURES, failure)

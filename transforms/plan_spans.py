@@ -27,7 +27,6 @@ from transforms.corpus.spans import (
     split_into_tasks,
 )
 from transforms.corpus.splits import Splits, assign_splits
-from transforms.metrics import live_counts
 from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.metrics.run_times import LISTING
 from transforms.storage import files
@@ -93,14 +92,13 @@ class _PlanFn(ReportingFn):
     def process(self, element: tuple[bytes, Iterable[bytes]]) -> Iterator[Any]:
         for planned in self.timed(self._planned(element[1])):
             if isinstance(planned, Failure):
-                live_counts.count(done=1, failures=1)
                 # Clips that are cut off longer ones are counted as they are found.
                 is_new = self._framing.clip_seconds is not None
                 self.count_failure(planned.reason, planned.split, is_new)
                 yield pvalue.TaggedOutput(FAILURES, planned)
             else:
-                live_counts.count(decode_tasks=1)
-                self.count("decode_tasks")
+                self.report("decode_tasks")
+                self.increment(decode_tasks=1)
                 yield planned
 
     def _planned(self, packed: Iterable[bytes]) -> Iterator[DecodeTask | Failure]:

@@ -9,7 +9,6 @@ from apache_beam import pvalue
 from apache_beam.typehints.decorators import no_annotations
 
 from transforms.dataset.shards import Record, Shard, shard_of, write_shard
-from transforms.metrics import live_counts
 from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.metrics.run_times import WRITING
 from transforms.storage import files
@@ -60,7 +59,7 @@ class _WriteShardFn(ReportingFn):
 
     def process(self, element: tuple[tuple[str, int], Iterable[Record | None]]) -> Iterator[Any]:
         yield from self.timed(self._written(*element))
-        live_counts.count(shards=1)
+        self.increment(shards=1)
 
     def _written(self, shard: tuple[str, int], records: Iterable[Record | None]) -> Iterator[Shard]:
         split, index = shard

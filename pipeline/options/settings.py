@@ -257,7 +257,7 @@ class EmbedSettings:
         0.0,
         group=_FILES,
         metavar="RATIO",
-        type=values.RATIO,
+        type=values.NUMBER,
         check=values.between(0, 1),
         help="share of failed clips, 0 to 1, above which the exit status is 3 (default: 0)",
     )

@@ -34,11 +34,11 @@ def _seconds(text: str) -> Decimal:
         raise argparse.ArgumentTypeError(f"{text!r} (allowed: a number of seconds)") from None
 
 
-def _ratio(text: str) -> float:
+def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} (allowed: a number from 0 to 1)") from None
+        raise argparse.ArgumentTypeError(f"{text!r} (allowed: a number)") from None
 
 
 def _channel(text: str) -> int | None:
@@ -61,7 +61,7 @@ def _splits(text: str) -> Splits:
 WHOLE = ValueType(_whole, r"[0-9]+")
 SECONDS = ValueType(_seconds, r"[0-9]+(\.[0-9]+)?")
 EXACT_SECONDS = ValueType(lambda text: Fraction(_seconds(text)), SECONDS.pattern)
-RATIO = ValueType(_ratio, r"[0-9]*\.?[0-9]+")
+NUMBER = ValueType(_number, r"-?[0-9]*\.?[0-9]+")
 CHANNEL = ValueType(_channel, r"mean|left|right|[1-9][0-9]*")
 SPLITS = ValueType(_splits, r"[^=,]+=[0-9.]+(,[^=,]+=[0-9.]+)*")
 NAME = ValueType(str, _NAME)

@@ -10,7 +10,7 @@ from pipeline import cli
 from tests.pipeline.refusing import refusal
 
 
-def test_a_missing_flag_that_is_misspelt_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_flag_that_is_misspelt_is_hinted_at(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--outptu is unknown; did you mean --output?" in refusal(
         capsys, "embed", "--input", "a", "--outptu", "b"
     )
@@ -27,7 +27,7 @@ def test_a_run_without_an_input_is_refused_with_the_flags_for_one(
 @pytest.mark.parametrize(
     "command", [[], ["embed"], ["check"], ["plan"], ["export-model"], ["demo"]]
 )
-def test_help_tells_the_default_and_the_unit_of_every_option(
+def test_help_has_defaults_and_units(
     capsys: pytest.CaptureFixture[str], command: list[str]
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
@@ -61,7 +61,7 @@ def test_help_and_refusals_import_neither_tensorflow_nor_beam(arguments: list[st
     )
 
 
-def test_export_model_refuses_a_folder_in_use_and_a_checkpoint_that_is_not_there(
+def test_export_model_refuses_a_used_folder_and_an_absent_checkpoint(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
@@ -79,7 +79,7 @@ def test_export_model_refuses_a_folder_in_use_and_a_checkpoint_that_is_not_there
     )
 
 
-def test_export_model_says_what_the_model_is(
+def test_export_model_prints_the_kind_of_the_weights(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert cli.main(["export-model", "--untrained", "--seed=7", f"--output={tmp_path / 'm'}"]) == 0

@@ -58,7 +58,7 @@ def test_a_refusal_imports_nothing_that_takes_long(
         assert flags.split(" ")[-1].split("=")[0] in error
 
 
-def test_every_validation_of_every_option_is_among_them() -> None:
+def test_every_validation_of_every_option_is_tried() -> None:
     tried = collections.Counter(flags.split(" ")[-1].split("=")[0] for flags in REFUSED)
     for flag, field, option in declaration.declared(EmbedSettings):
         validations: list[object] = [option.path, option.requires, option.check, option.choices]

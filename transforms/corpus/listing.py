@@ -1,8 +1,7 @@
-"""From an `--input` to the recordings below it.
+"""Listing of the recordings of an input: a file, a folder or a glob.
 
-An input is a file, a folder or a glob. A clip's id is its path relative to the input's root,
-with `/`: the folder itself, the part of a glob before its first special character, the folder
-that holds a single file.
+A clip's id is its path relative to the input's root, with `/`. The root is the folder itself, the
+part of a glob before its first special character, or the folder of a single file.
 """
 
 import dataclasses
@@ -18,8 +17,8 @@ from transforms.storage.globs import glob_root, is_glob
 from transforms.storage.listing import files_below, files_matching, info_or_none
 from transforms.storage.store import FileInfo
 
-# Audio and video containers by suffix, those included that cannot be decoded: a file that is
-# meant to be sound gets a record or a line in the failure table.
+# Suffixes of audio and video, including formats that cannot be decoded: every file that is meant to
+# be audio becomes a record or a line in the failure table.
 _AUDIO_SUFFIXES = """
 .3g2 .3ga .3gp .8svx .aac .ac3 .adts .aif .aifc .aiff .alac .amr .ape .asf .au .avi .awb
 .caf .dts .eac3 .f4a .f4v .flac .flv .g722 .gsm .htk .m2ts .m4a .m4b .m4v .mka .mkv .mov
@@ -28,7 +27,7 @@ _AUDIO_SUFFIXES = """
 .wve .xi
 """
 AUDIO_SUFFIXES = frozenset(_AUDIO_SUFFIXES.split())
-# On the way to a file. A few folders that all link to each other would be a tree without end.
+# Maximum number of links on a path. A few folders that link to each other make a huge tree.
 MAX_LINKS = 4
 HIDDEN = "hidden"
 OTHER = "other"
@@ -37,10 +36,10 @@ _Identity = tuple[int, int]  # device and inode
 
 @dataclasses.dataclass(frozen=True)
 class SkippedFile:
-    """A file of a folder that is no recording.
+    """A file of a folder that is not a recording.
 
     Attributes:
-      why: `HIDDEN` (it or a folder above it begins with a dot) or `OTHER` (its suffix).
+      why: `HIDDEN` (its name or that of a folder above starts with a dot) or `OTHER` (its suffix).
     """
 
     why: str
@@ -50,11 +49,11 @@ def list_input(path: str, limit: int | None = None) -> Iterator[Clip | Failure |
     """Lists the recordings of an input: a file, a folder, or else a glob.
 
     Args:
-      path: Absolute.
-      limit: Number of files after which the listing of a storage may end.
+      path: Absolute path, URL or glob.
+      limit: Maximum number of files listed on a storage; None for no limit.
 
     Raises:
-      OSError: The storage does not answer or refuses. An absent input gives nothing.
+      OSError: The storage failed. An absent input yields nothing.
     """
     if files.is_local(path):
         yield from _list_local(path)
@@ -91,7 +90,7 @@ def _list_remote(path: str, limit: int | None) -> Iterator[Clip | SkippedFile]:
 
 
 def _named_clip(root: str, path: str, num_bytes: int | None = None) -> Clip:
-    """Returns a clip of a file that the user named by path or glob, whatever its suffix."""
+    """Returns the clip of a file named by path or glob, whatever its suffix."""
     return Clip(printable(_name_below(root, path)), path, num_bytes=num_bytes)
 
 
@@ -100,17 +99,16 @@ def _name_below(root: str, path: str) -> str:
 
 
 def list_folder(folder: str) -> Iterator[Clip | Failure | SkippedFile]:
-    """Walks a folder of this machine, links to folders included.
+    """Walks a local folder, following links to folders.
 
     Args:
-      folder: Must exist.
+      folder: Path of the folder, which must exist.
 
     Yields:
-      In no order: clips; failures for what cannot be looked into, for links that lead
-      back to a folder above them, and for folders named like recordings (these are walked
-      all the same); and what is left out.
+      In no order: clips; skipped files; and failures for folders that cannot be read, for links to
+      a folder that contains them, and for folders named like recordings, which are walked anyway.
     """
-    # A stack, not recursion: a tree may be deeper than Python's own stack.
+    # A stack, not recursion: a tree may be deeper than Python's call stack.
     pending: list[tuple[str, str, frozenset[_Identity], int]] = [(folder, "", frozenset(), 0)]
     while pending:
         path, prefix, above, num_links = pending.pop()
@@ -118,10 +116,10 @@ def list_folder(folder: str) -> Iterator[Clip | Failure | SkippedFile]:
             status = os.stat(path)
             identity = (status.st_dev, status.st_ino)
             if identity in above:
-                yield _unreadable(prefix.rstrip("/"), path, "a link to a folder that it is in")
+                yield _unreadable(prefix.rstrip("/"), path, "a link to a folder that contains it")
                 continue
             if num_links > MAX_LINKS:
-                why = f"more than {MAX_LINKS} links to folders lead here"
+                why = f"more than {MAX_LINKS} links to folders on this path"
                 yield _unreadable(prefix.rstrip("/"), path, why)
                 continue
             with os.scandir(path) as entries:
@@ -131,10 +129,10 @@ def list_folder(folder: str) -> Iterator[Clip | Failure | SkippedFile]:
                         yield SkippedFile(HIDDEN)
                         continue
                     if not _is_folder(entry):
-                        yield _sorted_out(name, entry.path)
+                        yield _clip_or_skipped(name, entry.path)
                         continue
                     if is_named_like_audio(entry.name):
-                        why = "a folder that is named like a recording"
+                        why = "a folder named like a recording"
                         yield _unreadable(name, entry.path, why)
                     below = num_links + entry.is_symlink()
                     pending.append((entry.path, name + "/", above | {identity}, below))
@@ -146,32 +144,32 @@ def list_files(root: str, infos: Iterable[FileInfo]) -> Iterator[Clip | SkippedF
     """Sorts the files of a folder on a storage into recordings and skipped files.
 
     Args:
-      root: The folder, with a slash at its end.
-      infos: All files below it.
+      root: Path of the folder, with a trailing slash.
+      infos: All files in it and its subfolders.
     """
     for info in infos:
         name = _name_below(root, info.path)
         if any(part.startswith(".") for part in name.split("/")):
             yield SkippedFile(HIDDEN)
         else:
-            yield _sorted_out(name, info.path, info.num_bytes)
+            yield _clip_or_skipped(name, info.path, info.num_bytes)
 
 
-def _sorted_out(name: str, path: str, num_bytes: int | None = None) -> Clip | SkippedFile:
+def _clip_or_skipped(name: str, path: str, num_bytes: int | None = None) -> Clip | SkippedFile:
     if not is_named_like_audio(name):
         return SkippedFile(OTHER)
     return Clip(printable(name), path, num_bytes=num_bytes)
 
 
 def is_named_like_audio(name: str) -> bool:
-    """Tells whether a file's suffix is one of audio or video."""
+    """Returns whether a file has a suffix of audio or video."""
     return posixpath.splitext(name)[1].lower() in AUDIO_SUFFIXES
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads nowhere or to itself: opening it will say what is wrong
+    except OSError:  # a broken link, which fails when it is opened
         return False
 
 

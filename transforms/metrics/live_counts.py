@@ -1,6 +1,7 @@
-"""What the workers in this process, and those it starts, have done so far: for who watches them.
+"""Counters of the workers in this process, and in those it starts, while a job runs.
 
-A job does not depend on these counts. Nobody reads those of workers on other machines.
+They feed the progress bar. No job depends on them, and those of other machines are not collected:
+runners there show Beam's own counters, which have the same names.
 """
 
 import collections
@@ -27,9 +28,11 @@ def count(**amounts: int) -> None:
     """Adds to the counts of this process.
 
     Args:
-      amounts: By name: `found` clips, those `done`, `failures`, `decode_tasks` planned and
-        `decode_tasks_done`, `patches` decoded, `rows` embedded, models that are `loading`, clips
-        `assembled`, `shards` written.
+      amounts: By name: clips that are `found`, and `done`, which is decoded or failed before;
+        `failures`; `decode_tasks` planned and `decode_tasks_done`; `patches` decoded, and
+        `audio_milliseconds` of complete clips; `rows` and `batches` embedded in
+        `model_milliseconds`; models that are `loading`; clips `assembled`; `records` made;
+        `shards` written.
     """
     with _lock:
         for name, amount in amounts.items():

@@ -10,7 +10,7 @@ from apache_beam import pvalue
 from apache_beam.metrics.metric import Metrics
 from apache_beam.transforms.window import GlobalWindows
 
-from transforms.metrics import host
+from transforms.metrics import host, live_counts
 from transforms.metrics.run_times import StepTime, Stopwatch, add_up
 
 # The output of every `ReportingFn`.
@@ -28,8 +28,9 @@ class ReportingFn(beam.DoFn):
     """A DoFn that counts and times its work, and reports it once a bundle.
 
     Its output `REPORTS` holds `(key, value)`: `(COUNT, split, name)` with an int, and
-    `(TIME, step)` with a `StepTime`. Values of a key add up. What is counted is Beam's counter as
-    well, over all splits, in the namespace `NAMESPACE`; `/` in a name becomes `_` there.
+    `(TIME, step)` with a `StepTime`. Values of a key add up. Counters are Beam's, in the namespace
+    `NAMESPACE`, where `/` in a name becomes `_`. `live_counts` has the same numbers at once: the
+    runner inside this process gives Beam's only after the job.
 
     Attributes:
       step: One of `run_times.STEPS`; a subclass that uses `timed` sets it.
@@ -47,16 +48,16 @@ class ReportingFn(beam.DoFn):
         return self.stopwatch.of(items)
 
     def count(self, name: str, number: int = 1, split: str = "") -> None:
-        """Adds to a count of the dataset, and to the counter of the same name."""
+        """Adds to a count of the dataset, and to Beam's counter of the same name."""
         self.report(name, number, split)
-        self.increment(name, number)
+        self._counters[name] += number
 
     def report(self, name: str, number: int = 1, split: str = "") -> None:
         """Adds to a count of the dataset."""
         self._counts[split, name] += number
 
     def count_failure(self, reason: str, split: str = "", is_new: bool = False) -> None:
-        """Counts a failed clip.
+        """Counts a clip that failed before it was decoded.
 
         Args:
           reason: One of the closed list.
@@ -66,10 +67,13 @@ class ReportingFn(beam.DoFn):
         self.count(f"failures/{reason}", split=split)
         if is_new:
             self.count("clips")
+        self.increment(done=1, failures=1)
 
-    def increment(self, name: str, number: int = 1) -> None:
-        """Adds to a counter that runners show."""
-        self._counters[name] += number
+    def increment(self, **amounts: int) -> None:
+        """Adds to Beam's counters and to `live_counts`, which has their names."""
+        live_counts.count(**amounts)
+        for name, amount in amounts.items():
+            self._counters[name] += amount
 
     def finish_bundle(self) -> Iterator[Any]:
         for name, number in self._counters.items():

@@ -1,4 +1,4 @@
-"""Patches of many clips into full batches, and batches into calls of a size that is proved."""
+"""Packing of patches into full batches, and of batches into calls of a proven size."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
@@ -7,20 +7,20 @@ import numpy as np
 
 from transforms.corpus.runs import PatchRun
 
-# On two cores single 10 s clips reach 0.65 of the rate of full batches, larger ones gain nothing
-# more, and each row takes 10 MB of the network's working memory.
+# On two cores single 10 s clips have 0.65 of the throughput of full batches. Larger batches are not
+# faster, and each row needs 10 MB of memory in the network.
 BATCH_ROWS = 64
-# How many rows one call of the model may compute, the first choice first. Each divides BATCH_ROWS.
+# Allowed numbers of rows per call of the model, in order of preference. Each divides BATCH_ROWS.
 CALL_ROWS = (BATCH_ROWS, 16)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PatchBatch:
-    """A batch, and whose its rows are.
+    """A batch of patches of several clips.
 
     Attributes:
       patches: float32 `[num_rows, patch_samples]`.
-      spans: `(clip_id, first_row, num_rows)` in the order of the patches.
+      spans: `(clip_id, first_row, num_rows)` of the clips, in the order of the patches.
     """
 
     patches: np.ndarray
@@ -28,56 +28,56 @@ class PatchBatch:
 
 
 @dataclasses.dataclass(frozen=True)
-class Proof:
-    """What a model's calls have shown.
+class CallRows:
+    """The number of rows per call, as chosen by trial.
 
     Attributes:
-      call_rows: How many rows each of its calls is to compute.
-      rows_depend_on_position: At every size a row's bits depend on where it stands in the batch.
+      call_rows: Number of rows per call.
+      rows_depend_on_position: Whether the bits of a row depend on its position in the call.
     """
 
     call_rows: int
     rows_depend_on_position: bool
 
 
-def prove(
+def choose_call_rows(
     call: Callable[[np.ndarray], np.ndarray],
     patch: np.ndarray,
     sizes: Sequence[int] = CALL_ROWS,
-) -> Proof:
-    """Finds a size of calls at which a row's bits follow from its patch alone.
+) -> CallRows:
+    """Chooses a number of rows per call at which the bits of a row depend on its patch only.
 
-    Matrix products go through the rows in blocks. Where the size is no multiple of the block that
-    a CPU's instructions, TensorFlow's kernels and the number of threads lead to, another kernel
-    computes the last rows and sums up in another order: they differ by about 1e-6 of their scale
-    from rows of the same patches elsewhere in a batch. So it is not known before, but tried.
+    Matrix products are computed in blocks of rows. If the number of rows is not a multiple of the
+    block size, which depends on the CPU, TensorFlow's kernels and the number of threads, another
+    kernel computes the last rows in another order of summation. They differ by about 1e-6 of their
+    scale from rows of the same patches at other positions. So the sizes are tried.
 
     Args:
       call: Returns the rows `[num_rows, embedding_size]` of patches `[num_rows, patch_samples]`.
-      patch: Some sound, float32 `[patch_samples]`.
-      sizes: In the order of preference.
+      patch: Any audio, float32 `[patch_samples]`.
+      sizes: Numbers of rows, in order of preference.
 
     Returns:
-      The first size at which a batch of equal patches has equal rows; else the first of all.
+      The first size at which equal patches have equal rows; if there is none, the first size.
     """
     for size in sizes:
         rows = call(np.repeat(patch[np.newaxis], size, axis=0))
-        # Bits, for which a NaN is like itself.
+        # Compares bits, as NaN is not equal to itself.
         if len(set(map(bytes, rows))) == 1:
-            return Proof(size, False)
-    return Proof(sizes[0], True)
+            return CallRows(size, False)
+    return CallRows(sizes[0], True)
 
 
-def full_calls(patches: np.ndarray, call_rows: int) -> Iterator[np.ndarray]:
-    """Yields patches as batches of equal size, the last one filled up with the first patch.
+def padded_calls(patches: np.ndarray, call_rows: int) -> Iterator[np.ndarray]:
+    """Yields patches in batches of equal size, the last one padded with the first patch.
 
-    TensorFlow chooses other orders of summing up for other sizes, which changes rows by 2e-6 of
-    their scale. At one size that is proved a row's bits follow from its patch alone, and so a
-    dataset does not depend on how clips are packed, on threads or on spans.
+    TensorFlow chooses the order of summation by batch size, which changes rows by 2e-6 of their
+    scale. With one proven size, the bits of a row depend on its patch only, and a dataset does not
+    depend on packing, threads or spans.
 
     Args:
       patches: float32 `[num_rows, patch_samples]`.
-      call_rows: What `prove` has found.
+      call_rows: Number of rows per call, from `choose_call_rows`.
     """
     for start in range(0, len(patches), call_rows):
         batch = patches[start : start + call_rows]
@@ -88,7 +88,7 @@ def full_calls(patches: np.ndarray, call_rows: int) -> Iterator[np.ndarray]:
 
 
 class Packer:
-    """Collects runs of patches and gives back batches of exactly `batch_rows`."""
+    """Packs runs of patches into batches of exactly `batch_rows` rows."""
 
     def __init__(self, batch_rows: int = BATCH_ROWS) -> None:
         self._batch_rows = batch_rows
@@ -96,7 +96,7 @@ class Packer:
         self._num_rows = 0
 
     def add(self, run: PatchRun) -> list[PatchBatch]:
-        """Takes a run; returns the batches that it fills, none or more."""
+        """Adds a run; returns the batches that are full now."""
         batches = []
         patches = run.patches
         first_row = run.first_row
@@ -111,11 +111,11 @@ class Packer:
         return batches
 
     def flush(self) -> list[PatchBatch]:
-        """Returns what has been collected as a last batch, if there is anything."""
+        """Returns the remaining patches as a last batch; an empty list if there are none."""
         if not self._runs:
             return []
         runs, self._runs, self._num_rows = self._runs, [], 0
-        # The one copy on the way from the decoder to the model.
+        # The only copy between the decoder and the model.
         patches = np.concatenate([run.patches for run in runs])
         spans = tuple((run.clip_id, run.first_row, len(run.patches)) for run in runs)
         return [PatchBatch(patches, spans)]

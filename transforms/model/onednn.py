@@ -1,9 +1,9 @@
-"""TensorFlow, imported with oneDNN's kernels where they are faster.
+"""Import of TensorFlow, with oneDNN's kernels if they are faster.
 
-TensorFlow decides once in a process, when it is imported. On CPUs with AVX-512's instructions for
-neural networks it takes oneDNN by itself; on others with AVX2, as many of AMD's, it does not,
-although VGGish is faster with it there, too. So nothing else in this program imports TensorFlow.
-That takes seconds: ask for it where it is used, not at the top of a module.
+TensorFlow decides once per process, when it is imported. By default it uses oneDNN on CPUs with
+AVX-512 VNNI, but not on others with AVX2, such as many of AMD's, although VGGish is faster with it
+there, too. So no other module of this program imports TensorFlow. The import takes seconds: call
+`tensorflow` in the function that needs it.
 """
 
 import importlib
@@ -15,35 +15,34 @@ VARIABLE = "TF_ENABLE_ONEDNN_OPTS"
 
 
 def tensorflow() -> Any:
-    """Returns the module `tensorflow`."""
+    """Imports and returns the module `tensorflow`."""
     prefer()
     return importlib.import_module("tensorflow")
 
 
 def prefer(cpuinfo: str | os.PathLike[str] = "/proc/cpuinfo") -> None:
-    """Has TensorFlow take oneDNN if the CPU has AVX2, unless the user has decided.
+    """Enables oneDNN in TensorFlow if the CPU has AVX2, unless the user has set the variable.
 
-    To be called before TensorFlow is imported; after that it changes nothing. Processes that this
-    one starts inherit the choice.
+    Has no effect after the import of TensorFlow. Child processes inherit the setting.
     """
     if VARIABLE in os.environ:
         return
     try:
         words = Path(cpuinfo).read_text(encoding="utf-8", errors="replace").split()
-    except OSError:  # not Linux: TensorFlow knows better
+    except OSError:  # not Linux: keeps TensorFlow's default
         return
     if "avx2" in words:
         os.environ[VARIABLE] = "1"
 
 
 def is_on() -> bool | None:
-    """Tells whether TensorFlow computes with oneDNN in this process; None if it does not say.
+    """Returns whether TensorFlow uses oneDNN in this process; None if unknown.
 
-    The environment may say something else: it may have been changed after TensorFlow's import.
+    The environment variable may differ, if it was changed after the import.
     """
     tensorflow()
     try:
         port = importlib.import_module("tensorflow.python.util._pywrap_util_port")
         return bool(port.IsMklEnabled())
-    except (ImportError, AttributeError):  # it is none of TensorFlow's public names
+    except (ImportError, AttributeError):  # a private module of TensorFlow
         return None

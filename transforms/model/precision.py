@@ -1,9 +1,9 @@
-"""The precision that a model's convolutions compute in: float32, or bfloat16 on CPUs that have it.
+"""The precision of a model's convolutions: float32, or bfloat16 on CPUs that support it.
 
-In bfloat16, TensorFlow's own rewrite of a graph (grappler's auto_mixed_precision_onednn_bfloat16)
-casts what goes into convolutions, and what lies between two of them. All before the first one, the
-log-mel front end that is, and all behind the last one stays in float32: matrix products are taken
-off the list of what the rewrite casts, because the mel filter bank is one, too.
+For bfloat16, a graph rewrite of TensorFlow (grappler's auto_mixed_precision_onednn_bfloat16) casts
+the inputs of convolutions and the operations between them. Everything before the first convolution,
+which is the log-mel front end, and after the last one stays in float32: matrix products are removed
+from the operations that the rewrite casts, because the mel filter bank is one, too.
 """
 
 import contextlib
@@ -23,17 +23,17 @@ from transforms.model.errors import ModelError
 FLOAT32 = "float32"
 BFLOAT16 = "bfloat16"
 PRECISIONS = (FLOAT32, BFLOAT16)
-# Linux's names of the instructions. Without them bfloat16 is emulated, and slower than float32.
+# Linux's names of the instructions, without which bfloat16 is emulated and slower than float32.
 _INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 _REWRITE = "auto_mixed_precision_onednn_bfloat16"
-# TensorFlow takes the lists of the rewrite from the environment, each time that it optimises.
+# TensorFlow reads the operations of the rewrite from the environment whenever it optimises a graph.
 _NEVER_CAST = {
     "TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_ALLOWLIST_REMOVE": (
         "MatMul,BatchMatMul,BatchMatMulV2,Einsum"
     )
 }
-# What bfloat16 may change, relative to the largest value of the rows: VGGish's change by 0.004 to
-# 0.007 (network with untrained weights, rows of noise and tones of all loudnesses).
+# Allowed effect of bfloat16, relative to the largest value of the rows. VGGish's rows change by
+# 0.004 to 0.007 (untrained weights, noise and tones of all levels).
 TOLERANCE = 0.02
 _CONVOLUTIONS = frozenset({"Conv2D", "Conv3D", "DepthwiseConv2dNative", "FusedPadConv2D"})
 _LOGARITHMS = frozenset({"Log", "Log1p"})
@@ -41,14 +41,14 @@ _LOGARITHMS = frozenset({"Log", "Log1p"})
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Deviation:
-    """How far rows in bfloat16 are from rows in float32 of the same patches, as sums.
+    """The deviation of bfloat16 rows from float32 rows of the same patches, as sums.
 
     Attributes:
-      num_rows: Rows compared.
-      sum_difference: Of |bfloat16 - float32| over all values of all rows.
-      max_difference: The largest of these.
-      sums: Of the float32 rows, float64 `[embedding_size]`; None without rows.
-      squares: Of their squares, likewise.
+      num_rows: Number of rows compared.
+      sum_difference: Sum of |bfloat16 - float32| over all values of all rows.
+      max_difference: Maximum of |bfloat16 - float32|.
+      sums: Sums of the float32 rows, float64 `[embedding_size]`; None without rows.
+      squares: Sums of their squares, float64 `[embedding_size]`; None without rows.
     """
 
     num_rows: int = 0
@@ -59,7 +59,7 @@ class Deviation:
 
     @classmethod
     def between(cls, rows: np.ndarray, exact: np.ndarray) -> "Deviation":
-        """Compares rows with those in float32; what is not finite in either is left out.
+        """Compares rows with those in float32; rows that are not finite in both are skipped.
 
         Args:
           rows: float32 `[num_rows, embedding_size]`, computed in bfloat16.
@@ -93,7 +93,7 @@ class Deviation:
 
     @property
     def spread(self) -> float:
-        """How much rows differ: the mean over the dimensions of their standard deviations."""
+        """Standard deviation of the float32 rows, averaged over the dimensions."""
         if self.sums is None or self.squares is None:
             return 0.0
         variance = self.squares / self.num_rows - np.square(self.sums / self.num_rows)
@@ -101,50 +101,50 @@ class Deviation:
 
     @property
     def mean(self) -> float | None:
-        """The mean |bfloat16 - float32| as a share of `spread`; None if the rows are all alike."""
+        """Mean |bfloat16 - float32| relative to `spread`; None if all rows are equal."""
         if self.sums is None or not self.spread:
             return None
         return self.sum_difference / (self.num_rows * len(self.sums)) / self.spread
 
     @property
     def largest(self) -> float | None:
-        """The largest |bfloat16 - float32| as a share of `spread`; None if rows are all alike."""
+        """Largest |bfloat16 - float32| relative to `spread`; None if all rows are equal."""
         return self.max_difference / self.spread if self.spread else None
 
 
 def sum_deviations(deviations: Iterable[Deviation]) -> Deviation:
-    """Returns the deviation of all rows together."""
+    """Returns the deviation over all rows."""
     return functools.reduce(Deviation.__add__, deviations, Deviation())
 
 
 def check_cpu(cpuinfo: str | os.PathLike[str] = "/proc/cpuinfo") -> None:
-    """Raises `ModelError` on a machine whose CPU does not compute in bfloat16."""
-    wanted = " or ".join(each.upper() for each in _INSTRUCTIONS)
+    """Raises `ModelError` if this machine's CPU does not support bfloat16."""
+    required = " or ".join(each.upper() for each in _INSTRUCTIONS)
     try:
         words = set(Path(cpuinfo).read_text(encoding="utf-8", errors="replace").split())
     except OSError:
         raise ModelError(
-            f"--precision={BFLOAT16} needs a CPU with {wanted}, and on this system"
-            f" ({sys.platform}) that cannot be told; leave it away for {FLOAT32}"
+            f"--precision={BFLOAT16} needs a CPU with {required}, which cannot be determined on"
+            f" {sys.platform}; use --precision={FLOAT32}"
         ) from None
     if not words.intersection(_INSTRUCTIONS):
         raise ModelError(
-            f"--precision={BFLOAT16} needs a CPU with {wanted}, and this machine's has neither;"
-            f" leave it away for {FLOAT32}, or use other machines"
+            f"--precision={BFLOAT16} needs a CPU with {required}, and this machine's has neither;"
+            f" use --precision={FLOAT32}, or other machines"
         )
 
 
 def forbid_casts() -> None:
-    """Keeps matrix products in float32; to be called before anything is computed in bfloat16."""
+    """Keeps matrix products in float32. Call it before the first computation in bfloat16."""
     os.environ.update(_NEVER_CAST)
 
 
 @contextlib.contextmanager
 def computing_in(precision: str) -> Iterator[None]:
-    """Has TensorFlow's functions compute in a precision, when called inside it.
+    """Sets the precision of the TensorFlow functions that are called in the context.
 
-    The setting is one of the process: calls of other models must wait meanwhile. A function keeps
-    an optimised graph for each setting that it is called with.
+    The setting is global to the process: calls of other models must wait. A function keeps one
+    optimised graph per setting.
     """
     if precision == FLOAT32:
         yield
@@ -161,87 +161,91 @@ def computing_in(precision: str) -> Iterator[None]:
 def check_model(
     model: str, graph: Any, call: Callable[[np.ndarray, str], np.ndarray], patches: np.ndarray
 ) -> None:
-    """Checks that bfloat16 changes a model's rows, and by no more than it should.
+    """Checks that bfloat16 changes a model's rows, and within `TOLERANCE`.
 
     Args:
-      model: Its name.
-      graph: `GraphDef` of what is called.
+      model: Name of the model, for messages.
+      graph: `GraphDef` of the model.
       call: Returns the rows of patches in a precision.
-      patches: float32 `[num_rows, 15600]`, of different sounds.
+      patches: Patches of varied audio, float32 `[num_rows, 15600]`.
 
     Raises:
-      ModelError: The model is not for bfloat16.
+      ModelError: The model does not support bfloat16.
     """
+    _check_graph(model, graph)
     tf = onednn.tensorflow()
 
-    functions = {function.signature.name: function for function in graph.library.function}
-    has_convolutions, logarithm_behind = _follow(graph.node, functions, False)
-    if not has_convolutions:
-        raise _refusal(model, "it has no convolutions")
-    if logarithm_behind:
-        raise _refusal(
-            model,
-            "a logarithm stands behind convolutions, as where these compute a spectrum, and that"
-            f" would be in {BFLOAT16} as well",
-        )
     exact = call(patches, FLOAT32)
     try:
         rows = call(patches, BFLOAT16)
     except tf.errors.OpError as error:
-        raise _refusal(model, f"TensorFlow fails: {error.message.splitlines()[0]}") from error
+        raise _unsupported(model, f"TensorFlow failed: {error.message.splitlines()[0]}") from error
     if np.array_equal(rows, exact):
-        raise _refusal(
+        raise _unsupported(
             model,
-            "TensorFlow computes its convolutions in float32 all the same (does"
-            " TF_ENABLE_ONEDNN_OPTS=0 switch oneDNN off?)",
+            "TensorFlow computes its convolutions in float32 nevertheless (does"
+            " TF_ENABLE_ONEDNN_OPTS=0 disable oneDNN?)",
         )
     difference = float(np.abs(rows - exact).max()) / float(np.abs(exact).max())
     if not difference <= TOLERANCE:
-        raise _refusal(
+        raise _unsupported(
             model,
             f"its rows differ from those in {FLOAT32} by {difference:.2g} of the largest value"
             f" (allowed: {TOLERANCE:g})",
         )
 
 
+def _check_graph(model: str, graph: Any) -> None:
+    functions = {function.signature.name: function for function in graph.library.function}
+    has_convolutions, has_logarithm_after = _follow(graph.node, functions, False)
+    if not has_convolutions:
+        raise _unsupported(model, "it has no convolutions")
+    if has_logarithm_after:
+        raise _unsupported(
+            model,
+            "it has a logarithm after convolutions, as if they computed a spectrum, which would be"
+            f" in {BFLOAT16}, too",
+        )
+
+
 def _follow(
-    nodes: Iterable[Any], functions: Mapping[str, Any], is_behind: bool
+    nodes: Iterable[Any], functions: Mapping[str, Any], is_after: bool
 ) -> tuple[bool, bool]:
-    """Follows what convolutions give through a graph and through the functions that it calls.
+    """Follows the outputs of convolutions through a graph and the functions that it calls.
 
     Args:
-      nodes: `NodeDef`s of a graph or of a function.
+      nodes: `NodeDef`s of a graph or a function.
       functions: `FunctionDef`s by name.
-      is_behind: Whether the function's arguments are behind convolutions.
+      is_after: Whether the function's arguments depend on convolutions.
 
     Returns:
-      Whether there are convolutions, and whether a logarithm is behind one.
+      Whether there are convolutions, and whether a logarithm depends on one.
     """
-    behind: set[str] = set()
+    after: set[str] = set()
     names = {node.name for node in nodes}
     has_convolutions = found = False
-    before = -1
-    while len(behind) != before:  # nodes of a function are in any order
-        before = len(behind)
+    previous = -1
+    while len(after) != previous:  # the nodes of a function are in no order
+        previous = len(after)
         for node in nodes:
             sources = {each.split(":")[0] for each in node.input if not each.startswith("^")}
-            # What no node gives is an argument.
-            own = bool(sources & behind) or (is_behind and not sources <= names)
-            found |= own and node.op in _LOGARITHMS
+            # Inputs that are not outputs of nodes are arguments.
+            depends = bool(sources & after) or (is_after and not sources <= names)
+            found |= depends and node.op in _LOGARITHMS
             inside = node.op in _CONVOLUTIONS
             for name in _called(node):
                 if name in functions:
-                    has, has_found = _follow(functions[name].node_def, functions, own)
+                    has, has_found = _follow(functions[name].node_def, functions, depends)
                     inside |= has
                     found |= has_found
             has_convolutions |= inside
-            if own or inside:
-                behind.add(node.name)
+            if depends or inside:
+                after.add(node.name)
     return has_convolutions, found
 
 
 def _called(node: Any) -> Iterator[str]:
-    """Yields the names of the functions that a node may call; its type may be such a name."""
+    """Yields the names of the functions that a node may call, of which its type may be one."""
     yield node.op
     for value in node.attr.values():
         if value.HasField("func"):
@@ -249,7 +253,7 @@ def _called(node: Any) -> Iterator[str]:
         yield from (function.name for function in value.list.func)
 
 
-def _refusal(model: str, why: str) -> ModelError:
+def _unsupported(model: str, reason: str) -> ModelError:
     return ModelError(
-        f"{model} is not for --precision={BFLOAT16}: {why}. Leave it away for {FLOAT32}"
+        f"{model} does not support --precision={BFLOAT16}: {reason}; use --precision={FLOAT32}"
     )

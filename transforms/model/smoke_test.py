@@ -1,7 +1,7 @@
-"""The smoke test of VGGish: a sine whose rows are published, to tell that a model is VGGish.
+"""The smoke test of VGGish: compares a model's rows of a sine with the published ones.
 
-An installation may load the model and give rows that differ from everybody else's: another front
-end, weights that are not the released ones, an operation that computes in lower precision.
+A model may load and nevertheless return rows that differ from those of the release: because of
+another front end, other weights, or an operation in lower precision.
 """
 
 import dataclasses
@@ -20,21 +20,21 @@ _GOLDEN = Path(__file__).with_suffix(".json")
 SINE_HZ = 1_000
 SECONDS = 3
 SAMPLE_RATE_HZ = 16_000
-# Of the largest value of the row. A front end in float32 instead of float64 moves the rows by
-# 2.5e-5, TensorFlow's orders of summing up by 2e-6; the smallest mistake, a symmetric window
-# instead of the periodic one, by 3.5e-3 (all measured on the network with untrained weights).
+# Relative to the largest value of the row. A front end in float32 instead of float64 changes rows
+# by 2.5e-5, TensorFlow's orders of summation by 2e-6; the smallest mistake, a symmetric STFT window
+# instead of a periodic one, by 3.5e-3 (all measured with untrained weights).
 FLOAT_TOLERANCE = 1e-3
-# Whitening multiplies the distance between two rows by up to 45: what a front end in float32 moves
-# is then at most one step of 4/255, where a value is near the border of two.
+# Whitening multiplies differences between rows by up to 45: those of a front end in float32 become
+# at most one quantisation step of 4/255, if a value is near a boundary.
 BYTE_TOLERANCE = 1
-# Below it, rows are of another model, and how much they differ says nothing.
+# Below this correlation, rows are of another model, and their difference has no meaning.
 _MIN_CORRELATION = 0.9
-# Where the model lives: tfhub.dev/google/vggish/1, kaggle.com/models/google/vggish/….
+# URLs of the model: tfhub.dev/google/vggish/1, kaggle.com/models/google/vggish/….
 _VGGISH_URL = re.compile(r"https?://[^?#]*\bgoogle/vggish(?:[/?#]|$)")
 
 
 class Outcome(enum.Enum):
-    """What the comparison says."""
+    """The outcome of a comparison."""
 
     EQUAL = "equal"
     UNTRAINED = "untrained"
@@ -43,8 +43,8 @@ class Outcome(enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True)
-class DecodeResult:
-    """An outcome, and in words what was found."""
+class Comparison:
+    """The outcome of a comparison, and an explanation."""
 
     outcome: Outcome
     text: str
@@ -58,7 +58,7 @@ def golden() -> tuple[np.ndarray, np.ndarray]:
 
 
 def patches() -> np.ndarray:
-    """Returns the sine as the model is given it, float32 `[3, 15600]`."""
+    """Returns the patches of the sine, float32 `[3, 15600]`."""
     time = np.arange(0, SECONDS, 1 / SAMPLE_RATE_HZ)
     sine = np.sin(2 * np.pi * SINE_HZ * time).astype(np.float32)
     starts = range(0, len(sine) - PATCH_SAMPLES + 1, MODEL_HOP_SAMPLES)
@@ -66,7 +66,7 @@ def patches() -> np.ndarray:
 
 
 def is_vggish_url(model: str) -> bool:
-    """Tells whether what `--model` names claims to be the released VGGish."""
+    """Returns whether a model's name is a URL of the released VGGish."""
     return _VGGISH_URL.match(model) is not None
 
 
@@ -75,81 +75,81 @@ def compare(
     untrained_seed: int = -1,
     pca: Pca | None = None,
     tolerance: float = FLOAT_TOLERANCE,
-) -> DecodeResult:
+) -> Comparison:
     """Compares the rows of `patches` with the published ones.
 
     Args:
       rows: float32 `[3, embedding_size]`.
-      untrained_seed: Of a model with random weights; -1 for a trained one.
-      pca: Makes the bytes; None compares floats only.
-      tolerance: How far floats may be off, as a share of the row's largest value.
+      untrained_seed: Seed of a model with random weights; -1 for a trained model.
+      pca: PCA for the comparison of bytes; None compares floats only.
+      tolerance: Allowed difference of floats, relative to the row's largest value.
     """
     if untrained_seed >= 0:
-        return DecodeResult(
+        return Comparison(
             Outcome.UNTRAINED,
-            f"UNTRAINED weights, seed {untrained_seed}: its rows mean nothing, so that there is"
-            " nothing to compare",
+            f"UNTRAINED weights, seed {untrained_seed}: the rows have no meaning and are not"
+            " compared",
         )
     if rows.shape[1] != EMBEDDING_SIZE:
-        return _another(f"its rows have {rows.shape[1]} values, and VGGish's {EMBEDDING_SIZE}")
-    wanted, _ = golden()
-    scale = float(np.abs(wanted).max())
-    difference = float(np.abs(rows - wanted).max()) / scale
-    allowed = f"allowed: {tolerance:g} of the largest value"
-    if float(np.abs(rows - np.maximum(wanted, 0)).max()) / scale <= tolerance:
-        return DecodeResult(
+        return _another_model(f"its rows have {rows.shape[1]} values (VGGish: {EMBEDDING_SIZE})")
+    expected, _ = golden()
+    scale = float(np.abs(expected).max())
+    if float(np.abs(rows - np.maximum(expected, 0)).max()) / scale <= tolerance:
+        return Comparison(
             Outcome.DIFFERENT,
-            "its rows are the published ones with every value below 0 cut off: the export has a"
-            " ReLU behind the embedding",
+            "its rows are the published ones with negative values set to 0: the export has a ReLU"
+            " after the embedding",
         )
-    correlation = _correlation(rows, wanted)
+    correlation = _correlation(rows, expected)
     if correlation < _MIN_CORRELATION:
-        return _another(f"its row of a sine correlates with VGGish's by {correlation:.2f} only")
+        return _another_model(f"its row of a sine has correlation {correlation:.2f} with VGGish's")
+    difference = float(np.abs(rows - expected).max()) / scale
+    allowed = f"allowed: {tolerance:g} of the largest value"
     if not difference <= tolerance:
-        return DecodeResult(
+        return Comparison(
             Outcome.DIFFERENT,
-            f"it is like VGGish, and its rows of a sine differ from the published ones by"
+            "it is similar to VGGish, but its rows of a sine differ from the published ones by"
             f" {difference:.2g} ({allowed})",
         )
-    near = f"rows of a sine differ from the published ones by {difference:.1g} ({allowed})"
-    return _with_bytes(rows, near, pca)
+    floats = f"rows of a sine differ from the published ones by {difference:.1g} ({allowed})"
+    return _compare_bytes(rows, floats, pca)
 
 
-def _with_bytes(rows: np.ndarray, near: str, pca: Pca | None) -> DecodeResult:
-    """Goes on to the bytes, where floats are equal."""
+def _compare_bytes(rows: np.ndarray, floats: str, pca: Pca | None) -> Comparison:
+    """Compares the bytes of rows whose floats are equal."""
     if pca is None:
-        return DecodeResult(Outcome.EQUAL, near)
+        return Comparison(Outcome.EQUAL, floats)
     if pca.sha256 != RELEASED_PCA_SHA256:
-        return DecodeResult(
-            Outcome.EQUAL, f"{near}; bytes are not compared, --pca is not the released file"
+        return Comparison(
+            Outcome.EQUAL, f"{floats}; bytes are not compared, --pca is not the released file"
         )
-    row, wanted = golden()
-    # Without the model: no value of the published row is within 0.005 of a step of a border.
-    if not np.array_equal(pca.quantise(row[np.newaxis])[0], wanted):
-        return DecodeResult(
+    row, expected = golden()
+    # Independent of the model: no value of the published row is within 0.005 steps of a boundary.
+    if not np.array_equal(pca.quantise(row[np.newaxis])[0], expected):
+        return Comparison(
             Outcome.DIFFERENT,
-            f"{near}, but PCA and quantiser make other bytes of the published row",
+            f"{floats}, but PCA and quantiser give other bytes for the published row",
         )
-    steps = np.abs(pca.quantise(rows).astype(int) - wanted)
+    steps = np.abs(pca.quantise(rows).astype(int) - expected)
     if steps.max() > BYTE_TOLERANCE:
-        return DecodeResult(
+        return Comparison(
             Outcome.DIFFERENT,
-            f"{near}, but its bytes by up to {steps.max()} (allowed: {BYTE_TOLERANCE})",
+            f"{floats}, but bytes by up to {steps.max()} (allowed: {BYTE_TOLERANCE})",
         )
     num_bytes = int((steps > 0).any(axis=0).sum())
-    equal = "equal" if not num_bytes else f"equal but {num_bytes} of {len(wanted)}, off by 1"
-    return DecodeResult(Outcome.EQUAL, f"{near}; bytes are {equal}")
+    equal = "equal" if not num_bytes else f"equal except {num_bytes} of {len(expected)}, off by 1"
+    return Comparison(Outcome.EQUAL, f"{floats}; bytes are {equal}")
 
 
-def _another(why: str) -> DecodeResult:
-    return DecodeResult(
-        Outcome.ANOTHER_MODEL, f"it is not google/vggish/1, or its weights differ: {why}"
+def _another_model(reason: str) -> Comparison:
+    return Comparison(
+        Outcome.ANOTHER_MODEL, f"it is not google/vggish/1, or its weights differ: {reason}"
     )
 
 
-def _correlation(rows: np.ndarray, wanted: np.ndarray) -> float:
-    """Returns the correlation of the mean row; 0 where all its values are the same."""
+def _correlation(rows: np.ndarray, expected: np.ndarray) -> float:
+    """Returns the correlation of the mean row; 0 if all its values are equal."""
     row = rows.mean(axis=0) - rows.mean()
-    centred = wanted - wanted.mean()
+    centred = expected - expected.mean()
     scale = float(np.linalg.norm(row) * np.linalg.norm(centred))
     return float(row @ centred) / scale if scale else 0.0

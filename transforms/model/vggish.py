@@ -4,7 +4,7 @@ Architecture and constants: the VGGish release in tensorflow/models
 (research/audioset/vggish, Apache-2.0) and the AudioSet paper, Hershey et al.,
 "CNN Architectures for Large-Scale Audio Classification", ICASSP 2017.
 
-TensorFlow takes seconds to import, so only the code that builds the model imports it.
+TensorFlow takes seconds to import, so only the functions that need it import it.
 """
 
 import functools
@@ -19,7 +19,7 @@ from transforms.model import onednn
 from transforms.model.errors import ModelError
 
 SAMPLE_RATE_HZ = 16_000
-# vggish_params.py of the release: 25 ms windows every 10 ms, 96 of them to a patch.
+# vggish_params.py of the release: 25 ms windows every 10 ms, 96 of them per patch.
 STFT_WINDOW_SAMPLES = 400
 STFT_HOP_SAMPLES = 160
 FFT_SAMPLES = 512
@@ -49,7 +49,7 @@ _DENSE_LAYERS = {
 
 
 def weight_shapes() -> dict[str, tuple[int, ...]]:
-    """Returns the 18 variables of the released checkpoint by name, with their shapes."""
+    """Returns the shapes of the 18 variables of the released checkpoint, by name."""
     shapes: dict[str, tuple[int, ...]] = {}
     for layer, shape in {**_CONV_LAYERS, **_DENSE_LAYERS}.items():
         shapes[f"{layer}/weights"] = shape
@@ -58,10 +58,10 @@ def weight_shapes() -> dict[str, tuple[int, ...]]:
 
 
 def untrained_weights(seed: int) -> dict[str, np.ndarray]:
-    """Returns seeded random weights, float32, for tests and trials without the release.
+    """Returns seeded random weights, float32, for tests and trials without the released ones.
 
-    He initialisation keeps the scale of the signal from layer to layer, so that rows of
-    different sounds differ as they do in a trained network.
+    He initialisation keeps the scale of the signal from layer to layer, so that rows of different
+    audio differ as in a trained network.
     """
     random = np.random.default_rng(seed)
     weights: dict[str, np.ndarray] = {}
@@ -78,10 +78,10 @@ def read_checkpoint(checkpoint: str) -> dict[str, np.ndarray]:
     """Reads the weights of a TF1 checkpoint such as the released `vggish_model.ckpt`.
 
     Args:
-      checkpoint: The checkpoint's path, or its prefix where it is several files.
+      checkpoint: Path of the checkpoint, or its prefix if it consists of several files.
 
     Raises:
-      ModelError: It cannot be read, or variables of VGGish are missing or of another shape.
+      ModelError: The checkpoint cannot be read, or variables are missing or have other shapes.
     """
     tf = onednn.tensorflow()
 
@@ -90,7 +90,7 @@ def read_checkpoint(checkpoint: str) -> dict[str, np.ndarray]:
         found = reader.get_variable_to_shape_map()
         problems = [
             f"{name} {'is missing' if name not in found else f'has the shape {found[name]}'}"
-            f" (wanted: {list(shape)})"
+            f" (expected: {list(shape)})"
             for name, shape in weight_shapes().items()
             if list(found.get(name, ())) != list(shape)
         ]
@@ -108,13 +108,13 @@ def log_mel_patches(waveform: Any) -> Any:
       waveform: Tensor, float32 `[num_samples]`, mono, 16 kHz, in [-1, 1].
 
     Returns:
-      Tensor, float32 `[num_rows, 96, 64]`: ln(mel magnitude + 0.01). What does not fill a
-      patch at the end is dropped; nothing is padded.
+      Tensor, float32 `[num_rows, 96, 64]`: ln(mel magnitude + 0.01). Samples after the last
+      complete patch are dropped.
     """
     tf = onednn.tensorflow()
 
-    # In float64 as the release computes it: a band near silence is ln(0.01 + little), where the
-    # rounding of a float32 FFT shows as 2e-4.
+    # In float64, like the release: in a band near silence, ln(0.01 + x) for small x, the rounding
+    # errors of a float32 FFT are 2e-4.
     spectrum = tf.abs(
         tf.signal.stft(
             tf.cast(waveform, tf.float64),
@@ -140,7 +140,7 @@ def _network(variables: Mapping[str, Any], patches: Any) -> Any:
     """Returns the embeddings `[num_rows, 128]` of log-mel patches `[num_rows, 96, 64]`."""
     tf = onednn.tensorflow()
 
-    # TensorFlow's convolution refuses a batch of zero: it is given one patch, cut off again below.
+    # TensorFlow's convolution fails for an empty batch, which is padded with one patch here.
     num_rows = tf.shape(patches)[0]
     padding = tf.cast(tf.equal(num_rows, 0), tf.int32)
     net = tf.pad(patches, [[0, padding], [0, 0], [0, 0]])[..., tf.newaxis]
@@ -153,7 +153,7 @@ def _network(variables: Mapping[str, Any], patches: Any) -> Any:
     last = list(_DENSE_LAYERS)[-1]
     for layer in _DENSE_LAYERS:
         net = tf.matmul(net, variables[f"{layer}/weights"]) + variables[f"{layer}/biases"]
-        if layer != last:  # the embedding is taken before any ReLU
+        if layer != last:  # no ReLU after the embedding
             net = tf.nn.relu(net)
     return net[:num_rows]
 
@@ -164,9 +164,9 @@ def build(
     """Builds VGGish as a `tf.Module`: waveform `[None]` float32 -> `[num_rows, 128]` float32.
 
     Args:
-      weights: Arrays by the names of `weight_shapes`.
-      untrained_seed: The seed that `weights` were made from. It becomes the variable
-        `untrained_seed` of the model, so that every later user of it can tell.
+      weights: Arrays with the names and shapes of `weight_shapes`.
+      untrained_seed: Seed of untrained weights. It becomes the model's variable `untrained_seed`,
+        by which later users recognise an untrained model.
     """
     tf = onednn.tensorflow()
 
@@ -191,7 +191,7 @@ def build(
 
 
 def export(directory: str | os.PathLike[str], model: Any) -> None:
-    """Writes what `build` returned as a SavedModel folder; its parents are made."""
+    """Writes a model from `build` as a SavedModel folder, and creates its parent folders."""
     tf = onednn.tensorflow()
 
     Path(directory).parent.mkdir(parents=True, exist_ok=True)

@@ -71,8 +71,8 @@ class _Planning:
         found = self._survey()
         options = self._session.options
         if is_local(options):
-            # A run lists as well, and opens no headers for it. On other runners this cannot be told
-            # from the time that a runner needs to start.
+            # A run lists the corpus, too, but opens no headers for it. On other runners this time
+            # cannot be separated from that of starting the runner.
             in_headers = found.opened.header_seconds / num_workers(options)
             seconds_before += max(0.0, time.monotonic() - began - in_headers)
         return estimate(self._settings, found, self._try(found), seconds_before)

@@ -16,7 +16,7 @@ from transforms.preflight.survey import Candidate, Failed, Survey
 from transforms.read_corpus import ReadCorpus
 from transforms.storage import files
 
-# Forty batches of 64 rows: 41 minutes of sound, about 16 seconds of two cores with VGGish. With
+# Forty batches of 64 rows: 41 minutes of audio, about 16 seconds of two cores with VGGish. With
 # fewer the start and the end of the work, which are not like its middle, would count for much.
 NUM_ROWS = 2_560
 # At least a minute of each recording, however many there are.

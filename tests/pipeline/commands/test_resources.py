@@ -1,4 +1,4 @@
-"""Memory and disk: what a run takes, and what there is of it."""
+"""Memory and disk: what a run needs, and what is free."""
 
 from pathlib import Path
 
@@ -14,9 +14,7 @@ from transforms.preflight.findings import NOTE, OK, Report
 GB = 10**9
 
 
-def test_what_a_run_is_told_before_it_starts(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_notes_before_a_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     settings = EmbedSettings(output=f"{tmp_path}/out", inputs=("/in",), profile=PROFILES["raw"])
     options = beam_options(["--direct_num_workers=3"])
     monkeypatch.setattr(host, "free_memory", lambda: 10**11)

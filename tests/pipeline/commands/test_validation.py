@@ -164,7 +164,7 @@ def corpus(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.usefixtures("corpus")
-def test_what_cannot_work_is_refused_in_one_line_before_anything_is_made(
+def test_invalid_options_are_refused_in_one_line_before_anything_is_written(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     for flags, why in REFUSED:
@@ -177,7 +177,7 @@ def test_what_cannot_work_is_refused_in_one_line_before_anything_is_made(
 
 
 @pytest.mark.usefixtures("corpus")
-def test_an_invalid_corpus_is_refused_before_anything_is_made(
+def test_an_invalid_corpus_is_refused_before_anything_is_written(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     for flags, why in REFUSED_CORPORA:
@@ -218,7 +218,7 @@ def test_a_valid_corpus_is_read_by_the_workers(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("corpus")
-def test_columns_that_a_manifest_may_have_that_is_not_looked_into_are_taken(tmp_path: Path) -> None:
+def test_columns_that_an_unread_manifest_may_have_are_accepted(tmp_path: Path) -> None:
     for index in range(20):
         (tmp_path / f"n{index:02}.csv").write_text("uri\na.wav\n")
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""The output folder, from the launcher's side."""
+"""The output folder as the launcher sees it."""
 
 import json
 import posixpath
@@ -55,6 +55,33 @@ SPLITS = {
 STAGED = {".audio.incomplete/00000.1.tmp": "half"}
 
 
+REFUSED: list[tuple[dict[str, str], bool, str]] = [
+    (DATASET, False, "holds a dataset already.*--overwrite"),
+    ({"notes.txt": ""}, False, r"is not empty \(1 entry: notes.txt\).*--overwrite"),
+    ({"a": "", "b": "", "c": "", "d": ""}, False, r"\(4 entries: a, b, c, …\)"),
+    ({"schema.pbtxt": ""}, True, "would replace.*schema.pbtxt"),
+    ({"audio-00000-of-00009.tfrecord": ""}, True, "would replace.*00009"),
+    ({**DATASET, "audio-00003-of-00009.tfrecord": ""}, True, "would replace.*00009"),
+    ({"dataset.json": "{}"}, True, "was not written by this program; nothing there is over"),
+    ({"dataset.json": "not json"}, True, "nothing there is overwritten"),
+    (SPLITS, False, "holds a dataset already.*--overwrite"),
+    (_split("train"), False, r"is not empty \(5 entries: train/audio-.*--overwrite"),
+    (_split("train"), True, "would replace.*train/audio-00000"),
+    ({**SPLITS, **_split("test")}, True, "would replace.*test/audio-00000"),
+    ({"train/class_map.csv": ""}, True, "would replace.*train/class_map.csv"),
+    (_foreign("train"), True, "would replace.*train/audio-00000"),
+    ({**DATASET, **_foreign("train")}, True, "would replace.*train/audio-00000"),
+    ({**_foreign("train"), **STAGED}, False, r"is not empty \(5 entries: train/"),
+    ({**_foreign("train"), **STAGED}, True, "would replace.*train/audio-00000"),
+    ({**_split("train", "other"), **STAGED}, True, "would replace.*train/audio-00000"),
+    (
+        {"dataset.json": SPLITS["dataset.json"].replace("train", "..")},
+        True,
+        "lists files that do not belong to a dataset; nothing there is overwritten",
+    ),
+]
+
+
 def _without_description(contents: dict[str, str]) -> dict[str, str]:
     return {name: text for name, text in contents.items() if name != "dataset.json"}
 
@@ -73,7 +100,7 @@ def _fill(path: str, contents: dict[str, str]) -> None:
 
 
 def _as_filled(path: str, contents: dict[str, str]) -> bool:
-    """Tells whether a folder holds just these contents, as they were."""
+    """Returns whether a folder holds just these contents, unchanged."""
     found = {}
     for name in files.list_names(path):
         with files.open_to_read(f"{path}/{name}") as file:
@@ -82,7 +109,7 @@ def _as_filled(path: str, contents: dict[str, str]) -> bool:
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_an_absent_or_empty_folder_is_taken_and_given_back(path: str, overwrite: bool) -> None:
+def test_an_absent_or_empty_folder_is_used_and_restored(path: str, overwrite: bool) -> None:
     for _ in range(2):
         folder = OutputFolder(path, "audio", overwrite)
         folder.check()
@@ -98,78 +125,39 @@ def test_an_absent_or_empty_folder_is_taken_and_given_back(path: str, overwrite:
     assert files.list_names(path) == []
 
 
-@pytest.mark.parametrize(
-    ("contents", "overwrite", "why"),
-    [
-        (DATASET, False, "holds a dataset already.*--overwrite"),
-        ({"notes.txt": ""}, False, r"is not empty \(1 entry: notes.txt\).*--overwrite"),
-        ({"a": "", "b": "", "c": "", "d": ""}, False, r"\(4 entries: a, b, c, …\)"),
-        ({"schema.pbtxt": ""}, True, "would replace.*schema.pbtxt"),
-        ({"audio-00000-of-00009.tfrecord": ""}, True, "would replace.*00009"),
-        ({**DATASET, "audio-00003-of-00009.tfrecord": ""}, True, "would replace.*00009"),
-        ({"dataset.json": "{}"}, True, "was not written by this program; nothing there is over"),
-        ({"dataset.json": "not json"}, True, "nothing there is overwritten"),
-        (SPLITS, False, "holds a dataset already.*--overwrite"),
-        (_split("train"), False, r"is not empty \(5 entries: train/audio-.*--overwrite"),
-        (_split("train"), True, "would replace.*train/audio-00000"),
-        ({**SPLITS, **_split("test")}, True, "would replace.*test/audio-00000"),
-        ({"train/class_map.csv": ""}, True, "would replace.*train/class_map.csv"),
-        (_foreign("train"), True, "would replace.*train/audio-00000"),
-        ({**DATASET, **_foreign("train")}, True, "would replace.*train/audio-00000"),
-        ({**_foreign("train"), **STAGED}, False, r"is not empty \(5 entries: train/"),
-        ({**_foreign("train"), **STAGED}, True, "would replace.*train/audio-00000"),
-        ({**_split("train", "other"), **STAGED}, True, "would replace.*train/audio-00000"),
-        (
-            {"dataset.json": SPLITS["dataset.json"].replace("train", "..")},
-            True,
-            "lists files that do not belong to a dataset; nothing there is overwritten",
-        ),
-    ],
-)
-def test_what_would_be_lost_is_refused_with_the_way_out(
-    path: str, contents: dict[str, str], overwrite: bool, why: str
-) -> None:
-    _fill(path, contents)
-    with pytest.raises(UsageError, match=why):
-        OutputFolder(path, "audio", overwrite).check()
-    assert _as_filled(path, contents)
+def test_a_folder_whose_files_would_be_lost_is_refused_with_a_hint(path: str) -> None:
+    for number, (contents, overwrite, why) in enumerate(REFUSED):
+        folder = f"{path}/{number}"
+        _fill(folder, contents)
+        with pytest.raises(UsageError, match=why):
+            OutputFolder(folder, "audio", overwrite).check()
+        assert _as_filled(folder, contents)
 
 
-@pytest.mark.parametrize(
-    "contents",
-    [
-        DATASET,
-        {"notes.txt": ""},
-        {**DATASET, "notes.txt": ""},
-        SPLITS,
-        {**SPLITS, "notes.txt": "", "train/notes.txt": "", "mine/notes.txt": ""},
-    ],
-)
-def test_a_run_that_fails_leaves_an_older_dataset_as_it_was(
-    path: str, contents: dict[str, str]
-) -> None:
-    _fill(path, contents)
-    folder = OutputFolder(path, "audio", True)
-    folder.check()
-    folder.prepare()
-    folder.discard()
-    assert _as_filled(path, contents)
+def test_a_run_that_fails_leaves_an_older_dataset_as_it_was(path: str) -> None:
+    noted = {"notes.txt": "", "train/notes.txt": "", "mine/notes.txt": ""}
+    older = [DATASET, {"notes.txt": ""}, DATASET | {"notes.txt": ""}, SPLITS, SPLITS | noted]
+    for number, contents in enumerate(older):
+        _fill(f"{path}/{number}", contents)
+        folder = OutputFolder(f"{path}/{number}", "audio", True)
+        folder.check()
+        folder.prepare()
+        folder.discard()
+        assert _as_filled(folder.path, contents)
 
 
-@pytest.mark.parametrize("contents", [DATASET, _split("train") | _split("unsplit"), SPLITS])
-def test_remains_of_an_interrupted_run_are_cleared_away(
-    path: str, contents: dict[str, str]
-) -> None:
-    _fill(path, _without_description(contents) | STAGED)
-    folder = OutputFolder(path, "audio", False)
-    folder.check()
-    folder.prepare()
-    # An object storage has no folders, and so no empty ones.
-    assert set(files.list_names(path)) <= {".audio.incomplete"}
-    assert files.list_names(folder.staging) == []
+def test_remains_of_an_interrupted_run_are_removed(path: str) -> None:
+    for number, contents in enumerate([DATASET, _split("train") | _split("unsplit"), SPLITS]):
+        _fill(f"{path}/{number}", _without_description(contents) | STAGED)
+        folder = OutputFolder(f"{path}/{number}", "audio", False)
+        folder.check()
+        folder.prepare()
+        # An object storage has no folders, and so no empty ones.
+        assert set(files.list_names(folder.path)) <= {".audio.incomplete"}
+        assert files.list_names(folder.staging) == []
 
 
-def test_remains_of_a_killed_check_are_cleared_away(path: str) -> None:
+def test_remains_of_a_killed_check_are_removed(path: str) -> None:
     report = {".audio.check-0a1b2c3d/report.json": "{}"}
     _fill(path, report)
     folder = OutputFolder(path, "audio", False)
@@ -190,7 +178,7 @@ def test_remains_of_a_run_with_another_name_are_not_ours(path: str, overwrite: b
     assert _as_filled(path, contents)
 
 
-def test_what_is_not_named_like_ours_stays_when_remains_are_cleared_away(path: str) -> None:
+def test_other_files_stay_when_remains_are_removed(path: str) -> None:
     mine = {"notes.txt": "mine", "train/notes.txt": "mine", "train/other-failures.jsonl": "mine"}
     _fill(path, _split("train") | mine | STAGED)
     folder = OutputFolder(path, "audio", True)
@@ -218,14 +206,14 @@ def test_a_complete_dataset_in_a_folder_inside_is_never_deleted(
     assert _as_filled(path, inside)
 
 
-def test_a_description_inside_that_cannot_be_read_as_one_keeps_its_folder(path: str) -> None:
+def test_an_invalid_description_inside_keeps_its_folder(path: str) -> None:
     inside = {**_foreign("train"), "train/dataset.json": "no JSON"}
     _fill(path, inside | _split("test") | STAGED)
     OutputFolder(path, "audio", False).discard()
     assert _as_filled(path, inside)
 
 
-def test_what_a_run_with_splits_has_left_is_discarded_with_its_folders(tmp_path: Path) -> None:
+def test_splits_are_discarded_with_their_folders(tmp_path: Path) -> None:
     path = f"{tmp_path}/out"
     folder = OutputFolder(path, "audio", False)
     folder.check()
@@ -235,12 +223,12 @@ def test_what_a_run_with_splits_has_left_is_discarded_with_its_folders(tmp_path:
     assert not files.exists(path)
 
 
-def test_a_storage_that_nobody_knows_is_refused() -> None:
+def test_an_unknown_storage_is_refused() -> None:
     with pytest.raises(UsageError, match=r"--output=nope://b/out: no storage is known"):
         OutputFolder("nope://b/out", "audio", False).check()
 
 
-def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+def test_a_file_instead_of_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="is not a folder"):
         OutputFolder(f"{tmp_path}/file", "audio", True).check()

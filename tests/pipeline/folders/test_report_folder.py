@@ -1,4 +1,4 @@
-"""The folder of the reports: made where it can be, and gone without a trace."""
+"""The folder of the reports, which leaves nothing behind."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from pipeline.folders.report_folder import ReportFolder
 
 
-def test_it_leaves_no_folder_that_was_not_there(tmp_path: Path) -> None:
+def test_it_removes_all_folders_that_it_created(tmp_path: Path) -> None:
     folder = ReportFolder.inside(f"{tmp_path}/new/deep/", "audio")
     assert Path(folder.path).parent == tmp_path / "new/deep"
     assert os.listdir(folder.path) == ["launcher"]
@@ -18,7 +18,7 @@ def test_it_leaves_no_folder_that_was_not_there(tmp_path: Path) -> None:
     folder.remove()  # twice is once
 
 
-def test_it_leaves_what_others_have_put_beside_it(tmp_path: Path) -> None:
+def test_it_keeps_files_of_others(tmp_path: Path) -> None:
     first, second = (ReportFolder.inside(f"{tmp_path}/new", "audio") for _ in range(2))
     first.remove()
     assert os.listdir(second.path) == ["launcher"]
@@ -27,14 +27,14 @@ def test_it_leaves_what_others_have_put_beside_it(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "new") == ["mine.txt"]
 
 
-def test_a_place_that_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="Not a directory"):
         ReportFolder.inside(f"{tmp_path}/file/out", "audio")
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_one_for_workers_on_this_machine_alone() -> None:
+def test_a_temporary_folder_for_local_workers() -> None:
     folder = ReportFolder.temporary()
     assert os.listdir(folder.path) == ["launcher"]
     folder.remove()

@@ -1,4 +1,4 @@
-"""The options: the values that are refused, and those that arrive."""
+"""The values of options that are refused, and those that are accepted."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -121,7 +121,7 @@ def test_defaults_of_flags_and_settings_agree() -> None:
     assert cli.parse_job(given)[1].profile is PROFILES["audioset"]
 
 
-def test_relative_paths_are_made_absolute_and_inputs_given_twice_count_once(
+def test_paths_are_made_absolute_and_duplicate_inputs_dropped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

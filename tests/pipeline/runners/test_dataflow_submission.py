@@ -89,7 +89,7 @@ def submitted(gcs: Gcs) -> Iterator[tuple[DataflowRest, subprocess.CompletedProc
         yield dataflow, _submit(gcs, dataflow, "--no_wait")
 
 
-def test_the_job_asks_for_one_process_with_many_threads_a_worker(
+def test_the_job_requests_one_process_with_many_threads_a_worker(
     submitted: tuple[DataflowRest, subprocess.CompletedProcess[str]],
 ) -> None:
     dataflow, said = submitted
@@ -109,7 +109,7 @@ def _check_job(job: dict[str, Any]) -> None:
     assert "workflow.tar.gz" in [package["name"] for package in pool["packages"]]
 
 
-def test_what_is_staged_is_the_graph_and_our_package(
+def test_the_graph_and_our_package_are_staged(
     gcs: Gcs, submitted: tuple[DataflowRest, subprocess.CompletedProcess[str]]
 ) -> None:
     pipeline = beam_runner_api_pb2.Pipeline.FromString(gcs.get("/pipeline.pb"))
@@ -127,7 +127,7 @@ def test_what_is_staged_is_the_graph_and_our_package(
     assert sources <= inside
 
 
-def test_a_job_that_is_not_waited_for_is_named_with_where_to_look(
+def test_the_address_of_a_job_is_printed_without_waiting_for_it(
     submitted: tuple[DataflowRest, subprocess.CompletedProcess[str]],
 ) -> None:
     _, said = submitted
@@ -144,7 +144,7 @@ def test_a_template_is_written_and_nothing_submitted(gcs: Gcs, tmp_path: Path) -
     _check_job(json.loads(template.read_text()))
 
 
-def test_the_program_of_the_flex_template_writes_the_job_where_the_launcher_asks(
+def test_the_flex_template_writes_the_job_for_its_launcher(
     gcs: Gcs,
 ) -> None:
     # As the launcher of templates gives them, without the command.
@@ -180,7 +180,7 @@ def test_a_job_without_a_dataset_behind_it_is_an_error(gcs: Gcs) -> None:
         ("JOB_STATE_CANCELLED", "", "CANCELLED"),
     ],
 )
-def test_a_job_that_ends_badly_is_told_with_its_reason(
+def test_a_failed_job_is_reported_with_its_reason(
     gcs: Gcs, state: str, error: str, expected: str
 ) -> None:
     with DataflowRest(state, error) as dataflow:
@@ -191,7 +191,7 @@ def test_a_job_that_ends_badly_is_told_with_its_reason(
     assert not [name for name in gcs.names() if name.startswith("dataset/")]
 
 
-def test_a_job_that_the_service_refuses_is_told_with_its_reason(gcs: Gcs) -> None:
+def test_a_refused_job_is_reported_with_its_reason(gcs: Gcs) -> None:
     with DataflowRest(refusal=(403, "Dataflow API has not been used in proj-test")) as dataflow:
         said = _submit(gcs, dataflow)
     assert said.returncode == 1

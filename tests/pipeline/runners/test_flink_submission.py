@@ -95,7 +95,7 @@ def test_the_worker_pool_is_the_environment(
     assert external.endpoint.url == "localhost:50000"
 
 
-def test_a_job_that_ends_well_without_a_dataset_where_the_launcher_looks_is_an_error(
+def test_a_successful_job_without_a_dataset_for_the_launcher_is_an_error(
     submitted: tuple[FlinkRest, subprocess.CompletedProcess[str]],
 ) -> None:
     flink, said = submitted
@@ -115,7 +115,7 @@ def test_a_container_image_is_the_environment(arguments: Callable[..., list[str]
 
 
 @pytest.mark.parametrize("version", ["1.20.1", "2.0.0"])
-def test_what_made_the_job_fail_reaches_the_user(
+def test_the_cause_of_a_failed_job_is_printed(
     arguments: Callable[..., list[str]], version: str
 ) -> None:
     with FlinkRest("FAILED", "ModelError: no saved_model.pb", version) as flink:

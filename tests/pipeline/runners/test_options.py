@@ -40,7 +40,7 @@ def test_the_default_has_two_threads_or_more() -> None:
     assert direct.direct_running_mode == "multi_threading"
 
 
-def test_threads_and_mode_that_the_user_names_stay() -> None:
+def test_threads_and_mode_of_the_user_stay() -> None:
     options = of("--direct_num_workers", "1", "--direct_running_mode=multi_processing")
     assert options["direct_num_workers"] == 1
     assert options["direct_running_mode"] == "multi_processing"
@@ -83,7 +83,7 @@ def test_kinds_of_runners_are_recognised(
         (["stray"], "'stray' belongs to no flag"),
     ],
 )
-def test_what_cannot_work_is_refused_by_name(flags: list[str], message: str) -> None:
+def test_invalid_flags_of_beam_are_refused(flags: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         beam_options(flags)
 
@@ -114,7 +114,7 @@ def test_dataflow_gets_one_process_a_worker_no_main_session_and_memory_for_the_m
     assert not of()["resource_hints"]
 
 
-def test_what_the_user_names_for_dataflow_stays() -> None:
+def test_options_of_the_user_for_dataflow_stay() -> None:
     options = of(
         *DATAFLOW,
         "--experiments=use_multiple_sdk_containers",

@@ -20,7 +20,7 @@ def test_the_default_runner_is_the_one_in_this_process() -> None:
 
 
 @pytest.mark.parametrize("flags", [[], ["--runner=PrismRunner"]])
-def test_a_job_in_this_process_cannot_be_left_alone(flags: list[str]) -> None:
+def test_a_job_in_this_process_has_to_be_waited_for(flags: list[str]) -> None:
     with pytest.raises(UsageError, match="--no_wait: the job runs in this process"):
         runner.check(beam_options(flags), wait=False)
 

@@ -1,4 +1,4 @@
-"""What reaches the user, and what does not."""
+"""The output that reaches the user."""
 
 import os
 import re
@@ -40,7 +40,7 @@ def run(program: str, temporary: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_what_libraries_and_processes_print_is_kept_and_what_we_say_is_not(tmp_path: Path) -> None:
+def test_output_of_libraries_and_processes_is_hidden_and_ours_is_not(tmp_path: Path) -> None:
     program = f"""
 with console.redirect_native_output():
     os.write(2, {NOISE!r}.encode())
@@ -59,7 +59,7 @@ print("behind it")
     assert not [*tmp_path.iterdir()]
 
 
-def test_with_verbose_all_goes_through(tmp_path: Path) -> None:
+def test_verbose_hides_nothing(tmp_path: Path) -> None:
     program = """
 with console.redirect_native_output(verbose=True), console.hide_stderr(verbose=True):
     os.write(2, b"of a library\\n")
@@ -68,7 +68,7 @@ with console.redirect_native_output(verbose=True), console.hide_stderr(verbose=T
     assert run(program, tmp_path).stderr == "of a library\nof a thread\n"
 
 
-def test_the_last_words_are_without_what_is_always_there(capfd: pytest.CaptureFixture[str]) -> None:
+def test_recent_output_lacks_the_messages_of_every_run(capfd: pytest.CaptureFixture[str]) -> None:
     with console.redirect_native_output():
         os.write(2, NOISE.encode())
         os.write(2, b"Traceback (most recent call last):\n  File x\nValueError: no\nKilled\n")
@@ -77,14 +77,14 @@ def test_the_last_words_are_without_what_is_always_there(capfd: pytest.CaptureFi
     assert capfd.readouterr() == ("", "")
 
 
-def test_warnings_that_matter_are_told_once_in_the_end(capfd: pytest.CaptureFixture[str]) -> None:
+def test_important_warnings_are_printed_once_at_the_end(capfd: pytest.CaptureFixture[str]) -> None:
     with console.redirect_native_output():
         for _ in range(3):
             os.write(2, b"W0000 op.cc] OOM when allocating tensor\nW0000 of no matter\n")
     assert capfd.readouterr().err == "NOTE: W0000 op.cc] OOM when allocating tensor\n"
 
 
-def test_any_amount_is_taken_by_one_thread_without_waiting(
+def test_any_amount_of_output_is_written_without_waiting(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(console, "_MAX_BYTES", 2**20)
@@ -99,7 +99,7 @@ def test_any_amount_is_taken_by_one_thread_without_waiting(
     assert capfd.readouterr() == ("", "")
 
 
-def test_threads_that_outlive_it_print_nowhere(capfd: pytest.CaptureFixture[str]) -> None:
+def test_threads_that_outlive_the_context_print_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     go_on = threading.Event()
 
     def outlive() -> None:
@@ -118,7 +118,7 @@ def test_threads_that_outlive_it_print_nowhere(capfd: pytest.CaptureFixture[str]
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_fatal_error_is_seen_and_what_libraries_said_before_stays_in_a_file(
+def test_a_fatal_error_is_shown_and_earlier_output_stays_in_a_file(
     tmp_path: Path,
 ) -> None:
     program = """
@@ -133,7 +133,7 @@ with console.redirect_native_output():
     assert log.read_text() == "F0000 check failed\n"
 
 
-def test_an_end_without_further_ado_leaves_no_file(tmp_path: Path) -> None:
+def test_an_immediate_exit_leaves_no_file(tmp_path: Path) -> None:
     program = """
 from pipeline.runners import runner
 with console.redirect_native_output(), console.hide_stderr():

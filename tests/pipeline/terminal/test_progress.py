@@ -1,4 +1,4 @@
-"""What a person sees while a job runs."""
+"""The progress of a running job."""
 
 import contextlib
 import fcntl
@@ -42,7 +42,7 @@ class Clock:
         return self.now
 
 
-def test_a_report_says_what_is_known_at_each_time() -> None:
+def test_the_text_of_each_phase() -> None:
     clock = Clock()
     report = Report(hop_seconds=0.96, is_cut=False, clock=clock)
     counts: dict[str, int] = {}
@@ -70,7 +70,7 @@ def test_a_report_says_what_is_known_at_each_time() -> None:
     assert said(36, shards=2) == "writing, 2 shards so far"
 
 
-def test_clips_that_are_cut_off_have_no_number_and_long_recordings_go_by_their_parts() -> None:
+def test_cut_clips_have_no_total_and_long_recordings_count_parts() -> None:
     counts = {
         "found": 2,
         "decode_tasks": 8,
@@ -89,7 +89,7 @@ def test_clips_that_are_cut_off_have_no_number_and_long_recordings_go_by_their_p
     assert long.share(counts) == 0.25
 
 
-def test_the_rate_is_that_of_late() -> None:
+def test_the_rate_is_that_of_the_last_seconds() -> None:
     clock = Clock()
     report = Report(0.96, is_cut=False, clock=clock)
     for second in range(120):
@@ -106,7 +106,7 @@ def test_durations(seconds: float, text: str) -> None:
     assert progress.duration(seconds) == text
 
 
-def test_in_a_pipe_a_line_comes_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_lines_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "LINE_SECONDS", 0.05)
     stream = io.StringIO()
     with progress.shown(stream, hop_seconds=0.96):
@@ -119,7 +119,7 @@ def test_in_a_pipe_a_line_comes_now_and_then(monkeypatch: pytest.MonkeyPatch) ->
     assert progress.LINE_SECONDS == 30
 
 
-def test_on_a_terminal_a_bar_is_drawn_and_goes_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_shows_a_bar_that_is_removed_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "BAR_SECONDS", 0.05)
     ours, its = pty.openpty()
     _set_width(its, 100)
@@ -145,7 +145,7 @@ def test_on_a_terminal_a_bar_is_drawn_and_goes_in_the_end(monkeypatch: pytest.Mo
     assert drawn[-2].strip() == ""
 
 
-def test_a_terminal_that_does_not_say_its_size_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_without_a_size_shows_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "LINE_SECONDS", 0.05)
     ours, its = pty.openpty()
     drawing = bytearray()
@@ -175,7 +175,7 @@ def test_worker_processes_are_counted_through_files(tmp_path: Path) -> None:
     assert live_counts.total_of_processes(str(tmp_path)) == {"rows": 14}
 
 
-def test_clips_and_failures_that_are_found_are_counted_and_nothing_else() -> None:
+def test_only_clips_and_failures_are_counted_as_found() -> None:
     counting = ReportingFn()
     counting.start_bundle()
     for found in (Clip("a", "/a"), Failure("b", "/b", "list", "unreadable", "no"), "left out"):
@@ -232,7 +232,7 @@ def _screen(drawn: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_run_as_a_person_sees_it(stand_in_model: str, tmp_path: Path) -> None:
+def test_a_run_on_a_terminal(stand_in_model: str, tmp_path: Path) -> None:
     for number in range(3):
         write_wav(tmp_path / f"in/{number}.wav", noise(160_000, seed=number))
     arguments = ["--input", tmp_path / "in", "--model", stand_in_model, "--profile=raw"]
@@ -253,7 +253,7 @@ def test_a_run_as_a_person_sees_it(stand_in_model: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["multi_threading", "multi_processing"])
-def test_a_quiet_run_shows_nothing_and_a_loud_one_clips_on_every_local_engine(
+def test_quiet_hides_progress_which_every_local_runner_shows(
     mode: str, stand_in_model: str, tmp_path: Path
 ) -> None:
     for number in range(3):

@@ -1,4 +1,4 @@
-"""What the user is told."""
+"""The summary, and explanations of errors."""
 
 import errno
 from typing import Any
@@ -44,7 +44,7 @@ def _info(**changes: Any) -> dict[str, Any]:
     }
 
 
-def test_the_summary_has_counts_reasons_hours_speed_and_places() -> None:
+def test_the_summary_has_counts_reasons_hours_speed_and_paths() -> None:
     text = summary.summary(_info(), "/out", 4.0)
     for part in (
         "clips     10",
@@ -60,7 +60,7 @@ def test_the_summary_has_counts_reasons_hours_speed_and_places() -> None:
         assert part not in text
 
 
-def test_where_the_time_went_and_what_bounded_the_run_is_told() -> None:
+def test_the_summary_has_the_time_of_each_step_and_the_bottleneck() -> None:
     steps = {
         "decoding": {"seconds": 31.26, "share": 0.04},
         "the model": {"seconds": 93.0, "share": 0.93},
@@ -93,7 +93,7 @@ def test_clips_that_were_padded_or_ended_early_or_lost_rows_or_labels_are_counte
         assert part in text
 
 
-def test_each_split_is_told_and_where_all_of_them_are() -> None:
+def test_the_summary_has_each_split_and_its_path() -> None:
     splits = [
         {
             "folder": folder,
@@ -116,7 +116,7 @@ def test_each_split_is_told_and_where_all_of_them_are() -> None:
     assert "dataset   /out/test/audio-*.tfrecord  (2 shards, 120 bytes)" in text
 
 
-def test_what_of_a_manifest_was_read_and_what_not_is_told() -> None:
+def test_the_summary_has_the_columns_that_were_read_and_those_that_were_not() -> None:
     manifest = {
         "uri": "/a.csv",
         "format": "csv",
@@ -135,14 +135,14 @@ def test_what_of_a_manifest_was_read_and_what_not_is_told() -> None:
     assert text.endswith("read: uri labels")
 
 
-def test_an_untrained_model_is_named_as_such() -> None:
+def test_an_untrained_model_is_noted() -> None:
     model = MODEL | {"trained": False, "untrained_seed": 3, "in_batches": False}
     text = summary.summary(_info(model=model), "/out", 1.0)
     assert "the model /m is UNTRAINED (random weights, seed 3)" in text
     assert "patches go one by one" in text
 
 
-def test_rows_in_bfloat16_are_named_as_such_with_their_error() -> None:
+def test_rows_in_bfloat16_are_noted_with_their_error() -> None:
     error = {"mean": 0.0123, "largest": 0.0987, "rows_compared": 512}
     model = MODEL | {"bfloat16_error": error}
     text = summary.summary(_info(model=model), "/out", 1.0)
@@ -160,9 +160,7 @@ def test_rows_in_bfloat16_are_named_as_such_with_their_error() -> None:
         ({"onednn": [False, True]}, "the workers' CPUs differ"),
     ],
 )
-def test_rows_that_another_run_may_not_give_to_the_bit_are_named_as_such(
-    how: dict[str, Any], why: str
-) -> None:
+def test_rows_that_depend_on_the_batch_or_cpu_are_noted(how: dict[str, Any], why: str) -> None:
     text = summary.summary(_info(model=MODEL | how), "/out", 1.0)
     assert why in text
     assert "NOTE" not in summary.summary(_info(), "/out", 1.0)
@@ -211,20 +209,18 @@ def _raised(error: BaseException) -> BaseException:
         ),
     ],
 )
-def test_an_error_of_the_outside_world_is_told_in_its_own_words(
-    error: BaseException, text: str
-) -> None:
+def test_an_expected_error_is_explained_by_its_message(error: BaseException, text: str) -> None:
     assert summary.explanation(_raised(error)) == text
 
 
-def test_a_bug_is_given_whole() -> None:
+def test_a_bug_is_shown_with_its_traceback() -> None:
     text = summary.explanation(_raised(ZeroDivisionError("division by zero")))
     assert text.startswith("this is a bug")
     assert "Traceback" in text
     assert text.endswith("ZeroDivisionError: division by zero")
 
 
-def test_the_runners_message_is_shown_and_a_bug_in_it_is_shown_whole() -> None:
+def test_the_runners_message_is_shown_and_a_bug_in_it_with_its_traceback() -> None:
     lost = RunnerLostError("the runner is gone: Stream removed")
     assert summary.explanation(_raised(lost)) == "the runner is gone: Stream removed"
     inside = 'Traceback (most recent call last):\n  File "x.py", line 1, in <module>\n'

@@ -53,16 +53,20 @@ def test_untrained_weights_follow_from_the_seed() -> None:
     assert np.abs(one - other).max() > 0.1
 
 
-@pytest.mark.parametrize(
-    ("num_samples", "num_rows"),
-    [(0, 0), (1, 0), (399, 0), (15_599, 0), (15_600, 1), (30_959, 1), (30_960, 2), (160_000, 10)],
-)
-def test_exported_model_takes_a_waveform_of_any_length(
-    loaded_vggish: Any, num_samples: int, num_rows: int
-) -> None:
-    rows = loaded_vggish(np.full(num_samples, 0.1, np.float32))
-    assert rows.shape == (num_rows, 128)
-    assert rows.dtype.name == "float32"
+def test_exported_model_takes_a_waveform_of_any_length(loaded_vggish: Any) -> None:
+    for num_samples, num_rows in [
+        (0, 0),
+        (1, 0),
+        (399, 0),
+        (15_599, 0),
+        (15_600, 1),
+        (30_959, 1),
+        (30_960, 2),
+        (160_000, 10),
+    ]:
+        rows = loaded_vggish(np.full(num_samples, 0.1, np.float32))
+        assert rows.shape == (num_rows, 128)
+        assert rows.dtype.name == "float32"
 
 
 def test_rows_of_different_sounds_differ_and_are_not_cut_by_a_relu(loaded_vggish: Any) -> None:

@@ -1,4 +1,4 @@
-"""CheckWorkers: one look in a process, and reports through a folder."""
+"""CheckWorkers: one check in a process, and reports through a folder."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +27,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return asked
 
 
-def test_a_process_looks_once_for_all_its_tasks_and_again_for_the_next_check(
+def test_a_process_checks_once_for_all_its_tasks_and_again_for_the_next_check(
     tmp_path: Path, looks: list[Any]
 ) -> None:
     for number in (1, 2):
@@ -45,7 +45,7 @@ def test_a_process_looks_once_for_all_its_tasks_and_again_for_the_next_check(
     assert looks[0]["folder"] is None
 
 
-def test_a_folder_that_is_not_the_launchers_is_told_before_anything_is_looked_at(
+def test_another_folder_than_the_launchers_is_an_error_before_any_check(
     tmp_path: Path, looks: list[Any]
 ) -> None:
     check = check_workers._CheckFn(WorkerCheckConfig(str(tmp_path), "model"))
@@ -58,7 +58,7 @@ def test_a_folder_that_is_not_the_launchers_is_told_before_anything_is_looked_at
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_no_report_is_an_error(tmp_path: Path) -> None:
+def test_another_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "h-1.json").write_text("{}")
     (tmp_path / "h-1.json.0.tmp").write_text("cut")
     with pytest.raises(ValueError, match="not a worker's report"):

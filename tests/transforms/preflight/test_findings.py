@@ -1,11 +1,11 @@
-"""Findings and reports: their way through a file, and checks that break."""
+"""Findings and reports as JSON, and checks that fail."""
 
 import pytest
 
 from transforms.preflight.findings import FAILED, NOTE, OK, Finding, Report, guarded
 
 
-def test_a_report_comes_back_from_its_file_as_it_was() -> None:
+def test_a_report_survives_json() -> None:
     findings = (
         Finding("model", OK, "rows of 128 values", figures=(("loaded in {} s", 1.5),)),
         Finding("recordings", NOTE, "ü.wav: empty", "a run goes on"),
@@ -17,12 +17,12 @@ def test_a_report_comes_back_from_its_file_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"findings": [{}]}', b"\xff"])
-def test_what_is_no_report_is_refused(data: bytes) -> None:
+def test_other_data_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         Report.from_json(data)
 
 
-def test_a_check_that_breaks_is_a_finding_in_one_line() -> None:
+def test_an_exception_of_a_check_is_a_finding_in_one_line() -> None:
     def look() -> Finding:
         raise RuntimeError("\n first line \nsecond")
 

@@ -1,4 +1,4 @@
-"""What a header tells of the clips, held against what decoding gives."""
+"""The forecast by a header, compared with decoding."""
 
 import io
 from decimal import Decimal
@@ -42,7 +42,7 @@ def cut(seconds: str, max_rows: int | None = None, pad: bool = True) -> FramingC
     max_rows=st.sampled_from([None, 1, 2]),
     pad=st.booleans(),
 )
-def test_what_is_told_is_what_decoding_gives(
+def test_the_forecast_is_the_result_of_decoding(
     num_samples: int,
     start: str,
     end: str | None,
@@ -115,7 +115,7 @@ def test_what_is_decoded() -> None:
     )
 
 
-def test_the_first_clips_up_to_so_many_rows() -> None:
+def test_the_first_clips_up_to_a_number_of_rows() -> None:
     first, second, third = (clip(str(start), str(start + 5)) for start in (0, 5, 10))
     kept = forecast.limited([third, second, first], VGGISH, 8)
     assert [(each.start_seconds, each.end_seconds) for each in kept] == [
@@ -126,7 +126,7 @@ def test_the_first_clips_up_to_so_many_rows() -> None:
     assert piece.end_seconds == 70, "whole pieces"
 
 
-def test_a_sample_is_of_about_the_size_and_the_same_ever_after() -> None:
+def test_a_sample_has_about_its_size_and_is_reproducible() -> None:
     uris = [f"/corpus/{number}.wav" for number in range(4_000)]
     sample = [uri for uri in uris if forecast.is_in_sample(uri, len(uris), 400)]
     assert 340 < len(sample) < 460

@@ -48,7 +48,7 @@ def test_the_order_of_adding_changes_nothing(monkeypatch: pytest.MonkeyPatch) ->
     assert total(parts) == whole
 
 
-def test_a_line_holds_all_of_it() -> None:
+def test_a_line_holds_the_whole_survey() -> None:
     surveys = total(one(number) for number in range(4))
     assert Survey.from_json(surveys.to_json()) == surveys
     assert b"\n" not in surveys.to_json()

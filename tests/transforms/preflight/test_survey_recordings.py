@@ -24,7 +24,7 @@ def surveyed(clips: list[Clip], **options: Any) -> tuple[Survey, Survey]:
     return total(listed), total(opened)
 
 
-def test_recordings_are_counted_opened_and_named_where_they_fail(tmp_path: Path) -> None:
+def test_recordings_are_counted_and_opened_and_failures_named(tmp_path: Path) -> None:
     for number in range(20):
         write_wav(tmp_path / f"{number:02d}.wav", noise(32_000))
     (tmp_path / "03.wav").write_bytes(b"not sound")
@@ -46,7 +46,7 @@ def test_recordings_are_counted_opened_and_named_where_they_fail(tmp_path: Path)
     assert opened.header_seconds > 0
 
 
-def test_of_many_a_sample_is_opened(tmp_path: Path) -> None:
+def test_a_sample_of_many_recordings_is_opened(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", noise(32_000))
     paths = [f"{tmp_path}/{number}.wav" for number in range(200)]
     for path in paths:
@@ -66,7 +66,7 @@ def test_failures_of_others_are_counted() -> None:
 
 
 @pytest.mark.parametrize(("suffix", "can_seek"), [("flac", True), ("mp3", False), ("ogg", False)])
-def test_a_header_says_how_long_a_recording_is_and_what_is_missing(
+def test_a_header_has_the_length_and_what_is_missing(
     tmp_path: Path, suffix: str, can_seek: bool
 ) -> None:
     path = tmp_path / f"a.{suffix}"
@@ -78,7 +78,7 @@ def test_a_header_says_how_long_a_recording_is_and_what_is_missing(
     assert read_header(Clip("a", str(path))).missing
 
 
-def test_a_channel_that_is_not_there_is_found_at_once(tmp_path: Path) -> None:
+def test_a_missing_channel_is_an_error(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", noise(32_000))
     with pytest.raises(AudioError, match="--channel=2, and the recording has 1"):
         read_header(Clip("a", f"{tmp_path}/a.wav"), channel=2)

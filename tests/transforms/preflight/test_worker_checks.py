@@ -1,4 +1,4 @@
-"""What a worker finds, check by check."""
+"""The checks of a worker."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ from transforms.storage import files
 OWN = {"python": "3.11", "program": "code 1", "apache-beam": "2.77.0", "numpy": "2.0"}
 
 
-def test_versions_name_all_that_has_a_part_in_a_row() -> None:
+def test_versions_name_all_that_can_change_a_row() -> None:
     names = {"python", "program", "apache-beam", "tensorflow", "tensorflow-hub", "numpy"}
     found = worker_checks.versions()
     assert {*names, "soundfile", "soxr", "libsoxr", "decoders"} <= set(found)
@@ -65,7 +65,7 @@ def clips(*paths: Path) -> list[Clip]:
     return [Clip(path.name, str(path)) for path in paths]
 
 
-def test_recordings_are_described_and_bad_ones_are_a_note_unless_all_are(tmp_path: Path) -> None:
+def test_recordings_are_described_and_broken_ones_are_a_note_unless_all_are(tmp_path: Path) -> None:
     good, bad, absent = tmp_path / "good.wav", tmp_path / "bad.wav", tmp_path / "absent.wav"
     write_wav(good, np.stack([noise(8_000)] * 2, axis=1), 44_100)
     bad.write_bytes(b"not sound")
@@ -106,7 +106,7 @@ def test_the_probe_of_the_output_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("step", "text"), [("rename", "renaming fails"), ("delete_files", "deleting fails")]
 )
-def test_an_output_that_is_not_all_there_says_which_step_fails(
+def test_the_step_that_fails_on_an_output_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, text: str
 ) -> None:
     def refuse(*_: Any) -> None:
@@ -118,7 +118,7 @@ def test_an_output_that_is_not_all_there_says_which_step_fails(
 
 
 @pytest.mark.parametrize(("free", "result"), [(10**12, OK), (10**6, NOTE)])
-def test_a_model_that_is_fetched_or_unpacked_needs_room(
+def test_a_downloaded_or_unpacked_model_needs_space(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, result: str
 ) -> None:
     monkeypatch.setattr(host, "free_disk", lambda _: free)
@@ -161,7 +161,7 @@ def test_a_cpu_without_bfloat16_fails_the_model(
     assert "needs a CPU with AVX512_BF16 or AMX_BF16" in found.text
 
 
-def test_a_model_in_bfloat16_is_named_as_such(bfloat16_cpu: None, convolutions: str) -> None:
+def test_a_model_in_bfloat16_is_described(bfloat16_cpu: None, convolutions: str) -> None:
     found, numbers = worker_checks.check_model(convolutions, None, None, "bfloat16")
     assert (found.check, found.result) == ("model", OK)
     assert "convolutions in bfloat16" in found.text

@@ -1,4 +1,4 @@
-"""The first recordings of a corpus, whatever names it."""
+"""The first recordings of a corpus, by every kind of source."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def test_a_few_of_each_kind_of_source_each_recording_once(folder: Path) -> None:
     assert found[3:] == [f"{folder}/x.wav", f"{folder}/y.wav"]
 
 
-def test_rows_that_ask_for_nothing_are_passed_over_and_raw_formats_kept(folder: Path) -> None:
+def test_invalid_rows_are_skipped_and_raw_formats_kept(folder: Path) -> None:
     rows = ["uri,format,sample_rate,start_seconds", ",,,", "b.wav,,,-1", "a.raw,s16le,8000,"]
     (folder / "m.csv").write_text("\n".join(rows))
     (clip,) = first_recordings(ReadCorpus(manifests=(f"{folder}/m.csv",)))
@@ -50,5 +50,5 @@ def test_segments_are_found_by_their_names_or_named(
     assert [clip.uri for clip in first_recordings(corpus)] == [f"{folder}/root/{w}" for w in wanted]
 
 
-def test_nothing_is_found_where_there_is_nothing(folder: Path) -> None:
+def test_an_empty_corpus_has_no_recordings(folder: Path) -> None:
     assert first_recordings(ReadCorpus()) == ()

@@ -12,7 +12,7 @@ def loaded(seconds: float) -> Finding:
     return Finding("model", OK, "128 values", figures=(("loaded in {} s", seconds),))
 
 
-def test_workers_that_are_alike_are_one_row_with_the_range_of_their_figures() -> None:
+def test_equal_workers_are_one_row_with_the_range_of_their_figures() -> None:
     placed: list[Placed] = [(LAUNCHER, Finding("output", OK, "written"))]
     for number in range(32):
         placed += [(f"h{number % 4}:{number}", CODECS), (f"h:{number}", loaded(2 + number / 4))]
@@ -26,7 +26,7 @@ def test_workers_that_are_alike_are_one_row_with_the_range_of_their_figures() ->
     ]
 
 
-def test_workers_that_differ_are_named_with_the_way_out() -> None:
+def test_workers_that_differ_are_named_with_a_hint() -> None:
     bad = Finding("codecs", FAILED, "WMA: no decoder", "install it")
     odd = Finding("recordings", NOTE, "a.wav: empty", "it goes on")
     placed = [(f"h:{number}", bad if number < 5 else CODECS) for number in range(6)]

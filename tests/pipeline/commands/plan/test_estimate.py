@@ -93,7 +93,7 @@ def test_where_all_were_opened_the_counts_are_exact() -> None:
     assert plan.seconds == pytest.approx(1 + 12 - 3 - 0.3 - 0.3 + plan.work_seconds)
 
 
-def test_of_a_sample_they_are_multiplied_with_what_that_may_be_off() -> None:
+def test_counts_of_a_sample_are_extrapolated_with_an_error() -> None:
     plan = expected(survey=found(10))
     assert (plan.records, plan.rows) == (900, 9_000)
     assert plan.failures["decode_error"] == Expected(100, ("d", "e", "f"), False)
@@ -107,13 +107,13 @@ def test_of_a_sample_they_are_multiplied_with_what_that_may_be_off() -> None:
     assert "the headers of 100 recordings, chosen by their names" in text
 
 
-def test_what_fails_in_the_trial_is_concluded_of_the_rest() -> None:
+def test_failures_of_the_trial_are_extrapolated() -> None:
     plan = expected(trial=trial(num_failed=3))
     assert plan.failures["model_error"] == Expected(9, ("g",), False)
     assert (plan.records, plan.num_clips) == (81, 105)
 
 
-def test_recordings_of_unknown_length_are_taken_for_as_long_as_the_others() -> None:
+def test_recordings_of_unknown_length_count_as_long_as_the_others() -> None:
     opened = dataclasses.replace(found().opened, counts={"unknown_length": 45})
     plan = expected(survey=CorpusSurvey(found().listed, opened))
     assert plan.rows == 1_800
@@ -163,5 +163,5 @@ def test_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     ("seconds", "text"),
     [(1.25, "1.2 s"), (75, "75 s"), (300, "5 min"), (20_000, "5.6 h"), (10**7, "116 days")],
 )
-def test_a_time_has_the_unit_that_suits_it(seconds: float, text: str) -> None:
+def test_a_time_has_a_suitable_unit(seconds: float, text: str) -> None:
     assert duration(seconds) == text

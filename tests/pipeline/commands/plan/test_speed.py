@@ -1,4 +1,4 @@
-"""How fast workers were, by what they say, and what a corpus takes."""
+"""The speed of a trial, and the time of a corpus."""
 
 from fractions import Fraction
 
@@ -32,7 +32,7 @@ def trial(**steps: float) -> Trial:
     return Trial(20.0, Survey(kinds={"FLAC": Sums(1, 1, 0, 0, 1_000.0)}), info, {})
 
 
-def test_the_model_goes_by_batches_decoding_by_sound_and_the_rest_by_records() -> None:
+def test_the_model_scales_with_batches_decoding_with_audio_and_the_rest_with_records() -> None:
     speed = speed_of(trial(listing=0.1, decoding=0.2, the_model=0.5, assembling=0.04, writing=0.06))
     assert speed is not None
     assert speed.start_seconds == pytest.approx(20 - 5 - 2 - 1)
@@ -56,7 +56,7 @@ def test_batches_are_as_large_as_the_model_computed_them() -> None:
     assert speed.seconds(1_200 + 1_200, 0, 0) == pytest.approx(2 * speed.seconds(1_200, 0, 0))
 
 
-def test_steps_that_had_nothing_to_do_take_nothing() -> None:
+def test_idle_steps_take_no_time() -> None:
     speed = speed_of(trial(the_model=0.5))
     assert speed is not None
     assert speed.start_seconds == pytest.approx(15)
@@ -82,7 +82,7 @@ def test_a_trial_has_each_kind_and_a_bounded_number_of_rows() -> None:
     assert rows_of(few) == 1_000
 
 
-def test_a_small_corpus_is_tried_whole() -> None:
+def test_a_small_corpus_is_embedded_completely() -> None:
     short = Header("FLAC", Fraction(20), True)
     corpus = [Candidate(n, short, (Clip(str(n), f"{n}.flac"),)) for n in range(30)]
     assert rows_of(choose(corpus, VGGISH)) == 30 * 20
