@@ -1,4 +1,4 @@
-"""A reverse proxy that counts what passes, and spoils a share of the answers."""
+"""A reverse proxy that counts requests and spoils a share of the answers."""
 
 import contextlib
 import http.client
@@ -30,7 +30,7 @@ class FaultProxy(ThreadingHTTPServer):
       num_body_bytes: Of the answers.
       num_faults: So far.
       num_signed: Requests with credentials.
-      every: One request in so many is spoilt; none where it is 0.
+      every: Every n-th request is spoilt; none if it is 0.
     """
 
     daemon_threads = True
@@ -44,7 +44,7 @@ class FaultProxy(ThreadingHTTPServer):
         Args:
           target: Address of the server.
           faults: Taken in turn.
-          every: One request in so many is spoilt; none where it is 0.
+          every: Every n-th request is spoilt; none if it is 0.
           stall_seconds: How long a stalled connection stays open.
         """
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -61,7 +61,7 @@ class FaultProxy(ThreadingHTTPServer):
         self._lock = threading.Lock()
 
     def count(self, method: str, path: str, is_signed: bool) -> str:
-        """Counts a request and returns what is to befall it."""
+        """Counts a request and returns its fault, or nothing."""
         with self._lock:
             self.num_signed += is_signed
             self.requests.append((method, path))

@@ -1,4 +1,4 @@
-"""gcp-storage-emulator, with what it lacks: the generation of what is read."""
+"""gcp-storage-emulator, with the generation of objects that are read, which it lacks."""
 
 import sys
 from typing import Any

@@ -8,7 +8,7 @@ from tests import optional
 from tests.stand_ins import processes
 
 BUCKET = "corpora"
-# What a client needs to ask it; AWS's own variables.
+# The variables by which AWS's own tools find their credentials.
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",

@@ -110,8 +110,8 @@ class GcsStore:
         bucket, name = split_uri(prefix)
         token: str | None = None
         while True:
-            ask = functools.partial(self._page, bucket, name, token)
-            page, token = self._call(prefix, ask, is_listing=True)
+            request = functools.partial(self._page, bucket, name, token)
+            page, token = self._call(prefix, request, is_listing=True)
             yield from page
             if not token:
                 return
@@ -207,13 +207,13 @@ class GcsStore:
     def _call(
         self,
         uri: str,
-        ask: Callable[[], _Result],
+        request: Callable[[], _Result],
         is_listing: bool = False,
         extra_seconds: float = 0.0,
     ) -> _Result:
         def once() -> _Result:
             with http.translate_errors(self._host, uri), self._translate_errors(uri, is_listing):
-                return ask()
+                return request()
 
         return self._retry_policy.call(once, extra_seconds)
 

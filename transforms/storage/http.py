@@ -60,8 +60,8 @@ def translate_errors(host: str, uri: str) -> Iterator[None]:
     """Turns errors of requests and urllib3 within the block into `OSError` in plain words.
 
     Args:
-      host: Who is asked.
-      uri: What is asked for.
+      host: The server, for messages.
+      uri: The requested file, for messages.
 
     Raises:
       TransientError: No answer came, or an incomplete one.

@@ -18,7 +18,7 @@ class TransientError(OSError):
     """A fault that may pass: no answer, an incomplete answer, or a status that says so.
 
     Attributes:
-      retry_after_seconds: How long the server asks to wait; 0 where it does not say.
+      retry_after_seconds: The pause that the server requests; 0 if it requests none.
     """
 
     def __init__(self, message: str, retry_after_seconds: float = 0.0) -> None:

@@ -174,12 +174,12 @@ class S3Store:
             return Part(b"", 0, 0)
 
     def _call(self, uri: str, function: Callable[..., Any], **arguments: Any) -> Any:
-        ask = functools.partial(function, **arguments)
-        return self._retry_policy.call(lambda: self._once(uri, ask))
+        request = functools.partial(function, **arguments)
+        return self._retry_policy.call(lambda: self._once(uri, request))
 
-    def _once(self, uri: str, ask: Callable[[], _Result]) -> _Result:
+    def _once(self, uri: str, request: Callable[[], _Result]) -> _Result:
         try:
-            return ask()
+            return request()
         except botocore.exceptions.ClientError as error:
             raise self._refusal(error, uri) from error
         except botocore.exceptions.SSLError as error:

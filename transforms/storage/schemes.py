@@ -1,4 +1,4 @@
-"""The scheme of a path: `gs://`, `s3://`, and what is misspelt."""
+"""The schemes of paths, such as `gs://`, and misspelt ones."""
 
 import difflib
 import os

@@ -132,7 +132,7 @@ def test_a_file_that_cannot_be_read_is_matched_all_the_same(tmp_path: Path) -> N
     assert files.matching_files(f"{tmp_path}/*.csv") == [f"{tmp_path}/nowhere.csv"]
 
 
-def test_a_storage_that_nobody_knows_is_named_in_an_os_error() -> None:
+def test_an_unknown_storage_is_named_in_an_os_error() -> None:
     for ask in (files.open_to_read, files.size, files.exists, files.matching_files):
         for path in ("nope://bucket/a.csv", "nope://bucket/*.csv"):
             with pytest.raises(OSError, match="no storage is known for nope://"):
@@ -182,7 +182,7 @@ def test_an_error_of_what_reads_a_file_passes(tmp_path: Path) -> None:
         pytest.fail("there is no such file")
 
 
-def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
+def test_devices_and_pipes_are_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.wav")
     with pytest.raises(OSError, match="a device, a socket or a pipe"):
         files.open_to_read(f"{tmp_path}/pipe.wav")
@@ -213,14 +213,16 @@ def test_a_compressed_suffix_is_not_decompressed(tmp_path: Path) -> None:
         assert file.read() == b"RIFF, not gzip"
 
 
-def test_paths_hold_in_every_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_absolute_paths_mean_the_same_in_every_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert files.absolute("a/../b") == f"{tmp_path}/b"
     assert files.absolute(f"file://{tmp_path}/b") == f"{tmp_path}/b"
     assert files.absolute("gs://bucket/b") == "gs://bucket/b"
 
 
-def test_only_what_is_known_to_be_absent_is_told_without_opening_it(tmp_path: Path) -> None:
+def test_only_surely_absent_files_are_called_absent(tmp_path: Path) -> None:
     (tmp_path / "there").write_bytes(b"")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     assert files.is_absent(str(tmp_path / "absent"))

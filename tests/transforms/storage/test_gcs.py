@@ -1,4 +1,4 @@
-"""Google's client as it is used here, against a server that answers as Google does."""
+"""The backend of gs://, against a server with Google's answers."""
 
 import gzip
 import json
@@ -109,7 +109,7 @@ def test_a_small_object_is_one_request(google: _Google, store: GcsStore, num_byt
 
 
 @pytest.mark.parametrize("num_bytes", [ranges.FIRST_BYTES, ranges.FIRST_BYTES + 1, len(LARGE)])
-def test_a_larger_one_is_asked_for_its_size_once(
+def test_the_size_of_a_larger_one_is_requested_once(
     google: _Google, store: GcsStore, num_bytes: int
 ) -> None:
     google.put(LARGE[:num_bytes])
@@ -119,7 +119,7 @@ def test_a_larger_one_is_asked_for_its_size_once(
     assert all(sent["ifGenerationMatch"] == "8" for sent in google.sent[2:])
 
 
-def test_the_size_is_told_without_the_object(google: _Google, store: GcsStore) -> None:
+def test_the_size_is_known_without_the_object(google: _Google, store: GcsStore) -> None:
     google.put(LARGE)
     info = store.info(URI)
     assert (info.num_bytes, info.version, info.crc32c) == (len(LARGE), "8", "AAAAAA==")
@@ -148,7 +148,7 @@ def test_an_object_that_is_replaced_while_it_is_opened_is_the_new_one(
     assert _read(store) == LARGE[::-1]
 
 
-def test_what_is_stored_compressed_comes_as_it_is_stored(google: _Google, store: GcsStore) -> None:
+def test_a_compressed_object_is_not_decompressed(google: _Google, store: GcsStore) -> None:
     google.encoding = "gzip"
     for data in (gzip.compress(SMALL), gzip.compress(LARGE)):
         google.put(data)
@@ -156,7 +156,7 @@ def test_what_is_stored_compressed_comes_as_it_is_stored(google: _Google, store:
 
 
 @pytest.mark.parametrize("data", [SMALL, LARGE], ids=["small", "large"])
-def test_an_answer_that_is_cut_off_is_never_taken_for_the_end(
+def test_a_truncated_answer_is_never_taken_for_the_end(
     google: _Google, store: GcsStore, data: bytes
 ) -> None:
     google.put(data)
@@ -167,16 +167,16 @@ def test_an_answer_that_is_cut_off_is_never_taken_for_the_end(
         _read(store)
 
 
-def test_a_body_that_comes_in_drops_is_given_up(google: _Google, store: GcsStore) -> None:
+def test_a_body_that_arrives_too_slowly_is_an_error(google: _Google, store: GcsStore) -> None:
     google.put(LARGE)
     google.pause_seconds = 0.5  # a minute or more for the whole
     with pytest.raises(OSError, match=r"does not answer: it takes too long \(1 try"):
         _read(store)
     assert google.num_parts < 20
-    google.pause_seconds = 0.0  # it has not noticed, and is waited for
+    google.pause_seconds = 0.0  # for the server, which has not noticed
 
 
-def test_come_again_later_is_asked_again(google: _Google, store: GcsStore) -> None:
+def test_retryable_statuses_are_retried(google: _Google, store: GcsStore) -> None:
     google.put(LARGE)
     google.statuses = [503, 429, 200, 500, 200, 502]
     assert _read(store) == LARGE
@@ -191,7 +191,7 @@ def test_come_again_later_is_asked_again(google: _Google, store: GcsStore) -> No
         (400, OSError, "the storage answers 400 Bad Request: in Google's words"),
     ],
 )
-def test_a_refusal_is_not_asked_again(
+def test_a_refusal_is_not_retried(
     google: _Google, store: GcsStore, status: int, error: type[OSError], words: str
 ) -> None:
     for ask in (lambda: store.open(URI), lambda: store.info(URI)):
@@ -204,7 +204,7 @@ def test_a_refusal_is_not_asked_again(
         assert len(google.asked) == 1
 
 
-def test_a_page_of_a_list_that_fails_is_asked_again(google: _Google, store: GcsStore) -> None:
+def test_a_page_of_a_list_that_fails_is_retried(google: _Google, store: GcsStore) -> None:
     google.objects = {f"a/{index}": b"" for index in range(5)}
     google.statuses = [200, 503, 200, 503]
     found = [info.path for info in store.list_prefix("gs://corpora/a/")]
@@ -222,7 +222,7 @@ def test_a_copy_in_several_steps_goes_on_where_it_was(google: _Google, store: Gc
 
 
 @pytest.mark.parametrize("uri", ["gs://corpora", "gs://corpora/", "gs:///a", "gs://-x/a"])
-def test_what_names_no_object_is_an_error_at_once(
+def test_a_uri_without_an_object_is_an_error_at_once(
     google: _Google, store: GcsStore, uri: str
 ) -> None:
     with pytest.raises(OSError, match=r"names no object|must start and end with"):

@@ -1,4 +1,4 @@
-"""Files on the web, of servers good and bad."""
+"""The backend of https://, against good and bad servers."""
 
 import hashlib
 import urllib.parse
@@ -68,7 +68,7 @@ def test_a_file_is_read_from_any_server(
     assert len(site.asked) == (3 if has_ranges else 2)
 
 
-def test_the_size_is_told_without_the_file(site: _Site, store: WebStore) -> None:
+def test_the_size_is_known_without_the_file(site: _Site, store: WebStore) -> None:
     assert store.info(site.uri()).num_bytes == len(DATA)
     assert store.info(site.uri("empty.wav")).num_bytes == 0
     site.has_ranges = False
@@ -103,7 +103,7 @@ def test_urls_are_quoted_as_they_are_sent() -> None:
         (400, OSError),
     ],
 )
-def test_a_refusal_is_not_asked_again(
+def test_a_refusal_is_not_retried(
     site: _Site, store: WebStore, status: int, error: type[OSError]
 ) -> None:
     site.statuses = [status] * 9
@@ -113,13 +113,13 @@ def test_a_refusal_is_not_asked_again(
     assert len(site.asked) == 1
 
 
-def test_come_again_later_is_asked_again(site: _Site, store: WebStore) -> None:
+def test_retryable_statuses_are_retried(site: _Site, store: WebStore) -> None:
     site.statuses = [503, 429, 500, 200, 502]
     assert _read(store, site.uri()) == DATA
 
 
 @pytest.mark.parametrize("has_ranges", [True, False])
-def test_an_answer_that_is_cut_off_is_never_taken_for_the_end(
+def test_a_truncated_answer_is_never_taken_for_the_end(
     site: _Site, store: WebStore, has_ranges: bool
 ) -> None:
     site.has_ranges = has_ranges
@@ -130,7 +130,7 @@ def test_an_answer_that_is_cut_off_is_never_taken_for_the_end(
         _read(store, site.uri())
 
 
-def test_a_body_that_comes_in_drops_is_given_up(site: _Site, store: WebStore) -> None:
+def test_a_body_that_arrives_too_slowly_is_an_error(site: _Site, store: WebStore) -> None:
     site.pause_seconds = 0.5  # a minute or more for the whole
     with pytest.raises(OSError, match=r"does not answer: it takes too long \(1 try"):
         _read(store, site.uri())

@@ -66,7 +66,7 @@ def test_names_are_kept_as_they_are(bucket: str) -> None:
     assert files.info(f"{folder}/b.wav").version
 
 
-def test_what_is_renamed_again_or_deleted_again_is_no_error(bucket: str) -> None:
+def test_renames_and_deletions_may_be_repeated(bucket: str) -> None:
     sources = [f"{bucket}/staged/{index}" for index in range(12)]
     targets = [f"{bucket}/out/{index}" for index in range(12)]
     for path in sources:
@@ -100,7 +100,7 @@ def test_a_block_that_raises_leaves_no_object(bucket: str) -> None:
         files.open_to_read(f"{bucket}/absent")
 
 
-def test_what_is_not_there_has_the_reason_not_found(bucket: str) -> None:
+def test_an_absent_recording_has_the_reason_not_found(bucket: str) -> None:
     for uri in (f"{bucket}/absent.wav", f"{bucket}x/absent.wav"):
         decode_task = single_task([Clip("a", uri)])
         (failure,) = decode_spans(functools.partial(files.open_to_read, uri), decode_task, FRAMING)
@@ -109,7 +109,7 @@ def test_what_is_not_there_has_the_reason_not_found(bucket: str) -> None:
 
 
 @pytest.mark.slow
-def test_little_more_moves_than_is_wanted_of_a_large_recording(
+def test_a_piece_of_a_large_recording_costs_little_more_than_itself(
     bucket: str, proxy: FaultProxy
 ) -> None:
     uri = f"{bucket}/large.wav"
@@ -117,21 +117,21 @@ def test_little_more_moves_than_is_wanted_of_a_large_recording(
     wav = io.BytesIO()
     soundfile.write(wav, sound, 44_100, format="WAV")
     _put(uri, wav.getvalue())
-    moved, asked = proxy.num_body_bytes, len(proxy.requests)
+    moved, num_requests = proxy.num_body_bytes, len(proxy.requests)
     clip = Clip("a", uri, Decimal("301.7"), Decimal("311.7"))
     found = list(decode_spans(lambda: files.open_to_read(uri), single_task([clip]), FRAMING))
     assert isinstance(found[-1], DecodedClip)
     assert proxy.num_body_bytes - moved < 3_000_000, "10 s are 1,764,000 bytes"
-    assert len(proxy.requests) - asked <= 6
-    moved, asked = proxy.num_body_bytes, len(proxy.requests)
+    assert len(proxy.requests) - num_requests <= 6
+    moved, num_requests = proxy.num_body_bytes, len(proxy.requests)
     plan = _PlanFn(PlanSpans(FRAMING, span_rows=100))
     assert len(list(plan._decode_tasks([Clip("a", uri, num_bytes=wav.tell())]))) > 1
     assert proxy.num_body_bytes - moved < 600_000, "its length is in its header"
     # Google's client does not tell how large an object is of which it gives a part.
-    assert len(proxy.requests) - asked == (2 if uri.startswith("gs") else 1)
+    assert len(proxy.requests) - num_requests == (2 if uri.startswith("gs") else 1)
 
 
-def test_the_beginning_of_a_table_is_not_all_of_it(bucket: str, proxy: FaultProxy) -> None:
+def test_the_beginning_of_a_table_does_not_cost_all_of_it(bucket: str, proxy: FaultProxy) -> None:
     _put(f"{bucket}/m.csv", b"uri\n" + b"a.wav\n" * 5_000_000)
     moved = proxy.num_body_bytes
     with files.open_decompressed(f"{bucket}/m.csv") as file:
@@ -158,7 +158,7 @@ def test_a_public_bucket_needs_no_credentials(
         assert fresh.num_signed == 0
 
 
-def test_where_google_knows_nobody_nobody_is_asked_for_long(
+def test_absent_google_credentials_cost_little_time(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
@@ -178,9 +178,7 @@ def _store(scheme: str, address: str, retry_policy: RetryPolicy) -> Store:
 
 
 @pytest.mark.slow
-def test_a_connection_that_stalls_is_given_up_and_another_taken(
-    server: tuple[str, str], bucket: str
-) -> None:
+def test_a_stalled_connection_is_replaced(server: tuple[str, str], bucket: str) -> None:
     _put(f"{bucket}/a", b"sound")
     policy = RetryPolicy(connect_seconds=30, read_seconds=3, total_seconds=300)
     with fault_proxy.running(server[1], [fault_proxy.STALL], every=2, stall_seconds=12) as stalling:
@@ -217,7 +215,7 @@ def test_a_storage_that_goes_away_is_never_the_end_of_a_recording(
 
 
 @pytest.mark.slow
-def test_faults_are_not_seen(
+def test_transient_faults_are_hidden(
     server: tuple[str, str], bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retries, "_FIRST_WAIT_SECONDS", 0.05)

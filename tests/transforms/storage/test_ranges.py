@@ -1,4 +1,4 @@
-"""Reading objects in parts: the same bytes, and few of them twice or for nothing."""
+"""Ranged reads: the bytes of the file, and few of them twice or in vain."""
 
 import io
 import os
@@ -68,7 +68,7 @@ def test_any_seeks_and_reads_give_what_a_file_gives(
             assert file.tell() == expected.tell()
 
 
-def test_the_beginning_of_a_large_object_is_all_that_moves_to_look_at_it() -> None:
+def test_the_header_of_a_large_object_costs_its_beginning() -> None:
     for whole_bytes in (0, ranges.WHOLE_BYTES):
         server = Server(BIG)
         with open_ranges(server, "object", whole_bytes) as file:
@@ -77,7 +77,7 @@ def test_the_beginning_of_a_large_object_is_all_that_moves_to_look_at_it() -> No
         assert server.asked == [(0, ranges.FIRST_BYTES)]
 
 
-def test_an_object_that_is_not_large_moves_once_however_it_is_read() -> None:
+def test_an_object_that_is_not_large_is_transferred_once() -> None:
     server = Server(BIG)
     with open_ranges(server, "object") as file:
         for place in (0, 19 * MIB, 3 * MIB, 18 * MIB, 7 * MIB, 0):
@@ -140,7 +140,7 @@ def test_an_object_that_is_replaced_while_it_is_read_is_an_error() -> None:
             file.read(10)
 
 
-def test_other_bytes_than_were_asked_for_are_an_error() -> None:
+def test_another_range_than_the_requested_one_is_an_error() -> None:
     def fetch(start: int, end: int) -> Part:
         return Part(BIG[:1000], 0, len(BIG))
 
@@ -150,7 +150,7 @@ def test_other_bytes_than_were_asked_for_are_an_error() -> None:
         file.read(1)
 
 
-def test_a_server_that_gives_all_at_once_is_asked_once() -> None:
+def test_a_server_that_sends_the_whole_file_gets_one_request() -> None:
     asked = []
 
     def fetch(start: int, end: int) -> Part:

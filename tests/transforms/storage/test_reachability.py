@@ -1,4 +1,4 @@
-"""Storages that do not answer, refuse, or do not exist, and what is said of them."""
+"""Storages that do not answer, refuse, or do not exist, and their messages."""
 
 import socket
 import time
@@ -48,7 +48,7 @@ def _refusal(path: str, to_write: bool = False) -> str:
         ("s3", "no AWS credentials; set AWS_ACCESS", "access is denied to your AWS credentials"),
     ],
 )
-def test_access_that_is_denied_is_told_with_a_hint(
+def test_denied_access_comes_with_a_hint(
     refusing: str, monkeypatch: pytest.MonkeyPatch, scheme: str, anonymous: str, named: str
 ) -> None:
     monkeypatch.setenv(ADDRESSES[scheme], refusing)
@@ -62,7 +62,7 @@ def test_access_that_is_denied_is_told_with_a_hint(
         assert anonymous in _refusal(f"{scheme}://{path}")
 
 
-def test_a_bucket_that_is_missing_is_named(server: tuple[str, str], bucket: str) -> None:
+def test_a_missing_bucket_is_named(server: tuple[str, str], bucket: str) -> None:
     assert _refusal(f"{bucket}x/a.wav") == f"there is no bucket {bucket}x"
     assert _refusal(f"{bucket}x/out", to_write=True) == f"there is no bucket {bucket}x"
     assert _refusal(f"{server[0]}://") == f"{server[0]}:// names no bucket"
@@ -83,12 +83,12 @@ def test_a_bucket_that_is_missing_is_named(server: tuple[str, str], bucket: str)
         ("hdfs://b/a", "hdfs:// cannot be used"),
     ],
 )
-def test_a_scheme_that_is_misspelt_is_named_with_the_nearest(path: str, words: str) -> None:
+def test_a_misspelt_scheme_is_named_with_the_nearest(path: str, words: str) -> None:
     assert words in _refusal(path)
     assert files.absolute(path) == path
 
 
-def test_a_path_of_this_machine_is_one_whatever_its_name(
+def test_a_local_path_with_a_colon_is_local(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -101,7 +101,7 @@ def test_a_path_of_this_machine_is_one_whatever_its_name(
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["gs", "s3", "http"])
 @pytest.mark.parametrize("listens", [True, False])
-def test_a_storage_that_does_not_answer_is_told_within_half_a_minute(
+def test_a_storage_that_does_not_answer_is_an_error_within_half_a_minute(
     monkeypatch: pytest.MonkeyPatch, scheme: str, listens: bool
 ) -> None:
     with socket.socket() as silent:
@@ -111,11 +111,11 @@ def test_a_storage_that_does_not_answer_is_told_within_half_a_minute(
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         for variable in ADDRESSES.values():
             monkeypatch.setenv(variable, f"http://{address}")
-        told = _refusal(
+        message = _refusal(
             f"{address if scheme == 'http' else 'corpora'}/a".join([f"{scheme}://", ""])
         )
-        assert f"{address} does not answer: " in told
-        assert ("it takes too long" if listens else "Connection refused") in told
+        assert f"{address} does not answer: " in message
+        assert ("it takes too long" if listens else "Connection refused") in message
 
 
 def test_the_flag_is_named_before_anything_is_made(
@@ -131,6 +131,6 @@ def test_the_flag_is_named_before_anything_is_made(
         assert not (tmp_path / "out").exists()
     write_wav(tmp_path / "in/a.wav", noise(20_000))
     assert embed("https://h/out", f"--input={tmp_path}/in") == 2
-    told = capsys.readouterr().err
-    assert "--output=https://h/out: " in told
-    assert "the web can only be read; write to a folder, gs:// or s3://" in told
+    message = capsys.readouterr().err
+    assert "--output=https://h/out: " in message
+    assert "the web can only be read; write to a folder, gs:// or s3://" in message

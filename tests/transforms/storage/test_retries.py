@@ -27,13 +27,13 @@ def _failing(times: int, error: type[OSError]) -> tuple[Callable[[], int], list[
     return function, calls
 
 
-def test_a_fault_that_passes_is_not_seen() -> None:
+def test_a_transient_fault_is_hidden() -> None:
     function, calls = _failing(5, TransientError)
     assert RetryPolicy().call(function) == 7
     assert len(calls) == 6
 
 
-def test_an_error_that_does_not_pass_is_not_retried() -> None:
+def test_a_permanent_error_is_not_retried() -> None:
     for error in (FileNotFoundError, PermissionError, OSError):
         function, calls = _failing(1, error)
         with pytest.raises(error, match="the storage is away"):
@@ -81,8 +81,8 @@ def test_a_server_may_ask_for_a_pause_of_its_own(
 
 
 def test_nobody_waits_half_a_minute_for_a_preflight() -> None:
-    hasty = retries.PREFLIGHT_RETRY
-    last_try = max(hasty.connect_seconds, hasty.read_seconds)
-    assert hasty.total_seconds + last_try + hasty.connect_seconds < 25
-    patient = retries.DEFAULT_RETRY
-    assert patient.total_seconds + patient.connect_seconds + patient.read_seconds <= 125
+    preflight = retries.PREFLIGHT_RETRY
+    last_try = max(preflight.connect_seconds, preflight.read_seconds)
+    assert preflight.total_seconds + last_try + preflight.connect_seconds < 25
+    default = retries.DEFAULT_RETRY
+    assert default.total_seconds + default.connect_seconds + default.read_seconds <= 125

@@ -22,7 +22,7 @@ def _copy(folder: Path, path: str) -> None:
 
 
 def _published(folder: str | Path) -> dict[str, bytes]:
-    """Returns the files of a dataset that do not say where it is."""
+    """Returns the files of a dataset that do not hold its path."""
     contents = {}
     for name in files.list_names(str(folder)):
         if not name.endswith(".json"):
@@ -104,7 +104,7 @@ def test_a_run_on_a_storage_gives_what_a_run_here_gives(
 
 
 @pytest.mark.slow
-def test_beams_flags_say_where_a_storage_is_to_workers_too(
+def test_beams_flags_for_storages_reach_the_workers(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with s3.running() as address:

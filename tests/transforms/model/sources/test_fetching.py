@@ -87,7 +87,7 @@ def test_a_model_comes_from_a_hub_and_is_kept(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "asked"),
+    ("url", "request_url"),
     [
         ("http://hub/vggish/1", "http://hub/vggish/1?tf-hub-format=compressed"),
         ("http://hub/vggish/1?a=b#c", "http://hub/vggish/1?a=b&tf-hub-format=compressed"),
@@ -95,8 +95,8 @@ def test_a_model_comes_from_a_hub_and_is_kept(hub: Hub) -> None:
         ("http://store/vggish.tar.gz?signature=x%2F", "http://store/vggish.tar.gz?signature=x%2F"),
     ],
 )
-def test_a_hub_is_asked_for_an_archive(url: str, asked: str) -> None:
-    assert fetching.archive_url(url) == asked
+def test_a_hub_is_asked_for_an_archive(url: str, request_url: str) -> None:
+    assert fetching.archive_url(url) == request_url
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_hub_is_asked_for_an_archive(url: str, asked: str) -> None:
     ],
     ids=["overloaded", "too many", "reset", "cut", "stall", "trickle"],
 )
-def test_a_fault_that_passes_costs_a_second_attempt(
+def test_a_transient_fault_costs_a_second_try(
     hub: Hub, fault: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fetching, "DOWNLOAD_RETRY", dataclasses.replace(POLICY, read_seconds=1.5))
@@ -124,7 +124,7 @@ def test_a_fault_that_passes_costs_a_second_attempt(
     ("fault", "why"),
     [(send(503), "503"), (hang_up, "closed connection"), (send(sent=100), "the answer is cut off")],
 )
-def test_a_fault_that_stays_is_an_error_after_some_attempts(
+def test_a_lasting_fault_is_an_error_after_some_tries(
     hub: Hub, fault: Answer, why: str, cache: Path
 ) -> None:
     hub.answers = [fault]
@@ -150,7 +150,7 @@ def test_a_hub_that_is_not_there_is_an_error_in_one_line(
         resolving.resolve("http://127.0.0.1:9/model")
 
 
-def test_a_name_that_nobody_knows_is_not_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_host_is_not_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
 
     def unknown(*arguments: object, **_: object) -> None:
