@@ -27,7 +27,7 @@ class ClassMap:
 
     Attributes:
       classes: `(index, mid, display name)` of each class, sorted.
-      uri: File that it was read from; empty if there is none.
+      uri: Path or URL of the file; empty for a map built from labels.
     """
 
     classes: tuple[tuple[int, str, str], ...]
