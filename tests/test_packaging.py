@@ -1,7 +1,6 @@
 """The distribution: what Beam would send to workers, and whether it stands alone."""
 
 import shutil
-import site
 import subprocess
 import sys
 import tarfile
@@ -55,13 +54,18 @@ def test_the_archive_holds_the_two_packages_and_no_more(archive: Path) -> None:
 
 
 def test_the_archive_installs_alone_and_every_module_imports(archive: Path, tmp_path: Path) -> None:
-    venv.create(tmp_path / "venv", with_pip=True)
+    venv.create(tmp_path / "venv")
     python = tmp_path / "venv/bin/python"
     (packages,) = (tmp_path / "venv/lib").glob("python*/site-packages")
     # The dependencies are those of this environment; the package itself must not come from it.
-    (packages / "dependencies.pth").write_text("\n".join(site.getsitepackages()))
+    (packages / "dependencies.pth").write_text(
+        "\n".join(path for path in sys.path if Path(path).name == "site-packages")
+    )
     subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", archive],
+        [
+            *(sys.executable, "-m", "pip", "--python", python),
+            *("install", "--quiet", "--no-deps", "--no-build-isolation", archive),
+        ],
         check=True,
         capture_output=True,
         timeout=1_200,

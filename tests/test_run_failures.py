@@ -274,6 +274,7 @@ def test_ctrl_c_leaves_no_half_written_dataset(
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=_take_signals,
     )
     deadline = time.monotonic() + 300
     while not (tmp_path / "out").exists() and time.monotonic() < deadline:
@@ -286,3 +287,8 @@ def test_ctrl_c_leaves_no_half_written_dataset(
     assert "Traceback" not in error
     assert out == ""
     assert not (tmp_path / "out").exists()
+
+
+def _take_signals() -> None:
+    """A process that a shell has put into the background ignores Ctrl-C, and hands that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -34,6 +34,7 @@ HEAVY = (
 CODE = """
 import json, sys
 from pipeline import cli
+import transforms.storage.files
 for flags in json.loads(sys.argv[1]):
     given = ["embed", "--input=x", "--output=y", "--profile=raw", *flags.split(" ")]
     status = cli.main(given)

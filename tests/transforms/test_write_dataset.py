@@ -63,5 +63,5 @@ def test_rows_are_quantised_before_they_are_shuffled(pca_file: str) -> None:
 
 def test_rows_of_another_size_do_not_fit_the_pca(pca_file: str) -> None:
     rows = np.zeros((3, 64), np.float32)
-    with pytest.raises(Exception, match=r"rows of 64 values.* takes 128; --profile raw"):
+    with pytest.raises(Exception, match=r"rows of 64 values.* needs 128; --profile=raw"):
         outputs(QuantiseRows(load_pca(pca_file)), [("a", RowRun(0, rows))], "rows")

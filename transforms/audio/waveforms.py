@@ -1,4 +1,4 @@
-"""Patches of a waveform in memory: those that the same samples in a recording would give."""
+"""Patches of waveforms in memory: the same as for a recording with these samples."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from transforms.corpus.clips import Clip, Failure
 from transforms.corpus.runs import DecodedClip, PatchRun
 from transforms.corpus.spans import FramingConfig, Span, cut_into_pieces
 
-# Stands in the place of a decoder's name.
+# Used in place of the name of a decoder.
 DECODER = "none"
 
 
@@ -21,13 +21,13 @@ def waveform_patches(
     """Resamples a waveform and cuts it into patches.
 
     Args:
-      clip: Whose waveform it is, from its first sample to its last.
+      clip: Clip of the whole waveform.
       samples: float32 `[num_samples]`, mono, in [-1, 1].
-      sample_rate_hz: From `MIN_SAMPLE_RATE_HZ` to `MAX_SAMPLE_RATE_HZ`.
-      framing: How clips become patches.
+      sample_rate_hz: Sample rate, from `MIN_SAMPLE_RATE_HZ` to `MAX_SAMPLE_RATE_HZ`.
+      framing: How clips are cut into patches.
 
     Yields:
-      The patches in their order, and then a `DecodedClip` or a `Failure` for each clip: one, unless
+      The patches in order, and then a `DecodedClip` or a `Failure` for each clip: one, unless
       `framing.clip_seconds` cuts it into several.
     """
     try:
@@ -35,7 +35,7 @@ def waveform_patches(
     except AudioError as error:
         yield clip.failure("decode", error.reason, str(error))
         return
-    sample_rate_hz = int(sample_rate_hz)  # Numpy's own integers have no exact fractions
+    sample_rate_hz = int(sample_rate_hz)  # Fraction does not support NumPy's integers
     for span in _spans(clip, len(samples), sample_rate_hz, framing):
         patches = SpanPatches(span, framing, sample_rate_hz, len(samples))
         frames = samples[patches.first_frame : patches.end_frame]
@@ -43,7 +43,7 @@ def waveform_patches(
             continue
         try:
             if not len(frames):
-                raise AudioError("empty", "it has no samples")
+                raise AudioError("empty", "the waveform has no samples")
             yield from patches.push(frames)
             yield from patches.finish(DECODER)
         except AudioError as error:
@@ -71,12 +71,12 @@ def _check(samples: np.ndarray, sample_rate_hz: int) -> None:
             else type(samples).__name__
         )
         raise AudioError(
-            "unsupported_format", f"its samples are {found} (allowed: float32 [num_samples])"
+            "unsupported_format", f"the samples are {found} (allowed: float32 [num_samples])"
         )
     is_allowed = MIN_SAMPLE_RATE_HZ <= sample_rate_hz <= MAX_SAMPLE_RATE_HZ
     if not is_allowed or sample_rate_hz != int(sample_rate_hz):
         raise AudioError(
             "unsupported_format",
-            f"its sample rate is {sample_rate_hz} Hz (allowed: whole numbers from"
+            f"the sample rate is {sample_rate_hz} Hz (allowed: integers from"
             f" {MIN_SAMPLE_RATE_HZ} to {MAX_SAMPLE_RATE_HZ})",
         )

@@ -142,8 +142,8 @@ class Failure(CompactPickle):
 
 
 def by_recording(clip: Clip) -> tuple[bytes, bytes]:
-    """Returns a packed clip with the name of its recording as key."""
-    # Beam's coder for text refuses names that are not UTF-8.
+    """Returns a serialized clip, keyed by its recording's uri."""
+    # As bytes, because Beam's coder of strings rejects names that are not UTF-8.
     return os.fsencode(clip.uri), serialize(clip)
 
 

@@ -28,7 +28,7 @@ class ClassMap:
 
     Attributes:
       classes: `(index, mid, display name)` of each class, sorted.
-      uri: File that it was read from; empty if there is none.
+      uri: Path or URL of the file; empty for a map built from labels.
 
     Example:
       >>> from transforms import ClassMap

@@ -98,32 +98,32 @@ def join_rows(runs: Iterable[RowRun], num_rows: int) -> np.ndarray | None:
 def complete_clip(
     clip_id: str, found: Mapping[str, Iterable[Any]]
 ) -> tuple[DecodedClip, np.ndarray] | Failure:
-    """Joins what became of a clip, and proves that no row is missing.
+    """Joins the results of a clip's spans, and checks that no row is missing.
 
     Args:
-      clip_id: The clip's.
-      found: In any order and perhaps twice, `decode_results` (serialized `DecodedClip` or
-        `Failure`), `rows` (`RowRun`) and `model_failures` (messages).
+      clip_id: Id of the clip.
+      found: `decode_results` (serialized `DecodedClip` or `Failure`), `rows` (`RowRun`) and
+        `model_failures` (messages), in any order and possibly repeated.
 
     Returns:
-      The clip with all its rows `[num_rows, embedding_size]`, or why it has none.
+      The clip with all its rows `[num_rows, embedding_size]`, or its failure.
     """
     decode_results = list(map(deserialize, found["decode_results"]))
-    # Each span of a clip may have failed; which of them is told must not depend on the order.
+    # Several spans may have failed; which failure is reported must not depend on their order.
     failures = sorted(each for each in decode_results if isinstance(each, Failure))
     if failures:
         return failures[0]
     if not decode_results:
-        return Failure(clip_id, "", "assemble", "incomplete", "it was never decoded to its end")
+        return Failure(clip_id, "", "assemble", "incomplete", "the clip was not decoded to its end")
     decoded: DecodedClip = decode_results[0]
     if any(each != decoded for each in decode_results[1:]):
-        message = "different sound has the same id: give each clip an id of its own"
+        message = "different audio has the same id; give each clip a unique id"
         return decoded.clip.failure("assemble", "duplicate_id", message)
     model_failures = sorted(map(str, found["model_failures"]))
     if model_failures:
         return decoded.clip.failure("embed", "model_error", model_failures[0])
     rows = join_rows(found["rows"], decoded.num_rows)
     if rows is None:
-        message = f"rows are missing: {decoded.num_rows} were due"
+        message = f"rows are missing (expected: {decoded.num_rows})"
         return decoded.clip.failure("assemble", "incomplete", message)
     return decoded, rows

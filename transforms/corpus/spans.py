@@ -56,7 +56,7 @@ class FramingConfig:
                 raise ValueError(f"{name}={value} (allowed: positive numbers)")
 
     def describe(self) -> dict[str, Any]:
-        """Returns what `dataset.json` says of the audio of a row."""
+        """Returns the entries of `dataset.json`."""
         return {
             "patch_samples": self.patch_samples,
             "hop_samples": self.hop_samples,

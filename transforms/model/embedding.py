@@ -1,4 +1,4 @@
-"""A model and a waveform without a pipeline, as in a notebook: the same rows."""
+"""Embedding of waveforms without a pipeline, for example in a notebook."""
 
 import numpy as np
 
@@ -14,15 +14,15 @@ from transforms.model.sources.names import DEFAULT_MODEL
 
 
 def load_model(model: str = DEFAULT_MODEL, precision: str = FLOAT32) -> EmbeddingModel:
-    """Loads an audio-embedding model, and checks that its rows are those of its patches.
+    """Loads an audio-embedding model, and checks its contract.
 
     Args:
       model: Hub URL, SavedModel folder, or archive of one; the last two may be on a storage
         backend, such as `gs://` or `s3://`.
-      precision: What the model's convolutions compute in, `float32` or `bfloat16`.
+      precision: Precision of the model's convolutions, `float32` or `bfloat16`.
 
     Raises:
-      ModelError: It cannot be fetched or loaded, or it is no audio-embedding model.
+      ModelError: The model cannot be fetched or loaded, or is not an audio-embedding model.
 
     Example:
       >>> from transforms import load_model
@@ -41,18 +41,18 @@ def embed_waveform(
     """Returns the rows of a waveform, bit for bit those of `EmbedAudio` and `EmbedWaveforms`.
 
     Args:
-      model: What `load_model` returns.
+      model: A model from `load_model`.
       waveform: float32 `[num_samples]`, mono, in [-1, 1].
-      sample_rate_hz: Of the waveform; it is resampled to 16 kHz.
-      framing: How the waveform becomes patches; by default a row each 0.96 s, and a waveform
-        shorter than 0.975 s filled up with zeros to one row.
+      sample_rate_hz: Sample rate of the waveform, which is resampled to 16 kHz.
+      framing: How the waveform is cut into patches; by default one row per 0.96 s, and a waveform
+        shorter than 0.975 s is padded with zeros to one row.
 
     Returns:
       float32 `[num_rows, embedding_size]`.
 
     Raises:
-      AudioError: The waveform has no samples, NaN, another type, or another shape.
-      ModelInputError: The model refuses the waveform.
+      AudioError: The waveform is empty, contains NaN, or has another type or shape.
+      ModelInputError: The model rejects the waveform.
       ValueError: `framing` cuts the waveform into several clips.
 
     Example:

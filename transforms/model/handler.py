@@ -1,4 +1,4 @@
-"""An audio-embedding model as Beam's RunInference takes it."""
+"""Model handler for Beam's RunInference."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,24 +16,24 @@ from transforms.model.sources.names import DEFAULT_MODEL
 
 
 class HubModelHandler(ModelHandler[np.ndarray, np.ndarray, EmbeddingModel]):
-    """Runs a TF-Hub audio-embedding model inside `RunInference`, one model a process.
+    """Runs a TF-Hub audio-embedding model in `RunInference`, with one model per process.
 
-    Input: patches, float32 `[num_rows, 15600]`, or single ones, float32 `[15600]`: mono sound at
+    Input: patches, float32 `[num_rows, 15600]`, or single patches, float32 `[15600]`: mono audio at
     16 kHz in [-1, 1]. Output: their rows, float32 `[num_rows, embedding_size]` or
-    `[embedding_size]`. Elements of a bundle share the model's batches .
+    `[embedding_size]`. Elements of a bundle share batches.
 
-    `EmbedWaveforms` resamples, cuts patches and says why a waveform has no rows; this is for those
-    who have patches.
+    For waveforms instead of patches, use `EmbedWaveforms`, which also reports why a waveform has
+    no rows.
 
     Args:
       model: Hub URL, SavedModel folder, or archive of one; the last two may be on a storage
         backend.
-      precision: What the model's convolutions compute in, `float32` or `bfloat16`.
+      precision: Precision of the model's convolutions, `float32` or `bfloat16`.
 
     Raises:
-      ModelError: In a worker: the model cannot be loaded, or it is no audio-embedding model.
-      ModelInputError: In a worker: the model refuses a patch.
-      ValueError: In a worker: an element is not patches.
+      ModelError: In a worker: the model cannot be loaded, or is not an audio-embedding model.
+      ModelInputError: In a worker: the model rejects a patch.
+      ValueError: In a worker: an element is not a batch of patches or a patch.
 
     Example:
       >>> import apache_beam as beam
@@ -48,13 +48,13 @@ class HubModelHandler(ModelHandler[np.ndarray, np.ndarray, EmbeddingModel]):
     """
 
     def __init__(self, model: str = DEFAULT_MODEL, precision: str = FLOAT32) -> None:
-        # Fewer rows than a batch are filled up, and take as long as a batch.
+        # Batches are padded: fewer rows take as long as a full batch.
         super().__init__(min_batch_size=1, max_batch_size=BATCH_ROWS)
         self._model = model
         self._precision = precision
 
     def load_model(self) -> EmbeddingModel:
-        """Fetches the model, loads it and checks that it keeps its contract."""
+        """Fetches and loads the model, and checks its contract."""
         live_counts.count(loading=1)
         try:
             return load_model(self._model, self._precision)
@@ -81,13 +81,13 @@ class HubModelHandler(ModelHandler[np.ndarray, np.ndarray, EmbeddingModel]):
         return found
 
     def get_num_bytes(self, batch: Sequence[np.ndarray]) -> int:
-        """Returns the size of the patches; Beam's own way would pickle them."""
+        """Returns the size of the patches. Beam's default implementation pickles them."""
         return sum(element.nbytes for element in batch)
 
 
 def _check(element: Any) -> None:
     if not isinstance(element, np.ndarray):
-        raise ValueError(f"an element is a {type(element).__name__} (allowed: a numpy array)")
+        raise ValueError(f"an element is a {type(element).__name__} (allowed: a NumPy array)")
     is_patches = element.ndim in (1, 2) and element.shape[-1] == PATCH_SAMPLES
     if element.dtype != np.float32 or not is_patches:
         raise ValueError(

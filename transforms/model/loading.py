@@ -64,7 +64,7 @@ class EmbeddingModel:
       (3, 128)
     """
 
-    def __init__(self, batched_call: Callable[[Any], Any], facts: ModelFacts) -> None:
+    def __init__(self, batched_call: Any, facts: ModelFacts) -> None:
         self._batched_call = batched_call
         self.facts = facts
         self._num_compared = 0
@@ -115,6 +115,10 @@ class EmbeddingModel:
                 raise ModelInputError(first_line(error)) from error
             finally:
                 self._calls_seconds += time.perf_counter() - started
+
+    def graph(self) -> Any:
+        """Returns the `GraphDef` of the calls."""
+        return self._batched_call.get_concrete_function().graph.as_graph_def()
 
     def set_loading_seconds(self, seconds: float) -> None:
         """Records the time of loading, and resets the times of calls."""
@@ -189,22 +193,11 @@ def load(
             f"{model} returns rows of {embedding_size} values, and the PCA of the 8-bit profiles"
             f" needs {wanted_size}; --profile=raw writes rows as they are"
         )
-    batched_call, in_batches = _batched(loaded, embedding_size)
-    seed = getattr(loaded, "untrained_seed", None)
-    facts = ModelFacts(
-        resolving.fingerprint(folder),
-        embedding_size,
-        -1 if seed is None else int(seed),
-        in_batches,
-        in_precision,
-        onednn=onednn.is_on(),
-    )
-    checked = EmbeddingModel(batched_call, facts)
+    checked = _embedding_model(loaded, resolving.fingerprint(folder), embedding_size, in_precision)
     contract.check_batches(model, loaded, checked.call)
     if in_precision == BFLOAT16:
-        graph = batched_call.get_concrete_function().graph.as_graph_def()
         patches = contract.patches_of(contract.probe(_BFLOAT16_PROBE_ROWS))
-        precision.check_model(model, graph, checked.call, patches)
+        precision.check_model(model, checked.graph(), checked.call, patches)
     checked.choose_call_rows(contract.probe(1))
     checked.set_loading_seconds(time.perf_counter() - started)
     return checked
@@ -224,6 +217,22 @@ def _load_saved_model(model: str, folder: str) -> Any:
             model, f"it cannot be called (its signatures: {signatures or 'none'})"
         )
     return loaded
+
+
+def _embedding_model(
+    loaded: Any, fingerprint: str, embedding_size: int, in_precision: str
+) -> EmbeddingModel:
+    batched_call, in_batches = _batched(loaded, embedding_size)
+    seed = getattr(loaded, "untrained_seed", None)
+    facts = ModelFacts(
+        fingerprint,
+        embedding_size,
+        -1 if seed is None else int(seed),
+        in_batches,
+        in_precision,
+        onednn=onednn.is_on(),
+    )
+    return EmbeddingModel(batched_call, facts)
 
 
 def _batched(loaded: Any, embedding_size: int) -> tuple[Any, bool]:

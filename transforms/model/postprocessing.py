@@ -1,4 +1,4 @@
-"""From a float embedding to the 8-bit rows of the AudioSet and YouTube-8M releases.
+"""Postprocessing of float rows to the 8-bit rows of the AudioSet and YouTube-8M releases.
 
 The steps and constants are those of vggish_postprocess.py of the VGGish release: PCA with
 whitening, clipping to [-2, 2], 8 bits by truncation.
@@ -19,13 +19,13 @@ QUANTISE_MAX = 2.0
 
 @dataclasses.dataclass(frozen=True)
 class Pca:
-    """The released PCA, whitening included.
+    """Parameters of the released PCA with whitening.
 
     Attributes:
-      eigen_vectors: float64 `[128, 128]`, rows are output dimensions.
+      eigen_vectors: float64 `[128, 128]`, one output dimension per row.
       means: float64 `[128]`.
-      sha256: Of the file.
-      uri: Where it was read from; empty where that is not known.
+      sha256: sha256 of the file.
+      uri: Path or URL of the file; empty if unknown.
     """
 
     eigen_vectors: np.ndarray
@@ -34,17 +34,17 @@ class Pca:
     uri: str = ""
 
     def quantise(self, rows: np.ndarray) -> np.ndarray:
-        """Returns float32 rows `[num_rows, 128]` as uint8 `[num_rows, 128]`.
+        """Quantises float32 rows `[num_rows, 128]` to uint8 `[num_rows, 128]`.
 
         Raises:
           ModelError: The rows have another size.
         """
         if rows.shape[1] != EMBEDDING_SIZE:
             raise ModelError(
-                f"the model gives rows of {rows.shape[1]} values, and the PCA of the 8-bit profiles"
-                f" takes {EMBEDDING_SIZE}; --profile raw writes rows as they are"
+                f"the model returns rows of {rows.shape[1]} values, and the PCA of the 8-bit"
+                f" profiles needs {EMBEDDING_SIZE}; --profile=raw writes rows as they are"
             )
         projected = (rows.astype(np.float64) - self.means) @ self.eigen_vectors.T
         clipped = np.clip(projected, QUANTISE_MIN, QUANTISE_MAX)
         scaled = (clipped - QUANTISE_MIN) * (255.0 / (QUANTISE_MAX - QUANTISE_MIN))
-        return scaled.astype(np.uint8)  # truncates, as the release does: rounding differs
+        return scaled.astype(np.uint8)  # truncates like the release, where rounding would differ

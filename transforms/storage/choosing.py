@@ -122,9 +122,9 @@ def _s3_settings() -> "S3Settings":
         # Not from Beam's flag alone, as another address needs another client.
         endpoint_url=s3.s3_endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or None,
         region_name=s3.s3_region_name,
-        access_key_id=s3.s3_access_key_id,
-        secret_access_key=s3.s3_secret_access_key,
-        session_token=s3.s3_session_token,
+        aws_access_key_id=s3.s3_access_key_id,
+        aws_secret_access_key=s3.s3_secret_access_key,
+        aws_session_token=s3.s3_session_token,
         use_ssl=not s3.s3_disable_ssl,
         verify=_VERIFY.get(str(s3.s3_verify).lower(), s3.s3_verify),
         api_version=s3.s3_api_version,

@@ -87,7 +87,7 @@ class GcsStore:
         self._who = getattr(credentials, "service_account_email", None)
         self._client = _client(settings.emulator, credentials)
         self._host = urllib.parse.urlsplit(self._client.api_endpoint).netloc
-        self._how = {
+        self._options = {
             "timeout": (retry_policy.connect_seconds, retry_policy.read_seconds),
             "retry": None,
         }
@@ -120,7 +120,9 @@ class GcsStore:
         def send() -> None:
             blob = self._blob(uri, chunk_size=_UPLOAD_BYTES)
             blob.content_type = _CONTENT_TYPE
-            blob.upload_from_file(file, rewind=True, size=num_bytes, checksum="crc32c", **self._how)
+            blob.upload_from_file(
+                file, rewind=True, size=num_bytes, checksum="crc32c", **self._options
+            )
             if blob.size != num_bytes:
                 raise TransientError(f"{uri}: other bytes arrived than were sent")
 
@@ -131,7 +133,7 @@ class GcsStore:
 
     def delete(self, uri: str) -> None:
         with contextlib.suppress(FileNotFoundError):
-            self._call(uri, lambda: self._blob(uri).delete(**self._how))
+            self._call(uri, lambda: self._blob(uri).delete(**self._options))
 
     def _fetch(self, uri: str, start: int, end: int, info: FileInfo | None) -> Part:
         """Fetches a part; without `info`, which only the first part lacks, it is looked up."""
@@ -145,7 +147,7 @@ class GcsStore:
                 raw_download=True,  # else what is stored compressed would be decompressed
                 checksum=None,  # it is known of whole objects only
                 if_generation_match=int(info.version) if info else None,
-                **self._how,
+                **self._options,
             )
         except exceptions.RequestRangeNotSatisfiable:
             return Part(b"", 0, 0)
@@ -166,7 +168,7 @@ class GcsStore:
 
     def _info(self, uri: str) -> FileInfo:
         blob = self._blob(uri)
-        blob.reload(**self._how)
+        blob.reload(**self._options)
         return FileInfo(uri, int(blob.size), str(blob.generation), blob.crc32c or "")
 
     def _page(self, bucket: str, name: str, token: str | None) -> tuple[list[FileInfo], str | None]:
@@ -178,7 +180,7 @@ class GcsStore:
             page_token=token,
             page_size=_PAGE_SIZE,
             fields="items(name,size),nextPageToken",
-            **self._how,
+            **self._options,
         )
         blobs = next(found.pages)
         page = [FileInfo(f"gs://{bucket}/{blob.name}", int(blob.size)) for blob in blobs]
@@ -194,7 +196,7 @@ class GcsStore:
     def _rewrite(self, source: str, target: str, token: str | None) -> str | None:
         blob = self._blob(target)
         blob.content_type = _CONTENT_TYPE  # else the client drops it
-        token, _, _ = blob.rewrite(self._blob(source), token=token, **self._how)
+        token, _, _ = blob.rewrite(self._blob(source), token=token, **self._options)
         return token
 
     def _blob(self, uri: str, chunk_size: int | None = None) -> Any:

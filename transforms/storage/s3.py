@@ -48,12 +48,12 @@ _NO_ANSWER = (
 
 @dataclasses.dataclass(frozen=True)
 class S3Settings:
-    """How to reach the storage; None stands for the setting that AWS's own tools would use.
+    """Arguments of boto3's client; None stands for the setting that AWS's own tools would use.
 
     Attributes:
       endpoint_url: Address of a storage that is not Amazon's.
       region_name: Region of the buckets.
-      access_key_id, secret_access_key, session_token: Credentials.
+      aws_access_key_id, aws_secret_access_key, aws_session_token: Credentials.
       use_ssl: Whether to use https; an `endpoint_url` overrides it.
       verify: A file of certificates to trust, or False to trust any.
       api_version: Version of the S3 API.
@@ -61,9 +61,9 @@ class S3Settings:
 
     endpoint_url: str | None = None
     region_name: str | None = None
-    access_key_id: str | None = None
-    secret_access_key: str | None = dataclasses.field(default=None, repr=False)
-    session_token: str | None = dataclasses.field(default=None, repr=False)
+    aws_access_key_id: str | None = None
+    aws_secret_access_key: str | None = dataclasses.field(default=None, repr=False)
+    aws_session_token: str | None = dataclasses.field(default=None, repr=False)
     use_ssl: bool = True
     verify: bool | str | None = None
     api_version: str | None = None
@@ -81,17 +81,12 @@ class S3Store:
         self._retry_policy = retry_policy
         try:
             session = boto3.session.Session()
-            self._is_anonymous = not settings.access_key_id and session.get_credentials() is None
+            self._is_anonymous = (
+                not settings.aws_access_key_id and session.get_credentials() is None
+            )
             self._client: Any = session.client(
                 "s3",
-                endpoint_url=settings.endpoint_url,
-                region_name=settings.region_name,
-                aws_access_key_id=settings.access_key_id,
-                aws_secret_access_key=settings.secret_access_key,
-                aws_session_token=settings.session_token,
-                use_ssl=settings.use_ssl,
-                verify=settings.verify,
-                api_version=settings.api_version,
+                **dataclasses.asdict(settings),
                 config=_config(retry_policy, self._is_anonymous),
             )
         except (botocore.exceptions.BotoCoreError, ValueError) as error:
