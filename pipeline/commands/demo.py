@@ -15,7 +15,7 @@ from pipeline.options.settings import EmbedSettings
 from pipeline.terminal import summary
 from transforms.corpus.clips import printable
 from transforms.dataset.failure_table import failure_table_name
-from transforms.dataset.profiles import PROFILES
+from transforms.dataset.profiles import PROFILES, Profile
 from transforms.model.errors import ModelError
 from transforms.model.sources.fetching import archive_url
 from transforms.model.sources.names import is_url
@@ -65,26 +65,10 @@ def run(output: str, model: str, verbose: bool = False, quiet: bool = False) -> 
     print(
         f"{num_files} files of synthetic audio, one of them broken: {printable(str(folder))}/audio"
     )
-    profile = PROFILES["audioset"]
-    why = _why_unreachable(model)
-    if why:
-        print(
-            f"{why}\nTHE DEMO CONTINUES WITH *UNTRAINED* WEIGHTS, PROFILE raw: ROWS MEAN NOTHING."
-        )
-        profile = PROFILES["raw"]
-        model = str(folder / "untrained_vggish")
-        if not os.path.exists(os.path.join(model, "saved_model.pb")):
-            export_model.run(model, None, untrained=True, seed=0)
-    else:
-        try:
-            load_pca(EmbedSettings.pca)
-        except ModelError as error:
-            print(f"{error}.\nTHE DEMO CONTINUES WITH PROFILE raw.")
-            profile = PROFILES["raw"]
-    dataset = str(folder / "dataset")
+    model, profile = _available(model, folder)
     settings = EmbedSettings(
         inputs=(str(folder / "audio"),),
-        output=dataset,
+        output=str(folder / "dataset"),
         model=model,
         profile=profile,
         max_failed_ratio=1 / num_files,  # the broken file is part of the demo
@@ -93,25 +77,41 @@ def run(output: str, model: str, verbose: bool = False, quiet: bool = False) -> 
         quiet=quiet,
     )
     status = embed.run(settings, [])
-    if status:
-        return status
-    table = f"{dataset}/{failure_table_name(settings.name)}"
+    if status == summary.SUCCESS:
+        _print_results(settings)
+    return status
+
+
+def _available(model: str, folder: Path) -> tuple[str, Profile]:
+    """Returns the model and a profile for it; untrained weights if the hub is out of reach."""
+    if why := _why_unreachable(model):
+        print(
+            f"{why}\nTHE DEMO CONTINUES WITH *UNTRAINED* WEIGHTS, PROFILE raw: ROWS MEAN NOTHING."
+        )
+        model = str(folder / "untrained_vggish")
+        if not os.path.exists(os.path.join(model, "saved_model.pb")):
+            export_model.run(model, None, untrained=True, seed=0)
+        return model, PROFILES["raw"]
+    try:
+        load_pca(EmbedSettings.pca)
+    except ModelError as error:
+        print(f"{error}.\nTHE DEMO CONTINUES WITH PROFILE raw.")
+        return model, PROFILES["raw"]
+    return model, PROFILES["audioset"]
+
+
+def _print_results(settings: EmbedSettings) -> None:
+    """Prints the failed clip, and a program that reads a record."""
+    table = f"{settings.output}/{failure_table_name(settings.name)}"
     print(f"\nThe failed clip, {printable(table)}:\n{Path(table).read_text().rstrip()}")
-    reading = _READING.format(
-        shards=f"{dataset}/{settings.name}-*.tfrecord",
-        feature=(
-            "tf.io.FixedLenSequenceFeature([], tf.string)"
-            if profile.quantised
-            else "tf.io.FixedLenSequenceFeature([128], tf.float32)"
-        ),
-        rows=(
-            'tf.io.decode_raw(lists["audio_embedding"], tf.uint8)'
-            if profile.quantised
-            else 'lists["audio_embedding"]'
-        ),
-    )
-    print(f"\nRead one record:\n\n{sys.executable} - <<'END'\n{reading}\nEND")
-    return summary.SUCCESS
+    feature = "tf.io.FixedLenSequenceFeature([128], tf.float32)"
+    rows = 'lists["audio_embedding"]'
+    if settings.profile.quantised:
+        feature = "tf.io.FixedLenSequenceFeature([], tf.string)"
+        rows = f"tf.io.decode_raw({rows}, tf.uint8)"
+    shards = f"{settings.output}/{settings.name}-*.tfrecord"
+    program = _READING.format(shards=shards, feature=feature, rows=rows)
+    print(f"\nRead one record:\n\n{sys.executable} - <<'END'\n{program}\nEND")
 
 
 def _why_unreachable(model: str) -> str:

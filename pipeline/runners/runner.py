@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, TextIO
 
 import apache_beam as beam
@@ -114,27 +114,33 @@ def run(
     pipeline = beam.Pipeline(runner=runner, options=options)
     build(pipeline)
     user = sys.stderr
+    state: str | None
     # Threads that fail print the traceback that the job's exception carries as well.
-    with console.hide_stderr(verbose):
-        try:
-            state: str | None
-            if is_local(options):
-                state = local.run(pipeline)
-            else:
-                state = _run_elsewhere(pipeline, options, wait, user, shows_states)
-        except local.WorkerLostError as error:
-            raise RunnerLostError(str(error)) from error
-        except grpc.RpcError as error:
-            raise RunnerLostError(f"the runner is gone: {_message(error)}") from error
-        except requests.RequestException as error:
-            raise RunnerLostError(f"the runner does not respond: {error}") from error
-        except GoogleAPIError as error:
-            raise JobError(f"Dataflow refuses the job: {error}") from error
+    with console.hide_stderr(verbose), _errors_of_runner():
+        if is_local(options):
+            state = local.run(pipeline)
+        else:
+            state = _run_elsewhere(pipeline, options, wait, user, shows_states)
     if state == PipelineState.DONE:
         return True
     if state is None:
         return False
     raise JobError(f"{options.view_as(StandardOptions).runner} ended the job as {state}")
+
+
+@contextlib.contextmanager
+def _errors_of_runner() -> Iterator[None]:
+    """Raises errors of the runner as errors of the job."""
+    try:
+        yield
+    except local.WorkerLostError as error:
+        raise RunnerLostError(str(error)) from error
+    except grpc.RpcError as error:
+        raise RunnerLostError(f"the runner is gone: {_message(error)}") from error
+    except requests.RequestException as error:
+        raise RunnerLostError(f"the runner does not respond: {error}") from error
+    except GoogleAPIError as error:
+        raise JobError(f"Dataflow refuses the job: {error}") from error
 
 
 def exit_immediately(status: int) -> NoReturn:
@@ -181,18 +187,19 @@ def _run_elsewhere(
     except (RuntimeError, DataflowRuntimeException) as error:
         raise JobError(_with_cause(str(error))) from error
     except KeyboardInterrupt:
-        print("cancelling the job", file=user, flush=True)
-        try:
-            result.cancel()
-        except Exception as error:
-            print(
-                f"the job could not be cancelled: {error}; stop it yourself: {where}",
-                file=user,
-                flush=True,
-            )
+        _cancel(result, where, user)
         raise
     finally:
         ended.set()
+
+
+def _cancel(result: Any, where: str, user: TextIO) -> None:
+    print("cancelling the job", file=user, flush=True)
+    try:
+        result.cancel()
+    except Exception as error:
+        hint = f"the job could not be cancelled: {error}; stop it yourself: {where}"
+        print(hint, file=user, flush=True)
 
 
 def _print_states(
