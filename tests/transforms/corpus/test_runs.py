@@ -69,9 +69,7 @@ def test_a_missing_run_gives_nothing(lengths: list[int], data: st.DataObject) ->
 
 
 @given(lengths=lengths_of_runs, wrong_by=st.integers(-9, 9).filter(bool))
-def test_another_number_of_rows_than_is_due_gives_nothing(
-    lengths: list[int], wrong_by: int
-) -> None:
+def test_an_unexpected_number_of_rows_gives_nothing(lengths: list[int], wrong_by: int) -> None:
     num_rows = max(0, sum(lengths) + wrong_by)
     assert join_rows(split(whole(sum(lengths)), lengths), num_rows) is None
 
