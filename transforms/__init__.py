@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from transforms.audio.errors import AudioError
     from transforms.corpus.clips import Clip, Failure
-    from transforms.corpus.labels import ClassMap
+    from transforms.corpus.labels import ClassMap, read_class_map
     from transforms.corpus.spans import FramingConfig
-    from transforms.corpus.splits import Splits
+    from transforms.corpus.splits import Splits, parse_splits
     from transforms.dataset.profiles import PROFILES, Profile
     from transforms.embed_audio import EmbedAudio, EmbeddedClips
     from transforms.embed_waveforms import EmbedWaveforms
@@ -47,6 +47,8 @@ __all__ = [
     "WriteDataset",
     "embed_waveform",
     "load_model",
+    "parse_splits",
+    "read_class_map",
 ]
 
 _MODULES = {
@@ -70,6 +72,8 @@ _MODULES = {
     "WriteDataset": "write_dataset",
     "embed_waveform": "model.embedding",
     "load_model": "model.embedding",
+    "parse_splits": "corpus.splits",
+    "read_class_map": "corpus.labels",
 }
 
 

@@ -11,13 +11,13 @@ from apache_beam.typehints.decorators import no_annotations
 from transforms import join_rows, plan_clips, plan_spans
 from transforms.audio import decoding
 from transforms.corpus.clips import Clip, printable
-from transforms.corpus.spans import FramingConfig
+from transforms.corpus.spans import PATCH_SAMPLES, FramingConfig
 from transforms.decode_patches import DECODE_RESULTS, DecodePatches
 from transforms.embed_patches import MODEL_FAILURES, EmbedPatches
 from transforms.join_rows import JoinRows
 from transforms.metrics.reporting import REPORTS, ReportingFn
-from transforms.model.precision import FLOAT32
-from transforms.model.sources.names import DEFAULT_MODEL
+from transforms.model.precision import FLOAT32, PRECISIONS
+from transforms.model.sources.names import DEFAULT_MODEL, check_model_name
 from transforms.plan_clips import PlanClips
 from transforms.plan_spans import PlanSpans
 from transforms.read_corpus import CorpusSource, source_of
@@ -116,8 +116,10 @@ class EmbedAudio(beam.PTransform):
       precision: What the model's convolutions compute in, `float32` or `bfloat16`.
 
     Raises:
-      ModelError: In a worker: the model cannot be loaded, or it is no audio-embedding model.
+      ModelError: `model` names nothing that could be one; or, in a worker, it cannot be loaded or
+        is no audio-embedding model.
       TypeError: In a worker: an element is not of the types above.
+      ValueError: `framing` or `precision` is not allowed.
 
     Example:
       >>> import apache_beam as beam
@@ -134,6 +136,10 @@ class EmbedAudio(beam.PTransform):
     model: str = DEFAULT_MODEL
     framing: FramingConfig = dataclasses.field(default_factory=FramingConfig)
     precision: str = FLOAT32
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        check_embedding(self.model, self.framing, self.precision)
 
     @no_annotations
     def expand(self, audio: pvalue.PCollection) -> EmbeddedClips:
@@ -169,6 +175,20 @@ class EmbedAudio(beam.PTransform):
             },
             Embedding(self.model, self.framing, self.precision, decoding.VERSIONS, source),
         )
+
+
+def check_embedding(model: str, framing: FramingConfig, precision: str) -> None:
+    """Refuses settings of an embedding that cannot be meant, before a job starts.
+
+    Raises:
+      ModelError: `model` is neither a URL nor a path that could hold a model.
+      ValueError: Another value is not allowed.
+    """
+    check_model_name(model, on_workers=True)
+    if framing.patch_samples != PATCH_SAMPLES:
+        raise ValueError(f"patch_samples={framing.patch_samples} (allowed: {PATCH_SAMPLES})")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision={precision!r} (allowed: {', '.join(PRECISIONS)})")
 
 
 class _ClipFn(ReportingFn):

@@ -9,7 +9,7 @@ from apache_beam.typehints.decorators import no_annotations
 from transforms.audio.waveforms import DECODER
 from transforms.corpus.spans import FramingConfig
 from transforms.decode_patches import DECODE_RESULTS
-from transforms.embed_audio import EmbeddedClips, Embedding
+from transforms.embed_audio import EmbeddedClips, Embedding, check_embedding
 from transforms.embed_patches import MODEL_FAILURES, EmbedPatches
 from transforms.frame_waveforms import CLIPS, FrameWaveforms
 from transforms.metrics.reporting import REPORTS
@@ -34,8 +34,8 @@ class EmbedWaveforms(beam.PTransform):
       precision: As of `EmbedAudio`.
 
     Raises:
-      ModelError: In a worker: the model cannot be loaded, or it is no audio-embedding model.
-      TypeError: In a worker: a key is not a `str`.
+      ModelError, ValueError: As of `EmbedAudio`.
+      TypeError: A key is not a `str`; in a worker, where the pipeline does not tell it before.
 
     Example:
       >>> import apache_beam as beam
@@ -52,6 +52,10 @@ class EmbedWaveforms(beam.PTransform):
     model: str = DEFAULT_MODEL
     framing: FramingConfig = dataclasses.field(default_factory=FramingConfig)
     precision: str = FLOAT32
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        check_embedding(self.model, self.framing, self.precision)
 
     @no_annotations
     def expand(self, waveforms: pvalue.PCollection) -> EmbeddedClips:

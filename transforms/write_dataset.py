@@ -1,6 +1,7 @@
 """WriteDataset: from embedded clips to a dataset of TFRecord files."""
 
 import dataclasses
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,9 +16,17 @@ from transforms.assemble_clips import AssembleClips
 from transforms.audio import resampling
 from transforms.collect_labels import CollectLabels
 from transforms.corpus.clips import Failure, printable
+from transforms.dataset import file_names
 from transforms.dataset.profiles import PROFILES, Profile
 from transforms.dataset.provenance import Origin
-from transforms.dataset.shards import Record, RecordSums, choose_num_shards, record_sums, shard_of
+from transforms.dataset.shards import (
+    MAX_SHARDS,
+    Record,
+    RecordSums,
+    choose_num_shards,
+    record_sums,
+    shard_of,
+)
 from transforms.embed_audio import EmbeddedClips
 from transforms.metrics.reporting import REPORTS, SumReports
 from transforms.model.postprocessing import RELEASED_PCA_URL, Pca
@@ -52,7 +61,8 @@ class WriteDataset(beam.PTransform):
       FileExistsError: `folder` is not empty, and `overwrite` is not set.
       ModelError: The PCA cannot be read.
       OSError: The folder cannot be made or listed.
-      ValueError: `profile` is unknown, or not of the framing that the clips were embedded with.
+      ValueError: `name`, `num_shards` or `profile` is not allowed, or the clips were embedded with
+        another framing than the profile's.
 
     Example:
       >>> import apache_beam as beam
@@ -78,6 +88,10 @@ class WriteDataset(beam.PTransform):
         self.folder = files.absolute(self.folder).rstrip("/") or "/"
         if isinstance(self.profile, str) and self.profile not in PROFILES:
             raise ValueError(f"profile={self.profile!r} (allowed: {', '.join(PROFILES)})")
+        if self.num_shards is not None and not 1 <= self.num_shards <= MAX_SHARDS:
+            raise ValueError(f"num_shards={self.num_shards} (allowed: 1 to {MAX_SHARDS})")
+        if not re.fullmatch(file_names.STEM, self.name):
+            raise ValueError(f"name={self.name!r} (allowed: letters, digits and _ . - inside)")
 
     @property
     def staging(self) -> str:

@@ -21,10 +21,9 @@ from pipeline.runners.options import is_dataflow, is_elsewhere, request_memory
 from transforms.corpus import listing
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.labels import (
-    MAX_CLASS_MAP_BYTES,
     ClassMap,
     ClassMapError,
-    parse_class_map,
+    read_class_map,
 )
 from transforms.corpus.manifests import segment_names
 from transforms.corpus.manifests.columns import KNOWN_COLUMNS, RAW_COLUMNS
@@ -238,10 +237,6 @@ def _check_first_files(
 
 def _class_map(path: str) -> ClassMap:
     try:
-        with files.open_to_read(path) as file:
-            data = file.read(MAX_CLASS_MAP_BYTES + 1)
-        if len(data) > MAX_CLASS_MAP_BYTES:
-            raise ClassMapError(f"it has more than {MAX_CLASS_MAP_BYTES} bytes")
-        return dataclasses.replace(parse_class_map(data), uri=path)
+        return read_class_map(path)
     except (ClassMapError, OSError) as error:
         raise UsageError(f"--class_map={printable(path)}: {error}") from error

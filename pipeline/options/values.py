@@ -12,13 +12,13 @@ from transforms.corpus.clips import printable
 from transforms.corpus.spans import SAMPLE_RATE_HZ
 from transforms.corpus.splits import Splits, parse_splits
 from transforms.corpus.times import parse_seconds
+from transforms.dataset import file_names
 from transforms.model.errors import ModelError
 from transforms.model.sources import names
 
 MAX_CHANNEL = 1_024  # more than any file has that decoders take
 MAX_HOP_SECONDS = 3_600
 _CHANNELS = {"mean": None, "left": 1, "right": 2}
-_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 
 
 def _whole(text: str) -> int:
@@ -64,7 +64,7 @@ EXACT_SECONDS = ValueType(lambda text: Fraction(_seconds(text)), SECONDS.pattern
 NUMBER = ValueType(_number, r"-?[0-9]*\.?[0-9]+")
 CHANNEL = ValueType(_channel, r"mean|left|right|[1-9][0-9]*")
 SPLITS = ValueType(_splits, r"[^=,]+=[0-9.]+(,[^=,]+=[0-9.]+)*")
-NAME = ValueType(str, _NAME)
+NAME = ValueType(str, file_names.STEM)
 
 
 def between(low: Any, high: Any, allowed: str = "") -> Callable[[Any], str]:
@@ -91,7 +91,7 @@ def check_hop(seconds: Fraction) -> str:
 
 def check_name(name: str) -> str:
     """Checks the stem of file names."""
-    if re.fullmatch(_NAME, name):
+    if re.fullmatch(file_names.STEM, name):
         return ""
     return f"={name!r} (allowed: letters, digits and _ . -, not starting with a dot or a dash)"
 

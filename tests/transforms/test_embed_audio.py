@@ -15,6 +15,8 @@ from tests.stand_in import stand_in_rows
 from transforms.corpus.clips import Clip, Failure
 from transforms.corpus.spans import FramingConfig
 from transforms.embed_audio import EmbedAudio
+from transforms.embed_waveforms import EmbedWaveforms
+from transforms.model.errors import ModelError
 from transforms.read_corpus import ReadCorpus
 from transforms.write_dataset import WriteDataset
 
@@ -70,6 +72,18 @@ def test_what_fails_is_named_and_costs_no_other(stand_in_model: str, tmp_path: P
 def test_what_is_no_audio_is_an_error_that_says_what_is_allowed(element: Any) -> None:
     with pytest.raises(Exception, match=r"is no audio \(allowed: a path, \(key, path\), or a Clip"):
         outputs(_Joined(EmbedAudio("/model")), [element], "rows")
+
+
+@pytest.mark.parametrize("transform", [EmbedAudio, EmbedWaveforms])
+def test_settings_are_checked_before_a_job_starts(transform: Any) -> None:
+    with pytest.raises(ModelError, match="names no host"):
+        transform(model="https://")
+    with pytest.raises(ValueError, match=r"precision='float8' \(allowed: float32, bfloat16\)"):
+        transform(precision="float8")
+    with pytest.raises(ValueError, match=r"patch_samples=100 \(allowed: 15600\)"):
+        transform(framing=FramingConfig(100))
+    with pytest.raises(ValueError, match=r"hop_samples=0 \(allowed: positive"):
+        transform(framing=FramingConfig(hop_samples=0))
 
 
 def test_clips_that_are_cut_off_are_counted_as_they_are_found(

@@ -24,9 +24,13 @@ def _embedded(framing: FramingConfig | None = None) -> EmbeddedClips:
     return embedded
 
 
-def test_an_unknown_profile_is_refused() -> None:
+def test_values_that_are_not_allowed_are_refused() -> None:
     with pytest.raises(ValueError, match=r"profile='mp3' \(allowed: audioset, youtube8m, raw\)"):
         WriteDataset("/out", profile="mp3")
+    with pytest.raises(ValueError, match=r"num_shards=0 \(allowed: 1 to 99999\)"):
+        WriteDataset("/out", num_shards=0)
+    with pytest.raises(ValueError, match=r"name='../x' \(allowed: letters"):
+        WriteDataset("/out", name="../x")
 
 
 def test_a_profile_of_another_framing_is_refused(tmp_path: Path, pca_file: str) -> None:

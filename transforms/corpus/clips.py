@@ -69,6 +69,12 @@ class Clip(CompactPickle):
       manifest: Manifest that lists the clip; empty for a clip of an input.
       line: Line in the manifest, from 1.
       num_bytes: Size of the recording's file; None if the listing does not tell it.
+
+    Example:
+      >>> from decimal import Decimal
+      >>> from transforms import Clip
+      >>> Clip("call", "birds.wav", Decimal("2.5"), Decimal("4"), labels=("blackbird",)).id
+      'call'
     """
 
     id: str
@@ -111,6 +117,11 @@ class Failure(CompactPickle):
       reason: One of `REASONS`.
       message: Explanation for people: what was found, and what is allowed.
       split, columns, manifest, line: Attributes of the clip.
+
+    Example:
+      >>> from transforms import Clip
+      >>> Clip("birds", "birds.wav").failure("decode", "empty", "no samples").reason
+      'empty'
     """
 
     id: str

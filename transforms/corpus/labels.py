@@ -9,6 +9,7 @@ import types
 from collections.abc import Iterable
 
 from transforms.corpus.clips import Clip, Failure
+from transforms.storage import files
 
 CLASS_MAP_NAME = "class_map.csv"
 MAX_CLASS_MAP_BYTES = 2**26
@@ -17,7 +18,7 @@ _MAX_INDEX_DIGITS = 100
 _HEADER = ("index", "mid", "display_name")
 
 
-class ClassMapError(Exception):
+class ClassMapError(ValueError):
     """A file that is not a valid class map; the message says why."""
 
 
@@ -28,6 +29,11 @@ class ClassMap:
     Attributes:
       classes: `(index, mid, display name)` of each class, sorted.
       uri: Path or URL of the file; empty for a map built from labels.
+
+    Example:
+      >>> from transforms import ClassMap
+      >>> ClassMap(((0, "/m/09x0r", "Speech"), (1, "/m/04rlf", "Music"))).indices(["Music"])
+      [1]
     """
 
     classes: tuple[tuple[int, str, str], ...]
@@ -61,6 +67,29 @@ class ClassMap:
 def build_class_map(labels: Iterable[str]) -> ClassMap:
     """Returns a class map that numbers the labels in sorted order."""
     return ClassMap(tuple((i, label, label) for i, label in enumerate(sorted(set(labels)))))
+
+
+def read_class_map(path: str) -> ClassMap:
+    """Reads a class map.
+
+    Args:
+      path: CSV in UTF-8, as AudioSet's class_labels_indices.csv: the columns `index` and at least
+        one of `mid` and `display_name`. It may be on a storage backend.
+
+    Raises:
+      ClassMapError: The file is not a valid class map.
+      OSError: The file cannot be read.
+
+    Example:
+      >>> from transforms import read_class_map
+      >>> read_class_map(CLASS_MAP).indices(["Speech"])
+      [0]
+    """
+    with files.open_to_read(path) as file:
+        data = file.read(MAX_CLASS_MAP_BYTES + 1)
+    if len(data) > MAX_CLASS_MAP_BYTES:
+        raise ClassMapError(f"more than {MAX_CLASS_MAP_BYTES} bytes")
+    return dataclasses.replace(parse_class_map(data), uri=path)
 
 
 def parse_class_map(data: bytes) -> ClassMap:

@@ -32,6 +32,14 @@ class FramingConfig:
         `too_short`.
       clip_seconds: Length of the consecutive clips into which clips are cut; None for no cutting.
       channel: Channel to use, from 1; None for the mean of all channels.
+
+    Raises:
+      ValueError: A value is out of range.
+
+    Example:
+      >>> from transforms import FramingConfig
+      >>> FramingConfig(hop_samples=16_000, max_rows=300)  # that of the profile youtube8m
+      FramingConfig(patch_samples=15600, hop_samples=16000, max_rows=300, ...)
     """
 
     patch_samples: int = PATCH_SAMPLES
@@ -40,6 +48,12 @@ class FramingConfig:
     pad_short_clips: bool = True
     clip_seconds: Decimal | None = None
     channel: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("patch_samples", "hop_samples", "max_rows", "channel", "clip_seconds"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name}={value} (allowed: positive numbers)")
 
     def describe(self) -> dict[str, Any]:
         """Returns the entries of `dataset.json`."""

@@ -20,6 +20,11 @@ class Splits:
 
     Attributes:
       shares: `(name, share)` of each split; the shares sum to 1.
+
+    Example:
+      >>> from transforms import parse_splits
+      >>> parse_splits("train=0.9,test=0.1").split_of("birds.wav")
+      'train'
     """
 
     shares: tuple[tuple[str, Fraction], ...]
@@ -46,6 +51,11 @@ def parse_splits(text: str) -> Splits:
 
     Raises:
       ValueError: The text is not valid; the message says what is allowed.
+
+    Example:
+      >>> from transforms import parse_splits
+      >>> [name for name, share in parse_splits("train=0.8,validation=0.1,test=0.1").shares]
+      ['train', 'validation', 'test']
     """
     shares: dict[str, Fraction] = {}
     for part in text.split(","):

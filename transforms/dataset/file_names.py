@@ -9,6 +9,8 @@ from transforms.dataset.failure_table import failure_table_name
 from transforms.dataset.shards import shard_pattern
 
 FILE_NAME = "dataset.json"
+# What may stand before the ends of the file names.
+STEM = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 FORMAT = "beam-audio-embeddings"
 
 

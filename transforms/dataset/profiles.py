@@ -18,6 +18,12 @@ class Profile:
       max_rows: Maximum number of rows in a record; None for no limit.
       quantised: Whether rows are 128 bytes after PCA; otherwise they are the model's floats.
       columns: Columns of manifests that become context features: bytes, empty without a value.
+
+    Example:
+      >>> import dataclasses
+      >>> from transforms import PROFILES
+      >>> dataclasses.replace(PROFILES["raw"], columns=("speaker",)).hop_samples
+      15360
     """
 
     name: str

@@ -52,7 +52,17 @@ class ModelFacts:
 
 
 class EmbeddingModel:
-    """A loaded model whose contract has been checked. It is thread-safe."""
+    """A loaded model whose contract has been checked. It is thread-safe.
+
+    Attributes:
+      facts: What identifies the model, and how this process computes its rows.
+
+    Example:
+      >>> import numpy as np
+      >>> from transforms import load_model
+      >>> load_model(MODEL).embed(np.zeros((3, 15_600), np.float32)).shape
+      (3, 128)
+    """
 
     def __init__(self, batched_call: Any, facts: ModelFacts) -> None:
         self._batched_call = batched_call

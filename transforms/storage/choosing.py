@@ -17,7 +17,7 @@ from transforms.storage.store import Store
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    from transforms.storage.gcs import GcsSettings
+    from transforms.storage.gcs_client import GcsSettings
     from transforms.storage.s3 import S3Settings
 
 # What --s3_verify may say besides a file of certificates.
@@ -101,7 +101,7 @@ def _options() -> "PipelineOptions":
 def _gcs_settings() -> "GcsSettings":
     from apache_beam.options.pipeline_options import GoogleCloudOptions
 
-    from transforms.storage.gcs import GcsSettings
+    from transforms.storage.gcs_client import GcsSettings
 
     google = _options().view_as(GoogleCloudOptions)
     accounts = google.impersonate_service_account or ""

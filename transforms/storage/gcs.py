@@ -1,26 +1,25 @@
 """The backend for `gs://`: Google's client, whose own retries are off."""
 
 import contextlib
-import dataclasses
 import functools
 import io
 import json
-import logging
-import os
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, TypeVar
 
-import google.auth
 from google.api_core import exceptions
-from google.auth import impersonated_credentials
-from google.auth.credentials import AnonymousCredentials, Credentials
-from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, TransportError
-from google.auth.transport.requests import AuthorizedSession
-from google.cloud.storage import Client
+from google.auth.credentials import AnonymousCredentials
+from google.auth.exceptions import GoogleAuthError, TransportError
 
 from transforms.storage import http
+from transforms.storage.gcs_client import (
+    KEY_VARIABLE,
+    GcsSettings,
+    find_credentials,
+    make_client,
+)
 from transforms.storage.ranges import WHOLE_BYTES, Part, open_ranges
 from transforms.storage.retries import RETRYABLE_STATUSES, RetryPolicy, TransientError
 from transforms.storage.store import FileInfo, NoBucketError, move_by_copy, split_uri
@@ -31,32 +30,12 @@ except ImportError:  # before 3.0
     from google.resumable_media import DataCorruption
 
 _Result = TypeVar("_Result")
-_SCOPES = ("https://www.googleapis.com/auth/devstorage.full_control",)
-_KEY_VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
 _CONTENT_TYPE = "application/octet-stream"
 _PAGE_SIZE = 1000
 # The client holds this much of a large file in memory while it sends it; its default is 100 MiB.
 _UPLOAD_BYTES = 16 * 2**20
-# Without this the client requests each bucket's metadata, for traces that nobody collects: an extra
-# request, and log entries where only objects may be read.
-_NO_BUCKET_METADATA = "DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA"
 # An upload slower than this is as good as broken.
 _MIN_UPLOAD_BYTES_A_SECOND = 2**17
-
-
-@dataclasses.dataclass(frozen=True)
-class GcsSettings:
-    """How to reach Google Cloud Storage.
-
-    Attributes:
-      emulator: Address of an emulator, used without credentials; empty for Google itself.
-      impersonate: Service accounts: the last one is impersonated, the others delegate to it.
-      scopes: OAuth scopes of the credentials.
-    """
-
-    emulator: str = ""
-    impersonate: tuple[str, ...] = ()
-    scopes: tuple[str, ...] = _SCOPES
 
 
 class _TimedBuffer(io.BytesIO):
@@ -82,10 +61,10 @@ class GcsStore:
           PermissionError: The configured credentials cannot be used.
         """
         self._retry_policy = retry_policy
-        credentials = AnonymousCredentials() if settings.emulator else _credentials(settings)
+        credentials = find_credentials(settings)
         self._is_anonymous = isinstance(credentials, AnonymousCredentials)
         self._who = getattr(credentials, "service_account_email", None)
-        self._client = _client(settings.emulator, credentials)
+        self._client = make_client(settings.emulator, credentials)
         self._host = urllib.parse.urlsplit(self._client.api_endpoint).netloc
         self._options = {
             "timeout": (retry_policy.connect_seconds, retry_policy.read_seconds),
@@ -250,50 +229,10 @@ class GcsStore:
         if self._is_anonymous:
             return (
                 "access is denied, and there are no Google credentials; log in with `gcloud auth"
-                f" application-default login`, or name a key file in {_KEY_VARIABLE}"
+                f" application-default login`, or name a key file in {KEY_VARIABLE}"
             )
         whose = self._who if self._who and self._who != "default" else "your Google credentials"
         return f"access is denied to {whose}: {text}"
-
-
-def _credentials(settings: GcsSettings) -> Credentials:
-    logger = logging.getLogger("google.auth")
-    level = logger.level
-    logger.setLevel(logging.ERROR)  # it warns on every machine that is not Google's
-    try:
-        credentials, _ = google.auth.default(scopes=settings.scopes)
-    except DefaultCredentialsError as error:
-        if os.environ.get(_KEY_VARIABLE):
-            raise PermissionError(f"{_KEY_VARIABLE}: {error}") from error
-        return AnonymousCredentials()
-    except GoogleAuthError as error:
-        raise PermissionError(f"the Google credentials cannot be used: {error}") from error
-    finally:
-        logger.setLevel(level)
-    if settings.impersonate:
-        return impersonated_credentials.Credentials(
-            source_credentials=credentials,
-            target_principal=settings.impersonate[-1],
-            delegates=settings.impersonate[:-1],
-            target_scopes=settings.scopes,
-        )
-    return credentials
-
-
-def _client(emulator: str, credentials: Credentials) -> Any:
-    os.environ.setdefault(_NO_BUCKET_METADATA, "true")
-    options = {}
-    if emulator:
-        address = emulator.rstrip("/")
-        options["api_endpoint"] = address if "://" in address else f"http://{address}"
-    # Anonymous credentials cannot be renewed, which google-auth would try after a refusal.
-    renewed_at = () if isinstance(credentials, AnonymousCredentials) else (401,)
-    session: Any = http.pooled(AuthorizedSession(credentials, refresh_status_codes=renewed_at))
-    try:
-        session.configure_mtls_channel()
-        return Client(None, credentials, _http=session, client_options=options)
-    except (GoogleAuthError, ValueError) as error:
-        raise PermissionError(f"the Google credentials cannot be used: {error}") from error
 
 
 def _message(body: bytes) -> str:

@@ -15,7 +15,7 @@ def test_every_tone_comes_out_of_its_format_and_is_small() -> None:
     assert max(path.stat().st_size for path in codecs.FOLDER.iterdir()) < 8_192
 
 
-def test_what_cannot_be_decoded_or_is_not_the_tone_is_named_by_format(tmp_path: Path) -> None:
+def test_undecodable_formats_and_other_sounds_are_reported_by_format(tmp_path: Path) -> None:
     folder = tmp_path / "tones"
     shutil.copytree(codecs.FOLDER, folder)
     (folder / "amr.amr").unlink()
@@ -50,5 +50,5 @@ def test_a_tone_that_is_delayed_is_the_tone(shift: int) -> None:
     ],
     ids=["silence", "too soft", "too short", "too long", "another pitch", "noise"],
 )
-def test_what_is_not_the_tone(samples: np.ndarray, why: str) -> None:
+def test_other_samples_are_described(samples: np.ndarray, why: str) -> None:
     assert why in codecs.describe_difference(samples, 16_000)

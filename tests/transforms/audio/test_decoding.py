@@ -303,7 +303,7 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
 
 @every_format
 @pytest.mark.hypothesis  # as many copies as the profile has examples
-def test_damage_gives_samples_or_a_reason_and_nothing_else(name: str, tmp_path: Path) -> None:
+def test_damaged_files_give_samples_or_an_audio_error(name: str, tmp_path: Path) -> None:
     rng = random.Random(name)
     data = encoded_as(name, 3_000, 2)
     path = tmp_path / name

@@ -116,7 +116,7 @@ def test_a_failure_says_after_how_many_seconds() -> None:
         decoded(data[: int(0.6 * len(data))])
 
 
-def test_a_format_without_a_header_is_told_by_its_suffix_only() -> None:
+def test_a_format_without_a_header_is_detected_by_suffix_only() -> None:
     data = encoded("g722")
     assert reason(data) == "unsupported_format"
     assert decoded(data, "g722")[0] == 16_000
@@ -210,7 +210,7 @@ def test_opus_is_what_its_reference_decoder_makes_of_it() -> None:
         np.testing.assert_allclose(samples[:length], expected[:length].mean(axis=1), atol=2e-6)
 
 
-def test_opus_has_its_own_rate_whatever_that_of_what_was_encoded() -> None:
+def test_opus_is_decoded_at_its_native_rate() -> None:
     for header_rate_hz in [8_000, 12_000, 16_000, 24_000]:
         file = io.BytesIO()
         sound = faded_tone(header_rate_hz)
@@ -226,7 +226,7 @@ def test_opus_has_its_own_rate_whatever_that_of_what_was_encoded() -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.hypothesis  # as many copies as the profile has examples
-def test_damage_gives_samples_or_a_reason_and_nothing_else(name: str) -> None:
+def test_damaged_files_give_samples_or_an_audio_error(name: str) -> None:
     rng = random.Random(name)
     data = encoded(name)
     for _ in range(min(40, settings().max_examples)):

@@ -120,7 +120,7 @@ def test_a_block_that_fills_no_patch_gives_an_empty_array() -> None:
     skip=st.integers(0, 120),
     data=st.data(),
 )
-def test_what_stands_before_the_first_patch_is_skipped(
+def test_samples_before_the_first_patch_are_skipped(
     num_samples: int, hop_samples: int, skip: int, data: st.DataObject
 ) -> None:
     samples = waveform(num_samples)
@@ -149,7 +149,7 @@ def test_patches_that_share_memory_cannot_be_written_to() -> None:
         patches[0, 0] = 1
 
 
-def test_a_short_waveform_becomes_one_patch_with_zeros_behind() -> None:
+def test_a_short_waveform_is_padded_to_one_patch() -> None:
     for num_samples in [0, 1, 15_599, 15_600]:
         samples = waveform(num_samples)
         patch = pad_to_patch(samples, PATCH_SAMPLES)

@@ -85,7 +85,7 @@ def test_samples_without_a_header_are_read_from_anywhere() -> None:
             assert_exact_seeks(recording, expected)
 
 
-def test_what_is_called_raw_is_not_looked_into() -> None:
+def test_raw_formats_are_not_detected_by_content() -> None:
     data = encode(tone(1_000), 44_100)
     _, samples = decode(data, "", RawFormat("s16le", 8_000))
     assert len(samples) == len(data) // 2

@@ -1,4 +1,4 @@
-"""Resampling in blocks: what one call on the whole recording gives."""
+"""Resampling in blocks: equal to one call on the whole recording."""
 
 from collections.abc import Iterable, Iterator
 
@@ -111,7 +111,7 @@ def test_a_later_start_gives_the_same_bits_at_the_usual_rates() -> None:
 
 
 @pytest.mark.parametrize("sample_rate_hz", [*RATES_HZ, 12_345, 44_101])
-def test_a_later_start_gives_the_same_samples_behind_its_context(sample_rate_hz: int) -> None:
+def test_a_later_start_gives_the_same_samples_after_its_context(sample_rate_hz: int) -> None:
     samples = noise(4 * sample_rate_hz)
     whole = resampled([samples], sample_rate_hz)
     out_period, in_period = period(sample_rate_hz)
@@ -123,7 +123,7 @@ def test_a_later_start_gives_the_same_samples_behind_its_context(sample_rate_hz:
         np.testing.assert_allclose(got, expected, rtol=0, atol=3e-6 if in_period > 9_999 else 1e-7)
 
 
-def test_what_comes_behind_a_context_changes_nothing() -> None:
+def test_samples_after_the_context_have_no_effect() -> None:
     for sample_rate_hz in RATES_HZ:
         samples = noise(3 * sample_rate_hz)
         whole = resampled([samples], sample_rate_hz)

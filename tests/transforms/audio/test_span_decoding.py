@@ -53,7 +53,7 @@ def test_spans_of_a_clip_are_together_the_clip(
         np.testing.assert_allclose(spread.patches("a"), whole.patches("a"), rtol=0, atol=1e-7)
 
 
-def test_spans_stop_at_the_limit_of_rows_and_count_what_is_skipped() -> None:
+def test_spans_stop_at_the_maximum_of_rows_and_count_skipped_rows() -> None:
     for max_rows, rate_hz in itertools.product([1, 5, 6, 9, 10, 11, 100], [16_000, 44_100]):
         samples = noise(10 * rate_hz)
         data = encode(samples, rate_hz)

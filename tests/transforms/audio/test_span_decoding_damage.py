@@ -82,7 +82,7 @@ def with_damage(data: bytes, share: float, num_bytes: int = 200) -> bytes:
     return data[:at] + np.random.default_rng(0).bytes(num_bytes) + data[at + num_bytes :]
 
 
-def test_behind_a_corrupted_block_of_a_flac_the_clips_succeed_again() -> None:
+def test_clips_after_a_corrupted_block_of_a_flac_succeed() -> None:
     for num_bytes, rate_hz in itertools.product([4, 200, 8_000], [16_000, 44_100]):
         samples = noise(10 * rate_hz)
         data = with_damage(encode(samples, rate_hz, "FLAC"), 0.5, num_bytes)
@@ -135,7 +135,7 @@ def test_a_truncated_stream_fails_in_the_piece_where_it_ends(name: str) -> None:
     }
 
 
-def test_what_is_not_sound_fails_only_the_clips_that_hold_it() -> None:
+def test_invalid_samples_fail_only_the_clips_that_contain_them() -> None:
     for file_format, (value, reason) in itertools.product(
         ["WAV", "MAT5"],
         [(np.nan, "non_finite"), (np.inf, "non_finite"), (-300.0, "over_full_scale")],
@@ -192,7 +192,7 @@ def test_a_recording_that_cannot_be_opened_fails_every_clip_once() -> None:
 
 
 @pytest.mark.parametrize("file_format", ["WAV", "FLAC"])
-def test_a_storage_that_fails_in_the_middle_fails_what_is_left(file_format: str) -> None:
+def test_a_failing_storage_fails_the_remaining_clips(file_format: str) -> None:
     samples = noise(160_000)
     data = encode(samples, 16_000, file_format)
     file = Opener(data, broken_at=len(data) // 2)
@@ -208,7 +208,7 @@ def test_a_storage_that_fails_in_the_middle_fails_what_is_left(file_format: str)
 
 
 @pytest.mark.parametrize("name", ["mp3", "m4a"])
-def test_a_storage_that_fails_while_a_stream_is_read_fails_what_is_left(name: str) -> None:
+def test_a_failing_storage_fails_the_remaining_clips_of_a_stream(name: str) -> None:
     data = stream(name, noise(441_000)[:, 0], 44_100)
     file = Opener(data, broken_at=len(data) // 2)
     results = read(file, single_task(AROUND_5_SECONDS), VGGISH)
@@ -217,7 +217,7 @@ def test_a_storage_that_fails_while_a_stream_is_read_fails_what_is_left(name: st
         assert results.failure(name).reason == "unreadable"
 
 
-def test_a_recording_that_is_gone_when_it_is_opened_again_fails_what_is_left() -> None:
+def test_a_recording_that_vanishes_before_it_is_reopened_fails_the_remaining_clips() -> None:
     data = with_damage(encode(noise(160_000), 16_000, "FLAC"), 0.5)
     opened = iter([io.BytesIO(data)])
 
@@ -237,7 +237,7 @@ def test_a_recording_that_is_gone_when_it_is_opened_again_fails_what_is_left() -
     }
 
 
-def test_what_is_no_audio_fails_every_clip_once() -> None:
+def test_other_files_fail_every_clip_once() -> None:
     results = read(b"no sound" * 100, single_task(AROUND_5_SECONDS), VGGISH)
     assert set(results.outcomes().values()) == {"unsupported_format"}
     assert len(results.decode_results) == len(AROUND_5_SECONDS)

@@ -104,7 +104,7 @@ def test_clips_with_start_and_end_are_cut_into_pieces_of_their_own(name: str) ->
     assert results.failure("d#9").reason == "out_of_range"
 
 
-def test_a_rest_without_a_sample_is_skipped() -> None:
+def test_a_remainder_without_samples_is_skipped() -> None:
     for span_rows, end in itertools.product([None, 2], ["4.00001", "4.000031"]):
         data = encode(noise(80_000), 16_000)
         framing = cut_into("2")

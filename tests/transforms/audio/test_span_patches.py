@@ -151,7 +151,7 @@ def test_a_clip_of_one_patch_passes_where_short_clips_are_skipped() -> None:
     assert decoded == whole(1, PATCH_SAMPLES, 0.975)
 
 
-def test_rows_behind_the_limit_are_skipped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_beyond_the_maximum_are_skipped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     for sample_rate_hz, block_values, (num_patches, num_rows, num_skipped) in itertools.product(
         [16_000, 8_000],
         [2**20, 1_000],
@@ -293,7 +293,7 @@ def test_a_span_whose_rows_are_missing_fails_instead_of_giving_fewer() -> None:
 
 
 @pytest.mark.parametrize(("num_frames", "num_rows"), [(15_599, 0), (15_600, 1)])
-def test_a_rest_that_is_too_short_for_a_row_gives_nothing(num_frames: int, num_rows: int) -> None:
+def test_a_remainder_too_short_for_a_row_is_skipped(num_frames: int, num_rows: int) -> None:
     patches = SpanPatches(Span(WHOLE, is_remainder=True), VGGISH, 16_000, None)
     runs = list(patches.push(noise(num_frames)[:, 0]))
     assert len(runs) == num_rows

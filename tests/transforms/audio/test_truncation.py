@@ -215,7 +215,7 @@ def test_ogg_fails_when_any_page_is_damaged(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["ogg_vorbis", "ogg_opus"])
-def test_ogg_passes_with_something_else_behind(name: str) -> None:
+def test_ogg_passes_with_other_data_after_it(name: str) -> None:
     assert len(decoded(encoded(name) + bytes(1_000))) == NUM_FRAMES
 
 

@@ -145,7 +145,7 @@ def test_a_name_that_is_unicode_stays_as_it_is(name: str) -> None:
 
 
 @given(clips=clips_of_one_id, data=st.data())
-def test_one_clip_is_kept_and_each_different_one_fails_in_whatever_order_they_come(
+def test_one_of_the_duplicates_is_kept_and_the_others_fail_in_any_order(
     clips: list[Clip], data: st.DataObject
 ) -> None:
     shuffled = data.draw(st.permutations(clips))
@@ -187,7 +187,7 @@ def test_of_equal_clips_that_of_the_first_line_is_kept() -> None:
     assert (kept.manifest, kept.line, failures) == ("/m.csv", 4, [])
 
 
-def test_a_clip_asked_for_twice_is_one_clip_and_no_failure() -> None:
+def test_a_repeated_clip_is_one_clip_and_no_failure() -> None:
     clip = Clip("id", "/id.wav")
     assert resolve_duplicates(itertools.repeat(clip, 3)) == (clip, [])
 

@@ -1,4 +1,4 @@
-"""Labels and class maps: numbers that do not depend on the order, and maps that are refused."""
+"""Labels and class maps: indices that do not depend on order, and rejected class maps."""
 
 import time
 from pathlib import Path
@@ -182,7 +182,7 @@ def test_a_clip_with_known_labels_or_none_stays_as_it_is(drop: bool) -> None:
         assert apply_class_map(clip, MAP, drop) is clip
 
 
-def test_a_clip_with_unknown_labels_fails_and_some_of_them_are_told() -> None:
+def test_a_clip_with_unknown_labels_fails_and_some_of_them_are_named() -> None:
     failure = apply_class_map(CLIP, MAP, drop=False)
     assert isinstance(failure, Failure)
     assert (failure.step, failure.reason, failure.split) == ("plan", "unknown_label", "dev")
@@ -193,7 +193,7 @@ def test_a_clip_with_unknown_labels_fails_and_some_of_them_are_told() -> None:
     assert len(failure.message) < 300
 
 
-def test_unknown_labels_are_skipped_and_the_others_keep_their_order() -> None:
+def test_unknown_labels_are_dropped_and_the_others_keep_their_order() -> None:
     clip = apply_class_map(CLIP, MAP, drop=True)
     assert isinstance(clip, Clip)
     assert clip.labels == ("Speech", "/m/02zsn")

@@ -1,4 +1,4 @@
-"""Listing: every file of a folder is a clip, a failure or left out, and none is lost."""
+"""Listing: every file of a folder is a clip, a failure or skipped, and none is lost."""
 
 import collections
 import contextlib
@@ -54,7 +54,7 @@ def test_clips_of_nested_folders_have_their_relative_path_as_id(tmp_path: Path) 
     assert not found.skipped
 
 
-def test_ids_do_not_depend_on_a_slash_behind_the_folder(tmp_path: Path) -> None:
+def test_ids_do_not_depend_on_a_trailing_slash(tmp_path: Path) -> None:
     make_files(tmp_path, "a.wav", "b/a.wav")
     found = Found(list_folder(f"{tmp_path}/"))
     assert sorted(found.clips) == ["a.wav", "b/a.wav"]
@@ -66,7 +66,7 @@ def test_an_empty_folder_gives_nothing(tmp_path: Path) -> None:
     assert list(list_folder(str(tmp_path))) == []
 
 
-def test_what_is_hidden_or_no_recording_is_skipped_and_counted(tmp_path: Path) -> None:
+def test_hidden_and_other_files_are_skipped_and_counted(tmp_path: Path) -> None:
     make_files(tmp_path, "a.wav", ".b.wav", "c/.d.wav", "c/e.txt", "README", "c/f.wav.part", ".wav")
     make_files(tmp_path, ".git/a.wav", ".git/b/c.wav")
     found = Found(list_folder(str(tmp_path)))
@@ -186,7 +186,7 @@ def test_a_link_to_a_recording_is_a_clip(tmp_path: Path) -> None:
     assert found.clips == {"link.wav": str(tmp_path / "corpus" / "link.wav")}
 
 
-def test_a_folder_that_cannot_be_looked_into_is_a_failure_and_the_others_are_listed(
+def test_an_unreadable_folder_is_a_failure_and_the_others_are_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_files(tmp_path, "a/a.wav", "locked/b.wav", "c/c.wav")
@@ -295,7 +295,7 @@ def storage() -> Iterator[None]:
 
 
 def _listed(path: str) -> tuple[list[str], list[str]]:
-    """Returns the ids, and why the others are left out."""
+    """Returns the ids, and why the others are skipped."""
     found = list(list_input(path))
     clips = [each for each in found if isinstance(each, Clip)]
     assert all(each.uri.endswith(each.id) for each in clips)

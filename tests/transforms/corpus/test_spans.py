@@ -103,7 +103,9 @@ def test_one_task_holds_every_clip_once_in_the_order_of_their_places(
 
 
 @given(clips=clip_lists())
-def test_what_is_wanted_is_the_sum_of_the_clips_unless_an_end_is_unknown(clips: list[Clip]) -> None:
+def test_the_requested_length_is_the_sum_of_the_clips_unless_an_end_is_unknown(
+    clips: list[Clip],
+) -> None:
     wanted = requested_seconds(clips)
     if any(clip.end_seconds is None for clip in clips):
         assert wanted is None

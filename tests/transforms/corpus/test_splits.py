@@ -151,7 +151,7 @@ def _clip(id: str, recording: str = "", split: str = "") -> Clip:
     weights=weights,
     data=st.data(),
 )
-def test_the_clips_of_a_recording_never_part_whatever_it_is_called_and_however_they_come(
+def test_the_clips_of_a_recording_are_in_one_split(
     clips: list[Clip], weights: dict[str, int], data: st.DataObject
 ) -> None:
     splits = of_weights(weights)

@@ -1,4 +1,4 @@
-"""Times: exact or refused, and written the shortest way."""
+"""Times: exact or rejected, and formatted the shortest way."""
 
 import decimal
 from decimal import Decimal

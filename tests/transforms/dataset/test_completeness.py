@@ -36,7 +36,7 @@ def balanced() -> dict[str, Any]:
     }
 
 
-def test_sums_that_agree_pass_in_whatever_order_the_shards_come() -> None:
+def test_sums_that_agree_pass_in_any_order_of_shards() -> None:
     check_sums(**balanced())
     run = balanced()
     run["shards"].reverse()
@@ -53,7 +53,7 @@ def test_a_run_in_which_every_clip_failed_passes() -> None:
     check_sums(of_no_split({"clips": 4}), {"": 4}, {}, [shard(0)], {"": 1})
 
 
-def test_clips_that_are_neither_records_nor_failures_are_told() -> None:
+def test_missing_and_surplus_clips_are_detected() -> None:
     for tallies, num_failures in [
         ({"clips": 6, "records": 3}, 2),
         ({"clips": 4, "records": 3}, 2),
@@ -77,7 +77,7 @@ def test_clips_that_are_neither_records_nor_failures_are_told() -> None:
 @pytest.mark.parametrize(
     "changes", [{"decode_tasks": 10}, {"decode_tasks_done": 8}, {"decode_tasks_done": 0}]
 )
-def test_readings_that_were_planned_and_not_done_are_told(changes: dict[str, int]) -> None:
+def test_decode_tasks_that_were_not_completed_are_detected(changes: dict[str, int]) -> None:
     run = balanced()
     run["tallies"] |= of_no_split(changes)
     with pytest.raises(IncompleteError, match=r"\d+ decode tasks were planned, but"):
@@ -95,21 +95,21 @@ def test_readings_that_were_planned_and_not_done_are_told(changes: dict[str, int
     ],
     ids=["a record less", "a record more", "a byte less", "another bit", "nothing"],
 )
-def test_a_shard_that_holds_other_records_than_went_in_is_told(sums: RecordSums) -> None:
+def test_a_shard_with_other_records_than_expected_is_detected(sums: RecordSums) -> None:
     run = balanced()
     run["shards"][1] = shard(0, sums, split="train")
     with pytest.raises(IncompleteError, match="shard 0 train"):
         check_sums(**run)
 
 
-def test_records_in_a_shard_that_none_was_due_in_are_told() -> None:
+def test_records_in_a_shard_that_should_be_empty_are_detected() -> None:
     run = balanced()
     run["shards"][2] = shard(1, SUMS, split="train")
     with pytest.raises(IncompleteError, match="shard 1 train"):
         check_sums(**run)
 
 
-def test_records_that_came_into_the_same_shard_of_another_split_are_told() -> None:
+def test_records_in_a_shard_of_another_split_are_detected() -> None:
     run = balanced()
     run["shards"][1], run["shards"][3] = shard(0, split="train"), shard(0, SUMS, split="test")
     with pytest.raises(IncompleteError, match="shard 0 t"):
@@ -117,7 +117,7 @@ def test_records_that_came_into_the_same_shard_of_another_split_are_told() -> No
 
 
 @pytest.mark.parametrize("nowhere", [("train", 3), ("validation", 0)])
-def test_records_that_are_due_in_a_shard_nobody_wrote_are_told(nowhere: tuple[str, int]) -> None:
+def test_records_of_a_shard_that_was_not_written_are_detected(nowhere: tuple[str, int]) -> None:
     run = balanced()
     run["expected_sums"][nowhere] = run["expected_sums"].pop(("train", 2))
     run["shards"][0] = shard(2, split="train")
@@ -130,7 +130,7 @@ def test_records_that_are_due_in_a_shard_nobody_wrote_are_told(nowhere: tuple[st
     [[0, 1], [0, 1, 2, 3], [0, 1, 2, 2], [0, 0, 1], [1, 2, 3], []],
     ids=["missing", "too many", "twice", "twice for another", "shifted", "none"],
 )
-def test_a_shard_that_is_missing_or_there_twice_is_told(indices: list[int]) -> None:
+def test_missing_and_repeated_shards_are_detected(indices: list[int]) -> None:
     run = balanced()
     train = {each.index: each for each in run["shards"] if each.split == "train"}
     others = [each for each in run["shards"] if each.split != "train"]
@@ -140,7 +140,7 @@ def test_a_shard_that_is_missing_or_there_twice_is_told(indices: list[int]) -> N
 
 
 @given(data=st.data())
-def test_any_one_number_that_is_off_is_told(data: st.DataObject) -> None:
+def test_any_wrong_number_is_detected(data: st.DataObject) -> None:
     run = balanced()
     off = data.draw(st.integers(-3, 3).filter(bool))
     where = data.draw(st.sampled_from(["tallies", "failures", "num_shards", "expected_sums"]))

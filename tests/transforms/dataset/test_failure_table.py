@@ -1,4 +1,4 @@
-"""The failure table: every failure on a line of its own, whatever its names are."""
+"""The failure table: one line per failure, for any names."""
 
 import io
 import json
@@ -49,7 +49,7 @@ def test_a_line_has_the_fields_of_a_failure() -> None:
     )
 
 
-def test_a_line_says_which_line_of_a_manifest_asked_for_the_clip_and_what_else_it_says() -> None:
+def test_a_line_has_the_line_of_the_manifest_and_its_other_columns() -> None:
     columns = (("speaker", "ann"), ("note", 'x "ü"'))
     failure = Failure(
         "b", "/b", "list", "invalid_time", "no", "dev", columns, manifest="/m.csv", line=7

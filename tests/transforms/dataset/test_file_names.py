@@ -34,7 +34,7 @@ def test_a_collection_owns_no_files_of_folders_that_cannot_be_splits() -> None:
 
 
 @pytest.mark.parametrize("folder", ["train", "unsplit", "v1_a-b"])
-def test_a_split_is_told_by_the_folder_that_its_own_description_names(folder: str) -> None:
+def test_a_split_is_recognised_by_the_folder_in_its_description(folder: str) -> None:
     own = to_json(info(part=Part(folder, folder, SHARDS, 0)))
     assert is_split(own, folder)
     assert not is_split(own, "other")
@@ -42,7 +42,7 @@ def test_a_split_is_told_by_the_folder_that_its_own_description_names(folder: st
     assert is_split_folder(folder)
 
 
-def test_what_is_no_description_is_no_split() -> None:
+def test_other_data_is_not_a_split() -> None:
     for data in [b"", b"no JSON", b"\xff", b"[]", b"null", b'"train"', b"{}"]:
         assert not is_split(data, "train")
 
@@ -82,7 +82,7 @@ def test_other_files_are_not_named_like_files_of_the_dataset() -> None:
         assert not is_dataset_file(file, "clips")
 
 
-def test_files_of_the_dataset_are_told_by_their_names_in_the_folders_of_splits_too() -> None:
+def test_files_of_the_dataset_are_recognised_by_name_also_in_folders_of_splits() -> None:
     for file, folder in itertools.product(
         [
             "dataset.json",

@@ -61,7 +61,7 @@ def test_the_context_keys_are_those_that_every_record_has() -> None:
     assert with_columns.context_keys == PROFILES["audioset"].context_keys
 
 
-def test_columns_of_manifests_are_in_no_profile_unless_they_are_asked_for() -> None:
+def test_profiles_have_no_columns_of_manifests_by_default() -> None:
     for profile in PROFILES.values():
         assert profile.columns == ()
 

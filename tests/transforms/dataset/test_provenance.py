@@ -30,7 +30,7 @@ from transforms.dataset.provenance import (
 FACTS = ManifestFacts("/ü.csv", "csv", "utf-8", ",", ";", ("uri", "labels"), ("note",), 5)
 
 
-def test_equal_arguments_give_equal_bytes_whatever_the_order_of_tallies_and_manifests() -> None:
+def test_equal_arguments_give_equal_bytes_for_any_order_of_tallies_and_manifests() -> None:
     manifests = [dataclasses.replace(FACTS, uri=uri) for uri in ("/b", "/a", "/c")]
     first = to_json(dataset_info(ORIGIN, [MODEL], TALLIES, WHOLE, manifests))
     backwards = dict(reversed(TALLIES.items()))
@@ -65,7 +65,7 @@ def test_counts_are_those_of_the_own_split_only() -> None:
     assert train["audio"]["decoders"] == {"libsndfile 1.2.2": 30}
 
 
-def test_what_is_in_no_split_is_told_by_its_folder_and_a_whole_dataset_has_none() -> None:
+def test_clips_without_a_split_have_a_folder_and_a_whole_dataset_has_none() -> None:
     assert info(part=Part("", "unsplit", SHARDS, 2)) == info() | {"split": "unsplit"}
     assert "split" not in info()
 
@@ -76,7 +76,7 @@ def test_a_run_without_any_tally_counts_nothing() -> None:
     assert info(tallies={})["failures"] == {}
 
 
-def test_the_settings_are_told() -> None:
+def test_the_settings_are_recorded() -> None:
     found = info()
     assert found["profile"] == "audioset"
     assert found["corpus"] == {"inputs": ["/data/ü", "gs://bucket/*.wav"], "clip_seconds": 10.5}
@@ -96,7 +96,7 @@ def test_the_settings_are_told() -> None:
     assert {"python", "numpy", "soxr", "soundfile", "tensorflow"} <= set(found["versions"])
 
 
-def test_how_manifests_were_read_is_told_and_what_numbers_the_labels() -> None:
+def test_properties_of_manifests_and_the_class_map_are_recorded() -> None:
     assert info()["manifests"] == []
     assert info()["labels"] == {"class_map": None}
     found = info(manifests=[FACTS], class_map="class_map.csv")
@@ -120,7 +120,7 @@ def test_rows_of_floats_have_no_pca_and_no_quantiser() -> None:
     assert info(raw)["rows"] == {"feature_list": "audio_embedding", "values": "float32"}
 
 
-def test_shards_are_told_with_their_checksums() -> None:
+def test_shards_are_listed_with_their_checksums() -> None:
     assert info()["shards"] == [
         {
             "name": "clips-00000-of-00002.tfrecord",
@@ -137,7 +137,7 @@ def test_shards_are_told_with_their_checksums() -> None:
     ]
 
 
-def test_a_trained_model_is_told_from_an_untrained_one() -> None:
+def test_trained_and_untrained_models_are_distinguished() -> None:
     trained = info()["model"]
     assert trained["uri"] == "https://tfhub.dev/google/vggish/1"
     assert trained["fingerprint"] == "cd" * 32
@@ -149,7 +149,7 @@ def test_a_trained_model_is_told_from_an_untrained_one() -> None:
     assert untrained["untrained_seed"] == 0
 
 
-def test_a_model_that_no_clip_came_to_is_not_made_up() -> None:
+def test_a_model_that_was_never_loaded_has_no_fingerprint() -> None:
     model = info(models=())["model"]
     assert model["uri"] == "https://tfhub.dev/google/vggish/1"
     assert model["fingerprint"] is None
@@ -158,7 +158,7 @@ def test_a_model_that_no_clip_came_to_is_not_made_up() -> None:
     assert info(origin, models=())["model"]["precision"] == "bfloat16"
 
 
-def test_how_far_bfloat16_is_off_stands_beside_the_model() -> None:
+def test_the_deviation_of_bfloat16_is_recorded_with_the_model() -> None:
     assert info()["model"]["precision"] == "float32"
     assert "bfloat16_error" not in info()["model"]
     deviation = types.SimpleNamespace(mean=0.012345, largest=0.1, num_rows=512)

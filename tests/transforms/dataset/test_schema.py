@@ -15,7 +15,7 @@ def _parsed(profile: Profile) -> schema_pb2.Schema:
     return text_format.Parse(schema(profile), schema_pb2.Schema())
 
 
-def test_the_context_features_and_the_rows_of_each_profile_are_told() -> None:
+def test_the_schema_has_the_context_features_and_the_rows_of_each_profile() -> None:
     for name in PROFILES:
         profile = PROFILES[name]
         *context, sequence = _parsed(profile).feature

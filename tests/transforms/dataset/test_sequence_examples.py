@@ -74,7 +74,7 @@ def test_columns_that_are_kept_become_context_features_and_others_do_not(tf: Any
     assert list(context["absent"].bytes_list.value) == []
 
 
-def test_equal_arguments_give_equal_bytes_whatever_the_order_of_the_columns(tf: Any) -> None:
+def test_equal_arguments_give_equal_bytes_for_any_order_of_columns(tf: Any) -> None:
     names = ("speaker", "note", "a", "z")
     profiles = [
         dataclasses.replace(PROFILES["audioset"], columns=columns)

@@ -78,7 +78,7 @@ def test_equal_models_have_equal_fingerprints_and_others_do_not(
     assert facts[2].embedding_size == 2
 
 
-def test_a_model_of_another_width_is_refused_where_rows_become_8_bits(
+def test_a_model_of_another_width_is_rejected_where_rows_become_8_bits(
     save: Callable[[Body], str],
 ) -> None:
     path = save(lambda patches: patches[:, :4])
@@ -89,7 +89,7 @@ def test_a_model_of_another_width_is_refused_where_rows_become_8_bits(
         loading.load(path, 128)
 
 
-def test_yamnet_is_refused_with_what_it_returned(shared: Path) -> None:
+def test_yamnet_is_rejected_with_what_it_returned(shared: Path) -> None:
     with pytest.raises(
         ModelError,
         match=r"yamnet.*15600 samples gave a dict of outputs.*output_1: float32 \[1, 1024\]",
@@ -118,7 +118,7 @@ def test_yamnet_is_refused_with_what_it_returned(shared: Path) -> None:
         (lambda tf, p: tf.cumsum(p[:, :4]), "differ from those of the whole"),
     ],
 )
-def test_a_model_that_breaks_the_contract_is_refused_with_the_reason(
+def test_a_model_that_breaks_the_contract_is_rejected_with_the_reason(
     tf: Any, save: Callable[[Body], str], body: Callable[[Any, Any], Any], why: str
 ) -> None:
     with pytest.raises(ModelError, match=why):
@@ -126,7 +126,7 @@ def test_a_model_that_breaks_the_contract_is_refused_with_the_reason(
 
 
 @pytest.mark.parametrize("hop_samples", [7_680, 15_600, 16_000])
-def test_a_model_of_another_hop_is_refused(tf: Any, tmp_path: Path, hop_samples: int) -> None:
+def test_a_model_of_another_hop_is_rejected(tf: Any, tmp_path: Path, hop_samples: int) -> None:
     class OtherHop(tf.Module):  # type: ignore[misc]
         @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
         def __call__(self, waveform: Any) -> Any:
@@ -137,7 +137,7 @@ def test_a_model_of_another_hop_is_refused(tf: Any, tmp_path: Path, hop_samples:
         loading.load(str(tmp_path / "model"))
 
 
-def test_a_model_that_pads_the_end_is_refused(tf: Any, tmp_path: Path) -> None:
+def test_a_model_that_pads_the_end_is_rejected(tf: Any, tmp_path: Path) -> None:
     class Padding(tf.Module):  # type: ignore[misc]
         @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
         def __call__(self, waveform: Any) -> Any:
@@ -149,7 +149,7 @@ def test_a_model_that_pads_the_end_is_refused(tf: Any, tmp_path: Path) -> None:
         loading.load(str(tmp_path / "model"))
 
 
-def test_a_model_that_cannot_be_called_is_refused_with_its_signatures(
+def test_a_model_that_cannot_be_called_is_rejected_with_its_signatures(
     tf: Any, tmp_path: Path
 ) -> None:
     module = tf.Module()
@@ -159,15 +159,13 @@ def test_a_model_that_cannot_be_called_is_refused_with_its_signatures(
         loading.load(str(tmp_path / "model"))
 
 
-def test_a_damaged_saved_model_is_refused(stand_in_model: str, tmp_path: Path) -> None:
+def test_a_damaged_saved_model_is_rejected(stand_in_model: str, tmp_path: Path) -> None:
     (tmp_path / "saved_model.pb").write_bytes(b"\xff\xff\xff\xff not a graph")
     with pytest.raises(ModelError, match="is not a SavedModel that loads"):
         loading.load(str(tmp_path))
 
 
-def test_audio_that_the_model_itself_refuses_is_told_from_a_bug(
-    tf: Any, save: Callable[[Body], str]
-) -> None:
+def test_audio_that_the_model_rejects_is_not_a_bug(tf: Any, save: Callable[[Body], str]) -> None:
     def body(patches: Any) -> Any:
         with tf.control_dependencies([tf.debugging.assert_less(tf.abs(patches), 2.0, "too loud")]):
             return tf.identity(patches[:, :4])

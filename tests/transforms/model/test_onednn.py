@@ -41,7 +41,7 @@ def test_it_is_preferred_on_cpus_with_avx2(
 
 
 @pytest.mark.parametrize("asked", ["0", "1"])
-def test_what_holds_in_the_process_is_told(asked: str) -> None:
+def test_the_state_of_the_process_is_reported(asked: str) -> None:
     script = (
         "import os\n"
         "from transforms.model import onednn\n"

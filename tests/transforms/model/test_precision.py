@@ -52,7 +52,7 @@ def test_a_cpu_is_taken_by_its_instructions(tmp_path: Path, instruction: str) ->
         precision.check_cpu(tmp_path / "absent")
 
 
-def test_a_cpu_without_the_instructions_is_refused_before_a_model_is_fetched(
+def test_a_cpu_without_the_instructions_is_rejected_before_a_model_is_fetched(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     check_cpu = precision.check_cpu
@@ -69,14 +69,14 @@ def any_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("any_cpu")
-def test_a_model_without_convolutions_is_refused(stand_in_model: str) -> None:
+def test_a_model_without_convolutions_is_rejected(stand_in_model: str) -> None:
     with pytest.raises(ModelError, match="--precision=bfloat16: it has no convolutions"):
         loading.load(stand_in_model, in_precision=BFLOAT16)
 
 
 @pytest.mark.usefixtures("any_cpu")
 @pytest.mark.parametrize("in_batches", [True, False])
-def test_a_spectrum_that_is_made_by_convolutions_is_refused(
+def test_a_spectrum_that_is_made_by_convolutions_is_rejected(
     tf: Any, save: Callable[[Body], str], in_batches: bool
 ) -> None:
     """In the model's own function, and inside a loop over patches."""
@@ -105,7 +105,7 @@ def test_a_rewrite_that_does_not_happen_is_noticed(
         loading.load(convolutions, in_precision=BFLOAT16)
 
 
-def test_rows_that_are_too_far_off_are_refused(tf: Any) -> None:
+def test_rows_with_too_large_a_deviation_are_rejected(tf: Any) -> None:
     graph = tf.Graph()
     with graph.as_default():
         tf.nn.conv2d(tf.zeros([1, 4, 4, 1]), tf.zeros([3, 3, 1, 1]), 1, "SAME")

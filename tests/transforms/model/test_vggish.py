@@ -91,7 +91,7 @@ def test_a_tf1_checkpoint_gives_the_network_it_holds(
     np.testing.assert_array_equal(model(waveform), loaded_vggish(waveform))
 
 
-def test_a_checkpoint_of_something_else_is_refused_with_what_is_missing(
+def test_a_checkpoint_of_something_else_is_rejected_with_what_is_missing(
     tf: Any, tmp_path: Path
 ) -> None:
     weights = vggish.untrained_weights(0)
@@ -106,7 +106,7 @@ def test_a_checkpoint_of_something_else_is_refused_with_what_is_missing(
         vggish.read_checkpoint(checkpoint)
 
 
-def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+def test_other_files_are_not_checkpoints(tmp_path: Path) -> None:
     path = tmp_path / "vggish_model.ckpt"
     path.write_text("not a checkpoint")
     with pytest.raises(ModelError, match="cannot read the checkpoint"):

@@ -12,7 +12,8 @@ import pytest
 from tests.stand_ins import web_server
 from tests.stand_ins.web_server import Request, WebServer
 from transforms.storage import ranges, retries
-from transforms.storage.gcs import GcsSettings, GcsStore
+from transforms.storage.gcs import GcsStore
+from transforms.storage.gcs_client import GcsSettings
 from transforms.storage.retries import RetryPolicy
 
 SMALL = np.random.default_rng(0).bytes(100_000)

@@ -24,7 +24,8 @@ from transforms.corpus.runs import DecodedClip
 from transforms.corpus.spans import FramingConfig, single_task
 from transforms.plan_spans import PlanSpans, _PlanFn
 from transforms.storage import files, retries
-from transforms.storage.gcs import GcsSettings, GcsStore, _credentials
+from transforms.storage.gcs import GcsStore
+from transforms.storage.gcs_client import GcsSettings, find_credentials
 from transforms.storage.retries import RetryPolicy
 from transforms.storage.s3 import S3Settings, S3Store
 from transforms.storage.store import Store
@@ -163,12 +164,12 @@ def test_absent_google_credentials_cost_little_time(
 ) -> None:
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     begun = time.monotonic()
-    credentials = _credentials(GcsSettings(scopes=("https://example.test/scope",)))
+    credentials = find_credentials(GcsSettings(scopes=("https://example.test/scope",)))
     assert time.monotonic() - begun < 60  # and not for minutes
     assert type(credentials).__name__ == "AnonymousCredentials"
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "absent.json"))
     with pytest.raises(PermissionError, match=r"GOOGLE_APPLICATION_CREDENTIALS: .*absent.json"):
-        _credentials(GcsSettings(scopes=("https://example.test/other",)))
+        find_credentials(GcsSettings(scopes=("https://example.test/other",)))
 
 
 def _store(scheme: str, address: str, retry_policy: RetryPolicy) -> Store:

@@ -53,7 +53,7 @@ def lines_of(data: bytes) -> list[str | None]:
 
 
 @given(lines=st.lists(st.tuples(text_of_lines, line_ends)), num_bytes=st.integers(1, 9))
-def test_lines_come_with_their_ends_and_numbers_in_whatever_pieces_the_file_comes(
+def test_lines_have_their_ends_and_numbers_for_any_block_size(
     lines: list[tuple[str, str]], num_bytes: int
 ) -> None:
     # A line between CR and LF would be no line of its own.
@@ -94,7 +94,7 @@ ENCODINGS = [
 ]
 
 
-def test_encodings_are_told_by_mark_or_content() -> None:
+def test_encodings_are_detected_by_byte_order_mark_or_content() -> None:
     for num_bytes, (encoding, mark, expected) in itertools.product([1, 7, 1 << 20], ENCODINGS):
         written = ["uri,labels\r\n", "a.wav,Café\n", "b.wav,ü\r", "c.wav,ß"]
         text = read_lines(Trickle(mark + "".join(written).encode(encoding), num_bytes))
@@ -163,7 +163,7 @@ def zipped(name: str) -> bytes:
     return file.getvalue()
 
 
-def test_what_is_binary_is_refused_by_its_name_and_with_a_way_out() -> None:
+def test_binary_files_are_rejected_by_name_and_with_a_hint() -> None:
     for make, what, hint in [
         (lambda: gzip.compress(b"uri\na.wav\n", mtime=0), "gzip", "decompress"),
         (lambda: zipped("xl/workbook.xml"), "zip archive or an Excel", "CSV"),

@@ -1,4 +1,4 @@
-"""Manifests: every record is a clip or a failure, and what it says is neither lost nor guessed."""
+"""Manifests: every record is a clip or a failure, and no value is lost or guessed."""
 
 import csv
 import dataclasses
@@ -212,7 +212,7 @@ def test_a_failure_tells_all_that_is_known_of_its_row() -> None:
     )
 
 
-def test_the_first_of_several_wrong_values_is_told() -> None:
+def test_the_first_of_several_invalid_values_is_reported() -> None:
     failure = only_failure("uri,split,start_seconds,labels\na.wav,a b,-1,x\n")
     assert (failure.reason, failure.message[:12]) == ("invalid_row", "split='a b':")
 
@@ -236,7 +236,7 @@ def test_an_id_that_is_given_is_kept_as_it_is() -> None:
         assert only(as_json(uri="a.wav", id=value, offset=1)).id == id
 
 
-def test_null_is_as_good_as_no_column_in_json_lines() -> None:
+def test_null_means_that_a_column_is_absent_in_json_lines() -> None:
     nothing = dict.fromkeys(["id", "path", "labels", "split", "format", "end_seconds", "x"])
     clip = only(as_json(uri="a.wav", offset=1, duration=2, **nothing))
     assert (clip.id, clip.labels, clip.split, clip.columns) == ("a.wav#1-3", (), "", ())

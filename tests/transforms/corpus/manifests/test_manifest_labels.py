@@ -33,7 +33,7 @@ def test_the_first_thousand_rows_decide_together_what_separates_labels(
     assert facts.label_separator == separator
 
 
-def test_behind_the_first_thousand_rows_the_first_cell_that_needs_a_separator_decides() -> None:
+def test_after_a_thousand_rows_the_first_cell_with_a_separator_decides() -> None:
     outcomes, facts = read(labelled(*["c"] * 1500, "a|b,c", "d;e|f"))
     labels = [outcome.labels for outcome in outcomes if isinstance(outcome, Clip)]
     assert labels[-3:] == [("c",), ("a", "b,c"), ("d;e", "f")]

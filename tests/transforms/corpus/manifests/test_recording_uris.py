@@ -1,4 +1,4 @@
-"""Recordings: where one is that a manifest names, and its name wherever it is mounted."""
+"""Locations of the recordings in a manifest, and their names."""
 
 import pytest
 

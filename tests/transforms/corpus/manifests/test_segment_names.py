@@ -192,7 +192,7 @@ def test_a_template_names_the_file_of_a_segment() -> None:
         assert has_times(template) is with_times
 
 
-def test_whole_seconds_are_written_without_a_point_whatever_the_file_says() -> None:
+def test_whole_seconds_are_written_without_a_decimal_point() -> None:
     assert format_name("{id}_{start}_{end}", segment("a", "30.000", "1E+2")) == "a_30_100"
 
 
@@ -234,7 +234,7 @@ def test_an_invalid_template_is_rejected_with_what_is_allowed() -> None:
 
 
 @given(template=st.text("{}id:!.[]st0 *", max_size=12))
-def test_any_template_names_files_or_is_refused(template: str) -> None:
+def test_any_template_names_files_or_is_rejected(template: str) -> None:
     try:
         check_template(template)
     except TemplateError:

@@ -1,4 +1,4 @@
-"""AudioSet's segments: the released file, and whatever else may come under its name."""
+"""Segment lists: the released one, and malformed ones."""
 
 import dataclasses
 import gzip
@@ -108,14 +108,14 @@ def test_other_files_are_rejected_with_the_layout() -> None:
             next(read_segments(io.BytesIO(data), "eval.csv"))
 
 
-def test_the_name_of_the_file_is_told_in_valid_unicode() -> None:
+def test_the_name_of_the_file_is_reported_in_valid_unicode() -> None:
     rows = ROW + "id, 0, x, /m/a\n"
     segment, failure = read_segments(io.BytesIO(rows.encode()), "/d\udcff/eval.csv")
     assert (segment.manifest, segment.line) == ("/d\\xff/eval.csv", 1)
     assert (failure.manifest, failure.line) == ("/d\\xff/eval.csv", 2)
 
 
-def test_labels_are_told_once_and_without_spaces_around_them() -> None:
+def test_labels_are_distinct_and_stripped() -> None:
     (segment,) = read('id, 0, 1, "/m/b, /m/a,,/m/b "\n')
     assert isinstance(segment, Segment)
     assert segment.labels == ("/m/b", "/m/a")

@@ -1,4 +1,4 @@
-"""Tables: what a writer wrote is read, and what is wrong with a line stays with that line."""
+"""Tables: everything that writers write is read, and an invalid line affects no other."""
 
 import csv
 import io
@@ -158,7 +158,7 @@ def test_quotes_are_followed_in_linear_time(lines: str, monkeypatch: pytest.Monk
     assert num_parsed <= 3 * num_lines
 
 
-def test_text_behind_a_closed_quote_costs_its_own_line_only() -> None:
+def test_text_after_a_closed_quote_invalidates_its_own_line_only() -> None:
     (line, message), after = outcomes('uri,text\na,"b"c\nd,e\n')
     assert (line, after) == (2, (3, ["d", "e"]))
     assert "not CSV" in str(message)
@@ -290,7 +290,7 @@ def test_json_that_only_looks_suspicious_is_read() -> None:
     assert records_of(wide) == [{"a": [[]] * 200}]
 
 
-def test_the_format_is_told_by_content_and_suffix() -> None:
+def test_the_format_is_detected_by_content_and_suffix() -> None:
     for uri, text, format, delimiter in [
         ("m.csv", "uri,a\n", "csv", ","),
         ("m.txt", "uri;a\n", "csv", ";"),
