@@ -14,11 +14,8 @@ from transforms.storage import files, ranges
 
 OBJECTS = [
     "mem://bucket/corpus/a.wav",
-    "mem://bucket/corpus/b/c.FLAC",
-    "mem://bucket/corpus/b/notes.txt",
-    "mem://bucket/corpus/.hidden/d.wav",
     "mem://bucket/corpus/e [live].wav",
-    "mem://bucket/corpus2/f.wav",
+    "mem://bucket/out/f.wav",
 ]
 
 
