@@ -222,7 +222,8 @@ def _clip_of(element: Any) -> Clip:
     if isinstance(element, str):
         return Clip(printable(element), element)
     if isinstance(element, tuple) and len(element) == 2 and all(map(_is_text, element)):
-        return Clip(*element)
+        key, path = element
+        return Clip(printable(key), path)
     raise TypeError(f"{element!r} is not audio (allowed: a path, (key, path), or a Clip)")
 
 
