@@ -128,8 +128,8 @@ def test_a_worker_of_another_version_is_named(
 ) -> None:
     check = check_workers.check
 
-    def other(asked: check_workers.WorkerCheckConfig) -> Report:
-        report = check(asked)
+    def other(config: worker_checks.WorkerCheckConfig) -> Report:
+        report = check(config)
         return dataclasses.replace(report, versions=report.versions | {"apache-beam": "2.50.0"})
 
     monkeypatch.setattr(check_workers, "check", other)
