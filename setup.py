@@ -22,7 +22,11 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*"]),
-    package_data={"transforms.audio": ["tones/*"], "transforms.model": ["*.json"]},
+    package_data={
+        "transforms": ["py.typed"],  # type checkers read the annotations of the library
+        "transforms.audio": ["tones/*"],
+        "transforms.model": ["*.json"],
+    },
     install_requires=requirements(),
     extras_require={
         "test": ["hypothesis>=6.100,<7", "pytest>=8,<10", "pytest-xdist>=3.6,<4"],

@@ -58,8 +58,12 @@ def outputs(transform: "beam.PTransform", elements: Iterable[Any], *tags: str) -
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
     found: list[list[Any]] = [[] for _ in tags]
+    elements = list(elements)
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
-        given = pipeline | beam.Create(list(elements), reshuffle=False) | transform
+        # By reference as well: Beam compresses what a pipeline is created with, 1 MB a second.
+        start = pipeline | "Start" >> beam.Create([_register(elements)], reshuffle=False)
+        kind = beam.Create(elements).infer_output_type(None)
+        given = start | beam.FlatMap(_registered).with_output_types(kind) | transform
         for tag, into in zip(tags, found, strict=True):
             output = given[tag] if isinstance(given, (beam.pvalue.DoOutputsTuple, dict)) else given
             token = _register(into)
@@ -82,6 +86,10 @@ _LISTS: dict[int, list[Any]] = {}
 def _register(into: list[Any]) -> int:
     _LISTS[id(into)] = into
     return id(into)
+
+
+def _registered(token: int) -> list[Any]:
+    return _LISTS[token]
 
 
 def _append(element: Any, token: int) -> None:

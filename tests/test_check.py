@@ -128,8 +128,8 @@ def test_a_worker_of_another_version_is_named(
 ) -> None:
     check = check_workers.check
 
-    def other(asked: check_workers.WorkerCheckConfig) -> Report:
-        report = check(asked)
+    def other(config: worker_checks.WorkerCheckConfig) -> Report:
+        report = check(config)
         return dataclasses.replace(report, versions=report.versions | {"apache-beam": "2.50.0"})
 
     monkeypatch.setattr(check_workers, "check", other)
@@ -249,5 +249,5 @@ def test_processes_report_each_and_untrained_weights_are_named(
     text = " ".join(finished.stdout.split())
     assert "ok codecs all 2 workers a tone was decoded from WAV," in text
     assert "NOTE numbers all 2 workers UNTRAINED weights, seed 0" in text
-    assert "2 worker processes with VGGish need about 4.2 GB" in text
+    assert "VGGish in 2 worker processes needs about 3.2 GB" in text
     assert not (tmp_path / "out").exists()

@@ -48,6 +48,7 @@ def test_the_archive_holds_the_two_packages_and_no_more(archive: Path) -> None:
     assert others == {
         *(path.relative_to(ROOT).as_posix() for path in codecs.FOLDER.iterdir()),
         "transforms/model/smoke_test.json",
+        "transforms/py.typed",
         *("LICENSE", "MANIFEST.in", "PKG-INFO", "README.md", "pyproject.toml"),
         *("requirements.txt", "setup.cfg", "setup.py"),
     }

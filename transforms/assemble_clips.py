@@ -22,16 +22,16 @@ FAILURES = "failures"
 
 @dataclasses.dataclass
 class AssembleClips(beam.PTransform):
-    """Joins each clip with its rows, and proves that none is missing.
+    """Joins each clip with its rows, checks that none is missing, and serialises the record.
 
     Input: a dict of `decode_results` (`(clip id, serialized DecodedClip or Failure)`), `rows`
     (`(clip id, RowRun)`) and `model_failures` (`(clip id, message)`). Outputs: `records`
-    (`Record`) and `failures` (`Failure`), together exactly one a clip, and `reports`.
+    (`Record`) and `failures` (`Failure`), together exactly one per clip, and `reports`.
 
     Attributes:
       profile: Layout of the records.
-      class_map: A singleton side input.
-      counts_failures: Failed clips are counted for runners to show; else it is done elsewhere.
+      class_map: Side input with the `ClassMap`.
+      counts_failures: Whether to count failed clips in Beam's metrics.
     """
 
     profile: Profile

@@ -12,12 +12,12 @@ from transforms.corpus.labels import ClassMap, build_class_map
 
 @dataclasses.dataclass
 class CollectLabels(beam.PTransform):
-    """Numbers the labels of all clips in their order, unless a class map was given.
+    """Builds a class map of the labels of all clips, unless there is one already.
 
-    Input: `Clip`s. Output: one `ClassMap`, without classes where there are no labels.
+    Input: `Clip`s. Output: one `ClassMap`, empty if no clip has labels.
 
     Attributes:
-      class_map: The one that was given.
+      class_map: The class map to use instead; None to build one.
     """
 
     class_map: ClassMap | None = None

@@ -24,12 +24,12 @@ DECODE_RESULTS = "decode_results"
 
 @dataclasses.dataclass
 class DecodePatches(beam.PTransform):
-    """Opens, decodes, mixes, resamples and cuts recordings.
+    """Decodes recordings, mixes them to mono, resamples them, and cuts them into patches.
 
-    Input: `DecodeTask`s. Outputs: `patches` (`PatchRun`s, to be consumed where they are: never
-    through a shuffle), `decode_results` (`(clip id, serialized DecodedClip or Failure)`: one a
-    clip, or for one of several spans also a failure for each that fails) and `reports`. A clip that
-    fails in the middle has given patches before.
+    Input: `DecodeTask`s. Outputs: `patches` (`PatchRun`s, which must not pass
+    through a shuffle), `decode_results` (`(clip id, serialized DecodedClip or Failure)`: one per
+    clip, and for a clip of several spans one failure per failed span) and `reports`. A clip that
+    fails midway has patches in the output.
 
     Attributes:
       framing: How clips become patches.
@@ -44,7 +44,7 @@ class DecodePatches(beam.PTransform):
 
 
 class PatchesFn(ReportingFn):
-    """What all DoFns share that give patches: they count, and part results from patches."""
+    """Base of DoFns that output patches; counts results and routes them to `DECODE_RESULTS`."""
 
     step = DECODING
 
@@ -53,7 +53,7 @@ class PatchesFn(ReportingFn):
 
     def outputs(self, found: Iterable[PatchRun | DecodedClip | Failure]) -> Iterator[Any]:
         """Yields patches, and each result as the output `DECODE_RESULTS`."""
-        # Clips that are cut off longer ones are not known, and not counted, before.
+        # The clips that `clip_seconds` cuts are counted here: their number is unknown before.
         counts_clips = self.framing.clip_seconds is not None
         for each in self.timed(found):
             if isinstance(each, PatchRun):

@@ -25,14 +25,14 @@ from transforms.read_corpus import CorpusSource, source_of
 
 @dataclasses.dataclass(frozen=True)
 class Embedding:
-    """The settings that rows depend on.
+    """The settings that determine rows.
 
     Attributes:
       model: Hub URL, SavedModel folder, or archive.
       framing: How clips become patches.
-      precision: What the model's convolutions compute in.
-      decoder: The decoders, with their versions.
-      source: Where the clips come from; None where that is not known.
+      precision: Precision of the model's convolutions.
+      decoder: Names and versions of the decoders.
+      source: The corpus of the clips; None if it is unknown.
     """
 
     model: str
@@ -43,14 +43,15 @@ class Embedding:
 
 
 class EmbeddedClips(dict[str, pvalue.PCollection]):
-    """Embedded clips: what `EmbedAudio` and `EmbedWaveforms` give, and `WriteDataset` takes.
+    """The output of `EmbedAudio` and `EmbedWaveforms`, and the input of `WriteDataset`.
 
-    `rows` and `failures` are joined on first use, by one shuffle of the rows. `WriteDataset` joins
-    rows in its own form, so that a pipeline that only writes a dataset shuffles rows once.
+    The first use of `rows` or `failures` adds one shuffle of the rows to the pipeline.
+    `WriteDataset` joins rows itself, quantised, so a pipeline that only writes a dataset shuffles
+    rows once.
 
-    As a dict it holds what is not joined yet: `clips` (`Clip`), `decode_results`, `rows` and
-    `model_failures` as `AssembleClips` takes them, `failures` of clips that were never decoded, and
-    `reports`.
+    The items of the dict are intermediate collections: `clips` (`Clip`), the inputs of
+    `AssembleClips` (`decode_results`, `rows`, `model_failures`), `failures` (`Failure`) of clips
+    that are not decoded, and `reports`.
     """
 
     def __init__(self, streams: dict[str, pvalue.PCollection], embedding: Embedding) -> None:
@@ -66,27 +67,27 @@ class EmbeddedClips(dict[str, pvalue.PCollection]):
 
     @property
     def rows(self) -> pvalue.PCollection:
-        """`(clip id, float32 [num_rows, embedding_size])`, of complete clips only."""
+        """`(clip id, float32 [num_rows, embedding_size])` of each complete clip."""
         return self._join()["rows"]
 
     @property
     def failures(self) -> pvalue.PCollection:
-        """`Failure(id, uri, step, reason, message)` of each clip that has no rows."""
+        """`Failure(id, uri, step, reason, message)` of each clip without rows."""
         return self._join()["failures"]
 
     def counts_failures(self) -> bool:
-        """Returns True once: the first that joins the clips counts those that failed."""
+        """Returns True on the first call: only one join of the clips counts those that failed."""
         first, self._counts_failures = self._counts_failures, False
         return first
 
     def __or__(self, transform: Any) -> Any:
-        # Beam would make a plain dict of it.
+        # `PTransform.__ror__` would rebuild it as a plain dict.
         pipeline: Any = self.pipeline
         return pipeline.apply(transform, self)
 
     def _join(self) -> dict[str, pvalue.PCollection]:
         if self._joined is None:
-            # Unique in the pipeline, as that of the transform that this comes from.
+            # Unique in the pipeline, because the label of this transform is.
             producer: Any = self["reports"].producer
             label = producer.full_label.rpartition("/")[0]
             self._joined = self | f"{label} rows" >> _Join(self.counts_failures())
@@ -97,28 +98,29 @@ class EmbeddedClips(dict[str, pvalue.PCollection]):
 class EmbedAudio(beam.PTransform):
     """Decodes recordings and embeds them with an audio-embedding model.
 
-    Input, in a bounded PCollection in the global window: the `clips` of `ReadCorpus` or other
-    `Clip`s; or paths, `str`, whose ids are the paths; or `(key, path)`, whose ids are the keys,
-    `str`. A path is one of this machine's or of a storage backend that every worker reaches. Of
-    equal ids the first path in sorted order is embedded, and each other one is a failure.
+    Input: a bounded PCollection in the global window, of `Clip`s, such as the `clips` of
+    `ReadCorpus`; of paths (`str`), which are also the ids; or of `(key, path)` (both `str`), whose
+    keys are the ids. A path is local or on a storage backend, and must be reachable from every
+    worker. If different paths have the same id, the first in sorted order is embedded and the
+    others are failures.
 
-    Output: `EmbeddedClips`: `rows` has `(clip id, float32 [num_rows, embedding_size])`, and
-    `failures` a `Failure` for each other clip: one file that cannot be read costs no other.
+    Output: `EmbeddedClips` with `rows`, `(clip id, float32 [num_rows, embedding_size])`, and
+    `failures`, a `Failure` for each other clip. A recording that cannot be read affects no other.
 
-    Audio never passes a shuffle, and the rows pass one.
+    Audio is never shuffled; rows are shuffled once.
 
     Attributes:
       model: Hub URL, SavedModel folder, or archive of one; the last two may be on a storage
         backend. It is called with a waveform, float32 `[num_samples]`, mono, 16 kHz, and returns
         a row for each 0.96 s.
-      framing: How clips become patches; by default a row each 0.96 s over the whole clip, the mean
-        of all channels, and clips shorter than 0.975 s filled up with zeros to one row.
-      precision: What the model's convolutions compute in, `float32` or `bfloat16`.
+      framing: How clips become patches. By default there is a row every 0.96 s of the mean of all
+        channels, and clips shorter than 0.975 s are padded with zeros to one row.
+      precision: Precision of the model's convolutions, `float32` or `bfloat16`.
 
     Raises:
-      ModelError: `model` names nothing that could be one; or, in a worker, it cannot be loaded or
-        is no audio-embedding model.
-      TypeError: In a worker: an element is not of the types above.
+      ModelError: `model` is neither a URL nor a path to a model. In a worker: the model cannot be
+        loaded, or is not an audio-embedding model.
+      TypeError: In a worker: an element has another type.
       ValueError: `framing` or `precision` is not allowed.
 
     Example:
@@ -158,8 +160,8 @@ class EmbedAudio(beam.PTransform):
         decoded = spread["decode_tasks"] | DecodePatches(self.framing)
         embedded = decoded.patches | EmbedPatches(self.model, self.precision)
         if self.framing.clip_seconds is None:
-            # Here, where nothing can have been lost yet. Clips that are cut off longer ones are
-            # not known before these are decoded.
+            # Counted before anything can be lost. The clips that `clip_seconds` cuts are counted
+            # when they are decoded, because their number is unknown before.
             counted = clips | "Count" >> beam.ParDo(_CountFn()).with_outputs(REPORTS)
             reports.append(counted[REPORTS])
         reports += [each[REPORTS] for each in (spread, decoded, embedded)]
@@ -178,11 +180,11 @@ class EmbedAudio(beam.PTransform):
 
 
 def check_embedding(model: str, framing: FramingConfig, precision: str) -> None:
-    """Refuses settings of an embedding that cannot be meant, before a job starts.
+    """Validates the settings of an embedding.
 
     Raises:
-      ModelError: `model` is neither a URL nor a path that could hold a model.
-      ValueError: Another value is not allowed.
+      ModelError: `model` is neither a URL nor a path to a model.
+      ValueError: `framing` or `precision` is not allowed.
     """
     check_model_name(model, on_workers=True)
     if framing.patch_samples != PATCH_SAMPLES:
@@ -220,8 +222,9 @@ def _clip_of(element: Any) -> Clip:
     if isinstance(element, str):
         return Clip(printable(element), element)
     if isinstance(element, tuple) and len(element) == 2 and all(map(_is_text, element)):
-        return Clip(*element)
-    raise TypeError(f"{element!r} is no audio (allowed: a path, (key, path), or a Clip)")
+        key, path = element
+        return Clip(printable(key), path)
+    raise TypeError(f"{element!r} is not audio (allowed: a path, (key, path), or a Clip)")
 
 
 def _is_text(value: object) -> bool:

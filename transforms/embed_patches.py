@@ -22,7 +22,7 @@ from transforms.model.loading import EmbeddingModel, ModelFacts
 from transforms.model.precision import FLOAT32, Deviation
 
 MODEL_FAILURES = "model_failures"
-# Kinds of reports. The key `(MODEL, *fields of ModelFacts)` counts the batches of a loaded model.
+# Kinds of reports. `(MODEL, *fields of ModelFacts)` counts the batches of a model.
 MODEL = "model"
 DEVIATION = "deviation"
 
@@ -32,12 +32,13 @@ class EmbedPatches(beam.PTransform):
     """Packs patches of many clips into full batches, embeds them, and returns rows by clip.
 
     Input: `PatchRun`s. Outputs: `rows` (`(clip id, RowRun)`), `model_failures`
-    (`(clip id, message)`: clips that the model has no finite row for) and `reports`: what model was
-    really loaded, and in bfloat16 the `Deviation` of the first batches of each process.
+    (`(clip id, message)` of clips that the model rejects, or has no finite row for) and `reports`,
+    with the `ModelFacts` of the model and, in bfloat16, the `Deviation` of the first batches of
+    each process.
 
     Attributes:
       model: Hub URL, SavedModel folder, or archive; the last two may be on a storage backend.
-      precision: What the model's convolutions compute in.
+      precision: Precision of the model's convolutions.
     """
 
     model: str
@@ -55,15 +56,15 @@ class EmbedPatches(beam.PTransform):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _EmbeddedBatch:
-    """What became of a batch: rows or an error for each of its spans, and the model's facts.
+    """The results of a batch.
 
     Attributes:
-      spans: `(clip id, rows or why there are none)`.
-      facts: Of the model.
-      seconds: Of the model's calls since the last batch of any thread.
-      num_batches: That these computed.
-      loaded: The time of loading it; with the first batch only.
-      deviation: From rows in float32; with the first batches in bfloat16 only.
+      spans: `(clip id, rows or error message)` of each span.
+      facts: Facts of the model.
+      seconds: Duration of the model's calls since the last batch of any thread.
+      num_batches: Number of batches that these calls computed.
+      loaded: Time of loading the model; None after the first batch.
+      deviation: Deviation from rows in float32; None after the first batches in bfloat16.
     """
 
     spans: list[tuple[str, RowRun | str]]
@@ -79,7 +80,7 @@ class _EmbeddedBatch:
 
 
 class _PackedHandler(ModelHandler[PatchBatch, _EmbeddedBatch, EmbeddingModel]):
-    """A `HubModelHandler` for batches that are full already, and that know whose rows they are."""
+    """A `HubModelHandler` for full batches with the clip of each row."""
 
     def __init__(self, handler: HubModelHandler) -> None:
         super().__init__(min_batch_size=1, max_batch_size=1)
@@ -104,7 +105,7 @@ def _embed(model: EmbeddingModel, batch: PatchBatch) -> _EmbeddedBatch:
     try:
         rows: np.ndarray | None = model.embed(batch.patches)
     except ModelInputError:
-        rows = None  # one clip spoils the batch: find out which, clip by clip
+        rows = None  # one clip makes the batch fail: embed clip by clip to find it
     spans: list[tuple[str, RowRun | str]] = []
     start = 0
     for clip_id, first_row, num_rows in batch.spans:

@@ -19,23 +19,23 @@ from transforms.model.sources.names import DEFAULT_MODEL
 
 @dataclasses.dataclass
 class EmbedWaveforms(beam.PTransform):
-    """Embeds waveforms that are decoded already, to the rows that `EmbedAudio` gives.
+    """Embeds decoded waveforms, with the rows that `EmbedAudio` has for recordings of them.
 
-    Input, in a bounded PCollection in the global window: `(key, samples, sample_rate_hz)`; the key
-    is a `str`, the samples are float32 `[num_samples]`, mono, in [-1, 1], and are resampled to
-    16 kHz. Different waveforms of the same key all fail.
+    Input: a bounded PCollection in the global window, of `(key, samples, sample_rate_hz)`. The key
+    is a `str`; the samples are float32 `[num_samples]`, mono, in [-1, 1], and are resampled to
+    16 kHz. Different waveforms with the same key are failures, all of them.
 
-    Output: `EmbeddedClips`: `rows` has `(key, float32 [num_rows, embedding_size])`, and `failures`
-    a `Failure` for each other waveform.
+    Output: `EmbeddedClips` with `rows`, `(key, float32 [num_rows, embedding_size])`, and
+    `failures`, a `Failure` for each other waveform.
 
     Attributes:
-      model: As of `EmbedAudio`.
-      framing: As of `EmbedAudio`; its `channel` means nothing here.
-      precision: As of `EmbedAudio`.
+      model: As for `EmbedAudio`.
+      framing: As for `EmbedAudio`; `channel` has no effect.
+      precision: As for `EmbedAudio`.
 
     Raises:
-      ModelError, ValueError: As of `EmbedAudio`.
-      TypeError: A key is not a `str`; in a worker, where the pipeline does not tell it before.
+      ModelError, ValueError: As for `EmbedAudio`.
+      TypeError: A key is not a `str`: when the pipeline is built, or in a worker.
 
     Example:
       >>> import apache_beam as beam

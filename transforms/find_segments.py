@@ -26,16 +26,16 @@ _FILES = "files"
 
 @dataclasses.dataclass
 class FindSegments(beam.PTransform):
-    """Finds the audio of segments.
+    """Finds the recordings of AudioSet's segments.
 
     Input: absolute paths and globs of files of segments, as bytes, `os.fsencode`d. Outputs: `clips`
     (`Clip`), `failures` (`Failure`: rows that are wrong, and without a template the segments that
     no file is named after) and `reports`.
 
     Attributes:
-      audio_root: Folder that the audio is below.
-      audio_name: Template of the names; None searches the folder for those of public downloaders.
-      are_cut: The files hold the segments only; else the whole recordings.
+      audio_root: Folder that contains the recordings.
+      audio_name: Template of the file names; None to search for the names that downloaders use.
+      are_cut: Whether the files hold the segments only instead of whole recordings.
     """
 
     audio_root: str
@@ -43,7 +43,7 @@ class FindSegments(beam.PTransform):
     are_cut: bool = False
 
     def clip_of(self, segment: Segment, paths: Sequence[str] = ()) -> Clip | Failure:
-        """Returns the clip of a segment, or why it has none; see `audio_name`.
+        """Returns the clip of a segment, or its failure.
 
         Args:
           segment: The segment.
@@ -141,7 +141,7 @@ class _ClipFn(ReportingFn):
     def _give(self, found: Clip | Failure) -> Any:
         if isinstance(found, Clip):
             return found
-        # The segment has been counted as found.
+        # The segment is counted as found already.
         self.count_failure(found.reason, found.split, is_new=True)
         return pvalue.TaggedOutput(FAILURES, found)
 

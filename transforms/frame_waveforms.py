@@ -21,7 +21,7 @@ CLIPS = "clips"
 
 @dataclasses.dataclass
 class FrameWaveforms(beam.PTransform):
-    """Resamples waveforms and cuts them, as `DecodePatches` does with recordings.
+    """Resamples waveforms and cuts them into patches, as `DecodePatches` does with recordings.
 
     Input: `(key, samples, sample_rate_hz)`. Outputs: those of `DecodePatches`, and `clips` (`Clip`,
     one a waveform, without its sound).
@@ -44,9 +44,9 @@ class _FrameFn(PatchesFn):
         if not isinstance(key, str):
             raise TypeError(f"the key {key!r} is a {type(key).__name__} (allowed: str)")
         if self.framing.clip_seconds is None:
-            self.count("clips")  # else as they are cut off
+            self.count("clips")  # otherwise counted as they are cut
         self.increment(found=1)
-        # Waveforms are not shuffled: the checksum tells in the end that two have the same key.
+        # Audio is not shuffled: the checksum shows in `AssembleClips` whether two have this key.
         data = samples.tobytes() if isinstance(samples, np.ndarray) else b""
         clip = Clip(key, "", recording=f"crc32c:{google_crc32c.value(data):08x}")
         yield pvalue.TaggedOutput(CLIPS, clip)

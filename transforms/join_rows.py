@@ -1,4 +1,4 @@
-"""JoinRows: from rows to complete clips' rows as arrays."""
+"""JoinRows: from runs of rows to one array per clip."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,13 +19,13 @@ FAILURES = "failures"
 
 @dataclasses.dataclass
 class JoinRows(beam.PTransform):
-    """Joins the rows of each clip, and proves that none is missing.
+    """Joins the rows of each clip, and checks that none is missing.
 
-    Input: as that of `AssembleClips`. Outputs: `rows` (`(clip id, float32 [num_rows,
-    embedding_size])`) and `failures` (`Failure`), together exactly one a clip, and `reports`.
+    Input: as for `AssembleClips`. Outputs: `rows` (`(clip id, float32 [num_rows,
+    embedding_size])`) and `failures` (`Failure`), together exactly one per clip, and `reports`.
 
     Attributes:
-      counts_failures: Failed clips are counted here; else it is done elsewhere.
+      counts_failures: Whether to count failed clips in Beam's metrics.
     """
 
     counts_failures: bool = True

@@ -21,16 +21,16 @@ FAILURES = "failures"
 class ListClips(beam.PTransform):
     """Lists files, folders and globs in the workers.
 
-    Input: absolute paths as bytes, `os.fsencode`d, because Beam's coder for text refuses those that
-    are not UTF-8. Outputs: `clips` (`Clip`), `failures` (`Failure`: what could not be
-    listed, and inputs without audio) and `reports`, in which files that are skipped are counted.
+    Input: absolute paths as bytes from `os.fsencode`, because Beam's coder for text rejects paths
+    that are not UTF-8. Outputs: `clips` (`Clip`), `failures` (`Failure`: files and folders
+    that cannot be listed, and inputs without audio) and `reports`, with the skipped files.
     """
 
     @no_annotations
     def expand(self, inputs: pvalue.PCollection[bytes]) -> pvalue.DoOutputsTuple:
         return (
             inputs
-            # An input to a worker: without it the runner fuses them all into one.
+            # Without it, the runner lists all inputs in one bundle.
             | beam.Reshuffle()
             | beam.ParDo(_ListFn()).with_outputs(FAILURES, REPORTS, main="clips")
         )
@@ -62,7 +62,7 @@ class _ListFn(ReportingFn):
 
 
 def count_found(counting: ReportingFn, found: object) -> None:
-    """Counts a clip that a DoFn found, or one that failed already; nothing else."""
+    """Counts a listed clip or failure; ignores anything else."""
     if isinstance(found, Clip):
         counting.increment(found=1)
     elif isinstance(found, Failure):

@@ -1,4 +1,4 @@
-"""PlanClips: one clip an id, with labels that are known."""
+"""PlanClips: one clip per id, with known labels only."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator
@@ -18,13 +18,13 @@ FAILURES = "failures"
 
 @dataclasses.dataclass
 class PlanClips(beam.PTransform):
-    """Finds clips that share an id, and labels that are not in the class map.
+    """Rejects clips with the id of another clip, and labels that are not in the class map.
 
-    Input: `Clip`s. Outputs: `clips` (one an id), `failures` (the other ones) and `reports`.
+    Input: `Clip`s. Outputs: `clips` (one per id), `failures` (`Failure`) and `reports`.
 
     Attributes:
-      class_map: Says which labels are known; None takes any.
-      drop_unknown_labels: Leave them out; else their clips fail.
+      class_map: Class map of the known labels; None to accept any.
+      drop_unknown_labels: Whether to drop unknown labels; otherwise their clips fail.
     """
 
     class_map: ClassMap | None = None

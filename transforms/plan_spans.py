@@ -1,4 +1,4 @@
-"""PlanSpans: from clips to what is read in one pass over a recording."""
+"""PlanSpans: from clips to decode tasks, each one pass over a recording."""
 
 import dataclasses
 import errno
@@ -32,25 +32,24 @@ from transforms.metrics.run_times import LISTING
 from transforms.storage import files
 
 FAILURES = "failures"
-# A smaller file is decoded within seconds: to look into it twice would cost more than it gains.
+# A smaller file is decoded within seconds: opening it twice would cost more than it saves.
 MIN_BYTES_TO_SPREAD = 8 * 2**20
 
 
 @dataclasses.dataclass
 class PlanSpans(beam.PTransform):
-    """Groups clips by recording, and spreads the work on long recordings over the workers.
+    """Groups clips by recording, and splits the work on long recordings.
 
-    Input: `Clip`s, one an id. Outputs: `decode_tasks` (`DecodeTask`), `failures` (`Failure`: clips
-    whose recording is not there) and `reports`. Clips of one recording are in one split.
+    Input: `Clip`s, one per id. Outputs: `decode_tasks` (`DecodeTask`), `failures` (`Failure` of
+    clips whose recording does not exist) and `reports`. Clips of one recording are in one split.
 
-    It is the last shuffle before the audio: only these small records go through it.
+    This is the last shuffle before decoding: only these small records pass through it.
 
     Attributes:
       framing: How clips become patches.
       splits: Shares of the recordings, or None.
-      min_bytes: Size of a file from which on it is looked into, to see whether it can be read in
-        several places at the same time.
-      span_rows: About how many rows of a long recording make a reading.
+      min_bytes: Minimum size of a file to open it here and see whether it can be split.
+      span_rows: Approximate number of rows in a decode task of a long recording.
     """
 
     framing: FramingConfig
@@ -69,7 +68,7 @@ class PlanSpans(beam.PTransform):
         decode_tasks = (
             planned.planned
             | beam.Map(serialize).with_output_types(bytes)
-            # One recording may give many readings: without it they would stay in one worker.
+            # Without it, all tasks of a recording would run in one worker.
             | beam.Reshuffle()
             | "Unpack" >> beam.Map(deserialize).with_output_types(DecodeTask)
         )
@@ -92,7 +91,7 @@ class _PlanFn(ReportingFn):
     def process(self, element: tuple[bytes, Iterable[bytes]]) -> Iterator[Any]:
         for planned in self.timed(self._planned(element[1])):
             if isinstance(planned, Failure):
-                # Clips that are cut off longer ones are counted as they are found.
+                # The clips that `clip_seconds` cuts are counted as they are cut.
                 is_new = self._framing.clip_seconds is not None
                 self.count_failure(planned.reason, planned.split, is_new)
                 yield pvalue.TaggedOutput(FAILURES, planned)
@@ -125,9 +124,9 @@ class _PlanFn(ReportingFn):
         )
 
     def _length_worth_spreading(self, clips: list[Clip]) -> Fraction | None:
-        """Returns the length of a recording with more work than one reading's, or None."""
+        """Returns the duration of a recording that is worth splitting; None for any other."""
         wanted = requested_seconds(clips)
-        # The bound on rows is one of each clip, and not of all together.
+        # `max_rows` limits each clip, not all of them together.
         framing = dataclasses.replace(self._framing, max_rows=None)
         if wanted is not None and framing.num_rows(Fraction(wanted)) < 2 * self._span_rows:
             return None

@@ -1,4 +1,4 @@
-"""PublishDataset: checks the sums, and gives the files their names; `dataset.json` is the last."""
+"""PublishDataset: from temporary files to a complete dataset."""
 
 import contextlib
 import dataclasses
@@ -24,21 +24,21 @@ from transforms.storage import files
 
 @dataclasses.dataclass
 class PublishDataset(beam.PTransform):
-    """Turns what was written under temporary names into a dataset, or into nothing.
+    """Checks that nothing is missing, and renames the temporary files; `dataset.json` comes last.
 
-    Where clips are in splits, each split is a dataset in a folder of its own.
+    With splits, each split is a dataset in its own folder.
 
     Input: the pipeline. Output: the text of `dataset.json`.
 
     Attributes:
-      origin: The settings of the run.
-      folder: Of the dataset.
-      staging: Folder of the temporary files; removed in the end.
+      origin: Settings of the run.
+      folder: Folder of the dataset.
+      staging: Folder of the temporary files; deleted in the end.
       written: `Shard`s.
-      due: `((split, shard index), RecordSums)` of the records that went in, one a shard.
+      due: `((split, shard index), RecordSums)` of the assembled records, one per shard.
       failures: `FailureFile`s.
-      reports: `(key, value)`, each key once: counts, times, and what models were loaded.
-      manifests: How manifests were read.
+      reports: `(key, value)`, each key once: counts, times and models.
+      manifests: `ManifestFacts`.
       class_map: One `ClassMap`.
       num_shards: `(split, number)`, each split once.
     """
@@ -104,7 +104,7 @@ class _PublishFn(beam.DoFn):
             for folder, part in parts.items()
         }
 
-        # From here on the old dataset, if there is one, is no longer complete, and says so.
+        # From here on, an old dataset is incomplete: it has no dataset.json.
         old = self._old_files()
         files.delete_files([self._path(file_names.FILE_NAME)])
         new = []
@@ -126,7 +126,7 @@ class _PublishFn(beam.DoFn):
     def _parts(
         self, written: Sequence[Shard], failures: Mapping[str, int], num_shards: Mapping[str, int]
     ) -> dict[str, Part]:
-        """Returns the parts by their folders; a dataset without splits stands in no folder."""
+        """Returns the parts by folder; the folder is empty for a dataset without splits."""
         parts = {}
         for split in sorted(num_shards):
             own = sorted((each for each in written if each.split == split), key=_index)
@@ -144,10 +144,10 @@ class _PublishFn(beam.DoFn):
     def _write_beside(
         self, folder: str, part: Part, failures: Sequence[FailureFile], class_map: ClassMap
     ) -> list[str]:
-        """Writes what stands beside the shards; returns the names."""
+        """Writes the other files of a part; returns their names."""
         table = failure_table.failure_table_name(self._origin.name)
         paths = [each.path for each in failures if each.split == part.split]
-        # An attempt before this one that came as far as to remove them has written the table.
+        # If an earlier attempt has deleted the temporary files, it has written the table.
         if all(map(files.exists, paths)):
             with contextlib.ExitStack() as stack:
                 opened = [stack.enter_context(files.open_to_read(path)) for path in paths]
@@ -166,7 +166,7 @@ class _PublishFn(beam.DoFn):
         tallies: Mapping[tuple[str, str], int],
         times: Mapping[str, StepTime],
     ) -> bytes:
-        """Writes every `dataset.json`, that of the whole last, and returns it."""
+        """Writes every `dataset.json`, the one of the whole dataset last, and returns it."""
         if set(infos) == {""}:
             whole = infos[""]
         else:
@@ -174,13 +174,13 @@ class _PublishFn(beam.DoFn):
                 path = self._path(folder, file_names.FILE_NAME)
                 files.write_atomically(path, [provenance.to_json(info)])
             whole = provenance.collection_info(infos, tallies)
-        # The last key, and the only one in which equal runs differ.
+        # The last key, and the only one that differs between runs with equal settings.
         data = provenance.to_json(whole | {"run": run_times.run_info(times)})
         files.write_atomically(self._path(file_names.FILE_NAME), [data])
         return data
 
     def _old_files(self) -> list[str]:
-        """Returns the files of the dataset that this one takes the place of."""
+        """Returns the files of the dataset that this one replaces."""
         path = self._path(file_names.FILE_NAME)
         if not files.exists(path):
             return []
@@ -192,7 +192,7 @@ class _PublishFn(beam.DoFn):
 
 
 def _of_kind(reports: Mapping[tuple[Any, ...], Any], kind: str) -> dict[tuple[Any, ...], Any]:
-    """Returns the reports of a kind, by the rest of their keys."""
+    """Returns the reports of one kind, by the rest of the key."""
     return {key[1:]: value for key, value in reports.items() if key[0] == kind}
 
 

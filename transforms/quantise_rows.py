@@ -11,12 +11,12 @@ from transforms.model.postprocessing import Pca
 
 @dataclasses.dataclass
 class QuantiseRows(beam.PTransform):
-    """Applies PCA and quantises, before rows are shuffled: a quarter of the bytes.
+    """Applies the PCA and quantises rows, which reduces the bytes to shuffle to a quarter.
 
-    Input: `(clip id, RowRun)` of float32 `[num_rows, 128]`. Output: the same of uint8.
+    Input: `(clip id, RowRun)` of float32 `[num_rows, 128]`. Output: the same with uint8 rows.
 
     Attributes:
-      pca: The parameters.
+      pca: PCA parameters.
     """
 
     pca: Pca

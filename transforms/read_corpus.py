@@ -1,4 +1,4 @@
-"""ReadCorpus: from what names a corpus to its clips."""
+"""ReadCorpus: from files, manifests and segments to clips."""
 
 import dataclasses
 import os
@@ -24,12 +24,12 @@ from transforms.storage import files
 
 
 class CorpusOutputs(NamedTuple):
-    """What `ReadCorpus` gives.
+    """The outputs of `ReadCorpus`.
 
     Attributes:
-      clips: `Clip`s, one an id, with labels that are known.
-      failures: `Failure`s: what was named and gives no clip.
-      manifests: `ManifestFacts`: how each manifest was read.
+      clips: `Clip`s, one per id, with known labels only.
+      failures: `Failure`s of everything that does not become a clip.
+      manifests: `ManifestFacts` of each manifest.
       reports: Counts and times, for `WriteDataset`.
     """
 
@@ -43,26 +43,27 @@ class CorpusOutputs(NamedTuple):
 class ReadCorpus(beam.PTransform):
     """Lists the clips of a corpus in the workers.
 
-    Input: the pipeline. Outputs: those of `CorpusOutputs`; together, `clips` and `failures` are all
-    that the corpus names. `corpus.clips | EmbedAudio(...) | WriteDataset(...)` writes `failures`
-    into the dataset's failure table; where something stands between, as a filter, they are left to
-    you.
+    Input: the pipeline. Output: `CorpusOutputs`; `clips` and `failures` together account for
+    everything in the corpus. `corpus.clips | EmbedAudio(...) | WriteDataset(...)` writes `failures`
+    to the failure table of the dataset. With another transform in between, such as a filter, it
+    does not: handle `failures` yourself.
 
-    Paths may be on any storage backend; relative ones are taken from the current folder.
+    Paths may be on any storage backend; relative paths start at the current folder.
 
     Attributes:
-      inputs: Files, folders and globs of recordings; each recording is a clip.
+      inputs: Files, folders and globs; each recording becomes a clip.
       manifests: Tables of clips, globs allowed: CSV, TSV or JSON lines.
-      manifest_format: `csv`, `tsv` or `jsonl`; None tells it from the manifest.
-      audio_root: Folder that relative names in manifests are below, and that the audio of
-        `audioset_segments` is below.
-      audioset_segments: AudioSet's files of segments, globs allowed.
-      audio_name: Template of the segments' file names; None searches `audio_root` for them.
-      segments_are_cut: The files hold the segments only; else whole recordings.
-      class_map: Numbers the labels; None numbers those that there are, in their order.
-      drop_unknown_labels: Drop labels that are not in `class_map`; else their clips fail.
-      splits: Shares of the recordings by which clips are spread over splits, or None.
-      clips: Clips that are given here.
+      manifest_format: `csv`, `tsv` or `jsonl`; None to detect it.
+      audio_root: Folder of relative paths in manifests, and of the recordings of
+        `audioset_segments`.
+      audioset_segments: AudioSet's segments files, globs allowed.
+      audio_name: Template of the segments' file names; None to search `audio_root`.
+      segments_are_cut: Whether the files hold the segments only instead of whole recordings.
+      class_map: Indices of the labels; None to number the labels in sorted order.
+      drop_unknown_labels: Whether to drop labels that are not in `class_map`; otherwise their
+        clips fail.
+      splits: Splits with their shares of the recordings, or None.
+      clips: Further clips.
 
     Raises:
       ValueError: `audioset_segments` without `audio_root`.
@@ -97,7 +98,7 @@ class ReadCorpus(beam.PTransform):
         if self.audio_root is not None:
             self.audio_root = files.absolute(self.audio_root)
         elif self.audioset_segments:
-            raise ValueError("audio_root=None (allowed with audioset_segments: a folder)")
+            raise ValueError("audio_root=None (with audioset_segments, a folder is required)")
 
     @property
     def manifest_options(self) -> ManifestOptions:
@@ -111,7 +112,7 @@ class ReadCorpus(beam.PTransform):
 
     @property
     def find_segments(self) -> FindSegments | None:
-        """How the audio of segments is found; None where there are none."""
+        """How the recordings of segments are found; None without segments."""
         if not self.audioset_segments:
             return None
         assert self.audio_root is not None
@@ -146,7 +147,7 @@ class ReadCorpus(beam.PTransform):
         return outputs
 
     def describe(self) -> dict[str, Any]:
-        """Returns what `dataset.json` says of the corpus: the options that are given."""
+        """Returns the options that are set, for `dataset.json`."""
         options: dict[str, Any] = {
             "inputs": list(map(printable, self.inputs)),
             "manifests": list(map(printable, self.manifests)),
@@ -164,11 +165,11 @@ class ReadCorpus(beam.PTransform):
 
 @dataclasses.dataclass(frozen=True)
 class CorpusSource:
-    """Where clips come from: what `WriteDataset` says of them, and what failed before them.
+    """The corpus of clips, for `WriteDataset`.
 
     Attributes:
-      corpus: What was read.
-      outputs: What it gave.
+      corpus: The transform.
+      outputs: Its outputs.
     """
 
     corpus: ReadCorpus
@@ -176,7 +177,7 @@ class CorpusSource:
 
 
 def source_of(clips: pvalue.PCollection) -> CorpusSource | None:
-    """Returns where clips come from, if they are the very `clips` of a `ReadCorpus`."""
+    """Returns the corpus of clips, if they are the unchanged `clips` of a `ReadCorpus`."""
     return getattr(clips, "source", None)
 
 

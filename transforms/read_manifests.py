@@ -25,9 +25,9 @@ FACTS = "facts"
 class ReadManifests(beam.PTransform):
     """Reads manifests in the workers, row by row.
 
-    Input: absolute paths and globs as bytes, `os.fsencode`d. Outputs: `clips` (`Clip`), `failures`
-    (`Failure`: rows that ask for nothing that could be, and manifests that are none) and `facts`
-    (`ManifestFacts`, one a manifest that could be read).
+    Input: absolute paths and globs as bytes from `os.fsencode`. Outputs: `clips` (`Clip`),
+    `failures` (`Failure` of invalid rows and of files that are no manifests), `facts`
+    (`ManifestFacts`, one per readable manifest) and `reports`.
     """
 
     options: ManifestOptions
@@ -43,10 +43,10 @@ class ReadManifests(beam.PTransform):
 
 @dataclasses.dataclass
 class ExpandPatterns(beam.PTransform):
-    """Turns paths and globs into files, a file to a worker.
+    """Expands globs into files, and distributes the files over the workers.
 
-    Input and output: absolute paths as bytes. What matches nothing stays as it is, for the reader
-    to say that it is not there.
+    Input and output: absolute paths as bytes. A path without matches stays, for the reader to
+    report it.
     """
 
     def expand(self, patterns: pvalue.PCollection[bytes]) -> pvalue.PCollection[bytes]:
@@ -77,7 +77,7 @@ class _ReadFn(ReportingFn):
 
 
 def records_of(uri: str, read: Callable[[BinaryIO, str], Iterator[Any]]) -> Iterator[Any]:
-    """Yields what `read` gives, and a failure where the file as a whole cannot be read."""
+    """Yields the results of `read`, and a failure if the file cannot be read."""
     try:
         with files.open_decompressed(uri) as file:
             yield from read(file, uri)

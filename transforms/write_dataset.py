@@ -33,6 +33,7 @@ from transforms.model.postprocessing import RELEASED_PCA_URL, Pca
 from transforms.model.sources.pca import load_pca
 from transforms.publish_dataset import PublishDataset
 from transforms.quantise_rows import QuantiseRows
+from transforms.read_corpus import CorpusSource
 from transforms.storage import files
 from transforms.write_failures import WriteFailures
 from transforms.write_shards import WriteShards
@@ -43,26 +44,26 @@ class WriteDataset(beam.PTransform):
     """Writes embedded clips as a dataset: TFRecord shards, a failure table, `dataset.json`.
 
     Input: the `EmbeddedClips` of `EmbedAudio` or `EmbedWaveforms`. Output: the text of
-    `dataset.json`, one element, once the dataset is complete. Equal clips and settings give equal
-    bytes, on every runner. Every clip is in a shard or in the failure table: the job checks the
-    sums itself, and publishes nothing where they disagree.
+    `dataset.json`, one element, when the dataset is complete. Equal clips and settings give equal
+    bytes on every runner. Every clip is in a shard or in the failure table: the job checks this,
+    and fails without publishing a dataset otherwise.
 
     Attributes:
-      folder: Of the dataset, on this machine or on a storage backend that every worker reaches.
-      profile: Layout of the records: `audioset`, `youtube8m`, `raw`, or a `Profile`. Its hop and
-        its bound on rows are those that the clips were embedded with.
+      folder: Folder of the dataset, local or on a storage backend, reachable from every worker.
+      profile: Layout of the records: `audioset`, `youtube8m`, `raw`, or a `Profile`. Its
+        `hop_samples` and `max_rows` must be those of the framing of the clips.
       pca: Path, URL or contents of `vggish_pca_params.npz`, for the 8-bit profiles.
       name: Stem of the file names.
-      num_shards: Of each split; None chooses it from the amount of data.
-      overwrite: Replace a dataset in `folder`, and leave its other files alone; else anything in
-        the folder is an error.
+      num_shards: Number of shards of each split; None to choose it by the size of the data.
+      overwrite: Whether to replace a dataset in `folder`; other files stay. Otherwise the folder
+        has to be empty.
 
     Raises:
-      FileExistsError: `folder` is not empty, and `overwrite` is not set.
+      FileExistsError: `folder` is not empty, and `overwrite` is False.
       ModelError: The PCA cannot be read.
-      OSError: The folder cannot be made or listed.
-      ValueError: `name`, `num_shards` or `profile` is not allowed, or the clips were embedded with
-        another framing than the profile's.
+      OSError: The folder cannot be created or listed.
+      ValueError: `name`, `num_shards` or `profile` is not allowed, or the framing of the clips is
+        not that of the profile.
 
     Example:
       >>> import apache_beam as beam
@@ -91,11 +92,13 @@ class WriteDataset(beam.PTransform):
         if self.num_shards is not None and not 1 <= self.num_shards <= MAX_SHARDS:
             raise ValueError(f"num_shards={self.num_shards} (allowed: 1 to {MAX_SHARDS})")
         if not re.fullmatch(file_names.STEM, self.name):
-            raise ValueError(f"name={self.name!r} (allowed: letters, digits and _ . - inside)")
+            raise ValueError(
+                f"name={self.name!r} (allowed: letters, digits and _ . -, not starting with . or -)"
+            )
 
     @property
     def staging(self) -> str:
-        """Folder of temporary files, inside `folder` so that a rename is enough to publish."""
+        """Folder of temporary files; inside `folder`, so that a rename publishes them."""
         return f"{self.folder}/.{self.name}.incomplete"
 
     @no_annotations
@@ -103,8 +106,7 @@ class WriteDataset(beam.PTransform):
         profile = self._profile_of(embedded)
         pca = self._pca(profile)
         self._prepare()
-        embedding = embedded.embedding
-        source = embedding.source
+        source = embedded.embedding.source
         failures, reports = [embedded["failures"]], [embedded["reports"]]
         if source is None:
             manifests = embedded.pipeline | "No manifests" >> beam.Create([])
@@ -117,12 +119,10 @@ class WriteDataset(beam.PTransform):
             profile, pvalue.AsSingleton(class_map), embedded.counts_failures()
         )
         failed = [*failures, assembled[assemble_clips.FAILURES]] | "Failures" >> beam.Flatten()
-        # Taken off the records at once: behind the number of shards, a side input, they would be
-        # kept a second time.
+        # Computed before the records wait for the number of shards, a side input: otherwise the
+        # local runner keeps the records twice.
         sums = assembled.records | "Sums" >> beam.Map(_sums)
-        splits = source.corpus.splits if source else None
-        names = [name for name, _ in splits.shares] if splits else [""]
-        num_shards = (sums, failed) | ChooseNumShards(self.num_shards, names)
+        num_shards = (sums, failed) | ChooseNumShards(self.num_shards, _split_names(source))
         written = assembled.records | WriteShards(self.staging, pvalue.AsDict(num_shards))
         reports += [assembled[REPORTS], written[REPORTS]]
         return embedded.pipeline | PublishDataset(
@@ -161,11 +161,11 @@ class WriteDataset(beam.PTransform):
         return self.pca if isinstance(self.pca, Pca) else load_pca(self.pca)
 
     def _prepare(self) -> None:
-        """Makes the folders.
+        """Creates the folders.
 
         Raises:
-          FileExistsError: There is something in the folder that may not be overwritten.
-          OSError: It cannot be made or listed.
+          FileExistsError: The folder is not empty, and `overwrite` is False.
+          OSError: The folder cannot be created or listed.
         """
         if not self.overwrite:
             own = self.staging.rpartition("/")[2]
@@ -208,14 +208,14 @@ class WriteDataset(beam.PTransform):
 
 @dataclasses.dataclass
 class ChooseNumShards(beam.PTransform):
-    """Gives `(split, number of shards)`: the one that was given, or one that fits the data.
+    """Chooses the number of shards of each split, `(split, number)`.
 
     Input: `(clip id, split, RecordSums)` of the records, and the `Failure`s: a split in which
-    everything has failed is a dataset too.
+    all clips failed is a dataset, too.
 
     Attributes:
-      num_shards: The number that was given, or None.
-      splits: Names of splits that are there even where they are empty.
+      num_shards: The number to use; None to choose it by the size of the data.
+      splits: Names of splits that exist even without clips.
     """
 
     num_shards: int | None
@@ -242,7 +242,7 @@ class ChooseNumShards(beam.PTransform):
 
 
 class _NumBytesFn(beam.DoFn):
-    """Sums up a bundle: a runner's own sums take several times as long for each element."""
+    """Sums a bundle: the runner's own sums take several times as long per element."""
 
     def start_bundle(self) -> None:
         self._num_bytes: dict[str, int] = {}
@@ -257,6 +257,11 @@ class _NumBytesFn(beam.DoFn):
     def finish_bundle(self) -> Iterator[Any]:
         for item in self._num_bytes.items():
             yield GlobalWindows.windowed_value(item)
+
+
+def _split_names(source: CorpusSource | None) -> list[str]:
+    splits = source.corpus.splits if source else None
+    return [name for name, _ in splits.shares] if splits else [""]
 
 
 def _sums(record: Record) -> tuple[str, str, RecordSums]:

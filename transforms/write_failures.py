@@ -1,4 +1,4 @@
-"""WriteFailures: from failures to sorted parts of the failure tables."""
+"""WriteFailures: from failures to sorted parts of the failure table."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from transforms.dataset.failure_table import FailureFile, failure_lines
 from transforms.dataset.shards import shard_of
 from transforms.storage import files
 
-# Most corpora have few failures. Of one with millions no worker holds more than a part.
+# A worker holds one part in memory; a corpus may have millions of failures.
 _NUM_PARTS = 16
 
 
@@ -20,10 +20,10 @@ _NUM_PARTS = 16
 class WriteFailures(beam.PTransform):
     """Writes failures under temporary names.
 
-    Input: `Failure`s. Output: `FailureFile`s, none where nothing has failed.
+    Input: `Failure`s. Output: `FailureFile`s, none without failures.
 
     Attributes:
-      folder: Where to; it must be there.
+      folder: Existing folder of the files.
     """
 
     folder: str

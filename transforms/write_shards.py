@@ -16,15 +16,14 @@ from transforms.storage import files
 
 @dataclasses.dataclass
 class WriteShards(beam.PTransform):
-    """Writes every shard, the empty ones too, so that the set of names is whole.
+    """Writes all shards under temporary names, the empty ones too.
 
-    Input: `Record`s. Outputs: `shards` (`Shard`) and `reports`. Each attempt writes to a name of
-    its own, and only what a successful attempt gave back is published later: a retry leaves no
-    second file.
+    Input: `Record`s. Outputs: `shards` (`Shard`) and `reports`. Each attempt writes to its own
+    file, and only the file of the successful attempt is published later.
 
     Attributes:
-      folder: Where to; it must be there.
-      num_shards: A side input, a dict by split.
+      folder: Existing folder of the files.
+      num_shards: Side input, the number of shards by split.
     """
 
     folder: str

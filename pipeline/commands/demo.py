@@ -133,7 +133,7 @@ def _ask(url: str, answers: "queue.Queue[str]") -> None:
     try:
         http.probe(archive_url(url), _HUB_TIMEOUT_SECONDS)
         answers.put("")
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a ValueError for what is no URL
         answers.put(str(error))
 
 

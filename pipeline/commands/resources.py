@@ -63,7 +63,7 @@ def _memory_of_launcher(options: PipelineOptions) -> list[Finding]:
 def _memory(free: int | None, num_processes: int, num_threads: int) -> Finding:
     needed = num_processes * (_PROCESS_BYTES + num_threads * _THREAD_BYTES)
     processes = "1 worker process" if num_processes == 1 else f"{num_processes} worker processes"
-    found = f"{processes} with VGGish need about {needed / GB:.1f} GB"
+    found = f"VGGish in {processes} needs about {needed / GB:.1f} GB"
     if free is None:
         return Finding("memory", OK, f"{found}; this system does not report how much is free")
     figures = (("{} GB are free", round(free / GB, 1)),)

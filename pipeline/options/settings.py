@@ -206,9 +206,9 @@ class EmbedSettings:
         FLOAT32,
         group=_ROWS,
         choices=PRECISIONS,
-        help="bfloat16: the precision of the model's convolutions, on CPUs with AVX512_BF16 or"
-        " AMX_BF16; faster, rows differ by a percent or two of the spread between rows, and the"
-        " measured difference is recorded in dataset.json (default: %(default)s)",
+        help="precision of the model's convolutions; bfloat16 is faster on CPUs with AVX512_BF16 or"
+        " AMX_BF16, and rows differ by a percent or two of the spread between rows, which is"
+        " measured and recorded in dataset.json (default: %(default)s)",
     )
     short_clips: str = option(
         PAD,

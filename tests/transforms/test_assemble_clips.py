@@ -9,9 +9,9 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
 from transforms.assemble_clips import FAILURES, AssembleClips
-from transforms.corpus.clips import Clip, Failure
+from transforms.corpus.clips import Clip
 from transforms.corpus.labels import ClassMap
-from transforms.corpus.runs import DecodedClip, RowRun, complete_clip
+from transforms.corpus.runs import DecodedClip, RowRun
 from transforms.corpus.serialization import serialize
 from transforms.dataset.profiles import PROFILES
 from transforms.metrics.reporting import COUNT, REPORTS
@@ -139,23 +139,3 @@ def test_a_clip_that_is_not_complete_fails_and_makes_no_record(
 ) -> None:
     given = [("b", B_DECODED), *(("a", verdict) for verdict in decode_results)]
     _check(tf, given, rows + B_ROWS, model_failures, ["b"], [("a", reason)])
-
-
-def test_which_of_several_failures_is_told_does_not_depend_on_their_order() -> None:
-    failures = [A.failure("decode", reason, "") for reason in ("non_finite", "decode_error")]
-    for order in (failures, failures[::-1]):
-        found = {"decode_results": map(serialize, order), "rows": [], "model_failures": []}
-        assert complete_clip("a", found) == failures[1]
-
-
-def test_failures_of_embedding_and_assembling_lead_back_to_the_manifest() -> None:
-    for model_failures, reason in ((["NaN", "Inf"], "model_error"), ([], "incomplete")):
-        found: dict[str, list[Any]] = {
-            "decode_results": [serialize(A_DECODED)],
-            "rows": [],
-            "model_failures": model_failures,
-        }
-        failure = complete_clip("a", found)
-        assert isinstance(failure, Failure)
-        assert (failure.uri, failure.reason, failure.columns) == ("/a", reason, A.columns)
-        assert (failure.manifest, failure.line) == ("/m.csv", 2)

@@ -70,7 +70,9 @@ def test_what_fails_is_named_and_costs_no_other(stand_in_model: str, tmp_path: P
 
 @pytest.mark.parametrize("element", [7, b"/a.wav", ("a", "b", "c"), (1, "/a.wav"), None])
 def test_what_is_no_audio_is_an_error_that_says_what_is_allowed(element: Any) -> None:
-    with pytest.raises(Exception, match=r"is no audio \(allowed: a path, \(key, path\), or a Clip"):
+    with pytest.raises(
+        Exception, match=r"is not audio \(allowed: a path, \(key, path\), or a Clip"
+    ):
         outputs(_Joined(EmbedAudio("/model")), [element], "rows")
 
 

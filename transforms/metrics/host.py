@@ -1,4 +1,4 @@
-"""Facts of the machine that this process runs on: its code, memory and disk."""
+"""Facts about this process and its machine: code, memory and disk."""
 
 import hashlib
 import os
@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 
 _PACKAGES = ("pipeline", "transforms")
-# What cgroups that set no limit say: version 2 in a word, version 1 by a number beyond any memory.
+# Cgroups of version 1 state "no limit" as a number larger than any memory.
 _NO_LIMIT = 2**60
 
 
 def code_digest() -> str:
-    """Returns a sha256 over this program's own source files, wherever they are installed.
+    """Returns the sha256 of the source files of this program.
 
-    Two states of a checkout have the same version, an image that was built before is told by this.
+    It differs between two states of a checkout, and in an outdated image, whose version is equal.
     """
     root = Path(__file__).resolve().parents[2]
     digest = hashlib.sha256()
@@ -27,24 +27,24 @@ def code_digest() -> str:
 
 
 def python_version() -> str:
-    """Returns the minor version, as `3.11`: patches of it take each other's pickles."""
+    """Returns the version of Python without the patch, such as `3.11`: pickles are compatible."""
     return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def process_name() -> str:
-    """Returns a name that tells this process from those of other machines."""
+    """Returns a name of this process that is unique across machines."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def free_memory(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Returns the bytes that a process can still take: the machine's, or fewer by its container.
+    """Returns the bytes of memory available to this process on its machine and in its container.
 
     Args:
-      proc: Where the kernel says what is used.
-      cgroups: Where it says what a container may use.
+      proc: Mount point of procfs.
+      cgroups: Mount point of cgroups.
 
     Returns:
-      None where the system has no such files.
+      None if the system has no such files.
     """
     free = []
     try:
@@ -64,7 +64,7 @@ def free_memory(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup
             names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
         else:
             continue
-        # A limit may stand at any level; inside a container the group's own folder may be hidden.
+        # Any level may have a limit; inside a container the group's own folder may be hidden.
         while folder.is_relative_to(cgroups):
             free.append(_free_in_group(folder, *names))
             folder = folder.parent
@@ -87,7 +87,7 @@ def _free_in_group(folder: Path, limit_name: str, usage_name: str) -> int:
 
 
 def peak_memory() -> int | None:
-    """Returns the most bytes that this process has had; None where it cannot be told."""
+    """Returns the peak memory of this process in bytes; None if it is unknown."""
     try:
         import resource
     except ImportError:  # Windows
@@ -97,10 +97,10 @@ def peak_memory() -> int | None:
 
 
 def free_disk(path: str) -> int:
-    """Returns the bytes free where a path is, or where it would be made.
+    """Returns the free bytes on the disk of a path, which need not exist.
 
     Raises:
-      OSError: The disk cannot be asked.
+      OSError: The disk does not respond.
     """
     while not os.path.exists(path) and path != os.path.dirname(path):
         path = os.path.dirname(path)

@@ -15,8 +15,8 @@ from pathlib import Path
 # Folder into which worker processes write their counts; they inherit it from the launcher.
 _FOLDER = "BEAM_AUDIO_EMBEDDINGS_COUNTS"
 _WRITE_SECONDS = 0.5
-# Of a process that was started in the context of `shared`; looked up once, as it takes as long as
-# the counting.
+# True in a process that was started within `shared`; read once, because it takes as long as
+# counting.
 _IS_SHARED = _FOLDER in os.environ
 
 _lock = threading.Lock()
@@ -28,8 +28,8 @@ def count(**amounts: int) -> None:
     """Adds to the counts of this process.
 
     Args:
-      amounts: By name: clips that are `found`, and `done`, which is decoded or failed before;
-        `failures`; `decode_tasks` planned and `decode_tasks_done`; `patches` decoded, and
+      amounts: By name: clips `found`, and `done`, which means decoded or failed; `failures`;
+        `decode_tasks` planned and `decode_tasks_done`; `patches` decoded, and
         `audio_milliseconds` of complete clips; `rows` and `batches` embedded in
         `model_milliseconds`; models that are `loading`; clips `assembled`; `records` made;
         `shards` written.
@@ -42,7 +42,7 @@ def count(**amounts: int) -> None:
 
 
 def reset() -> None:
-    """Begins again from nothing."""
+    """Sets all counts to 0."""
     with _lock:
         _counts.clear()
 
@@ -55,7 +55,7 @@ def total() -> dict[str, int]:
 
 @contextlib.contextmanager
 def shared(folder: str) -> Iterator[None]:
-    """Has worker processes that are started in this context write their counts into a folder."""
+    """Makes worker processes that start within this context write their counts to a folder."""
     os.environ[_FOLDER] = folder
     try:
         yield
@@ -64,7 +64,7 @@ def shared(folder: str) -> Iterator[None]:
 
 
 def total_of_processes(folder: str) -> dict[str, int]:
-    """Returns the sum of what worker processes have written into a folder."""
+    """Returns the sums of the counts that worker processes have written to a folder."""
     found: collections.Counter[str] = collections.Counter()
     for path in Path(folder).glob("*.json"):
         with contextlib.suppress(OSError, ValueError):

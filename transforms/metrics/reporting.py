@@ -1,4 +1,4 @@
-"""DoFns that report what they did: to Beam's metrics, and to the job itself as an output."""
+"""DoFns that report counts and times, to Beam's metrics and as an output."""
 
 import collections
 import dataclasses
@@ -13,11 +13,11 @@ from apache_beam.transforms.window import GlobalWindows
 from transforms.metrics import host, live_counts
 from transforms.metrics.run_times import StepTime, Stopwatch, add_up
 
-# The output of every `ReportingFn`.
+# Tag of the output of every `ReportingFn`.
 REPORTS = "reports"
-# Of the counters that runners show.
+# Namespace of Beam's counters.
 NAMESPACE = "beam_audio_embeddings"
-# Kinds of reports: the first part of each key.
+# Kinds of reports, the first part of a key.
 COUNT = "count"
 TIME = "time"
 
@@ -25,12 +25,12 @@ _Item = TypeVar("_Item")
 
 
 class ReportingFn(beam.DoFn):
-    """A DoFn that counts and times its work, and reports it once a bundle.
+    """A DoFn that counts and times its work, and reports both once per bundle.
 
     Its output `REPORTS` holds `(key, value)`: `(COUNT, split, name)` with an int, and
-    `(TIME, step)` with a `StepTime`. Values of a key add up. Counters are Beam's, in the namespace
-    `NAMESPACE`, where `/` in a name becomes `_`. `live_counts` has the same numbers at once: the
-    runner inside this process gives Beam's only after the job.
+    `(TIME, step)` with a `StepTime`. The values of a key add up. Counters are Beam's, in the
+    namespace `NAMESPACE`, with `_` for `/` in a name. `live_counts` has the same numbers during a
+    job: the in-process runner publishes Beam's counters only after it.
 
     Attributes:
       step: One of `run_times.STEPS`; a subclass that uses `timed` sets it.
@@ -44,25 +44,25 @@ class ReportingFn(beam.DoFn):
         self._counters: collections.Counter[str] = collections.Counter()
 
     def timed(self, items: Iterable[_Item]) -> Iterator[_Item]:
-        """Passes items on, and measures the time that making them takes."""
+        """Yields items, and measures the time that creating them takes."""
         return self.stopwatch.of(items)
 
     def count(self, name: str, number: int = 1, split: str = "") -> None:
-        """Adds to a count of the dataset, and to Beam's counter of the same name."""
+        """Adds to a count of the reports and to Beam's counter of the same name."""
         self.report(name, number, split)
         self._counters[name] += number
 
     def report(self, name: str, number: int = 1, split: str = "") -> None:
-        """Adds to a count of the dataset."""
+        """Adds to a count of the reports."""
         self._counts[split, name] += number
 
     def count_failure(self, reason: str, split: str = "", is_new: bool = False) -> None:
-        """Counts a clip that failed before it was decoded.
+        """Counts a clip that failed before decoding.
 
         Args:
-          reason: One of the closed list.
-          split: The clip's.
-          is_new: The clip has not been counted before.
+          reason: One of `clips.REASONS`.
+          split: Split of the clip.
+          is_new: Whether the clip has not been counted yet.
         """
         self.count(f"failures/{reason}", split=split)
         if is_new:
@@ -70,7 +70,7 @@ class ReportingFn(beam.DoFn):
         self.increment(done=1, failures=1)
 
     def increment(self, **amounts: int) -> None:
-        """Adds to Beam's counters and to `live_counts`, which has their names."""
+        """Adds to Beam's counters and to `live_counts`; see there for the names."""
         live_counts.count(**amounts)
         for name, amount in amounts.items():
             self._counters[name] += amount
@@ -99,7 +99,7 @@ def time_report(step: str, time: StepTime) -> pvalue.TaggedOutput:
 
 @dataclasses.dataclass
 class SumReports(beam.PTransform):
-    """Adds up `(key, value)`: each key once."""
+    """Sums the values of each key of `(key, value)`."""
 
     def expand(self, reports: pvalue.PCollection) -> pvalue.PCollection:
         return reports | beam.CombinePerKey(add_up)

@@ -1,4 +1,4 @@
-"""How long the steps of a run took, and which of them bounded it."""
+"""The time that each step of a run takes, and the step that limits it."""
 
 import dataclasses
 import time
@@ -18,14 +18,14 @@ _Item = TypeVar("_Item")
 
 @dataclasses.dataclass(frozen=True)
 class StepTime:
-    """The time of a step, of any number of workers and threads; times add up.
+    """The time of a step, summed over workers and threads.
 
     Attributes:
-      seconds: That it worked for: threads at the same time count each.
-      first: When it began, in seconds since 1970, by the worker's clock.
-      last: When it ended.
-      number: Of measurements: of the model's, batches.
-      peak_bytes: The most memory that a process had had by then; 0 where it is not known.
+      seconds: Time spent, summed over threads.
+      first: Start in seconds since 1970, by the clock of the worker.
+      last: End, likewise.
+      number: Number of measurements; of the model, number of batches.
+      peak_bytes: Peak memory of a process until then; 0 if it is unknown.
     """
 
     seconds: float
@@ -45,18 +45,18 @@ class StepTime:
 
     @property
     def span(self) -> float:
-        """Seconds from its begin to its end."""
+        """Seconds from the start to the end."""
         return max(0.0, self.last - self.first)
 
 
 def just_ended(seconds: float) -> StepTime:
-    """Returns the time of something that took so long and has ended right now."""
+    """Returns the time of work that took this long and ends now."""
     now = time.time()
     return StepTime(seconds, now - seconds, now)
 
 
 class Stopwatch:
-    """Sums up the time of a step in one thread."""
+    """Sums the time of a step in one thread."""
 
     def __init__(self) -> None:
         self._seconds = 0.0
@@ -66,13 +66,13 @@ class Stopwatch:
 
     @property
     def time(self) -> StepTime | None:
-        """What was measured, or None where nothing was."""
+        """The measured time; None without measurements."""
         if self._first is None:
             return None
         return StepTime(self._seconds, self._first, self._last, self._number)
 
     def of(self, items: Iterable[_Item]) -> Iterator[_Item]:
-        """Hands on items; what making them takes counts, and not what is done with them."""
+        """Yields items; measures the time to create them, without the time of their consumer."""
         iterator = iter(items)
         while True:
             started = time.perf_counter()
@@ -85,7 +85,7 @@ class Stopwatch:
             yield item
 
     def add(self, seconds: float, number: int = 1) -> None:
-        """Counts a number of things that took so long together and have ended right now."""
+        """Adds the time of measurements that took this long in total and end now."""
         self._last = time.time()
         if self._first is None:
             self._first = self._last - seconds
@@ -100,16 +100,16 @@ def add_up(times: Iterable[StepTime]) -> StepTime:
 
 
 def run_info(times: Mapping[str, StepTime]) -> dict[str, Any]:
-    """Returns what `dataset.json` says of how the run went.
+    """Returns the `run` section of `dataset.json`.
 
-    A step's share is that of the run's time in which nothing but this step kept it going: the
-    model's calls wait for each other, decoding goes on beside them and counts where the model is
-    idle, and the other steps have their time for themselves.
+    The share of a step is the part of the run's time that this step alone accounts for. Calls of
+    the model run one after the other; decoding runs beside them and accounts for the time in which
+    the model is idle; the other steps do not overlap.
 
     Args:
-      times: By step; steps that had nothing to do are absent.
+      times: Time by step; idle steps are absent.
     """
-    # Each process loads the model once, and calls it by itself.
+    # Each process loads the model once.
     processes = times[LOADING].number if LOADING in times else 0
     facts = {
         "workers": processes,

@@ -10,41 +10,16 @@ from collections.abc import Iterator
 import apache_beam as beam
 from apache_beam import pvalue
 
-from transforms.corpus.clips import Clip
 from transforms.metrics import host
-from transforms.model.postprocessing import EMBEDDING_SIZE, Pca
-from transforms.model.precision import FLOAT32
 from transforms.preflight import report_files, worker_checks
 from transforms.preflight.findings import Report
+from transforms.preflight.worker_checks import WorkerCheckConfig
 from transforms.storage import files
 
 _SUFFIX = ".json"
 _ONCE = threading.Lock()
 # The result of the latest check of this process, by its folder: the error, if it cannot report.
 _ended: dict[str, OSError | None] = {}
-
-
-@dataclasses.dataclass(frozen=True)
-class WorkerCheckConfig:
-    """What workers have to check.
-
-    Attributes:
-      reports: The folder of the reports of this check alone, with the launcher's file in it.
-      model: Hub URL, SavedModel folder, or archive.
-      pca: The PCA parameters of 8-bit profiles.
-      precision: The precision of the model's convolutions.
-      clips: Recordings to open.
-      channel: The channel to decode, from 1; None for the mean of all.
-      probes_output: The folder is in the output: check that it can be written.
-    """
-
-    reports: str
-    model: str
-    pca: Pca | None = None
-    precision: str = FLOAT32
-    clips: tuple[Clip, ...] = ()
-    channel: int | None = None
-    probes_output: bool = True
 
 
 @dataclasses.dataclass
@@ -90,15 +65,7 @@ class _CheckFn(beam.DoFn):
 def check(config: WorkerCheckConfig) -> Report:
     """Returns the findings of this process."""
     free_memory = host.free_memory()
-    findings = worker_checks.all_checks(
-        model=config.model,
-        pca=config.pca,
-        precision=config.precision,
-        wanted_size=EMBEDDING_SIZE if config.pca else None,
-        clips=config.clips,
-        channel=config.channel,
-        folder=config.reports if config.probes_output else None,
-    )
+    findings = worker_checks.all_checks(config)
     return Report(
         host=socket.gethostname(),
         pid=os.getpid(),

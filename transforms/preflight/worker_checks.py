@@ -1,6 +1,7 @@
 """The checks of a worker: each gives a finding, and none hides another."""
 
 import contextlib
+import dataclasses
 import functools
 import os
 import time
@@ -17,7 +18,7 @@ from transforms.metrics import host
 from transforms.model import loading, smoke_test
 from transforms.model.errors import ModelError
 from transforms.model.loading import EmbeddingModel
-from transforms.model.postprocessing import Pca
+from transforms.model.postprocessing import EMBEDDING_SIZE, Pca
 from transforms.model.precision import FLOAT32, TOLERANCE
 from transforms.model.smoke_test import Outcome
 from transforms.model.sources import caching
@@ -33,6 +34,29 @@ _FETCHED_MODEL_BYTES = GB
 _ARCHIVE_RATIO = 3
 # A worker that differs in these cannot read what the launcher sends, or computes something else.
 _MUST_AGREE = ("python", "program", "apache-beam")
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkerCheckConfig:
+    """What workers have to check.
+
+    Attributes:
+      reports: The folder of the reports of this check alone, with the launcher's file in it.
+      model: Hub URL, SavedModel folder, or archive.
+      pca: The PCA parameters of 8-bit profiles.
+      precision: The precision of the model's convolutions.
+      clips: Recordings to open.
+      channel: The channel to decode, from 1; None for the mean of all.
+      probes_output: The folder is in the output: check that it can be written.
+    """
+
+    reports: str
+    model: str
+    pca: Pca | None = None
+    precision: str = FLOAT32
+    clips: tuple[Clip, ...] = ()
+    channel: int | None = None
+    probes_output: bool = True
 
 
 def versions() -> dict[str, str]:
@@ -245,39 +269,20 @@ def _compare(model: str, rows: np.ndarray, loaded: EmbeddingModel, pca: Pca | No
     )
 
 
-def all_checks(
-    model: str,
-    pca: Pca | None,
-    wanted_size: int | None,
-    clips: Sequence[Clip],
-    channel: int | None,
-    folder: str | None,
-    precision: str = FLOAT32,
-) -> Iterator[Finding]:
-    """Runs all checks.
-
-    Args:
-      model: Hub URL, SavedModel folder, or archive.
-      pca: The PCA parameters of 8-bit profiles.
-      wanted_size: The number of values of a row; None accepts any.
-      clips: Recordings to open.
-      channel: The channel to decode, from 1; None for the mean of all.
-      folder: A folder in the output to write to; None skips the check.
-      precision: The precision of the model's convolutions.
-
-    Yields:
-      The findings, in the order of the checks.
-    """
+def all_checks(config: WorkerCheckConfig) -> Iterator[Finding]:
+    """Runs all checks, and yields their findings in this order."""
     yield guarded("codecs", check_codecs)
-    if clips:
-        yield guarded("recordings", functools.partial(check_recordings, clips, channel))
-    if folder is not None:
-        yield guarded("output", functools.partial(check_output, folder))
-    yield guarded("disk", functools.partial(check_disk, model))
+    if config.clips:
+        check = functools.partial(check_recordings, config.clips, config.channel)
+        yield guarded("recordings", check)
+    if config.probes_output:
+        yield guarded("output", functools.partial(check_output, config.reports))
+    yield guarded("disk", functools.partial(check_disk, config.model))
     found: list[Finding] = []
 
     def first() -> Finding:
-        found.extend(check_model(model, pca, wanted_size, precision))
+        wanted_size = EMBEDDING_SIZE if config.pca else None
+        found.extend(check_model(config.model, config.pca, wanted_size, config.precision))
         return found[0]
 
     yield guarded("model", first)

@@ -70,7 +70,8 @@ def open_to_read(path: str, in_parts: bool = False) -> BinaryIO:
     """
     if not is_local(path):
         return store_of(path).open(path, 0 if in_parts else ranges.WHOLE_BYTES)
-    if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
+    mode = _status(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise OSError(f"{path} is a device, a socket or a pipe")
     return open(path, "rb")
 
@@ -108,7 +109,7 @@ def is_absent(path: str) -> bool:
         os.lstat(path)
     except FileNotFoundError:
         return True
-    except OSError:
+    except (OSError, ValueError):
         pass  # opening it will tell what is wrong
     return False
 
@@ -209,9 +210,16 @@ def info(path: str) -> FileInfo:
       OSError: The file is absent, or its storage does not answer.
     """
     if is_local(path):
-        status = os.stat(path)
+        status = _status(path)
         return FileInfo(path, status.st_size, str(status.st_mtime_ns))
     return store_of(path).info(path)
+
+
+def _status(path: str) -> os.stat_result:
+    try:
+        return os.stat(path)
+    except ValueError as error:
+        raise FileNotFoundError(f"{path!a} is not the path of any file: {error}") from error
 
 
 def delete_files(paths: list[str]) -> None:

@@ -86,10 +86,14 @@ def translate_errors(host: str, uri: str) -> Iterator[None]:
         raise OSError(f"{uri}: {error}") from error
 
 
-def no_answer(host: str, error: BaseException) -> TransientError:
+def no_answer(host: str, error: BaseException) -> OSError:
     """Returns the error for a request without a complete answer."""
-    is_unknown = getattr(_innermost(error), "errno", None) == socket.EAI_NONAME
-    kind = UnknownHostError if is_unknown else TransientError
+    inner = _innermost(error)
+    kind: type[OSError] = TransientError
+    if getattr(inner, "errno", None) == socket.EAI_NONAME:
+        kind = UnknownHostError
+    elif isinstance(inner, UnicodeError):  # no host can have this name
+        kind = OSError
     return kind(f"{host} does not answer: {cause(error)}")
 
 
@@ -118,7 +122,8 @@ def stream(
       TransientError: No answer came, or an incomplete one, or a status that may pass.
       OSError: The request is impossible.
     """
-    host = urllib.parse.urlsplit(url).netloc.rpartition("@")[2]
+    with translate_errors(url, url):
+        host = urllib.parse.urlsplit(url).netloc.rpartition("@")[2]
     with (
         translate_errors(host, url),
         session.get(

@@ -15,6 +15,7 @@ from pipeline.commands.validation import check_model, check_within_reach, corpus
 from pipeline.errors import UsageError
 from pipeline.folders.output_folder import OutputFolder
 from pipeline.folders.report_folder import ReportFolder
+from pipeline.options.declaration import shared_values
 from pipeline.options.settings import EmbedSettings
 from pipeline.runners import runner
 from pipeline.runners.options import is_elsewhere, is_local, num_workers, runner_name
@@ -25,9 +26,10 @@ from transforms.model.errors import ModelError
 from transforms.model.postprocessing import RELEASED_PCA_SHA256, Pca
 from transforms.model.sources.pca import load_pca
 from transforms.preflight import worker_checks
-from transforms.preflight.check_workers import CheckWorkers, WorkerCheckConfig, read_reports
+from transforms.preflight.check_workers import CheckWorkers, read_reports
 from transforms.preflight.findings import FAILED, NOTE, OK, Finding, Placed, Report
 from transforms.preflight.report_files import CANNOT_REPORT
+from transforms.preflight.worker_checks import WorkerCheckConfig
 
 _MAX_TASKS = 32
 _TASKS_PER_WORKER = 2
@@ -94,15 +96,13 @@ class _Launcher:
             self._reports = self._stack.enter_context(ReportFolder.temporary()).path
         if self._reports is None:
             return None
-        return WorkerCheckConfig(
-            reports=self._reports,
-            model=self._settings.model,
-            pca=self._pca,
-            precision=self._settings.precision,
-            clips=self._clips,
-            channel=self._settings.channel,
-            probes_output=self._can_write,
-        )
+        found = {
+            "reports": self._reports,
+            "pca": self._pca,
+            "clips": self._clips,
+            "probes_output": self._can_write,
+        }
+        return WorkerCheckConfig(**shared_values(self._settings, WorkerCheckConfig) | found)
 
     def _check_runner(self) -> Finding:
         name = runner_name(self._options) or "the local runner"

@@ -24,10 +24,13 @@ def test_notes_before_a_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.setattr(host, "free_disk", lambda _: 10**7)
     disk, memory = notes(settings, options)
     assert disk.startswith("disk: 0.0 GB are free for the output, rows of 5 hours of audio; free")
-    assert "VGGish need about 1.8 GB, 1 GB are free; the run may be killed" in memory
+    assert (
+        "VGGish in 1 worker process needs about 1.8 GB, 1 GB are free; the run may be killed"
+        in memory
+    )
     processes = ["--direct_num_workers=3", "--direct_running_mode=multi_processing"]
     _, memory = notes(settings, beam_options(processes))
-    assert "3 worker processes with VGGish need about 4.8 GB" in memory
+    assert "VGGish in 3 worker processes needs about 4.8 GB" in memory
 
 
 def test_processes_of_one_machine_share_its_memory() -> None:

@@ -83,38 +83,14 @@ REFUSED_CORPORA = [
         "--audioset_segments=segments.csv --audio_root=nope://b/in",
         "--audio_root=nope://b/in: no storage is known for nope://",
     ),
-    (
-        "--audioset_segments=segments.csv --audio_root=in --audio_name=a.wav",
-        "--audio_name=a.wav: {id} is missing (allowed: {id} {st",
-    ),
-    (
-        "--audioset_segments=segments.csv --audio_root=in --audio_name=",
-        "--audio_name=: {id} is missing (allowed: {id} {start} {end}",
-    ),
-    (
-        "--audioset_segments=segments.csv --audio_root=in --audio_name={id}{x}",
-        "--audio_name={id}{x}: {x} is unknown (allowed: {id}",
-    ),
-    (
-        "--audioset_segments=segments.csv --audio_root=in --audio_name={id}_{}",
-        "--audio_name={id}_{}: {} is unknown (allowed: {id}",
-    ),
-    (
-        "--audioset_segments=segments.csv --audio_root=in --audio_name={id",
-        "--audio_name={id: expected '}' before end of string",
-    ),
-    (
-        "--audioset_segments=segments.csv --audio_root=in --audio_name={id}_{start:x.y}",
-        "--audio_name={id}_{start:x.y}: ",
-    ),
-    (
-        "--audioset_segments=segments.csv --audio_root=in --audio_name={id}{end:{id.x}}",
-        "--audio_name={id}{end:{id.x}}: ",
-    ),
-    (
-        "--audioset_segments=segments.csv --audio_root=in --audio_name={id}*",
-        "--audio_name={id}*: *, ? and NUL are not allowed",
-    ),
+    ("SEGMENTS --audio_name=a.wav", "--audio_name=a.wav: {id} is missing (allowed: {id} {st"),
+    ("SEGMENTS --audio_name=", "--audio_name=: {id} is missing (allowed: {id} {start} {end}"),
+    ("SEGMENTS --audio_name={id}{x}", "--audio_name={id}{x}: {x} is unknown (allowed: {id}"),
+    ("SEGMENTS --audio_name={id}_{}", "--audio_name={id}_{}: {} is unknown (allowed: {id}"),
+    ("SEGMENTS --audio_name={id", "--audio_name={id: expected '}' before end of string"),
+    ("SEGMENTS --audio_name={id}_{start:x.y}", "--audio_name={id}_{start:x.y}: "),
+    ("SEGMENTS --audio_name={id}{end:{id.x}}", "--audio_name={id}{end:{id.x}}: "),
+    ("SEGMENTS --audio_name={id}*", "--audio_name={id}*: *, ? and NUL are not allowed"),
     ("--class_map=no_index.csv", "--class_map=DIR/no_index.csv: the first line is 'mid,disp"),
     ("--class_map=empty.csv", "--class_map=DIR/empty.csv: the first line is ''"),
     ("--class_map=twice.csv", "--class_map=DIR/twice.csv: duplicate index 0"),
@@ -181,6 +157,7 @@ def test_an_invalid_corpus_is_refused_before_anything_is_written(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     for flags, why in REFUSED_CORPORA:
+        flags = flags.replace("SEGMENTS", " ".join(SEGMENTS))
         arguments = ["embed", "--profile=raw", "--model=model", "--output=out", *flags.split(" ")]
         if flags.startswith("--class_map"):
             arguments.append("--input=in")

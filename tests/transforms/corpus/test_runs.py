@@ -1,13 +1,19 @@
-"""Joining a clip's rows: complete and in order, or not at all."""
+"""Joining a clip's rows: complete and in order, or a failure."""
 
+import dataclasses
 import itertools
+import pickle
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.corpus.runs import RowRun, join_rows
+from transforms.corpus.clips import Clip, Failure
+from transforms.corpus.runs import DecodedClip, RowRun, complete_clip, join_rows
+from transforms.corpus.serialization import serialize
 
 
 def whole(num_rows: int, dtype: str = "float32") -> np.ndarray:
@@ -97,3 +103,60 @@ def test_the_joined_rows_are_not_the_memory_of_a_run() -> None:
     rows[:] = -1
     assert joined is not None
     assert joined.tolist() == whole(2).tolist()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_a_run_is_the_same_after_pickling(dtype: str) -> None:
+    run = RowRun(7, whole(4, dtype)[1:3])
+    again = pickle.loads(pickle.dumps(run))
+    assert (again.first_row, again.rows.dtype) == (7, run.rows.dtype)
+    np.testing.assert_array_equal(again.rows, run.rows)
+
+
+CLIP = Clip("a", "/a.wav", split="train", columns=(("x", "y"),), manifest="/m.csv", line=2)
+DECODED = DecodedClip(CLIP, 4, 61_920, 3.87, "a decoder")
+ROWS = [RowRun(0, whole(4)[:2]), RowRun(2, whole(4)[2:])]
+
+
+def results(
+    *decode_results: DecodedClip | Failure,
+    rows: Sequence[RowRun] = (),
+    failures: Sequence[str] = (),
+) -> dict[str, list[Any]]:
+    return {
+        "decode_results": list(map(serialize, decode_results)),
+        "rows": list(rows),
+        "model_failures": list(failures),
+    }
+
+
+def test_a_clip_is_complete_with_all_its_rows_even_if_results_are_repeated() -> None:
+    for found in (
+        results(DECODED, rows=ROWS),
+        results(DECODED, DECODED, rows=[*ROWS[::-1], *ROWS]),
+    ):
+        completed = complete_clip("a", found)
+        assert isinstance(completed, tuple)
+        assert completed[0] == DECODED
+        np.testing.assert_array_equal(completed[1], whole(4))
+
+
+def test_an_incomplete_clip_is_one_failure_that_does_not_depend_on_the_order() -> None:
+    first = CLIP.failure("decode", "decode_error", "at 1 s")
+    second = CLIP.failure("decode", "decode_error", "at 2 s")
+    other = dataclasses.replace(DECODED, num_rows=3)
+    for found, step, reason, message in [
+        (results(second, first, DECODED, rows=ROWS), "decode", "decode_error", "at 1 s"),
+        (results(first, second), "decode", "decode_error", "at 1 s"),
+        (results(rows=ROWS), "assemble", "incomplete", "not decoded to its end"),
+        (results(DECODED, other, rows=ROWS), "assemble", "duplicate_id", "different audio"),
+        (results(DECODED, rows=ROWS, failures=["y", "x"]), "embed", "model_error", "x"),
+        (results(DECODED, rows=ROWS[:1]), "assemble", "incomplete", "rows are missing"),
+    ]:
+        failure = complete_clip("a", found)
+        assert isinstance(failure, Failure)
+        assert (failure.id, failure.step, failure.reason) == ("a", step, reason)
+        assert message in failure.message
+        if found["decode_results"]:
+            assert (failure.uri, failure.columns) == (CLIP.uri, CLIP.columns)
+            assert (failure.manifest, failure.line) == ("/m.csv", 2)

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import apache_beam as beam
 import numpy as np
 import pytest
 from apache_beam.ml.inference.base import RunInference
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+from tests.running import outputs
 from tests.sounds import noise
 from tests.stand_in import stand_in_rows
 from transforms.model.handler import HubModelHandler
@@ -26,10 +25,8 @@ def _check(rows: list[np.ndarray]) -> None:
 
 def test_arrays_of_patches_and_single_ones_become_rows(stand_in_model: str) -> None:
     elements = [PATCHES[:197], PATCHES[197:199], PATCHES[199], PATCHES[:0]]
-    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
-        patches = pipeline | beam.Create(elements, reshuffle=False)
-        rows = patches | RunInference(HubModelHandler(stand_in_model))
-        _ = rows | beam.combiners.ToList() | beam.Map(_check)
+    (rows,) = outputs(RunInference(HubModelHandler(stand_in_model)), elements, "rows")
+    _check(rows)
 
 
 @pytest.mark.parametrize(

@@ -9,18 +9,19 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from transforms.preflight import check_workers, worker_checks
-from transforms.preflight.check_workers import CheckWorkers, WorkerCheckConfig, read_reports
+from transforms.preflight.check_workers import CheckWorkers, read_reports
 from transforms.preflight.findings import OK, Finding
 from transforms.preflight.report_files import MARK
+from transforms.preflight.worker_checks import WorkerCheckConfig
 
 
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What the checks were asked, instead of the checks."""
+    """The configurations of the checks, which are not run."""
     asked: list[Any] = []
 
-    def checks(**arguments: Any) -> Iterator[Finding]:
-        asked.append(arguments)
+    def checks(config: WorkerCheckConfig) -> Iterator[Finding]:
+        asked.append(config)
         yield Finding("codecs", OK, "all")
 
     monkeypatch.setattr(worker_checks, "all_checks", checks)
@@ -42,7 +43,7 @@ def test_a_process_checks_once_for_all_its_tasks_and_again_for_the_next_check(
         assert report.findings == (Finding("codecs", OK, "all"),)
         assert report.versions == worker_checks.versions()
         assert len(looks) == number
-    assert looks[0]["folder"] is None
+    assert not looks[0].probes_output
 
 
 def test_another_folder_than_the_launchers_is_an_error_before_any_check(

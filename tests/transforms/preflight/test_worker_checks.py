@@ -15,6 +15,7 @@ from transforms.metrics import host
 from transforms.model import loading, precision, smoke_test
 from transforms.preflight import worker_checks
 from transforms.preflight.findings import FAILED, NOTE, OK
+from transforms.preflight.worker_checks import WorkerCheckConfig
 from transforms.storage import files
 
 OWN = {"python": "3.11", "program": "code 1", "apache-beam": "2.77.0", "numpy": "2.0"}
@@ -171,12 +172,11 @@ def test_a_model_in_bfloat16_is_described(bfloat16_cpu: None, convolutions: str)
 def test_a_model_that_does_not_load_hides_no_other_check(tmp_path: Path) -> None:
     findings = list(
         worker_checks.all_checks(
-            model=str(tmp_path),
-            pca=None,
-            wanted_size=None,
-            clips=clips(tmp_path / "absent.wav"),
-            channel=None,
-            folder=str(tmp_path),
+            WorkerCheckConfig(
+                reports=str(tmp_path),
+                model=str(tmp_path),
+                clips=tuple(clips(tmp_path / "absent.wav")),
+            )
         )
     )
     assert [(each.check, each.result) for each in findings] == [

@@ -168,6 +168,13 @@ def test_the_web_is_read_only(store: WebStore) -> None:
             ask()
 
 
+def test_an_impossible_host_is_an_error_at_once(store: WebStore) -> None:
+    for host in ("[bad", "", ":x", "ü..x", "h:99999999"):
+        with pytest.raises(OSError, match=r"a\.wav|does not answer: label") as raised:
+            store.open(f"https://{host}/a.wav")
+        assert type(raised.value) is OSError
+
+
 def test_a_host_that_does_not_answer_is_named(store: WebStore) -> None:
     with pytest.raises(OSError, match=r"127.0.0.1:9 does not answer: Connection refused \(\d+ tr"):
         store.open("http://127.0.0.1:9/a.wav")
