@@ -33,6 +33,7 @@ from transforms.model.postprocessing import RELEASED_PCA_URL, Pca
 from transforms.model.sources.pca import load_pca
 from transforms.publish_dataset import PublishDataset
 from transforms.quantise_rows import QuantiseRows
+from transforms.read_corpus import CorpusSource
 from transforms.storage import files
 from transforms.write_failures import WriteFailures
 from transforms.write_shards import WriteShards
@@ -105,8 +106,7 @@ class WriteDataset(beam.PTransform):
         profile = self._profile_of(embedded)
         pca = self._pca(profile)
         self._prepare()
-        embedding = embedded.embedding
-        source = embedding.source
+        source = embedded.embedding.source
         failures, reports = [embedded["failures"]], [embedded["reports"]]
         if source is None:
             manifests = embedded.pipeline | "No manifests" >> beam.Create([])
@@ -122,9 +122,7 @@ class WriteDataset(beam.PTransform):
         # Computed before the records wait for the number of shards, a side input: otherwise the
         # local runner keeps the records twice.
         sums = assembled.records | "Sums" >> beam.Map(_sums)
-        splits = source.corpus.splits if source else None
-        names = [name for name, _ in splits.shares] if splits else [""]
-        num_shards = (sums, failed) | ChooseNumShards(self.num_shards, names)
+        num_shards = (sums, failed) | ChooseNumShards(self.num_shards, _split_names(source))
         written = assembled.records | WriteShards(self.staging, pvalue.AsDict(num_shards))
         reports += [assembled[REPORTS], written[REPORTS]]
         return embedded.pipeline | PublishDataset(
@@ -259,6 +257,11 @@ class _NumBytesFn(beam.DoFn):
     def finish_bundle(self) -> Iterator[Any]:
         for item in self._num_bytes.items():
             yield GlobalWindows.windowed_value(item)
+
+
+def _split_names(source: CorpusSource | None) -> list[str]:
+    splits = source.corpus.splits if source else None
+    return [name for name, _ in splits.shares] if splits else [""]
 
 
 def _sums(record: Record) -> tuple[str, str, RecordSums]:

@@ -127,7 +127,8 @@ def _files(info: dict[str, Any], folder: str) -> list[str]:
             f" {part['counts']['failures']} failures"
             for part in info.get("splits", ())
         ),
-        f"dataset   {folders}/{info['name']}-*.tfrecord  ({len(shards)} shards, {num_bytes} bytes)",
+        f"dataset   {folders}/{info['name']}-*.tfrecord"
+        f"  ({len(shards)} shard{'s' * (len(shards) != 1)}, {num_bytes} bytes)",
         f"failed    {folders}/{failure_table_name(info['name'])}",
         f"metadata  {printable(folder)}/dataset.json",
     ]

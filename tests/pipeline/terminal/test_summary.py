@@ -51,7 +51,7 @@ def test_the_summary_has_counts_reasons_hours_speed_and_paths() -> None:
         "records   8  (80 rows, 0.025 h of audio)",
         "failures  2  (2 empty)",
         "20.0 rows/s over 4.0 s",
-        "/out/audio-*.tfrecord  (1 shards, 100 bytes)",
+        "/out/audio-*.tfrecord  (1 shard, 100 bytes)",
         "/out/audio-failures.jsonl",
     ):
         assert part in text
