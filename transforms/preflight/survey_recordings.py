@@ -10,6 +10,7 @@ import apache_beam as beam
 from apache_beam import pvalue
 from apache_beam.transforms.combiners import Count
 from apache_beam.transforms.window import GlobalWindows
+from apache_beam.typehints.decorators import no_annotations
 
 from transforms.audio.errors import AudioError
 from transforms.corpus.clips import Clip, Failure, by_recording
@@ -48,6 +49,7 @@ class SurveyRecordings(beam.PTransform):
     splits: Splits | None = None
     max_recordings: int = MAX_RECORDINGS
 
+    @no_annotations
     def expand(self, clips: pvalue.PCollection[Clip]) -> dict[str, pvalue.PCollection]:
         present = (
             clips
