@@ -53,6 +53,7 @@ def test_an_empty_batch_gives_no_rows(stand_in_model: str) -> None:
     assert loading.load(stand_in_model).embed(np.empty((0, 15_600), np.float32)).shape == (0, 128)
 
 
+@pytest.mark.slow  # by default tests/test_run.py proves it, with recordings
 def test_rows_of_the_real_network_equal_one_call_on_the_whole_waveform(
     tf: Any, vggish_model: str
 ) -> None:
@@ -214,7 +215,7 @@ def test_the_bits_of_a_row_follow_from_its_patch_alone(
     vggish_model: str, settings: dict[str, str]
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", PERMUTED, vggish_model, "300" if settings else "130"],
+        [sys.executable, "-c", PERMUTED, vggish_model, "300" if settings else "66"],
         env=os.environ | settings,
         cwd=Path(__file__).resolve().parents[3],
         capture_output=True,
