@@ -109,12 +109,14 @@ def redirect_native_output(verbose: bool = False) -> Iterator[None]:
             faulthandler.enable(said)
             stack.callback(faulthandler.disable)
         previous, threading.excepthook = threading.excepthook, _hide_traceback
+        stderr = sys.stderr
         _log = log
         try:
             yield
         finally:
             _log = None
             threading.excepthook = previous
+            sys.stderr = stderr
             for line in _warnings(log.tail()):
                 print(f"NOTE: {line}", file=sys.stderr)
 
@@ -137,12 +139,40 @@ def forget() -> None:
 
 @contextlib.contextmanager
 def hide_stderr(verbose: bool = False) -> Iterator[None]:
-    """Hides the output of Python to `sys.stderr` as well, in this context."""
+    """Hides the output of Python to `sys.stderr` as well, in this context.
+
+    Threads that were started in it stay hidden until `redirect_native_output` ends: when one worker
+    thread of a runner has failed the job, another may print its traceback later.
+    """
     if verbose:
         yield
         return
-    with contextlib.redirect_stderr(_IntoLog()):
+    user, sys.stderr = sys.stderr, _IntoLog()
+    try:
         yield
+    finally:
+        sys.stderr = user if _log is None else _OfMainThread(user)
+
+
+class _OfMainThread(io.TextIOBase):
+    """Writes the output of the main thread to a stream, and that of others to the log."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._log = _IntoLog()
+
+    def write(self, text: str) -> int:
+        is_main = threading.current_thread() is threading.main_thread()
+        return (self._stream if is_main else self._log).write(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
 
 
 class _IntoLog(io.TextIOBase):

@@ -118,6 +118,26 @@ def test_threads_that_outlive_the_context_print_nothing(capfd: pytest.CaptureFix
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_thread_that_outlives_a_job_is_hidden_and_the_main_one_is_not(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    go_on = threading.Event()
+
+    def outlive() -> None:
+        go_on.wait(300)
+        print("Traceback of a worker", file=sys.stderr)
+
+    with console.redirect_native_output():
+        with console.hide_stderr():
+            thread = threading.Thread(target=outlive)
+            thread.start()
+        go_on.set()
+        thread.join()
+        print("error: why", file=sys.stderr)
+        assert "Traceback of a worker" in console._log.tail()  # type: ignore[union-attr]
+    assert capfd.readouterr() == ("", "error: why\n")
+
+
 def test_a_fatal_error_is_shown_and_earlier_output_stays_in_a_file(
     tmp_path: Path,
 ) -> None:
