@@ -27,7 +27,7 @@ class Corpus:
     """A kind of recordings.
 
     Attributes:
-      name: Of its folder.
+      name: Name of its folder.
       title: For people.
       seconds: Length of each.
       rate_hz: Sample rate.

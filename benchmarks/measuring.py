@@ -32,7 +32,7 @@ class Run:
 
     Attributes:
       seconds: From its start to its end.
-      cpu_seconds: Of all cores, with the processes that it has started and waited for.
+      cpu_seconds: CPU time on all cores, with the processes that it has started and waited for.
       peak_bytes: Most resident memory of it and all below it at one time. Pages that several of
         them share count for each.
     """
@@ -100,8 +100,8 @@ class Server:
         """Starts the process.
 
         Args:
-          python: Of its environment.
-          module: Of this package.
+          python: Interpreter of its environment.
+          module: Name of a module of this package.
           arguments: Command-line arguments of the module.
         """
         self._name = module

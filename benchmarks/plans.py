@@ -12,7 +12,7 @@ class Plan:
     Attributes:
       rounds: Values of each figure.
       seconds: That the model takes for the corpus of a command.
-      call_seconds: Of a measurement in a process that stays.
+      call_seconds: Time of a measurement in a server process.
       limits: Corpora of this program, beside the bare model and the card's way.
       plain: Those of the plain Beam job.
       plain_as_it_comes: Measure it with one worker as well, not only with one for each core.

@@ -66,7 +66,7 @@ def table(facts: dict[str, Any], figures: Sequence[Figure], notes: Sequence[str]
     """Returns Markdown: where it was measured, a table for each section, and notes.
 
     Args:
-      facts: Of `machine.facts`.
+      facts: The result of `machine.facts`.
       figures: In the order of the tables.
       notes: What could not be measured, and why.
     """

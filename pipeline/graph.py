@@ -1,4 +1,4 @@
-"""The whole job on one page: three composites of the library, built from the settings."""
+"""The whole job on one page: the three composites of the library, built from the settings."""
 
 import dataclasses
 
@@ -15,12 +15,12 @@ from transforms.write_dataset import WriteDataset
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """All that the graph needs; nothing of it comes from the environment of a worker.
+    """The three steps of a job; nothing in them depends on the environment of a worker.
 
     Attributes:
-      corpus: What is read.
-      embedding: How it is embedded.
-      dataset: What is written.
+      corpus: Reads the corpus.
+      embedding: Embeds its clips.
+      dataset: Writes the dataset.
     """
 
     corpus: ReadCorpus
@@ -38,9 +38,9 @@ def job_of(settings: EmbedSettings, corpus: ReadCorpus, folder: str, pca: Pca | 
     """Returns the job that the settings describe.
 
     Args:
-      settings: Of the command.
-      corpus: What is read.
-      folder: Of the dataset; what is there has been checked.
+      settings: Options of the command.
+      corpus: The corpus to read.
+      folder: Folder of the dataset, checked for what it holds.
       pca: For 8-bit profiles.
     """
     return Job(

@@ -60,7 +60,7 @@ def open_to_read(path: str, in_parts: bool = False) -> BinaryIO:
     """Opens a file as it is, not decompressed.
 
     Args:
-      path: Of the file.
+      path: Path of the file.
       in_parts: Fetch parts even of a small remote file, for a reader that goes from front to back
         or wants the beginning only.
 

@@ -50,9 +50,9 @@ def open_ranges(fetch: Fetch, name: str, whole_bytes: int = WHOLE_BYTES) -> Bina
 
     Args:
       fetch: Fetches a part, or raises `OSError`.
-      name: For messages.
-      whole_bytes: Of a file up to this size every fetched byte is kept; of a larger one a few
-        parts are.
+      name: Name of the file, for messages.
+      whole_bytes: Every fetched byte of a file up to this size is kept; of a larger file, a few
+        parts.
 
     Raises:
       OSError: It is absent or cannot be read. Reading raises it too, also if the file was replaced.

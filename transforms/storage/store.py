@@ -17,12 +17,12 @@ class FileInfo:
     """What a storage says of a file without sending it.
 
     Attributes:
-      path: Of the file, with its scheme.
+      path: Path of the file, with its scheme.
       num_bytes: Its size.
       version: Differs between contents (a generation, an ETag); empty where the storage has none,
         and in listings.
-      crc32c: Of the content, base64 of its four bytes; empty where the storage has none, and in
-        listings.
+      crc32c: Checksum of the content, base64 of its four bytes; empty where the storage has none,
+        and in listings.
     """
 
     path: str

@@ -14,7 +14,7 @@ class RecordingFolder:
 
     Attributes:
       prefix: Path of the folder with a trailing `/`; empty for the working directory.
-      is_root: Whether it is the root of all recordings, as told by the user.
+      is_root: Whether it is the root of all recordings, as given by the user.
     """
 
     prefix: str
