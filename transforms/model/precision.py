@@ -8,7 +8,6 @@ from the operations that the rewrite casts, because the mel filter bank is one, 
 
 import contextlib
 import dataclasses
-import functools
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -110,11 +109,6 @@ class Deviation:
     def largest(self) -> float | None:
         """Largest |bfloat16 - float32| relative to `spread`; None if all rows are equal."""
         return self.max_difference / self.spread if self.spread else None
-
-
-def sum_deviations(deviations: Iterable[Deviation]) -> Deviation:
-    """Returns the deviation over all rows."""
-    return functools.reduce(Deviation.__add__, deviations, Deviation())
 
 
 def check_cpu(cpuinfo: str | os.PathLike[str] = "/proc/cpuinfo") -> None:

@@ -13,7 +13,7 @@ from tests.sounds import noise
 from tests.stand_in import Body
 from transforms.model import loading, precision
 from transforms.model.errors import ModelError
-from transforms.model.precision import BFLOAT16, FLOAT32, Deviation, sum_deviations
+from transforms.model.precision import BFLOAT16, FLOAT32, Deviation
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=5), st.integers(0, 10))
@@ -21,7 +21,7 @@ def test_the_deviation_of_batches_is_that_of_all_their_rows(sizes: list[int], se
     random = np.random.default_rng(seed)
     batches = [random.normal(3, 2, (size + 1, 4)).astype(np.float32) for size in sizes]
     others = [batch + random.normal(0, 0.1, batch.shape).astype(np.float32) for batch in batches]
-    found = sum_deviations(map(Deviation.between, others, batches))
+    found = sum(map(Deviation.between, others, batches), Deviation())
     exact, rows = np.concatenate(batches).astype(float), np.concatenate(others)
     assert found.num_rows == len(exact)
     if len(exact) > 1:
@@ -36,7 +36,7 @@ def test_rows_without_spread_or_without_numbers_have_no_deviation() -> None:
     exact = np.array([[0, 0], [1, 1], [np.nan, 1]], np.float32)
     rows = np.array([[0, 0.5], [1, np.inf], [1, 1]], np.float32)
     assert Deviation.between(rows, exact).num_rows == 1
-    for nothing in (Deviation(), sum_deviations([]), Deviation.between(rows[1:], exact[1:])):
+    for nothing in (Deviation(), sum([], Deviation()), Deviation.between(rows[1:], exact[1:])):
         assert (nothing.num_rows, nothing.mean, nothing.largest) == (0, None, None)
 
 
