@@ -33,10 +33,11 @@ def run_program(*arguments: object, **options: Any) -> subprocess.CompletedProce
 def embed_measured(output: Path, *arguments: object) -> tuple[int, float]:
     """Runs `embed` in a process of its own; returns the status and its peak memory in MB."""
     program = (
-        "import resource, sys\n"
+        "import sys\n"
         "from pipeline.cli import main\n"
+        "from transforms.metrics import host\n"
         "status = main(['embed', *sys.argv[1:]])\n"
-        "print(status, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        "print(status, host.peak_memory())\n"
     )
     finished = subprocess.run(
         [sys.executable, "-c", program, "--output", str(output), *map(str, arguments)],
@@ -45,8 +46,8 @@ def embed_measured(output: Path, *arguments: object) -> tuple[int, float]:
         timeout=5_000,
         check=True,
     )
-    status, kilobytes = finished.stdout.splitlines()[-1].split()
-    return int(status), int(kilobytes) / 1_024
+    status, num_bytes = finished.stdout.splitlines()[-1].split()
+    return int(status), int(num_bytes) / 2**20
 
 
 def outputs(transform: "beam.PTransform", elements: Iterable[Any], *tags: str) -> list[list[Any]]:

@@ -353,8 +353,9 @@ def test_500_clips_load_one_model_and_fill_its_batches(vggish_model: str, tmp_pa
     for index in range(500):
         write_wav(tmp_path / f"in/{index:03d}.wav", noise(160_000, seed=index))
     script = f"""
-import resource, sys
+import sys
 from pipeline.cli import main
+from transforms.metrics import host
 from transforms.model import loading
 loads, sizes, load, embed = [], [], loading.load, loading.EmbeddingModel.embed
 def counted_load(*arguments):
@@ -369,8 +370,7 @@ loading.load = counted_load
 loading.EmbeddingModel.embed = counted_embed
 status = main(["embed", "--profile=raw", "--model={vggish_model}",
                "--input={tmp_path / "in"}", "--output={tmp_path / "out"}"])
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print(status, len(loads), sum(sizes), sum(size != 64 for size in sizes), peak)
+print(status, len(loads), sum(sizes), sum(size != 64 for size in sizes), host.peak_memory())
 """
     finished = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=1_800, check=True

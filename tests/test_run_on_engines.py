@@ -288,7 +288,7 @@ def test_a_job_server_or_a_pool_that_is_absent_is_named(
             )
             assert finished.returncode == 2
             # Beam alone waits for over a minute, and says something else.
-            assert f"{flag}={absent}: nobody answers" in finished.stderr
+            assert f"{flag}={absent}: nothing responds there" in finished.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -1,5 +1,6 @@
 """Facts of the machine, as its files tell them."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from transforms.metrics import host
 
 GIB = 2**30
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def machine(folder: Path, groups: str, **files: str) -> dict[str, Path]:
@@ -59,3 +61,16 @@ def test_facts_of_this_machine() -> None:
     assert len(host.code_digest()) == 64
     assert (host.peak_memory() or 0) > 10**7
     assert host.free_disk("/absent/folder") == pytest.approx(host.free_disk("/"), rel=0.1)
+
+
+def test_peak_memory_is_that_of_the_process_and_not_of_the_one_that_started_it() -> None:
+    child = "from transforms.metrics import host; print(host.peak_memory())"
+    parent = (
+        "import subprocess, sys\n"
+        "held = b'.' * 1_000_000_000\n"
+        f"subprocess.run([sys.executable, '-c', {child!r}], check=True)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", parent], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert 1_000_000 < int(done.stdout) < 500_000_000
