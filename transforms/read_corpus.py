@@ -45,8 +45,9 @@ class ReadCorpus(beam.PTransform):
 
     Input: the pipeline. Output: `CorpusOutputs`; `clips` and `failures` together account for
     everything in the corpus. `corpus.clips | EmbedAudio(...) | WriteDataset(...)` writes `failures`
-    to the failure table of the dataset. With another transform in between, such as a filter, it
-    does not: handle `failures` yourself.
+    to the failure table of the dataset, and uses `class_map` and `splits`. With another transform
+    between `corpus.clips` and `EmbedAudio`, such as a filter, it does none of this: the labels are
+    numbered in sorted order, there are no splits, and `failures` are yours to handle.
 
     Paths may be on any storage backend; relative paths start at the current folder.
 
