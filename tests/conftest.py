@@ -72,7 +72,8 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
         folder.parent.mkdir(exist_ok=True)
         with open(f"{folder}.lock", "a+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not lock.tell():
+            # Its size now: `tell` has that of before the wait for the lock.
+            if not os.fstat(lock.fileno()).st_size:
                 shutil.rmtree(folder, ignore_errors=True)  # of one that has failed
                 folder.mkdir()
                 make(folder)
