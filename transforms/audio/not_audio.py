@@ -24,7 +24,7 @@ _ASF_ENCRYPTION = (
 _MP4_ENCRYPTION = (b"drms", b"enca")
 _LIST_ITS_FILES = "list the files that it names"
 # What follows the zeros of a file whose first bytes were lost.
-_MARKS = re.compile(rb"WAVE|AIF[FC]|fmt |OggS|fLaC|ftyp|moov|data|ID3")
+_MARKS = re.compile(rb"WAVE|AIF[FC]|fmt |OggS|fLaC|ftyp|moov|ID3")
 _MIN_ZEROS = 16
 # Kinds of text, by what it begins with: name and hint.
 _AUDIO_SUFFIXES = "wav|mp3|flac|ogg|oga|opus|m4a|aac|wma|aiff?|mp4|webm"
@@ -231,7 +231,7 @@ def _by_markup(text: str) -> tuple[str, str] | None:
 
 def _decode(data: bytes, is_cut: bool) -> tuple[str, str]:
     """Returns a text and how it is encoded, if that is unusual; an empty text for other data."""
-    if data.startswith(AUDIO_MAGICS):
+    if data.startswith(AUDIO_MAGICS) or any(magic.startswith(data) for magic in AUDIO_MAGICS):
         return "", ""
     encodings = ["utf-8-sig"]
     if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):

@@ -3,19 +3,10 @@
 # Magic bytes of containers of audio. A file with them is damaged audio, not something else.
 AUDIO_MAGICS = (
     *(b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b"FRM8", b"caff", b"fLaC", b"OggS"),
-    *(
-        b"ID3",
-        b".snd",
-        b"dns.",
-        b"NIST_1A",
-        b"Creative Voice File",
-        b"wvPK",
-        b"MAC ",
-        b"TTA1",
-        b"tBaK",
-    ),
+    *(b"ID3", b".snd", b"dns.", b"NIST_1A", b"Creative Voice File", b"MATLAB 5.0 MAT-file"),
+    *(b"2BIT", b"PVF1\n", b" paf", b"fap ", b"wvpk", b"MAC ", b"TTA1", b"TTA2", b"tBaK", b"OFR "),
     *(b"#!AMR", b"#!SILK", b"ADIF", b"FLV", b"DSD ", b"MPCK", b"MP+", b"ajkg", b".RMF", b".ra\xfd"),
-    *(b"\x1aE\xdf\xa3", b"0&\xb2u\x8ef\xcf\x11", b"\x00\x00\x01\xba", b"OFR ", b"EA3", b"ea3"),
+    *(b"\x1aE\xdf\xa3", b"0&\xb2u\x8ef\xcf\x11", b"\x00\x00\x01\xba", b"EA3", b"ea3"),
 )
 UNPACK = "unpack it first"
 DECOMPRESS = "decompress it first"
