@@ -170,9 +170,16 @@ def created(path: str) -> Iterator[BinaryIO]:
             store_of(path).upload(path, spooled, num_bytes)
 
 
-def write_atomically(path: str, parts: Iterable[bytes]) -> None:
-    """Writes a file under a temporary name and renames it: it is complete or absent."""
-    temporary = temporary_name(path)
+def write_atomically(path: str, parts: Iterable[bytes], staging: str | None = None) -> None:
+    """Writes a file under a temporary name and renames it: it is complete or absent.
+
+    Args:
+      path: Path of the file.
+      parts: Its contents.
+      staging: Existing folder of the temporary file, on the same storage; None for that of `path`.
+    """
+    beside = path if staging is None else f"{staging}/{posixpath.basename(path)}"
+    temporary = temporary_name(beside)
     with created(temporary) as file:
         for part in parts:
             file.write(part)
