@@ -18,18 +18,20 @@ from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.metrics.run_times import ASSEMBLING
 
 FAILURES = "failures"
+NOTES = "notes"
 
 
 @dataclasses.dataclass
 class AssembleClips(beam.PTransform):
     """Joins each clip with its rows, checks that none is missing, and serialises the record.
 
-    Input: a dict of `decode_results` (`(clip id, serialized DecodedClip or Failure)`), `rows`
-    (`(clip id, RowRun)`) and `model_failures` (`(clip id, message)`). Outputs: `records`
-    (`Record`) and `failures` (`Failure`), together exactly one per clip, and `reports`.
+    Input: a dict of `decode_results` (`(clip id, serialized DecodedClip, DamagedAudio or
+    Failure)`), `rows` (`(clip id, RowRun)`) and `model_failures` (`(clip id, message)`). Outputs:
+    `records` (`Record`) and `failures` (`Failure`), together exactly one per clip; `notes`
+    (`AudioNote`) about records; and `reports`.
 
     Attributes:
-      profile: Layout of the records.
+      profile: Layout of the records. Damaged clips fail if it has no `damaged_key`.
       class_map: Side input with the `ClassMap`.
       counts_failures: Whether to count failed clips in Beam's metrics.
     """
@@ -45,7 +47,7 @@ class AssembleClips(beam.PTransform):
             | beam.CoGroupByKey()
             | beam.ParDo(
                 _AssembleFn(self.profile, self.counts_failures), class_map=self.class_map
-            ).with_outputs(FAILURES, REPORTS, main="records")
+            ).with_outputs(FAILURES, NOTES, REPORTS, main="records")
         )
 
 
@@ -65,7 +67,7 @@ class _AssembleFn(ReportingFn):
     def _assembled(
         self, element: tuple[str, Mapping[str, Iterable[Any]]], class_map: ClassMap
     ) -> Iterator[Any]:
-        outcome = complete_clip(*element)
+        outcome = complete_clip(*element, self._profile.damaged_key is not None)
         if isinstance(outcome, Failure):
             self.report(f"failures/{outcome.reason}", split=outcome.split)
             if self._counts_failures:
@@ -78,6 +80,8 @@ class _AssembleFn(ReportingFn):
         data = sequence_example(self._profile, decoded, labels, rows)
         self._count(decoded)
         yield Record(clip.id, data, clip.split)
+        for note in decoded.notes():
+            yield pvalue.TaggedOutput(NOTES, note)
 
     def _count(self, decoded: DecodedClip) -> None:
         for name, number in (
@@ -87,6 +91,8 @@ class _AssembleFn(ReportingFn):
             ("padded_clips", int(decoded.padded)),
             ("truncated_clips", int(decoded.truncated)),
             ("rows_skipped", decoded.num_rows_skipped),
+            ("damaged_clips", int(bool(decoded.damages))),
+            ("damaged_microseconds", decoded.damaged_microseconds),
             (f"decoders/{decoded.decoder}", 1),
         ):
             self.report(name, number, decoded.clip.split)

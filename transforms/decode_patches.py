@@ -12,7 +12,7 @@ from apache_beam.typehints.decorators import no_annotations
 
 from transforms.audio.span_decoding import decode_spans
 from transforms.corpus.clips import Failure
-from transforms.corpus.runs import DecodedClip, PatchRun
+from transforms.corpus.runs import DamagedAudio, DecodedClip, PatchRun
 from transforms.corpus.serialization import serialize
 from transforms.corpus.spans import SAMPLE_RATE_HZ, DecodeTask, FramingConfig
 from transforms.metrics.reporting import REPORTS, ReportingFn
@@ -28,8 +28,8 @@ class DecodePatches(beam.PTransform):
 
     Input: `DecodeTask`s. Outputs: `patches` (`PatchRun`s, which must not pass
     through a shuffle), `decode_results` (`(clip id, serialized DecodedClip or Failure)`: one per
-    clip, and for a clip of several spans one failure per failed span) and `reports`. A clip that
-    fails midway has patches in the output.
+    clip, and for a clip of several spans one failure per failed span; besides, each `DamagedAudio`
+    of a clip) and `reports`. A clip that fails midway has patches in the output.
 
     Attributes:
       framing: How clips become patches.
@@ -51,7 +51,9 @@ class PatchesFn(ReportingFn):
     def __init__(self, framing: FramingConfig) -> None:
         self.framing = framing
 
-    def outputs(self, found: Iterable[PatchRun | DecodedClip | Failure]) -> Iterator[Any]:
+    def outputs(
+        self, found: Iterable[PatchRun | DamagedAudio | DecodedClip | Failure]
+    ) -> Iterator[Any]:
         """Yields patches, and each result as the output `DECODE_RESULTS`."""
         # The clips that `clip_seconds` cuts are counted here: their number is unknown before.
         counts_clips = self.framing.clip_seconds is not None
@@ -59,6 +61,9 @@ class PatchesFn(ReportingFn):
             if isinstance(each, PatchRun):
                 self.increment(patches=len(each.patches))
                 yield each
+                continue
+            if isinstance(each, DamagedAudio):
+                yield pvalue.TaggedOutput(DECODE_RESULTS, (each.clip_id, serialize(each)))
                 continue
             if isinstance(each, DecodedClip):
                 clip_id = each.clip.id

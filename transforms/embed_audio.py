@@ -45,7 +45,7 @@ class Embedding:
 class EmbeddedClips(dict[str, pvalue.PCollection]):
     """The output of `EmbedAudio` and `EmbedWaveforms`, and the input of `WriteDataset`.
 
-    The first use of `rows` or `failures` adds one shuffle of the rows to the pipeline.
+    The first use of `rows`, `failures` or `notes` adds one shuffle of the rows to the pipeline.
     `WriteDataset` joins rows itself, quantised, so a pipeline that only writes a dataset shuffles
     rows once.
 
@@ -75,6 +75,14 @@ class EmbeddedClips(dict[str, pvalue.PCollection]):
         """`Failure(id, uri, step, reason, message)` of each clip without rows."""
         return self._join()["failures"]
 
+    @property
+    def notes(self) -> pvalue.PCollection:
+        """`AudioNote(id, uri, start_seconds, end_seconds, message)` of damage in clips with rows.
+
+        Empty unless the framing has `keep_damaged=True`.
+        """
+        return self._join()["notes"]
+
     def counts_failures(self) -> bool:
         """Returns True on the first call: only one join of the clips counts those that failed."""
         first, self._counts_failures = self._counts_failures, False
@@ -90,7 +98,9 @@ class EmbeddedClips(dict[str, pvalue.PCollection]):
             # Unique in the pipeline, because the label of this transform is.
             producer: Any = self["reports"].producer
             label = producer.full_label.rpartition("/")[0]
-            self._joined = self | f"{label} rows" >> _Join(self.counts_failures())
+            self._joined = self | f"{label} rows" >> _Join(
+                self.embedding.framing.keep_damaged, self.counts_failures()
+            )
         return self._joined
 
 
@@ -206,14 +216,15 @@ class _CountFn(ReportingFn):
 
 @dataclasses.dataclass
 class _Join(beam.PTransform):
+    keep_damaged: bool
     counts_failures: bool
 
     @no_annotations
     def expand(self, embedded: EmbeddedClips) -> dict[str, pvalue.PCollection]:
         unjoined = {name: embedded[name] for name in (DECODE_RESULTS, "rows", MODEL_FAILURES)}
-        joined = unjoined | JoinRows(self.counts_failures)
+        joined = unjoined | JoinRows(self.keep_damaged, self.counts_failures)
         failures = (embedded["failures"], joined[join_rows.FAILURES]) | beam.Flatten()
-        return {"rows": joined.rows, "failures": failures}
+        return {"rows": joined.rows, "failures": failures, "notes": joined[join_rows.NOTES]}
 
 
 def _clip_of(element: Any) -> Clip:

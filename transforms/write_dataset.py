@@ -17,7 +17,7 @@ from transforms.audio import resampling
 from transforms.collect_labels import CollectLabels
 from transforms.corpus.clips import Failure, printable
 from transforms.dataset import file_names
-from transforms.dataset.profiles import PROFILES, Profile
+from transforms.dataset.profiles import DAMAGED_KEY, PROFILES, Profile
 from transforms.dataset.provenance import Origin
 from transforms.dataset.shards import (
     MAX_SHARDS,
@@ -153,6 +153,8 @@ class WriteDataset(beam.PTransform):
                 f" with framing=FramingConfig(hop_samples={profile.hop_samples},"
                 f" max_rows={profile.max_rows})"
             )
+        if framing.keep_damaged:
+            profile = dataclasses.replace(profile, damaged_key=DAMAGED_KEY)
         return profile
 
     def _pca(self, profile: Profile) -> Pca | None:

@@ -141,6 +141,28 @@ class Failure(CompactPickle):
             raise ValueError(f"reason={self.reason!r} is not one of {REASONS}")
 
 
+@dataclasses.dataclass(frozen=True, order=True)
+class AudioNote(CompactPickle):
+    """A remark about the audio of a record: one line of the table of notes.
+
+    Attributes:
+      id: Id of the clip.
+      uri: Path or URL of the recording.
+      start_seconds: Start of the audio that the note is about, on the time line of the recording's
+        file.
+      end_seconds: End of that audio; equal to the start if its length is unknown.
+      message: Explanation for people.
+      split: Split of the clip.
+    """
+
+    id: str
+    uri: str
+    start_seconds: float
+    end_seconds: float
+    message: str
+    split: str = ""
+
+
 def by_recording(clip: Clip) -> tuple[bytes, bytes]:
     """Returns a serialized clip, keyed by its recording's uri."""
     # As bytes, because Beam's coder of strings rejects names that are not UTF-8.

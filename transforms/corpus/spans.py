@@ -32,6 +32,8 @@ class FramingConfig:
         `too_short`.
       clip_seconds: Length of the consecutive clips into which clips are cut; None for no cutting.
       channel: Channel to use, from 1; None for the mean of all channels.
+      keep_damaged: Whether a damaged clip becomes a record of what decodes, which says how much is
+        damaged; otherwise it fails.
 
     Raises:
       ValueError: A value is out of range.
@@ -48,6 +50,7 @@ class FramingConfig:
     pad_short_clips: bool = True
     clip_seconds: Decimal | None = None
     channel: int | None = None
+    keep_damaged: bool = False
 
     def __post_init__(self) -> None:
         for name in ("patch_samples", "hop_samples", "max_rows", "channel", "clip_seconds"):
@@ -64,6 +67,7 @@ class FramingConfig:
             "max_rows": self.max_rows,
             "channels": "mean" if self.channel is None else f"number {self.channel}",
             "short_clips": "pad" if self.pad_short_clips else "skip",
+            "damaged": "keep" if self.keep_damaged else "fail",
         }
 
     def num_rows(self, seconds: Fraction) -> int:

@@ -2,6 +2,9 @@
 
 import dataclasses
 
+# Context feature of the records of datasets that keep damaged clips.
+DAMAGED_KEY = "damaged_seconds"
+
 
 @dataclasses.dataclass(frozen=True)
 class Profile:
@@ -18,6 +21,11 @@ class Profile:
       max_rows: Maximum number of rows in a record; None for no limit.
       quantised: Whether rows are 128 bytes after PCA; otherwise they are the model's floats.
       columns: Columns of manifests that become context features: bytes, empty without a value.
+      damaged_key: Context feature of the length of the damaged audio in seconds, float; None
+        without one. `WriteDataset` adds it if damaged clips are kept.
+
+    Raises:
+      ValueError: Two features have the same name.
 
     Example:
       >>> import dataclasses
@@ -36,11 +44,20 @@ class Profile:
     max_rows: int | None
     quantised: bool
     columns: tuple[str, ...] = ()
+    damaged_key: str | None = None
+
+    def __post_init__(self) -> None:
+        names = [*self.context_keys, self.rows_key]
+        for column in self.columns:
+            if column in names:
+                raise ValueError(
+                    f"columns={column!r}: the records have a feature of this name already"
+                )
 
     @property
     def context_keys(self) -> tuple[str, ...]:
         """Context features of the layout, without `columns`."""
-        keys = (self.id_key, self.start_key, self.end_key, self.labels_key)
+        keys = (self.id_key, self.start_key, self.end_key, self.damaged_key, self.labels_key)
         return tuple(key for key in keys if key is not None)
 
 

@@ -14,7 +14,7 @@ def schema(profile: Profile) -> bytes:
     """Returns the schema of a profile's records as a text proto."""
     proto = schema_pb2.Schema()
     _add(proto.feature, profile.id_key, schema_pb2.BYTES)
-    for key in (profile.start_key, profile.end_key):
+    for key in (profile.start_key, profile.end_key, profile.damaged_key):
         if key is not None:
             _add(proto.feature, key, schema_pb2.FLOAT)
     labels = proto.feature.add(name=profile.labels_key, type=schema_pb2.INT)

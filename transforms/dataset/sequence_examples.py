@@ -23,7 +23,7 @@ def sequence_example(
 
     Args:
       profile: Layout of the record.
-      decoded: The clip, with its actual end.
+      decoded: The clip, with its actual end and its damage.
       labels: Indices of the labels, sorted.
       rows: uint8 `[num_rows, 128]` for a quantised profile, else float32
         `[num_rows, embedding_size]`.
@@ -37,6 +37,8 @@ def sequence_example(
     if profile.start_key is not None and profile.end_key is not None:
         context[profile.start_key].float_list.value.append(float(clip.start_seconds))
         context[profile.end_key].float_list.value.append(decoded.end_seconds)
+    if profile.damaged_key is not None:
+        context[profile.damaged_key].float_list.value.append(decoded.damaged_seconds)
     context[profile.labels_key].int64_list.SetInParent()  # present even if empty
     context[profile.labels_key].int64_list.value.extend(labels)
     columns = dict(clip.columns)

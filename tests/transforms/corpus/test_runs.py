@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import pickle
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.corpus.clips import Clip, Failure
-from transforms.corpus.runs import DecodedClip, RowRun, complete_clip, join_rows
+from transforms.corpus.runs import DamagedAudio, DecodedClip, RowRun, complete_clip, join_rows
 from transforms.corpus.serialization import serialize
 
 
@@ -119,7 +120,7 @@ ROWS = [RowRun(0, whole(4)[:2]), RowRun(2, whole(4)[2:])]
 
 
 def results(
-    *decode_results: DecodedClip | Failure,
+    *decode_results: DecodedClip | DamagedAudio | Failure,
     rows: Sequence[RowRun] = (),
     failures: Sequence[str] = (),
 ) -> dict[str, list[Any]]:
@@ -135,10 +136,86 @@ def test_a_clip_is_complete_with_all_its_rows_even_if_results_are_repeated() -> 
         results(DECODED, rows=ROWS),
         results(DECODED, DECODED, rows=[*ROWS[::-1], *ROWS]),
     ):
-        completed = complete_clip("a", found)
+        completed = complete_clip("a", found, keep_damaged=False)
         assert isinstance(completed, tuple)
         assert completed[0] == DECODED
         np.testing.assert_array_equal(completed[1], whole(4))
+
+
+def hole(start_seconds: float, end_seconds: float, message: str = "a hole") -> DamagedAudio:
+    return DamagedAudio("a", start_seconds, end_seconds, message)
+
+
+def completed_clip(decoded: DecodedClip, *damages: DamagedAudio) -> DecodedClip:
+    completed = complete_clip("a", results(decoded, *damages, rows=ROWS), keep_damaged=True)
+    assert isinstance(completed, tuple)
+    np.testing.assert_array_equal(completed[1], whole(4))
+    return completed[0]
+
+
+@pytest.mark.parametrize(
+    ("damages", "expected", "seconds"),
+    [
+        ([], [], 0),
+        ([hole(1, 1.5)], [hole(1, 1.5)], 0.5),
+        ([hole(1, 1.5), hole(1, 1.5)], [hole(1, 1.5)], 0.5),
+        ([hole(1.25, 2), hole(1, 1.5), hole(2, 2.25)], [hole(1, 2.25)], 1.25),
+        ([hole(1, 3), hole(1.5, 2)], [hole(1, 3)], 2),
+        ([hole(3, 3.5), hole(1, 1.25)], [hole(1, 1.25), hole(3, 3.5)], 0.75),
+        ([hole(3, 3), hole(3, 3)], [hole(3, 3)], 0),
+        ([hole(1, 2, "b"), hole(1, 2, "a")], [hole(1, 2, "a"), hole(1, 2, "b")], 1),
+        ([hole(1 / 3, 2 / 3)], [hole(0.333333, 0.666667)], 0.333334),
+    ],
+)
+def test_the_union_of_all_damage_counts(
+    damages: list[DamagedAudio], expected: list[DamagedAudio], seconds: float
+) -> None:
+    for reported in (damages, damages[::-1]):
+        completed = completed_clip(DECODED, *reported)
+        assert completed == dataclasses.replace(DECODED, damages=tuple(expected))
+        assert completed.damaged_seconds == seconds
+        assert [
+            (note.id, note.uri, note.start_seconds, note.end_seconds, note.message, note.split)
+            for note in completed.notes()
+        ] == [
+            ("a", "/a.wav", each.start_seconds, each.end_seconds, each.message, "train")
+            for each in expected
+        ]
+
+
+def test_damage_counts_within_the_clip_only() -> None:
+    # The clip is what lies from 2 s to 4 s in the file.
+    part = dataclasses.replace(
+        CLIP,
+        start_seconds=Decimal(12),
+        end_seconds=Decimal(14),
+        recording_offset_seconds=Decimal(10),
+    )
+    completed = completed_clip(
+        dataclasses.replace(DECODED, clip=part), hole(1, 2.5), hole(3.75, 100)
+    )
+    assert completed.damages == (hole(2, 2.5), hole(3.75, 4))
+    assert completed.damaged_seconds == 0.75
+
+
+@given(
+    cuts=st.lists(st.integers(0, 1_000), min_size=2, max_size=9),
+    data=st.data(),
+)
+def test_damage_is_the_same_however_it_is_reported_in_parts(
+    cuts: list[int], data: st.DataObject
+) -> None:
+    edges = [cut / 16_000 for cut in sorted(cuts)]
+    parts = [hole(start, end) for start, end in itertools.pairwise(edges)]
+    shuffled = data.draw(st.permutations([*parts, *data.draw(st.lists(st.sampled_from(parts)))]))
+    whole_hole = completed_clip(DECODED, hole(edges[0], edges[-1]))
+    assert completed_clip(DECODED, *shuffled) == whole_hole
+
+
+def test_a_damaged_clip_fails_unless_damaged_clips_are_kept() -> None:
+    found = results(hole(2.5, 2.75, "worse"), hole(1.25, 3), DECODED, rows=ROWS)
+    failure = complete_clip("a", found, keep_damaged=False)
+    assert failure == CLIP.failure("decode", "decode_error", "a hole, at 1.250 s")
 
 
 def test_an_incomplete_clip_is_one_failure_that_does_not_depend_on_the_order() -> None:
@@ -149,11 +226,13 @@ def test_an_incomplete_clip_is_one_failure_that_does_not_depend_on_the_order() -
         (results(second, first, DECODED, rows=ROWS), "decode", "decode_error", "at 1 s"),
         (results(first, second), "decode", "decode_error", "at 1 s"),
         (results(rows=ROWS), "assemble", "incomplete", "not decoded to its end"),
+        (results(second, hole(1, 2), DECODED, rows=ROWS), "decode", "decode_error", "at 2 s"),
+        (results(hole(1, 2), DECODED, rows=ROWS[:1]), "assemble", "incomplete", "rows are missing"),
         (results(DECODED, other, rows=ROWS), "assemble", "duplicate_id", "different audio"),
         (results(DECODED, rows=ROWS, failures=["y", "x"]), "embed", "model_error", "x"),
         (results(DECODED, rows=ROWS[:1]), "assemble", "incomplete", "rows are missing"),
     ]:
-        failure = complete_clip("a", found)
+        failure = complete_clip("a", found, keep_damaged=True)
         assert isinstance(failure, Failure)
         assert (failure.id, failure.step, failure.reason) == ("a", step, reason)
         assert message in failure.message

@@ -46,6 +46,8 @@ def test_framing_is_described_for_the_dataset() -> None:
         "max_rows": 3,
         "channels": "number 2",
         "short_clips": "skip",
+        "damaged": "fail",
     }
-    described = FramingConfig().describe()
+    described = FramingConfig(keep_damaged=True).describe()
     assert (described["channels"], described["short_clips"]) == ("mean", "pad")
+    assert described["damaged"] == "keep"

@@ -91,6 +91,7 @@ def test_the_settings_are_recorded() -> None:
         "decoder": "libsndfile 1.2.2",
         "decoders": {"libsndfile 1.2.2": 3},
         "short_clips": "pad",
+        "damaged": "fail",
     }
     assert found["rows"]["pca"] == {"uri": "pca.npz", "sha256": "ab" * 32}
     assert {"python", "numpy", "soxr", "soundfile", "tensorflow"} <= set(found["versions"])

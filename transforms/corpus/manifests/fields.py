@@ -61,9 +61,12 @@ class RowFields:
             return ""
         value = self._get("id")
         text = _text(value)
-        if text and len(text) <= MAX_NAME_CHARACTERS:
+        if text and text.strip() and len(text) <= MAX_NAME_CHARACTERS:
             return text
-        allowed = f"must be text of 1 to {MAX_NAME_CHARACTERS} characters, or a number"
+        allowed = (
+            f"must be text of 1 to {MAX_NAME_CHARACTERS} characters that are not all spaces, or a"
+            " number; without a column id the path is the id"
+        )
         self._invalid("id", value, allowed)
         return ""
 

@@ -18,6 +18,7 @@ from transforms.corpus.manifests.fields import RowFields
 from transforms.corpus.manifests.label_cells import KnownLabels, find_separator
 from transforms.corpus.manifests.line_reader import BadLine
 from transforms.corpus.manifests.recording_uris import recording_folder
+from transforms.corpus.manifests.swallowed_lines import find_swallowed_lines
 from transforms.corpus.manifests.tables import JSON_LINES, Row, read_table
 from transforms.corpus.times import format_seconds
 
@@ -87,7 +88,7 @@ def read_manifest(
     """
     table = read_table(file, options.format, uri)
     matcher = ColumnMatcher(None if table.format == JSON_LINES else table.columns)
-    builder = _ClipBuilder(uri, options)
+    builder = _ClipBuilder(uri, options, table.format)
     first_rows = _take_first(table.rows)
     cells = [_label_cell(record, matcher) for _, record in first_rows]
     separator = find_separator(cells, options.known_labels)
@@ -159,8 +160,10 @@ def _label_cell(record: dict[str, object] | BadLine, matcher: ColumnMatcher) -> 
 class _ClipBuilder:
     """Builds the clips of one manifest from its records."""
 
-    def __init__(self, uri: str, options: ManifestOptions) -> None:
+    def __init__(self, uri: str, options: ManifestOptions, format: str) -> None:
         self._manifest = printable(uri)
+        # Only these have cells whose line ends may be there by mistake.
+        self._has_quoted_cells = format != JSON_LINES
         self._name = posixpath.basename(self._manifest)
         self._options = options
         self._folder = recording_folder(uri, options.audio_root)
@@ -178,6 +181,10 @@ class _ClipBuilder:
             columns = matcher.match(record)
         except ManifestError as error:
             return self._failure(line, "invalid_row", str(error))
+        if self._has_quoted_cells:
+            fault = find_swallowed_lines(line, list(record.items()), columns.keys.values())
+            if fault:
+                return self._failure(line, "invalid_row", fault)
         return self._clip(line, RowFields(record, columns), separator)
 
     def _clip(self, line: int, fields: RowFields, separator: str) -> Clip | Failure:

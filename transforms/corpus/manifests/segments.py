@@ -18,11 +18,13 @@ from transforms.corpus.manifests.delimited import read_csv
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.label_cells import distinct_labels
 from transforms.corpus.manifests.line_reader import BadLine, TextLines, read_lines
+from transforms.corpus.manifests.swallowed_lines import find_swallowed_lines
 from transforms.corpus.times import parse_seconds
 
 MAX_ID_CHARACTERS = 4096
 
 _LAYOUT = 'id, start_seconds, end_seconds, "label,label"'
+_COLUMNS = ("id", "start_seconds", "end_seconds", "labels")
 _COMMENT = "#"
 _ID_COLUMN = "ytid"
 
@@ -120,6 +122,9 @@ def _is_header(cells: list[str] | BadLine) -> bool:
 def _segment(manifest: str, line: int, cells: list[str] | BadLine) -> Segment:
     if isinstance(cells, BadLine):
         raise _SegmentError("", "invalid_row", cells.message)
+    fault = find_swallowed_lines(line, list(zip(_COLUMNS, cells, strict=False)), _COLUMNS)
+    if fault:
+        raise _SegmentError("", "invalid_row", fault)
     id = cells[0].strip()
     if not 0 < len(id) <= MAX_ID_CHARACTERS:
         message = f"the id has {len(id)} characters (allowed: 1 to {MAX_ID_CHARACTERS})"

@@ -1,9 +1,7 @@
 """The PCA parameters of the 8-bit profiles, from a path, a storage, a URL or the cache."""
 
 import hashlib
-import io
 import tempfile
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +15,11 @@ from transforms.model.postprocessing import (
 )
 from transforms.model.sources import caching, fetching
 from transforms.model.sources.names import is_url
+from transforms.model.sources.npz import NpzError, read_arrays
 from transforms.storage import files
 
-# The file is 73 KB; more than this is something else.
-_MAX_BYTES = 2**24
+# The file is 73 KB, or 133 KB without compression; more than this is something else.
+_MAX_BYTES = 2**20
 _HINT = (
     f"These are the PCA parameters: download {RELEASED_PCA_URL} where the network allows and"
     " name the file with --pca, or write float rows with --profile raw, which needs none"
@@ -37,20 +36,17 @@ def load_pca(pca: str) -> Pca:
       ModelError: It cannot be read or fetched, or it is not that file.
     """
     data = _cached_release() if pca == RELEASED_PCA_URL else _read(pca)
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            eigen_vectors = np.asarray(arrays["pca_eigen_vectors"], np.float64)
-            means = np.asarray(arrays["pca_means"], np.float64)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ModelError(f"{pca} is not vggish_pca_params.npz: {error}") from error
     size = EMBEDDING_SIZE
-    if eigen_vectors.shape != (size, size) or means.shape not in ((size,), (size, 1)):
-        raise ModelError(
-            f"{pca} is not vggish_pca_params.npz: its arrays are {list(eigen_vectors.shape)} and"
-            f" {list(means.shape)} (wanted: [{size}, {size}] and [{size}] or [{size}, 1])"
-        )
+    shapes: dict[str, list[tuple[int, ...]]] = {
+        "pca_eigen_vectors": [(size, size)],
+        "pca_means": [(size,), (size, 1)],
+    }
+    try:
+        eigen_vectors, means = read_arrays(data, shapes)
+    except NpzError as error:
+        raise ModelError(f"{pca} is not vggish_pca_params.npz: {error}. {_HINT}") from error
     if not (np.isfinite(eigen_vectors).all() and np.isfinite(means).all()):
-        raise ModelError(f"{pca} holds NaN or infinity")
+        raise ModelError(f"{pca} holds NaN or infinity. {_HINT}")
     return Pca(eigen_vectors, means.reshape(size), hashlib.sha256(data).hexdigest(), pca)
 
 
@@ -86,9 +82,11 @@ def _read(pca: str) -> bytes:
             data = file.read(_MAX_BYTES + 1)
     except OSError as error:
         why = error.strerror or error
-        raise ModelError(f"cannot read the PCA parameters {pca!r}: {why}") from error
+        raise ModelError(f"cannot read the PCA parameters {pca!r}: {why}. {_HINT}") from error
     if len(data) > _MAX_BYTES:
-        raise ModelError(f"{pca} is not vggish_pca_params.npz: more than {_MAX_BYTES} bytes")
+        raise ModelError(
+            f"{pca} is not vggish_pca_params.npz: more than {_MAX_BYTES} bytes. {_HINT}"
+        )
     return data
 
 
