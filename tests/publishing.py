@@ -7,10 +7,11 @@ from typing import Any
 from transforms.corpus.clips import Failure
 from transforms.corpus.labels import ClassMap
 from transforms.corpus.spans import FramingConfig
-from transforms.dataset.failure_table import FailureFile, failure_lines
+from transforms.dataset.failure_table import failure_lines
 from transforms.dataset.profiles import PROFILES
 from transforms.dataset.provenance import Origin
 from transforms.dataset.shards import RecordSums, Shard
+from transforms.dataset.table_files import FAILURES, TableFile
 from transforms.embed_patches import DEVIATION, MODEL
 from transforms.metrics.reporting import COUNT, TIME
 from transforms.metrics.run_times import StepTime
@@ -39,10 +40,10 @@ def shard(staging: str, split: str, index: int, data: bytes, sums: RecordSums) -
     return Shard(split, index, path, sums, 0xABC)
 
 
-def failed(staging: str, *failures: Failure) -> FailureFile:
+def failed(staging: str, *failures: Failure) -> TableFile:
     path = files.temporary_name(f"{staging}/failures")
     files.write_atomically(path, failure_lines(failures))
-    return FailureFile(failures[0].split, path, len(failures))
+    return TableFile(FAILURES, failures[0].split, path, len(failures))
 
 
 def staging(folder: str) -> str:
@@ -65,7 +66,7 @@ def one_part(staging: str, **changes: Any) -> dict[str, Any]:
     given: dict[str, Any] = {
         "written": shards,
         "due": [(("", 0), SUMS)],
-        "failures": [failed(staging, FAILURE)],
+        "tables": [failed(staging, FAILURE)],
         "tallies": [*of_no_split(clips=3, records=2, rows=9), (("", "failures/empty"), 1)],
         "models": [FACTS],
         "deviations": [],
@@ -88,7 +89,7 @@ def splits(staging: str, **changes: Any) -> dict[str, Any]:
             shard(staging, "test", 0, b"", RecordSums()),
         ],
         "due": [(("train", 0), SUMS)],
-        "failures": [
+        "tables": [
             failed(staging, *(dataclasses.replace(FAILURE, id=id, split="test") for id in "ce")),
             failed(staging, dataclasses.replace(FAILURE, id="d", split="test")),
             failed(staging, dataclasses.replace(FAILURE, split="train")),

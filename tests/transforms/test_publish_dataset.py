@@ -11,9 +11,14 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from tests import publishing
 from tests.memory_filesystem import MemoryFileSystem
-from tests.publishing import FACTS, FAILURE, ORIGIN, SUMS
+from tests.publishing import FACTS, FAILURE, ORIGIN, SUMS, of_no_split
+from transforms.corpus.clips import AudioNote
 from transforms.corpus.labels import build_class_map
+from transforms.corpus.spans import FramingConfig
+from transforms.dataset.note_table import note_lines
+from transforms.dataset.provenance import Origin
 from transforms.dataset.shards import RecordSums
+from transforms.dataset.table_files import NOTES, TableFile
 from transforms.publish_dataset import PublishDataset, _PublishFn
 from transforms.storage import files
 
@@ -25,13 +30,13 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     MemoryFileSystem.objects.clear()
 
 
-def _run(folder: str, staging: str, given: dict[str, Any]) -> None:
+def _run(folder: str, staging: str, given: dict[str, Any], origin: Origin = ORIGIN) -> None:
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         collections = {
             name: pipeline | name >> beam.Create(elements)
             for name, elements in publishing.with_reports(given).items()
         }
-        _ = pipeline | PublishDataset(origin=ORIGIN, folder=folder, staging=staging, **collections)
+        _ = pipeline | PublishDataset(origin=origin, folder=folder, staging=staging, **collections)
 
 
 def _publish(folder: str, **changes: Any) -> None:
@@ -74,6 +79,46 @@ def test_the_dataset_is_complete_and_nothing_temporary_is_left(folder: str) -> N
     ]
     assert [*info][-1] == "run", "what differs between equal runs is the last key"
     assert info["run"]["steps"] == {"decoding": {"seconds": 3.0, "share": 1.0}}
+
+
+KEEPING = dataclasses.replace(ORIGIN, framing=FramingConfig(keep_damaged=True))
+
+
+def _noted(staging: str, *notes: AudioNote) -> TableFile:
+    path = files.temporary_name(f"{staging}/notes")
+    files.write_atomically(path, note_lines(notes))
+    return TableFile(NOTES, notes[0].split, path, len(notes))
+
+
+def test_the_notes_of_all_parts_are_one_table_that_goes_with_its_dataset(folder: str) -> None:
+    staging = publishing.staging(folder)
+    given = publishing.one_part(staging)
+    given["tables"] += [
+        _noted(staging, AudioNote("a", "/a", 1.0, 2.0, "x"), AudioNote("c", "/c", 1.0, 1.0, "y")),
+        _noted(staging, AudioNote("b", "/b", 0.0, 2.0, "z")),
+    ]
+    given["tallies"] += [(("", "notes"), 3), (("", "damaged_clips"), 3)]
+    _run(folder, staging, given, KEEPING)
+    with files.open_to_read(f"{folder}/audio-notes.jsonl") as file:
+        lines = [json.loads(line) for line in file.read().splitlines()]
+    assert [(line["id"], line["message"]) for line in lines] == [("a", "x"), ("b", "z"), ("c", "y")]
+    info = _read(f"{folder}/dataset.json")
+    assert (info["counts"]["damaged_clips"], info["audio"]["damaged"]) == (3, "keep")
+    _publish(folder)
+    assert "audio-notes.jsonl" not in files.list_names(folder)
+
+
+def test_each_split_has_a_table_of_notes_even_without_notes(folder: str) -> None:
+    staging = publishing.staging(folder)
+    given = publishing.splits(staging)
+    given["tables"].append(_noted(staging, AudioNote("a", "/a", 1.0, 2.0, "x", "train")))
+    given["tallies"].append((("train", "notes"), 1))
+    _run(folder, staging, given, KEEPING)
+    tables = [name for name in files.list_names(folder) if "notes" in name]
+    assert tables == ["test/audio-notes.jsonl", "train/audio-notes.jsonl"]
+    assert [files.size(f"{folder}/{name}") > 0 for name in tables] == [False, True]
+    _publish_splits(folder)
+    assert files.list_names(folder) == SPLIT_FILES
 
 
 def test_a_dataset_in_the_way_is_replaced_and_other_files_stay(folder: str) -> None:
@@ -130,7 +175,7 @@ def test_what_is_in_no_split_stands_in_a_folder_beside_them(folder: str) -> None
     given = publishing.splits(staging)
     given["written"].append(publishing.shard(staging, "", 0, b"", RecordSums()))
     given["num_shards"].append(("", 1))
-    given["failures"].append(publishing.failed(staging, dataclasses.replace(FAILURE, id="m.csv:3")))
+    given["tables"].append(publishing.failed(staging, dataclasses.replace(FAILURE, id="m.csv:3")))
     given["tallies"] += [(("", "failures/empty"), 1)]
     given["tallies"][0] = (("", "clips"), 7)
     _run(folder, staging, given)
@@ -204,15 +249,13 @@ def test_publishing_again_after_all_was_published_changes_nothing(folder: str) -
 @pytest.mark.parametrize(
     "changes",
     [
-        {"tallies": publishing.of_no_split(clips=4, records=2)},
-        {"tallies": publishing.of_no_split(clips=2, records=1)},
-        {
-            "tallies": publishing.of_no_split(
-                clips=3, records=2, decode_tasks=2, decode_tasks_done=1
-            )
-        },
-        {"failures": lambda tables: []},
-        {"failures": lambda tables: tables * 2},
+        {"tallies": of_no_split(clips=4, records=2)},
+        {"tallies": of_no_split(clips=2, records=1)},
+        {"tallies": of_no_split(clips=3, records=2, decode_tasks=2, decode_tasks_done=1)},
+        {"tables": lambda tables: []},
+        {"tables": lambda tables: tables * 2},
+        {"tables": lambda tables: [*tables, TableFile(NOTES, "", "/a", 1)]},
+        {"tallies": of_no_split(clips=3, records=2, notes=1)},
         {"num_shards": [("", 3)]},
         {"num_shards": [("", 2), ("train", 1)]},
         {"due": [(("", 0), RecordSums(2, 10, 78))]},
@@ -227,6 +270,8 @@ def test_publishing_again_after_all_was_published_changes_nothing(folder: str) -
 )
 def test_sums_that_disagree_publish_nothing(tmp_path: Path, changes: dict[str, Any]) -> None:
     folder = f"{tmp_path}/out"
-    with pytest.raises(Exception, match=r"were requested|shard|decode tasks|different models"):
+    with pytest.raises(
+        Exception, match=r"were requested|shard|decode tasks|different models|notes"
+    ):
         _publish(folder, **changes)
     assert {name.split("/")[0] for name in files.list_names(folder)} == {".audio.incomplete"}

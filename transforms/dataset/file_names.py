@@ -8,6 +8,7 @@ from transforms.corpus.labels import CLASS_MAP_NAME
 from transforms.corpus.splits import UNSPLIT, is_split_name
 from transforms.dataset import schema
 from transforms.dataset.failure_table import failure_table_name
+from transforms.dataset.note_table import note_table_name
 from transforms.dataset.shards import shard_pattern
 
 FILE_NAME = "dataset.json"
@@ -20,7 +21,7 @@ STEM = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 FORMAT = "beam-audio-embeddings"
 # Pattern of files of datasets with any name that were not yet renamed, see `storage.files`.
 TEMPORARY = (
-    rf"(?:{STEM}-\d{{5}}-of-\d{{5}}\.tfrecord|{STEM}-failures\.jsonl"
+    rf"(?:{STEM}-\d{{5}}-of-\d{{5}}\.tfrecord|{STEM}-(?:failures|notes)\.jsonl"
     rf"|{'|'.join(map(re.escape, (schema.FILE_NAME, CLASS_MAP_NAME, FILE_NAME)))})"
     r"\.[0-9a-f]{32}\.tmp"
 )
@@ -40,9 +41,10 @@ def is_dataset_file(file: str, name: str) -> bool:
 
 
 def has_stem(file: str, name: str) -> bool:
-    """Returns whether a dataset's file carries its name, as shards and failure tables do."""
+    """Returns whether a dataset's file carries its name, as shards and tables do."""
     last = posixpath.basename(file)
-    return last == failure_table_name(name) or shard_pattern(name).fullmatch(last) is not None
+    tables = (failure_table_name(name), note_table_name(name))
+    return last in tables or shard_pattern(name).fullmatch(last) is not None
 
 
 def is_split_folder(folder: str) -> bool:
@@ -65,8 +67,12 @@ def own_files(info: bytes) -> list[str]:
         parts = [("", parsed["shards"])] if splits is None else []
         parts += [(f"{split['folder']}/", split["shards"]) for split in splits or ()]
         files = [FILE_NAME]
+        tables = [failure_table_name(name)]
+        audio = parsed.get("audio")
+        if isinstance(audio, dict) and audio.get("damaged") == "keep":
+            tables.append(note_table_name(name))
+        others = (*tables, schema.FILE_NAME, CLASS_MAP_NAME, FILE_NAME)
         for prefix, shards in parts:
-            others = (failure_table_name(name), schema.FILE_NAME, CLASS_MAP_NAME, FILE_NAME)
             files += [prefix + file for file in (*(each["name"] for each in shards), *others)]
     except (KeyError, TypeError) as error:
         raise ValueError(f"{FILE_NAME} lacks {error}") from error
