@@ -92,6 +92,7 @@ class _AssembleFn(ReportingFn):
             ("truncated_clips", int(decoded.truncated)),
             ("rows_skipped", decoded.num_rows_skipped),
             ("damaged_clips", int(bool(decoded.damages))),
+            ("notes", len(decoded.damages)),
             ("damaged_microseconds", decoded.damaged_microseconds),
             (f"decoders/{decoded.decoder}", 1),
         ):

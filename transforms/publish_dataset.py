@@ -10,10 +10,10 @@ from apache_beam import pvalue
 
 from transforms.corpus.labels import CLASS_MAP_NAME, ClassMap
 from transforms.corpus.splits import UNSPLIT
-from transforms.dataset import completeness, failure_table, file_names, provenance, schema, shards
-from transforms.dataset.failure_table import FailureFile
+from transforms.dataset import completeness, file_names, provenance, schema, shards
 from transforms.dataset.provenance import Origin, Part
 from transforms.dataset.shards import RecordSums, Shard
+from transforms.dataset.table_files import FAILURES, NOTES, TableFile, merge_lines, table_name
 from transforms.embed_patches import DEVIATION, MODEL
 from transforms.metrics import run_times
 from transforms.metrics.reporting import COUNT, TIME
@@ -36,7 +36,7 @@ class PublishDataset(beam.PTransform):
       staging: Folder of the temporary files; deleted in the end.
       written: `Shard`s.
       due: `((split, shard index), RecordSums)` of the assembled records, one per shard.
-      failures: `FailureFile`s.
+      tables: `TableFile`s.
       reports: `(key, value)`, each key once: counts, times and models.
       manifests: `ManifestFacts`.
       class_map: One `ClassMap`.
@@ -48,7 +48,7 @@ class PublishDataset(beam.PTransform):
     staging: str
     written: pvalue.PCollection
     due: pvalue.PCollection
-    failures: pvalue.PCollection
+    tables: pvalue.PCollection
     reports: pvalue.PCollection
     manifests: pvalue.PCollection
     class_map: pvalue.PCollection
@@ -62,7 +62,7 @@ class PublishDataset(beam.PTransform):
                 _PublishFn(self.origin, self.folder, self.staging),
                 written=pvalue.AsList(self.written),
                 due=pvalue.AsDict(self.due),
-                failures=pvalue.AsList(self.failures),
+                tables=pvalue.AsList(self.tables),
                 reports=pvalue.AsDict(self.reports),
                 manifests=pvalue.AsList(self.manifests),
                 class_map=pvalue.AsSingleton(self.class_map),
@@ -82,7 +82,7 @@ class _PublishFn(beam.DoFn):
         _: None,
         written: Sequence[Shard],
         due: Mapping[tuple[str, int], RecordSums],
-        failures: Sequence[FailureFile],
+        tables: Sequence[TableFile],
         reports: Mapping[tuple[Any, ...], Any],
         manifests: Sequence[Any],
         class_map: ClassMap,
@@ -90,10 +90,9 @@ class _PublishFn(beam.DoFn):
     ) -> Iterator[str]:
         tallies = {(split, name): n for (split, name), n in _of_kind(reports, COUNT).items()}
         models = [ModelFacts(*fields) for fields in _of_kind(reports, MODEL)]
-        num_failures = dict.fromkeys(num_shards, 0)
-        for each in failures:
-            num_failures[each.split] = num_failures.get(each.split, 0) + each.num_failures
-        completeness.check_sums(tallies, num_failures, due, written, num_shards)
+        num_failures = dict.fromkeys(num_shards, 0) | _num_lines(tables, FAILURES)
+        num_notes = sum(_num_lines(tables, NOTES).values())
+        completeness.check_sums(tallies, num_failures, num_notes, due, written, num_shards)
         class_map_name = CLASS_MAP_NAME if class_map.classes else None
         deviation = reports.get((DEVIATION,))
         parts = self._parts(written, num_failures, num_shards)
@@ -115,7 +114,7 @@ class _PublishFn(beam.DoFn):
                 [shard.path for _, shard in part.shards],
                 [self._path(folder, name) for name in names],
             )
-            names += self._write_beside(folder, part, failures, class_map)
+            names += self._write_beside(folder, part, tables, class_map)
             new += [f"{folder}/{name}".lstrip("/") for name in names]
         files.delete_names(self._folder.rstrip("/"), [file for file in old if file not in new])
         times = {step: time for (step,), time in _of_kind(reports, TIME).items()}
@@ -142,23 +141,24 @@ class _PublishFn(beam.DoFn):
         return parts
 
     def _write_beside(
-        self, folder: str, part: Part, failures: Sequence[FailureFile], class_map: ClassMap
+        self, folder: str, part: Part, tables: Sequence[TableFile], class_map: ClassMap
     ) -> list[str]:
         """Writes the other files of a part; returns their names."""
-        table = failure_table.failure_table_name(self._origin.name)
-        paths = [each.path for each in failures if each.split == part.split]
-        # If an earlier attempt has deleted the temporary files, it has written the table.
-        if all(map(files.exists, paths)):
-            with contextlib.ExitStack() as stack:
-                opened = [stack.enter_context(files.open_to_read(path)) for path in paths]
-                lines = failure_table.merge_lines(opened)
-                files.write_atomically(self._path(folder, table), lines)
+        names = []
+        for kind in (FAILURES, NOTES) if self._origin.framing.keep_damaged else (FAILURES,):
+            names.append(table_name(self._origin.name, kind))
+            paths = [each.path for each in tables if (each.kind, each.split) == (kind, part.split)]
+            # If an earlier attempt has deleted the temporary files, it has written the table.
+            if all(map(files.exists, paths)):
+                with contextlib.ExitStack() as stack:
+                    opened = [stack.enter_context(files.open_to_read(path)) for path in paths]
+                    files.write_atomically(self._path(folder, names[-1]), merge_lines(opened))
         texts = {schema.FILE_NAME: schema.schema(self._origin.profile)}
         if class_map.classes:
             texts[CLASS_MAP_NAME] = class_map.text()
         for file, data in texts.items():
             files.write_atomically(self._path(folder, file), [data])
-        return [table, *texts]
+        return [*names, *texts]
 
     def _describe(
         self,
@@ -194,6 +194,15 @@ class _PublishFn(beam.DoFn):
 def _of_kind(reports: Mapping[tuple[Any, ...], Any], kind: str) -> dict[tuple[Any, ...], Any]:
     """Returns the reports of one kind, by the rest of the key."""
     return {key[1:]: value for key, value in reports.items() if key[0] == kind}
+
+
+def _num_lines(tables: Sequence[TableFile], kind: str) -> dict[str, int]:
+    """Returns the number of lines of the tables of a kind, by split."""
+    found: dict[str, int] = {}
+    for each in tables:
+        if each.kind == kind:
+            found[each.split] = found.get(each.split, 0) + each.num_lines
+    return found
 
 
 def _index(shard: Shard) -> int:

@@ -10,13 +10,15 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from tests.memory_filesystem import MemoryFileSystem
-from transforms.corpus.clips import Failure
+from transforms.corpus.clips import AudioNote, Failure
 from transforms.corpus.labels import ClassMap, build_class_map
 from transforms.corpus.spans import FramingConfig
-from transforms.dataset.failure_table import FailureFile, failure_lines
+from transforms.dataset.failure_table import failure_lines
+from transforms.dataset.note_table import note_lines
 from transforms.dataset.profiles import PROFILES
 from transforms.dataset.provenance import Origin
 from transforms.dataset.shards import RecordSums, Shard
+from transforms.dataset.table_files import FAILURES, NOTES, TableFile
 from transforms.embed_patches import DEVIATION, MODEL
 from transforms.metrics.reporting import COUNT, TIME
 from transforms.metrics.run_times import StepTime
@@ -53,10 +55,10 @@ def _shard(staging: str, split: str, index: int, data: bytes, sums: RecordSums) 
     return Shard(split, index, path, sums, 0xABC)
 
 
-def _failed(staging: str, *failures: Failure) -> FailureFile:
+def _failed(staging: str, *failures: Failure) -> TableFile:
     path = files.temporary_name(f"{staging}/failures")
     files.write_atomically(path, failure_lines(failures))
-    return FailureFile(failures[0].split, path, len(failures))
+    return TableFile(FAILURES, failures[0].split, path, len(failures))
 
 
 def _staging(folder: str) -> str:
@@ -79,7 +81,7 @@ def _one_part(staging: str, **changes: Any) -> dict[str, Any]:
     given: dict[str, Any] = {
         "written": shards,
         "due": [(("", 0), SUMS)],
-        "failures": [_failed(staging, FAILURE)],
+        "tables": [_failed(staging, FAILURE)],
         "tallies": [*_of_no_split(clips=3, records=2, rows=9), (("", "failures/empty"), 1)],
         "models": [FACTS],
         "deviations": [],
@@ -102,7 +104,7 @@ def _splits(staging: str, **changes: Any) -> dict[str, Any]:
             _shard(staging, "test", 0, b"", RecordSums()),
         ],
         "due": [(("train", 0), SUMS)],
-        "failures": [
+        "tables": [
             _failed(staging, *(dataclasses.replace(FAILURE, id=id, split="test") for id in "ce")),
             _failed(staging, dataclasses.replace(FAILURE, id="d", split="test")),
             _failed(staging, dataclasses.replace(FAILURE, split="train")),
@@ -118,13 +120,13 @@ def _splits(staging: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def _run(folder: str, staging: str, given: dict[str, Any]) -> None:
+def _run(folder: str, staging: str, given: dict[str, Any], origin: Origin = ORIGIN) -> None:
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         collections = {
             name: pipeline | name >> beam.Create(elements)
             for name, elements in _with_reports(given).items()
         }
-        _ = pipeline | PublishDataset(origin=ORIGIN, folder=folder, staging=staging, **collections)
+        _ = pipeline | PublishDataset(origin=origin, folder=folder, staging=staging, **collections)
 
 
 def _with_reports(given: dict[str, Any]) -> dict[str, Any]:
@@ -181,6 +183,46 @@ def test_the_dataset_is_complete_and_nothing_temporary_is_left(folder: str) -> N
     assert info["run"]["steps"] == {"decoding": {"seconds": 3.0, "share": 1.0}}
 
 
+KEEPING = dataclasses.replace(ORIGIN, framing=FramingConfig(keep_damaged=True))
+
+
+def _noted(staging: str, *notes: AudioNote) -> TableFile:
+    path = files.temporary_name(f"{staging}/notes")
+    files.write_atomically(path, note_lines(notes))
+    return TableFile(NOTES, notes[0].split, path, len(notes))
+
+
+def test_the_notes_of_all_parts_are_one_table_that_goes_with_its_dataset(folder: str) -> None:
+    staging = _staging(folder)
+    given = _one_part(staging)
+    given["tables"] += [
+        _noted(staging, AudioNote("a", "/a", 1.0, 2.0, "x"), AudioNote("c", "/c", 1.0, 1.0, "y")),
+        _noted(staging, AudioNote("b", "/b", 0.0, 2.0, "z")),
+    ]
+    given["tallies"] += [(("", "notes"), 3), (("", "damaged_clips"), 3)]
+    _run(folder, staging, given, KEEPING)
+    with files.open_to_read(f"{folder}/audio-notes.jsonl") as file:
+        lines = [json.loads(line) for line in file.read().splitlines()]
+    assert [(line["id"], line["message"]) for line in lines] == [("a", "x"), ("b", "z"), ("c", "y")]
+    info = _read(f"{folder}/dataset.json")
+    assert (info["counts"]["damaged_clips"], info["audio"]["damaged"]) == (3, "keep")
+    _publish(folder)
+    assert "audio-notes.jsonl" not in files.list_names(folder)
+
+
+def test_each_split_has_a_table_of_notes_even_without_notes(folder: str) -> None:
+    staging = _staging(folder)
+    given = _splits(staging)
+    given["tables"].append(_noted(staging, AudioNote("a", "/a", 1.0, 2.0, "x", "train")))
+    given["tallies"].append((("train", "notes"), 1))
+    _run(folder, staging, given, KEEPING)
+    tables = [name for name in files.list_names(folder) if "notes" in name]
+    assert tables == ["test/audio-notes.jsonl", "train/audio-notes.jsonl"]
+    assert [files.size(f"{folder}/{name}") > 0 for name in tables] == [False, True]
+    _publish_splits(folder)
+    assert files.list_names(folder) == SPLIT_FILES
+
+
 def test_a_dataset_in_the_way_is_replaced_and_other_files_stay(folder: str) -> None:
     _publish(folder)
     for name in ("notes.txt", "other-00000-of-00001.tfrecord"):
@@ -235,7 +277,7 @@ def test_what_is_in_no_split_stands_in_a_folder_beside_them(folder: str) -> None
     given = _splits(staging)
     given["written"].append(_shard(staging, "", 0, b"", RecordSums()))
     given["num_shards"].append(("", 1))
-    given["failures"].append(_failed(staging, dataclasses.replace(FAILURE, id="m.csv:3")))
+    given["tables"].append(_failed(staging, dataclasses.replace(FAILURE, id="m.csv:3")))
     given["tallies"] += [(("", "failures/empty"), 1)]
     given["tallies"][0] = (("", "clips"), 7)
     _run(folder, staging, given)
@@ -312,8 +354,10 @@ def test_publishing_again_after_all_was_published_changes_nothing(folder: str) -
         {"tallies": _of_no_split(clips=4, records=2)},
         {"tallies": _of_no_split(clips=2, records=1)},
         {"tallies": _of_no_split(clips=3, records=2, decode_tasks=2, decode_tasks_done=1)},
-        {"failures": lambda tables: []},
-        {"failures": lambda tables: tables * 2},
+        {"tables": lambda tables: []},
+        {"tables": lambda tables: tables * 2},
+        {"tables": lambda tables: [*tables, TableFile(NOTES, "", "/a", 1)]},
+        {"tallies": _of_no_split(clips=3, records=2, notes=1)},
         {"num_shards": [("", 3)]},
         {"num_shards": [("", 2), ("train", 1)]},
         {"due": [(("", 0), RecordSums(2, 10, 78))]},
@@ -328,6 +372,8 @@ def test_publishing_again_after_all_was_published_changes_nothing(folder: str) -
 )
 def test_sums_that_disagree_publish_nothing(tmp_path: Path, changes: dict[str, Any]) -> None:
     folder = f"{tmp_path}/out"
-    with pytest.raises(Exception, match=r"were requested|shard|decode tasks|different models"):
+    with pytest.raises(
+        Exception, match=r"were requested|shard|decode tasks|different models|notes"
+    ):
         _publish(folder, **changes)
     assert {name.split("/")[0] for name in files.list_names(folder)} == {".audio.incomplete"}

@@ -6,6 +6,7 @@ from transforms.corpus.labels import CLASS_MAP_NAME
 from transforms.corpus.splits import UNSPLIT, is_split_name
 from transforms.dataset import schema
 from transforms.dataset.failure_table import failure_table_name
+from transforms.dataset.note_table import note_table_name
 from transforms.dataset.shards import shard_pattern
 
 FILE_NAME = "dataset.json"
@@ -24,7 +25,8 @@ def is_dataset_file(file: str, name: str) -> bool:
     *folders, last = file.split("/")
     if len(folders) > 1 or any(not is_split_folder(folder) for folder in folders):
         return False
-    others = (failure_table_name(name), schema.FILE_NAME, CLASS_MAP_NAME, FILE_NAME)
+    tables = (failure_table_name(name), note_table_name(name))
+    others = (*tables, schema.FILE_NAME, CLASS_MAP_NAME, FILE_NAME)
     return last in others or shard_pattern(name).fullmatch(last) is not None
 
 
@@ -48,8 +50,12 @@ def own_files(info: bytes) -> list[str]:
         parts = [("", parsed["shards"])] if splits is None else []
         parts += [(f"{split['folder']}/", split["shards"]) for split in splits or ()]
         files = [FILE_NAME]
+        tables = [failure_table_name(name)]
+        audio = parsed.get("audio")
+        if isinstance(audio, dict) and audio.get("damaged") == "keep":
+            tables.append(note_table_name(name))
+        others = (*tables, schema.FILE_NAME, CLASS_MAP_NAME, FILE_NAME)
         for prefix, shards in parts:
-            others = (failure_table_name(name), schema.FILE_NAME, CLASS_MAP_NAME, FILE_NAME)
             files += [prefix + file for file in (*(each["name"] for each in shards), *others)]
     except (KeyError, TypeError) as error:
         raise ValueError(f"{FILE_NAME} lacks {error}") from error

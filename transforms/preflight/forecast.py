@@ -148,7 +148,8 @@ def _pieces(clip: Clip, header: Header, framing: FramingConfig) -> _Pieces:
         pieces = _cut(length, Fraction(framing.clip_seconds), framing)
     else:
         pieces = _whole(length, framing, truncated)
-    if header.missing is not None and (clip.end_seconds is None or truncated):
+    is_damaged = header.missing is not None and (clip.end_seconds is None or truncated)
+    if is_damaged and not framing.keep_damaged:
         # The last piece is damaged and fails; the pieces before it are good.
         if pieces.num_clips <= 1:
             return _Pieces(reason="decode_error")
