@@ -2,7 +2,8 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -103,9 +104,7 @@ class _PublishFn(beam.DoFn):
             for folder, part in parts.items()
         }
 
-        # From here on, an old dataset is incomplete: it has no dataset.json.
-        old = self._old_files()
-        files.delete_files([self._path(file_names.FILE_NAME)])
+        old = self._withdraw_old()
         new = []
         for folder, part in parts.items():
             names = [name for name, _ in part.shards]
@@ -119,7 +118,6 @@ class _PublishFn(beam.DoFn):
         files.delete_names(self._folder.rstrip("/"), [file for file in old if file not in new])
         times = {step: time for (step,), time in _of_kind(reports, TIME).items()}
         info = self._describe(infos, tallies, times)
-        files.delete_folder(self._staging)
         yield info.decode()
 
     def _parts(
@@ -152,12 +150,12 @@ class _PublishFn(beam.DoFn):
             if all(map(files.exists, paths)):
                 with contextlib.ExitStack() as stack:
                     opened = [stack.enter_context(files.open_to_read(path)) for path in paths]
-                    files.write_atomically(self._path(folder, names[-1]), merge_lines(opened))
+                    self._write(self._path(folder, names[-1]), merge_lines(opened))
         texts = {schema.FILE_NAME: schema.schema(self._origin.profile)}
         if class_map.classes:
             texts[CLASS_MAP_NAME] = class_map.text()
         for file, data in texts.items():
-            files.write_atomically(self._path(folder, file), [data])
+            self._write(self._path(folder, file), [data])
         return [*names, *texts]
 
     def _describe(
@@ -172,20 +170,53 @@ class _PublishFn(beam.DoFn):
         else:
             for folder, info in infos.items():
                 path = self._path(folder, file_names.FILE_NAME)
-                files.write_atomically(path, [provenance.to_json(info)])
+                self._write(path, [provenance.to_json(info)])
             whole = provenance.collection_info(infos, tallies)
         # The last key, and the only one that differs between runs with equal settings.
         data = provenance.to_json(whole | {"run": run_times.run_info(times)})
-        files.write_atomically(self._path(file_names.FILE_NAME), [data])
+        self._complete(data)
         return data
 
-    def _old_files(self) -> list[str]:
-        """Returns the files of the dataset that this one replaces."""
+    def _complete(self, data: bytes) -> None:
+        """Renames the `dataset.json` of the whole dataset, the last of the temporary files.
+
+        The others are deleted before that: then a killed run leaves remains that are marked as
+        such by the staging folder, or a complete dataset.
+        """
+        temporary = files.temporary_name(f"{self._staging}/{file_names.FILE_NAME}")
+        with files.created(temporary) as file:
+            file.write(data)
+        last = posixpath.basename(temporary)
+        others = [name for name in files.list_names(self._staging) if name != last]
+        files.delete_names(self._staging, others)
+        files.rename([temporary], [self._path(file_names.FILE_NAME)])
+        files.delete_folder(self._staging)
+
+    def _withdraw_old(self) -> list[str]:
+        """Makes an old dataset incomplete before anything of it changes; returns its files.
+
+        The `dataset.json` above the splits goes first, and is kept in the staging folder: another
+        attempt, or the run after a killed one, still finds there what has to be deleted.
+        """
+        files.make_folder(self._staging)
+        # An object storage has no empty folders, and the shards are about to leave this one.
+        files.write_atomically(f"{self._staging}/{file_names.MARK}", [])
         path = self._path(file_names.FILE_NAME)
-        if not files.exists(path):
+        kept = f"{self._staging}/{file_names.REPLACED}"
+        there = [each for each in (path, kept) if files.exists(each)]
+        if not there:
             return []
-        with files.open_to_read(path) as file:
-            return file_names.own_files(file.read())
+        with files.open_to_read(there[0]) as file:
+            old = file_names.own_files(file.read())
+        if there[0] == path:
+            files.rename([path], [kept])
+        descriptions = [file for file in old if posixpath.basename(file) == file_names.FILE_NAME]
+        files.delete_files([self._path(file) for file in descriptions])
+        return old
+
+    def _write(self, path: str, parts: Iterable[bytes]) -> None:
+        """Writes a file in the staging folder, where a killed run may leave it, and moves it."""
+        files.write_atomically(path, parts, staging=self._staging)
 
     def _path(self, *names: str) -> str:
         return "/".join([self._folder.rstrip("/"), *filter(None, names)])
