@@ -1,0 +1,144 @@
+"""What a mutated file is run through, and what may come of it."""
+
+import contextlib
+import dataclasses
+import functools
+import io
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from tests.fuzz.cases import Case
+from transforms.audio.span_decoding import decode_spans
+from transforms.corpus.clips import REASONS, Clip, Failure
+from transforms.corpus.runs import DecodedClip, PatchRun
+from transforms.corpus.spans import FramingConfig, count_patches, single_task
+from transforms.storage import files
+
+# The storage's failures: whatever is in a file, it can be read.
+_NOT_OF_CONTENT = ("not_found", "unreadable")
+
+# Runs a case whose file is at a path; returns how often each outcome occurred. Raises, whatever it
+# is, for an outcome that must not occur.
+Target = Callable[[Case, Path], Counter[str]]
+
+
+def decode(case: Case, path: Path) -> Counter[str]:
+    """Decodes clips of a file, as `DecodePatches` does."""
+    rng = case.rng()
+    framing = _framing(rng)
+    uri = str(path)
+    clips = [dataclasses.replace(each, uri=uri, raw_format=case.raw_format) for each in _clips(rng)]
+    # A file of this machine, and one that is read through Python, as those of object storages are.
+    open_file: Callable[[], contextlib.AbstractContextManager[BinaryIO]] = rng.choice(
+        (functools.partial(files.open_to_read, uri), functools.partial(io.BytesIO, case.data))
+    )
+    found = decode_spans(open_file, single_task(clips), framing, case.suffix)
+    return check_outcomes(found, clips, framing)
+
+
+def _clips(rng: random.Random) -> list[Clip]:
+    if rng.random() < 0.5:
+        return [Clip("whole", "")]
+    clips = []
+    for index in range(rng.choice((1, 2, 4))):
+        start = Decimal(rng.choice((0, 0, 100, rng.randrange(3_000), 10**9))).scaleb(-3)
+        length = Decimal(rng.choice((1, 250, rng.randrange(1, 4_000), 10**9))).scaleb(-3)
+        offset = rng.choice((Decimal(0), start))
+        end = rng.choice((None, start + length))
+        clips.append(Clip(f"{index}", "", start, end, recording_offset_seconds=offset))
+    return clips
+
+
+def _framing(rng: random.Random) -> FramingConfig:
+    framing = rng.choice((FramingConfig(), FramingConfig(400, 160)))
+    pieces = Decimal(rng.choice(("0.1", "0.5", "1", "10", "3600")))
+    framing = dataclasses.replace(
+        framing,
+        max_rows=rng.choice((None, None, 3)),
+        pad_short_clips=rng.random() < 0.7,
+        channel=rng.choice((None, None, None, None, 1, 2)),
+        clip_seconds=rng.choice((None, None, pieces)),
+    )
+    if any(field.name == "keep_damaged" for field in dataclasses.fields(framing)):
+        keep: Any = {"keep_damaged": rng.random() < 0.5}
+        framing = dataclasses.replace(framing, **keep)
+    return framing
+
+
+def check_outcomes(
+    found: Iterable[PatchRun | DecodedClip | Failure], clips: list[Clip], framing: FramingConfig
+) -> Counter[str]:
+    """Counts the outcomes of decoding, and raises if a clip has none or one that cannot be.
+
+    Raises:
+      AssertionError: Patches are not finite or not complete, or a result contradicts another.
+    """
+    num_rows: Counter[str] = Counter()
+    outcomes: dict[str, str] = {}
+    for each in found:
+        if isinstance(each, PatchRun):
+            assert each.clip_id not in outcomes, "patches behind a clip's result"
+            _check_patches(each, num_rows[each.clip_id], framing)
+            num_rows[each.clip_id] += len(each.patches)
+            continue
+        clip_id = each.clip.id if isinstance(each, DecodedClip) else each.id
+        assert clip_id not in outcomes, "two results of a clip"
+        if isinstance(each, DecodedClip):
+            _check_decoded(each, num_rows[clip_id], framing)
+            outcomes[clip_id] = "padded" if each.padded else "record"
+        else:
+            _check_failure(each)
+            outcomes[clip_id] = each.reason
+    expected = {clip.id for clip in clips}
+    if framing.clip_seconds is None:
+        assert set(outcomes) == expected, f"results of {sorted(outcomes)}, and not of {expected}"
+    else:
+        assert {each.partition("#")[0] for each in outcomes} == expected, "clips without a piece"
+    assert set(+num_rows) <= set(outcomes), "patches without a result"
+    return Counter(outcomes.values())
+
+
+def _check_patches(run: PatchRun, next_row: int, framing: FramingConfig) -> None:
+    patches = run.patches
+    assert patches.dtype == np.float32
+    assert len(patches)
+    assert patches.shape[1:] == (framing.patch_samples,), patches.shape
+    assert run.first_row == next_row, f"row {run.first_row} where {next_row} is next"
+    # Patches overlap: each sample is looked at once, which is what it costs.
+    assert np.isfinite(patches[:, : framing.hop_samples]).all(), "patches not finite"
+    assert np.isfinite(patches[-1]).all(), "patches not finite"
+
+
+def _check_decoded(decoded: DecodedClip, num_rows: int, framing: FramingConfig) -> None:
+    assert decoded.num_rows == num_rows > 0, f"{num_rows} rows of {decoded.num_rows}"
+    assert decoded.decoder
+    assert math.isfinite(decoded.end_seconds)
+    assert decoded.end_seconds >= float(decoded.clip.start_seconds)
+    num_patches = count_patches(decoded.num_samples, framing.patch_samples, framing.hop_samples)
+    if decoded.padded:
+        assert num_rows == 1
+        assert num_patches == 0
+        assert decoded.num_samples > 0
+        assert framing.pad_short_clips
+    else:
+        assert num_patches == num_rows + decoded.num_rows_skipped, decoded
+
+
+def _check_failure(failure: Failure) -> None:
+    assert failure.step == "decode"
+    assert failure.reason in REASONS
+    assert failure.reason not in _NOT_OF_CONTENT, f"{failure.reason}: {failure.message}"
+    assert failure.message
+    assert failure.message.isprintable(), ascii(failure.message)  # nor has it surrogates
+
+
+def evidence(case: Case, path: Path) -> Counter[str]:
+    """Accounts for the bytes of a file."""
+    raise NotImplementedError
