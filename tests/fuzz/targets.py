@@ -148,18 +148,27 @@ def evidence(case: Case, path: Path) -> Counter[str]:
     check_account(account, len(case.data))
     outcomes = Counter({"damages" if account.damages else "no damage": 1})
     outcomes["exact length"] += account.num_frames is not None
+    outcomes["length in seconds"] += account.num_seconds is not None
     outcomes["parts"] += bool(account.parts)
+    outcomes["linear samples"] += account.samples is not None
     return outcomes
 
 
 def check_account(account: Account, size: int) -> None:
     """Raises AssertionError if the account of a file of `size` bytes contradicts itself."""
     assert account.num_frames is None or account.num_frames >= 0, account
+    assert account.num_seconds is None or 0 <= account.num_seconds < math.inf, account
     assert all(rate_hz > 0 for rate_hz in account.rates_hz), account.rates_hz
     position = 0
     for start, end in account.parts:
         assert position <= start < end <= size, account.parts
         position = end
+    ranges = [account.audio_range or (0, 0)]
+    if samples := account.samples:
+        ranges.append((samples.start, samples.end))
+        assert samples.rate_hz > 0
+        assert samples.num_channels > 0
+    assert all(0 <= start <= end <= size for start, end in ranges), ranges
     starts = [each.start_seconds for each in account.damages if each.start_seconds is not None]
     assert starts == sorted(starts), account.damages
     for damage in account.damages:
