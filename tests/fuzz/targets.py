@@ -15,6 +15,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tests.fuzz.cases import Case
+from transforms.audio.evidence import examination
+from transforms.audio.evidence.account import Account
 from transforms.audio.span_decoding import decode_spans
 from transforms.corpus.clips import REASONS, Clip, Failure
 from transforms.corpus.runs import DecodedClip, PatchRun
@@ -141,4 +143,36 @@ def _check_failure(failure: Failure) -> None:
 
 def evidence(case: Case, path: Path) -> Counter[str]:
     """Accounts for the bytes of a file."""
-    raise NotImplementedError
+    file = io.BytesIO(case.data)
+    account = examination.examine(file)
+    check_account(account, len(case.data))
+    outcomes = Counter({"damages" if account.damages else "no damage": 1})
+    outcomes["exact length"] += account.num_frames is not None
+    outcomes["length in seconds"] += account.num_seconds is not None
+    outcomes["parts"] += bool(account.parts)
+    outcomes["linear samples"] += account.samples is not None
+    return outcomes
+
+
+def check_account(account: Account, size: int) -> None:
+    """Raises AssertionError if the account of a file of `size` bytes contradicts itself."""
+    assert account.num_frames is None or account.num_frames >= 0, account
+    assert account.num_seconds is None or 0 <= account.num_seconds < math.inf, account
+    assert all(rate_hz > 0 for rate_hz in account.rates_hz), account.rates_hz
+    position = 0
+    for start, end in account.parts:
+        assert position <= start < end <= size, account.parts
+        position = end
+    ranges = [account.audio_range or (0, 0)]
+    if samples := account.samples:
+        ranges.append((samples.start, samples.end))
+        assert samples.rate_hz > 0
+        assert samples.num_channels > 0
+    assert all(0 <= start <= end <= size for start, end in ranges), ranges
+    starts = [each.start_seconds for each in account.damages if each.start_seconds is not None]
+    assert starts == sorted(starts), account.damages
+    for damage in account.damages:
+        assert damage.start_seconds is None or 0 <= damage.start_seconds < math.inf, damage
+        assert 0 <= damage.num_seconds < math.inf, damage
+        assert damage.message.isprintable(), ascii(damage.message)
+        assert damage.message

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import math
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ from tests.fuzz.cases import Case
 from tests.fuzz.corpus import CANARY, Seed
 from tests.fuzz.supervision import Limits, Report
 from transforms.audio import codecs
+from transforms.audio.evidence.account import Account, Damage, LinearSamples
 from transforms.corpus.clips import Clip, Failure
 from transforms.corpus.runs import DecodedClip, PatchRun
 from transforms.corpus.spans import FramingConfig
@@ -251,6 +253,29 @@ def test_results_that_can_be_are_counted() -> None:
     pieces = FramingConfig(400, 160, clip_seconds=Decimal(1))
     piece = Failure("0#0", "u", "decode", "empty", "the file has no bytes")
     assert targets.check_outcomes([piece], [CLIP], pieces) == {"empty": 1}
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        Account(num_frames=-1),
+        Account(num_seconds=math.nan),
+        Account(rates_hz=(0,)),
+        Account(parts=((0, 60), (50, 100))),
+        Account(parts=((0, 101),)),
+        Account(audio_range=(0, 101)),
+        Account(samples=LinearSamples(0, 102, "PCM_16", "LITTLE", 8_000, 1)),
+        Account(samples=LinearSamples(0, 100, "PCM_16", "LITTLE", 8_000, 0)),
+        Account(damages=(Damage(2, 0, "late"), Damage(1, 0, "early"))),
+        Account(damages=(Damage(None, math.inf, "long"),)),
+        Account(damages=(Damage(None, 0, ""),)),
+    ],
+    ids=range(11),
+)
+def test_accounts_that_cannot_be_are_told(account: Account) -> None:
+    with pytest.raises(AssertionError):
+        targets.check_account(account, 100)
+    targets.check_account(Account(num_frames=1, audio_range=(0, 100)), 100)
 
 
 def test_mutations_differ_and_stay_small() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import BinaryIO
 
-from transforms.audio.evidence import frames, headers, mpeg, ogg, riff, tags
+from transforms.audio.evidence import flac, frames, headers, mpeg, ogg, riff, tags
 from transforms.audio.evidence.account import Account
 from transforms.audio.evidence.source import Source
 
@@ -12,6 +12,7 @@ _LEADING_BYTES = 1 << 16  # in which the first frame has to be
 _Walker = Callable[[Source, int, int], Account]
 _MAGICS: dict[bytes, _Walker] = {
     b"OggS": ogg.walk,
+    b"fLaC": flac.walk,
     b"riff": riff.walk_w64,
     b".snd": headers.walk_au,
     b"dns.": headers.walk_au,
