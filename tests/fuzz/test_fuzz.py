@@ -24,10 +24,10 @@ from tests.fuzz.supervision import Limits, Report
 from transforms.audio import codecs
 from transforms.audio.evidence.account import Account, Damage, LinearSamples
 from transforms.corpus.clips import Clip, Failure
-from transforms.corpus.runs import DecodedClip, PatchRun
+from transforms.corpus.runs import DamagedAudio, DecodedClip, PatchRun
 from transforms.corpus.spans import FramingConfig
 
-LIMITS = Limits(seconds=2, peak_mb=300)
+LIMITS = Limits(seconds=5, peak_mb=200)
 SEEDS = [
     Seed("tones", path.name, path.suffix, path.read_bytes())
     for path in sorted(codecs.FOLDER.iterdir())
@@ -60,7 +60,7 @@ def hang_deaf() -> None:
 
 
 def waste() -> None:
-    np.ones(40_000_000)
+    np.ones(25_000_000)
 
 
 def open_neighbour() -> None:
@@ -83,7 +83,7 @@ FAULTS: tuple[tuple[Callable[[], object], str, str], ...] = (
     (exit_silently, "crash", "ended with status 0"),
     (hang, "hang", "in hang"),
     (hang_deaf, "hang", ""),
-    (waste, "memory", "allowed: 300"),
+    (waste, "memory", "allowed: 200"),
     (open_neighbour, "exception", "opened besides the file: canary.wav"),
     (open_neighbour_natively, "exception", "opened besides the file: canary.wav"),
     (start_process, "exception", "os.system"),
@@ -208,7 +208,7 @@ def test_checksums_of_pages_are_those_of_the_encoder() -> None:
 
 
 CLIP = Clip("0", "u")
-FRAMING = FramingConfig(400, 160)
+FRAMING = FramingConfig(400, 160, keep_damaged=True)
 PATCHES = np.zeros((2, 400), np.float32)
 DECODED = DecodedClip(CLIP, 2, 560, 0.035, "some decoder")
 
@@ -237,17 +237,31 @@ def _with_nan() -> np.ndarray:
         [Failure("0", "u", "decode", "decode_error", "")],
         [Failure("0", "u", "decode", "decode_error", "\udcff")],
         [Failure("1", "u", "decode", "decode_error", "of another clip")],
+        [DamagedAudio("0", 0, 0, "a hole")],
+        [DamagedAudio("0", 1, 0, "a hole"), PatchRun("0", 0, PATCHES), DECODED],
+        [DamagedAudio("0", 0, math.inf, "a hole"), PatchRun("0", 0, PATCHES), DECODED],
+        [DamagedAudio("0", 0, 60, "a hole"), PatchRun("0", 0, PATCHES), DECODED],
+        [DamagedAudio("0", 0, 0, ""), PatchRun("0", 0, PATCHES), DECODED],
     ],
-    ids=range(15),
+    ids=range(20),
 )
-def test_results_that_cannot_be_are_told(found: list[PatchRun | DecodedClip | Failure]) -> None:
+def test_results_that_cannot_be_are_told(
+    found: list[PatchRun | DamagedAudio | DecodedClip | Failure],
+) -> None:
     with pytest.raises(AssertionError):
         targets.check_outcomes(found, [CLIP], FRAMING)
 
 
 def test_results_that_can_be_are_counted() -> None:
-    found: list[PatchRun | DecodedClip | Failure] = [PatchRun("0", 0, PATCHES), DECODED]
+    found: list[PatchRun | DamagedAudio | DecodedClip | Failure] = [
+        PatchRun("0", 0, PATCHES),
+        DECODED,
+    ]
     assert targets.check_outcomes(found, [CLIP], FRAMING) == {"record": 1}
+    damaged = [DamagedAudio("0", 0.01, 0.02, "a hole"), *found]
+    assert targets.check_outcomes(damaged, [CLIP], FRAMING) == {"damaged record": 1}
+    fail = FramingConfig(400, 160)
+    assert targets.check_outcomes(damaged, [CLIP], fail) == {"decode_error": 1}
     failure = Failure("0", "u", "decode", "empty", "the file has no bytes")
     assert targets.check_outcomes([failure], [CLIP], FRAMING) == {"empty": 1}
     pieces = FramingConfig(400, 160, clip_seconds=Decimal(1))
