@@ -5,7 +5,7 @@ import dataclasses
 import apache_beam as beam
 
 from pipeline.options.declaration import shared_values
-from pipeline.options.settings import PAD, EmbedSettings
+from pipeline.options.settings import KEEP, PAD, EmbedSettings
 from transforms.corpus.spans import FramingConfig
 from transforms.embed_audio import EmbedAudio
 from transforms.model.postprocessing import Pca
@@ -64,5 +64,6 @@ def framing_config(settings: EmbedSettings) -> FramingConfig:
         "hop_samples": layout.hop_samples,
         "max_rows": layout.max_rows,
         "pad_short_clips": settings.short_clips == PAD,
+        "keep_damaged": settings.damaged == KEEP,
     }
     return FramingConfig(**shared_values(settings, FramingConfig) | changed)

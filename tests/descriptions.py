@@ -56,6 +56,8 @@ TALLIES = of_no_split(
         "padded_clips": 1,
         "truncated_clips": 2,
         "rows_skipped": 4,
+        "damaged_clips": 2,
+        "damaged_microseconds": 1_250_000,
         "labels_dropped": 6,
         "failures/empty": 1,
         "failures/decode_error": 1,

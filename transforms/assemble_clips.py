@@ -68,6 +68,8 @@ class _AssembleFn(ReportingFn):
         self, element: tuple[str, Mapping[str, Iterable[Any]]], class_map: ClassMap
     ) -> Iterator[Any]:
         outcome = complete_clip(*element, self._profile.damaged_key is not None)
+        if outcome is None:
+            return
         if isinstance(outcome, Failure):
             self.report(f"failures/{outcome.reason}", split=outcome.split)
             if self._counts_failures:
@@ -92,6 +94,7 @@ class _AssembleFn(ReportingFn):
             ("truncated_clips", int(decoded.truncated)),
             ("rows_skipped", decoded.num_rows_skipped),
             ("damaged_clips", int(bool(decoded.damages))),
+            ("notes", len(decoded.damages)),
             ("damaged_microseconds", decoded.damaged_microseconds),
             (f"decoders/{decoded.decoder}", 1),
         ):

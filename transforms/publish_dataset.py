@@ -2,7 +2,8 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -10,10 +11,10 @@ from apache_beam import pvalue
 
 from transforms.corpus.labels import CLASS_MAP_NAME, ClassMap
 from transforms.corpus.splits import UNSPLIT
-from transforms.dataset import completeness, failure_table, file_names, provenance, schema, shards
-from transforms.dataset.failure_table import FailureFile
+from transforms.dataset import completeness, file_names, provenance, schema, shards
 from transforms.dataset.provenance import Origin, Part
 from transforms.dataset.shards import RecordSums, Shard
+from transforms.dataset.table_files import FAILURES, NOTES, TableFile, merge_lines, table_name
 from transforms.embed_patches import DEVIATION, MODEL
 from transforms.metrics import run_times
 from transforms.metrics.reporting import COUNT, TIME
@@ -36,7 +37,7 @@ class PublishDataset(beam.PTransform):
       staging: Folder of the temporary files; deleted in the end.
       written: `Shard`s.
       due: `((split, shard index), RecordSums)` of the assembled records, one per shard.
-      failures: `FailureFile`s.
+      tables: `TableFile`s.
       reports: `(key, value)`, each key once: counts, times and models.
       manifests: `ManifestFacts`.
       class_map: One `ClassMap`.
@@ -48,7 +49,7 @@ class PublishDataset(beam.PTransform):
     staging: str
     written: pvalue.PCollection
     due: pvalue.PCollection
-    failures: pvalue.PCollection
+    tables: pvalue.PCollection
     reports: pvalue.PCollection
     manifests: pvalue.PCollection
     class_map: pvalue.PCollection
@@ -62,7 +63,7 @@ class PublishDataset(beam.PTransform):
                 _PublishFn(self.origin, self.folder, self.staging),
                 written=pvalue.AsList(self.written),
                 due=pvalue.AsDict(self.due),
-                failures=pvalue.AsList(self.failures),
+                tables=pvalue.AsList(self.tables),
                 reports=pvalue.AsDict(self.reports),
                 manifests=pvalue.AsList(self.manifests),
                 class_map=pvalue.AsSingleton(self.class_map),
@@ -82,7 +83,7 @@ class _PublishFn(beam.DoFn):
         _: None,
         written: Sequence[Shard],
         due: Mapping[tuple[str, int], RecordSums],
-        failures: Sequence[FailureFile],
+        tables: Sequence[TableFile],
         reports: Mapping[tuple[Any, ...], Any],
         manifests: Sequence[Any],
         class_map: ClassMap,
@@ -90,10 +91,9 @@ class _PublishFn(beam.DoFn):
     ) -> Iterator[str]:
         tallies = {(split, name): n for (split, name), n in _of_kind(reports, COUNT).items()}
         models = [ModelFacts(*fields) for fields in _of_kind(reports, MODEL)]
-        num_failures = dict.fromkeys(num_shards, 0)
-        for each in failures:
-            num_failures[each.split] = num_failures.get(each.split, 0) + each.num_failures
-        completeness.check_sums(tallies, num_failures, due, written, num_shards)
+        num_failures = dict.fromkeys(num_shards, 0) | _num_lines(tables, FAILURES)
+        num_notes = sum(_num_lines(tables, NOTES).values())
+        completeness.check_sums(tallies, num_failures, num_notes, due, written, num_shards)
         class_map_name = CLASS_MAP_NAME if class_map.classes else None
         deviation = reports.get((DEVIATION,))
         parts = self._parts(written, num_failures, num_shards)
@@ -104,9 +104,7 @@ class _PublishFn(beam.DoFn):
             for folder, part in parts.items()
         }
 
-        # From here on, an old dataset is incomplete: it has no dataset.json.
-        old = self._old_files()
-        files.delete_files([self._path(file_names.FILE_NAME)])
+        old = self._withdraw_old()
         new = []
         for folder, part in parts.items():
             names = [name for name, _ in part.shards]
@@ -115,12 +113,11 @@ class _PublishFn(beam.DoFn):
                 [shard.path for _, shard in part.shards],
                 [self._path(folder, name) for name in names],
             )
-            names += self._write_beside(folder, part, failures, class_map)
+            names += self._write_beside(folder, part, tables, class_map)
             new += [f"{folder}/{name}".lstrip("/") for name in names]
         files.delete_names(self._folder.rstrip("/"), [file for file in old if file not in new])
         times = {step: time for (step,), time in _of_kind(reports, TIME).items()}
         info = self._describe(infos, tallies, times)
-        files.delete_folder(self._staging)
         yield info.decode()
 
     def _parts(
@@ -142,23 +139,24 @@ class _PublishFn(beam.DoFn):
         return parts
 
     def _write_beside(
-        self, folder: str, part: Part, failures: Sequence[FailureFile], class_map: ClassMap
+        self, folder: str, part: Part, tables: Sequence[TableFile], class_map: ClassMap
     ) -> list[str]:
         """Writes the other files of a part; returns their names."""
-        table = failure_table.failure_table_name(self._origin.name)
-        paths = [each.path for each in failures if each.split == part.split]
-        # If an earlier attempt has deleted the temporary files, it has written the table.
-        if all(map(files.exists, paths)):
-            with contextlib.ExitStack() as stack:
-                opened = [stack.enter_context(files.open_to_read(path)) for path in paths]
-                lines = failure_table.merge_lines(opened)
-                files.write_atomically(self._path(folder, table), lines)
+        names = []
+        for kind in (FAILURES, NOTES) if self._origin.framing.keep_damaged else (FAILURES,):
+            names.append(table_name(self._origin.name, kind))
+            paths = [each.path for each in tables if (each.kind, each.split) == (kind, part.split)]
+            # If an earlier attempt has deleted the temporary files, it has written the table.
+            if all(map(files.exists, paths)):
+                with contextlib.ExitStack() as stack:
+                    opened = [stack.enter_context(files.open_to_read(path)) for path in paths]
+                    self._write(self._path(folder, names[-1]), merge_lines(opened))
         texts = {schema.FILE_NAME: schema.schema(self._origin.profile)}
         if class_map.classes:
             texts[CLASS_MAP_NAME] = class_map.text()
         for file, data in texts.items():
-            files.write_atomically(self._path(folder, file), [data])
-        return [table, *texts]
+            self._write(self._path(folder, file), [data])
+        return [*names, *texts]
 
     def _describe(
         self,
@@ -172,20 +170,53 @@ class _PublishFn(beam.DoFn):
         else:
             for folder, info in infos.items():
                 path = self._path(folder, file_names.FILE_NAME)
-                files.write_atomically(path, [provenance.to_json(info)])
+                self._write(path, [provenance.to_json(info)])
             whole = provenance.collection_info(infos, tallies)
         # The last key, and the only one that differs between runs with equal settings.
         data = provenance.to_json(whole | {"run": run_times.run_info(times)})
-        files.write_atomically(self._path(file_names.FILE_NAME), [data])
+        self._complete(data)
         return data
 
-    def _old_files(self) -> list[str]:
-        """Returns the files of the dataset that this one replaces."""
+    def _complete(self, data: bytes) -> None:
+        """Renames the `dataset.json` of the whole dataset, the last of the temporary files.
+
+        The others are deleted before that: then a killed run leaves remains that are marked as
+        such by the staging folder, or a complete dataset.
+        """
+        temporary = files.temporary_name(f"{self._staging}/{file_names.FILE_NAME}")
+        with files.created(temporary) as file:
+            file.write(data)
+        last = posixpath.basename(temporary)
+        others = [name for name in files.list_names(self._staging) if name != last]
+        files.delete_names(self._staging, others)
+        files.rename([temporary], [self._path(file_names.FILE_NAME)])
+        files.delete_folder(self._staging)
+
+    def _withdraw_old(self) -> list[str]:
+        """Makes an old dataset incomplete before anything of it changes; returns its files.
+
+        The `dataset.json` above the splits goes first, and is kept in the staging folder: another
+        attempt, or the run after a killed one, still finds there what has to be deleted.
+        """
+        files.make_folder(self._staging)
+        # An object storage has no empty folders, and the shards are about to leave this one.
+        files.write_atomically(f"{self._staging}/{file_names.MARK}", [])
         path = self._path(file_names.FILE_NAME)
-        if not files.exists(path):
+        kept = f"{self._staging}/{file_names.REPLACED}"
+        there = [each for each in (path, kept) if files.exists(each)]
+        if not there:
             return []
-        with files.open_to_read(path) as file:
-            return file_names.own_files(file.read())
+        with files.open_to_read(there[0]) as file:
+            old = file_names.own_files(file.read())
+        if there[0] == path:
+            files.rename([path], [kept])
+        descriptions = [file for file in old if posixpath.basename(file) == file_names.FILE_NAME]
+        files.delete_files([self._path(file) for file in descriptions])
+        return old
+
+    def _write(self, path: str, parts: Iterable[bytes]) -> None:
+        """Writes a file in the staging folder, where a killed run may leave it, and moves it."""
+        files.write_atomically(path, parts, staging=self._staging)
 
     def _path(self, *names: str) -> str:
         return "/".join([self._folder.rstrip("/"), *filter(None, names)])
@@ -194,6 +225,15 @@ class _PublishFn(beam.DoFn):
 def _of_kind(reports: Mapping[tuple[Any, ...], Any], kind: str) -> dict[tuple[Any, ...], Any]:
     """Returns the reports of one kind, by the rest of the key."""
     return {key[1:]: value for key, value in reports.items() if key[0] == kind}
+
+
+def _num_lines(tables: Sequence[TableFile], kind: str) -> dict[str, int]:
+    """Returns the number of lines of the tables of a kind, by split."""
+    found: dict[str, int] = {}
+    for each in tables:
+        if each.kind == kind:
+            found[each.split] = found.get(each.split, 0) + each.num_lines
+    return found
 
 
 def _index(shard: Shard) -> int:

@@ -35,13 +35,16 @@ from transforms.publish_dataset import PublishDataset
 from transforms.quantise_rows import QuantiseRows
 from transforms.read_corpus import CorpusSource
 from transforms.storage import files
-from transforms.write_failures import WriteFailures
 from transforms.write_shards import WriteShards
+from transforms.write_tables import WriteTables
 
 
 @dataclasses.dataclass
 class WriteDataset(beam.PTransform):
     """Writes embedded clips as a dataset: TFRecord shards, a failure table, `dataset.json`.
+
+    If the framing of the clips has `keep_damaged=True`, records have the context feature
+    `damaged_seconds`, and a table of notes says what is damaged.
 
     Input: the `EmbeddedClips` of `EmbedAudio` or `EmbedWaveforms`. Output: the text of
     `dataset.json`, one element, when the dataset is complete. Equal clips and settings give equal
@@ -135,7 +138,11 @@ class WriteDataset(beam.PTransform):
                 | "SumsDue" >> beam.Map(_by_shard, num_shards=pvalue.AsDict(num_shards))
                 | "SumDue" >> beam.CombinePerKey(_sum_records)
             ),
-            failures=failed | WriteFailures(self.staging),
+            tables=(
+                (failed, assembled[assemble_clips.NOTES])
+                | "TableLines" >> beam.Flatten()
+                | WriteTables(self.staging)
+            ),
             reports=reports | "Reports" >> beam.Flatten() | SumReports(),
             manifests=manifests,
             class_map=class_map,

@@ -11,6 +11,15 @@ from transforms.corpus.clips import printable
 from transforms.dataset import file_names
 from transforms.storage import files
 
+# The temporary folder of a run with any --name.
+_STAGING = re.compile(rf"\.({file_names.STEM})\.incomplete")
+# What killed programs may leave behind: that folder, those of reports (see `report_folder`), probes
+# of the right to write, and files that were not yet renamed.
+_TEMPORARY = re.compile(
+    rf"(?:{_STAGING.pattern}|\.{file_names.STEM}\.check-[0-9a-f]{{8}})(?:/|$)"
+    rf"|\.probe-[0-9a-f]{{32}}$|(?:[^/]+/)?{file_names.TEMPORARY}$"
+)
+
 
 class OutputFolder:
     """The output of a run.
@@ -80,9 +89,12 @@ class OutputFolder:
         try:
             self._is_new = files.is_local(self.path) and not os.path.isdir(self.path)
             listed = files.list_names(self.path)
-            self._delete(self._remains([name for name in listed if not self._is_temporary(name)]))
-            for folder in {_top(name) for name in listed if self._is_temporary(name)}:
-                files.delete_folder(f"{self.path}/{folder}")
+            names = [name for name in listed if not _is_temporary(name)]
+            self._delete(self._remains(names))
+            # The staging folder, which marks the remains, is deleted after them.
+            for name in {_temporary_of(name) for name in listed if _is_temporary(name)}:
+                if not _marks_remains(name, names, self._name):
+                    self._delete_temporary(name)
             files.make_folder(self.staging)
             probe = files.temporary_name(f"{self.staging}/probe")
             with files.created(probe) as file:
@@ -108,7 +120,7 @@ class OutputFolder:
         try:
             names = self._names()
             if file_names.FILE_NAME not in names:
-                self._delete(self._named_like_ours(names))
+                self._delete(self._our_own(names))
             files.delete_folder(self.staging)
             if self._is_new and not os.listdir(self.path):
                 os.rmdir(self.path)
@@ -116,20 +128,29 @@ class OutputFolder:
             pass  # remains differ from a dataset by the lack of dataset.json
 
     def _names(self) -> list[str]:
-        """Returns the names in the folder but those of temporary folders."""
-        return [name for name in files.list_names(self.path) if not self._is_temporary(name)]
-
-    def _is_temporary(self, name: str) -> bool:
-        """Returns whether a name is that of a temporary folder of a run or a check, or in one."""
-        reports = rf"\.{re.escape(self._name)}\.check-[0-9a-f]{{8}}"  # see `report_folder`
-        top = _top(name)
-        return top == os.path.basename(self.staging) or bool(re.fullmatch(reports, top))
+        """Returns the names in the folder but temporary ones."""
+        return [name for name in files.list_names(self.path) if not _is_temporary(name)]
 
     def _remains(self, names: list[str]) -> list[str]:
         """Returns the names of the remains of an interrupted run."""
         if file_names.FILE_NAME in names or not files.exists(self.staging):
             return []
-        return self._named_like_ours(names)
+        return self._our_own(names)
+
+    def _our_own(self, names: list[str]) -> list[str]:
+        """Returns the names of files of a run, and of the dataset that it was replacing."""
+        replaced = f"{self.staging}/{file_names.REPLACED}"
+        old: list[str] = []
+        if files.exists(replaced):
+            with files.open_to_read(replaced) as file, contextlib.suppress(ValueError):
+                old = file_names.own_files(file.read())
+        ours = {*self._named_like_ours(names), *old}
+        return [name for name in names if name in ours or self._is_empty_split(name)]
+
+    def _is_empty_split(self, name: str) -> bool:
+        """Returns whether a name is that of a split's folder without files."""
+        path = f"{self.path}/{name}"
+        return file_names.is_split_folder(name) and files.is_local(path) and os.path.isdir(path)
 
     def _named_like_ours(self, names: list[str]) -> list[str]:
         """Returns the names of files of a run, but not those of a dataset in a folder inside."""
@@ -160,11 +181,42 @@ class OutputFolder:
                 ) from error
 
     def _delete(self, names: list[str]) -> None:
-        files.delete_names(self.path, names)
+        """Deletes files; what describes them goes first."""
+        first = [name for name in names if posixpath.basename(name) == file_names.FILE_NAME]
+        files.delete_files([f"{self.path}/{name}" for name in first])
+        empty = [name for name in names if self._is_empty_split(name)]
+        for name in empty:
+            os.rmdir(f"{self.path}/{name}")
+        files.delete_names(self.path, [name for name in names if name not in empty])
+
+    def _delete_temporary(self, name: str) -> None:
+        if name.endswith(".tmp") or name.startswith(".probe-"):
+            files.delete_names(self.path, [name])
+        else:
+            files.delete_folder(f"{self.path}/{name}")
 
 
-def _top(name: str) -> str:
-    return name.split("/", 1)[0]
+def _is_temporary(name: str) -> bool:
+    """Returns whether a name is that of a temporary file or folder, or in such a folder."""
+    return _TEMPORARY.match(name) is not None
+
+
+def _temporary_of(name: str) -> str:
+    """Returns the temporary file or folder that a name belongs to."""
+    match = _TEMPORARY.match(name)
+    assert match is not None
+    return match[0].rstrip("/")
+
+
+def _marks_remains(temporary: str, names: list[str], own_name: str) -> bool:
+    """Returns whether a staging folder marks files of an interrupted run with another `--name`."""
+    match = _STAGING.fullmatch(temporary)
+    if match is None or match[1] == own_name:
+        return False
+    return any(
+        file_names.is_dataset_file(name, match[1]) and file_names.has_stem(name, match[1])
+        for name in names
+    )
 
 
 def _some(names: list[str]) -> str:

@@ -12,7 +12,7 @@ from pipeline.options.declaration import PathKind, option
 from transforms.corpus.manifests.tables import FORMATS
 from transforms.corpus.spans import SAMPLE_RATE_HZ
 from transforms.corpus.splits import Splits
-from transforms.dataset.profiles import PROFILES, Profile
+from transforms.dataset.profiles import DAMAGED_KEY, PROFILES, Profile
 from transforms.dataset.shards import MAX_SHARDS
 from transforms.model.postprocessing import RELEASED_PCA_URL
 from transforms.model.precision import FLOAT32, PRECISIONS
@@ -21,6 +21,7 @@ from transforms.model.sources.names import DEFAULT_MODEL
 PAD = "pad"
 SKIP = "skip"
 FAIL = "fail"
+KEEP = "keep"
 DROP = "drop"
 _DATA = "input and output (any file system that Beam knows)"
 _CORPUS = "how the clips are found, cut and labelled"
@@ -218,6 +219,15 @@ class EmbedSettings:
         " too_short (default: %(default)s)",
         label="Clips under 0.975 s",
     )
+    damaged: str = option(
+        FAIL,
+        group=_ROWS,
+        choices=(FAIL, KEEP),
+        help="clips with damaged audio: fail as decode_error, or make records of what decodes, in"
+        " time, which have the context feature damaged_seconds; a table of notes says what is"
+        " damaged (default: %(default)s)",
+        label="Damaged clips",
+    )
     hop_seconds: Fraction | None = option(
         None,
         group=_ROWS,
@@ -268,8 +278,10 @@ class EmbedSettings:
         declaration.validate(self)
         if not (self.inputs or self.manifests or self.audioset_segments):
             raise UsageError("no input: pass --input, --manifest or --audioset_segments")
-        taken = set(self.keep_columns) & {*self.profile.context_keys, self.profile.rows_key}
-        if taken:
+        features = {*self.profile.context_keys, self.profile.rows_key}
+        if self.damaged == KEEP:
+            features.add(DAMAGED_KEY)
+        if taken := features & set(self.keep_columns):
             raise UsageError(
                 f"--keep_columns={min(taken)}: the records have a feature of this name already"
             )

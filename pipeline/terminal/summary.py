@@ -10,6 +10,7 @@ from pipeline.errors import JobError, RunnerLostError
 from pipeline.terminal import console
 from transforms.corpus.clips import printable
 from transforms.dataset.failure_table import failure_table_name
+from transforms.dataset.note_table import note_table_name
 from transforms.metrics import run_times
 
 SUCCESS = 0
@@ -97,13 +98,15 @@ def is_bug(explanation: str) -> bool:
 
 def _counts(info: dict[str, Any]) -> list[str]:
     counts = info["counts"]
+    damaged = f"damaged clips, {counts['damaged_seconds']:.3f} s of damage"
     return [
         f"clips     {counts['clips']}",
         f"records   {counts['records']}  ({counts['rows']} rows"
         f", {counts['hours']:.3f} h of audio"
         f"{_also(counts['padded_clips'], 'clips padded to one row')}"
         f"{_also(counts['truncated_clips'], 'clips truncated by the end of their recording')}"
-        f"{_also(counts['rows_skipped'], 'rows beyond --max_rows skipped')})",
+        f"{_also(counts['rows_skipped'], 'rows beyond --max_rows skipped')}"
+        f"{_also(counts['damaged_clips'], damaged)})",
         f"failures  {counts['failures']}{_by_reason(info['failures'])}",
         f"skipped   {sum(info['skipped'].values())} files of the folders"
         f"{_by_reason(info['skipped'])}",
@@ -130,6 +133,11 @@ def _files(info: dict[str, Any], folder: str) -> list[str]:
         f"dataset   {folders}/{info['name']}-*.tfrecord"
         f"  ({len(shards)} shard{'s' * (len(shards) != 1)}, {num_bytes} bytes)",
         f"failed    {folders}/{failure_table_name(info['name'])}",
+        *(
+            [f"notes     {folders}/{note_table_name(info['name'])}"]
+            if info["audio"]["damaged"] == "keep"
+            else []
+        ),
         f"metadata  {printable(folder)}/dataset.json",
     ]
 

@@ -9,35 +9,18 @@ import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+from tests import publishing
 from tests.memory_filesystem import MemoryFileSystem
-from transforms.corpus.clips import Failure
-from transforms.corpus.labels import ClassMap, build_class_map
+from tests.publishing import FACTS, FAILURE, ORIGIN, SUMS, of_no_split
+from transforms.corpus.clips import AudioNote
+from transforms.corpus.labels import build_class_map
 from transforms.corpus.spans import FramingConfig
-from transforms.dataset.failure_table import FailureFile, failure_lines
-from transforms.dataset.profiles import PROFILES
+from transforms.dataset.note_table import note_lines
 from transforms.dataset.provenance import Origin
-from transforms.dataset.shards import RecordSums, Shard
-from transforms.embed_patches import DEVIATION, MODEL
-from transforms.metrics.reporting import COUNT, TIME
-from transforms.metrics.run_times import StepTime
-from transforms.model.loading import ModelFacts
+from transforms.dataset.shards import RecordSums
+from transforms.dataset.table_files import NOTES, TableFile
 from transforms.publish_dataset import PublishDataset, _PublishFn
 from transforms.storage import files
-
-ORIGIN = Origin(
-    name="audio",
-    profile=PROFILES["audioset"],
-    corpus=(("inputs", ["/in"]),),
-    model="/model",
-    precision="float32",
-    framing=FramingConfig(),
-    pca=("/pca.npz", "abc"),
-    resampler="soxr",
-    decoder="libsndfile",
-)
-FAILURE = Failure("b", "/in/b", "decode", "empty", "nothing")
-FACTS = ModelFacts("f" * 64, 128)
-SUMS = RecordSums(2, 10, 77)
 
 
 @pytest.fixture(params=["local", "mem://bucket/out"])
@@ -47,106 +30,23 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     MemoryFileSystem.objects.clear()
 
 
-def _shard(staging: str, split: str, index: int, data: bytes, sums: RecordSums) -> Shard:
-    path = files.temporary_name(f"{staging}/{index}")
-    files.write_atomically(path, [data])
-    return Shard(split, index, path, sums, 0xABC)
-
-
-def _failed(staging: str, *failures: Failure) -> FailureFile:
-    path = files.temporary_name(f"{staging}/failures")
-    files.write_atomically(path, failure_lines(failures))
-    return FailureFile(failures[0].split, path, len(failures))
-
-
-def _staging(folder: str) -> str:
-    staging = f"{folder}/.audio.incomplete"
-    files.make_folder(staging)
-    files.write_atomically(files.temporary_name(f"{staging}/0"), [b"of an attempt that failed"])
-    return staging
-
-
-def _of_no_split(**tallies: int) -> list[tuple[tuple[str, str], int]]:
-    return [(("", name), count) for name, count in tallies.items()]
-
-
-def _one_part(staging: str, **changes: Any) -> dict[str, Any]:
-    """Returns what publishes two shards, the second one empty, with something changed."""
-    shards = [
-        _shard(staging, "", 0, b"0123456789", SUMS),
-        _shard(staging, "", 1, b"", RecordSums()),
-    ]
-    given: dict[str, Any] = {
-        "written": shards,
-        "due": [(("", 0), SUMS)],
-        "failures": [_failed(staging, FAILURE)],
-        "tallies": [*_of_no_split(clips=3, records=2, rows=9), (("", "failures/empty"), 1)],
-        "models": [FACTS],
-        "deviations": [],
-        "manifests": [],
-        "class_map": [ClassMap(())],
-        "num_shards": [("", 2)],
-        "times": [("decoding", StepTime(3.0, 100.0, 102.0))],
-    }
-    for name, change in changes.items():
-        given[name] = change(given[name]) if callable(change) else change
-    return given
-
-
-def _splits(staging: str, **changes: Any) -> dict[str, Any]:
-    """Returns what publishes two splits: one of two shards, and one in which everything failed."""
-    given = _one_part(staging)
-    return given | {
-        "written": [
-            *(dataclasses.replace(shard, split="train") for shard in given["written"]),
-            _shard(staging, "test", 0, b"", RecordSums()),
-        ],
-        "due": [(("train", 0), SUMS)],
-        "failures": [
-            _failed(staging, *(dataclasses.replace(FAILURE, id=id, split="test") for id in "ce")),
-            _failed(staging, dataclasses.replace(FAILURE, id="d", split="test")),
-            _failed(staging, dataclasses.replace(FAILURE, split="train")),
-        ],
-        "tallies": [
-            *_of_no_split(clips=6),
-            (("train", "records"), 2),
-            (("train", "failures/empty"), 1),
-            (("test", "failures/empty"), 3),
-        ],
-        "num_shards": [("train", 2), ("test", 1)],
-        **changes,
-    }
-
-
-def _run(folder: str, staging: str, given: dict[str, Any]) -> None:
+def _run(folder: str, staging: str, given: dict[str, Any], origin: Origin = ORIGIN) -> None:
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         collections = {
             name: pipeline | name >> beam.Create(elements)
-            for name, elements in _with_reports(given).items()
+            for name, elements in publishing.with_reports(given).items()
         }
-        _ = pipeline | PublishDataset(origin=ORIGIN, folder=folder, staging=staging, **collections)
-
-
-def _with_reports(given: dict[str, Any]) -> dict[str, Any]:
-    """Returns what is given, with counts, models, deviations and times as reports."""
-    kinds = ("tallies", "models", "deviations", "times")
-    reports = [
-        *(((COUNT, *key), count) for key, count in given["tallies"]),
-        *(((MODEL, *dataclasses.astuple(facts)), 1) for facts in given["models"]),
-        *(((DEVIATION,), deviation) for deviation in given["deviations"]),
-        *(((TIME, step), spent) for step, spent in given["times"]),
-    ]
-    return {name: each for name, each in given.items() if name not in kinds} | {"reports": reports}
+        _ = pipeline | PublishDataset(origin=origin, folder=folder, staging=staging, **collections)
 
 
 def _publish(folder: str, **changes: Any) -> None:
-    staging = _staging(folder)
-    _run(folder, staging, _one_part(staging, **changes))
+    staging = publishing.staging(folder)
+    _run(folder, staging, publishing.one_part(staging, **changes))
 
 
 def _publish_splits(folder: str, **changes: Any) -> None:
-    staging = _staging(folder)
-    _run(folder, staging, _splits(staging, **changes))
+    staging = publishing.staging(folder)
+    _run(folder, staging, publishing.splits(staging, **changes))
 
 
 def _read(path: str) -> Any:
@@ -179,6 +79,46 @@ def test_the_dataset_is_complete_and_nothing_temporary_is_left(folder: str) -> N
     ]
     assert [*info][-1] == "run", "what differs between equal runs is the last key"
     assert info["run"]["steps"] == {"decoding": {"seconds": 3.0, "share": 1.0}}
+
+
+KEEPING = dataclasses.replace(ORIGIN, framing=FramingConfig(keep_damaged=True))
+
+
+def _noted(staging: str, *notes: AudioNote) -> TableFile:
+    path = files.temporary_name(f"{staging}/notes")
+    files.write_atomically(path, note_lines(notes))
+    return TableFile(NOTES, notes[0].split, path, len(notes))
+
+
+def test_the_notes_of_all_parts_are_one_table_that_goes_with_its_dataset(folder: str) -> None:
+    staging = publishing.staging(folder)
+    given = publishing.one_part(staging)
+    given["tables"] += [
+        _noted(staging, AudioNote("a", "/a", 1.0, 2.0, "x"), AudioNote("c", "/c", 1.0, 1.0, "y")),
+        _noted(staging, AudioNote("b", "/b", 0.0, 2.0, "z")),
+    ]
+    given["tallies"] += [(("", "notes"), 3), (("", "damaged_clips"), 3)]
+    _run(folder, staging, given, KEEPING)
+    with files.open_to_read(f"{folder}/audio-notes.jsonl") as file:
+        lines = [json.loads(line) for line in file.read().splitlines()]
+    assert [(line["id"], line["message"]) for line in lines] == [("a", "x"), ("b", "z"), ("c", "y")]
+    info = _read(f"{folder}/dataset.json")
+    assert (info["counts"]["damaged_clips"], info["audio"]["damaged"]) == (3, "keep")
+    _publish(folder)
+    assert "audio-notes.jsonl" not in files.list_names(folder)
+
+
+def test_each_split_has_a_table_of_notes_even_without_notes(folder: str) -> None:
+    staging = publishing.staging(folder)
+    given = publishing.splits(staging)
+    given["tables"].append(_noted(staging, AudioNote("a", "/a", 1.0, 2.0, "x", "train")))
+    given["tallies"].append((("train", "notes"), 1))
+    _run(folder, staging, given, KEEPING)
+    tables = [name for name in files.list_names(folder) if "notes" in name]
+    assert tables == ["test/audio-notes.jsonl", "train/audio-notes.jsonl"]
+    assert [files.size(f"{folder}/{name}") > 0 for name in tables] == [False, True]
+    _publish_splits(folder)
+    assert files.list_names(folder) == SPLIT_FILES
 
 
 def test_a_dataset_in_the_way_is_replaced_and_other_files_stay(folder: str) -> None:
@@ -231,11 +171,11 @@ def test_each_split_is_a_dataset_in_a_folder_of_its_own(folder: str) -> None:
 
 
 def test_what_is_in_no_split_stands_in_a_folder_beside_them(folder: str) -> None:
-    staging = _staging(folder)
-    given = _splits(staging)
-    given["written"].append(_shard(staging, "", 0, b"", RecordSums()))
+    staging = publishing.staging(folder)
+    given = publishing.splits(staging)
+    given["written"].append(publishing.shard(staging, "", 0, b"", RecordSums()))
     given["num_shards"].append(("", 1))
-    given["failures"].append(_failed(staging, dataclasses.replace(FAILURE, id="m.csv:3")))
+    given["tables"].append(publishing.failed(staging, dataclasses.replace(FAILURE, id="m.csv:3")))
     given["tallies"] += [(("", "failures/empty"), 1)]
     given["tallies"][0] = (("", "clips"), 7)
     _run(folder, staging, given)
@@ -249,9 +189,9 @@ def test_what_is_in_no_split_stands_in_a_folder_beside_them(folder: str) -> None
 
 def test_where_all_is_in_splits_nothing_stands_beside_them(tmp_path: Path) -> None:
     folder = f"{tmp_path}/out"
-    staging = _staging(folder)
-    given = _splits(staging)
-    given["written"].append(_shard(staging, "", 0, b"", RecordSums()))
+    staging = publishing.staging(folder)
+    given = publishing.splits(staging)
+    given["written"].append(publishing.shard(staging, "", 0, b"", RecordSums()))
     given["num_shards"].append(("", 1))
     given["tallies"].append((("", "labels_dropped"), 5))
     _run(folder, staging, given)
@@ -291,8 +231,8 @@ def test_datasets_with_and_without_splits_take_each_others_place(folder: str) ->
 
 
 def test_publishing_again_after_all_was_published_changes_nothing(folder: str) -> None:
-    staging = _staging(folder)
-    given = _with_reports(_splits(staging))
+    staging = publishing.staging(folder)
+    given = publishing.with_reports(publishing.splits(staging))
     as_dicts = {name: dict(given[name]) for name in ("due", "reports", "num_shards")}
     (class_map,) = given["class_map"]
     texts: list[Any] = []
@@ -309,11 +249,13 @@ def test_publishing_again_after_all_was_published_changes_nothing(folder: str) -
 @pytest.mark.parametrize(
     "changes",
     [
-        {"tallies": _of_no_split(clips=4, records=2)},
-        {"tallies": _of_no_split(clips=2, records=1)},
-        {"tallies": _of_no_split(clips=3, records=2, decode_tasks=2, decode_tasks_done=1)},
-        {"failures": lambda tables: []},
-        {"failures": lambda tables: tables * 2},
+        {"tallies": of_no_split(clips=4, records=2)},
+        {"tallies": of_no_split(clips=2, records=1)},
+        {"tallies": of_no_split(clips=3, records=2, decode_tasks=2, decode_tasks_done=1)},
+        {"tables": lambda tables: []},
+        {"tables": lambda tables: tables * 2},
+        {"tables": lambda tables: [*tables, TableFile(NOTES, "", "/a", 1)]},
+        {"tallies": of_no_split(clips=3, records=2, notes=1)},
         {"num_shards": [("", 3)]},
         {"num_shards": [("", 2), ("train", 1)]},
         {"due": [(("", 0), RecordSums(2, 10, 78))]},
@@ -328,6 +270,8 @@ def test_publishing_again_after_all_was_published_changes_nothing(folder: str) -
 )
 def test_sums_that_disagree_publish_nothing(tmp_path: Path, changes: dict[str, Any]) -> None:
     folder = f"{tmp_path}/out"
-    with pytest.raises(Exception, match=r"were requested|shard|decode tasks|different models"):
+    with pytest.raises(
+        Exception, match=r"were requested|shard|decode tasks|different models|notes"
+    ):
         _publish(folder, **changes)
     assert {name.split("/")[0] for name in files.list_names(folder)} == {".audio.incomplete"}

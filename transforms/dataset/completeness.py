@@ -19,6 +19,7 @@ def count_all_splits(tallies: Tallies, name: str) -> int:
 def check_sums(
     tallies: Tallies,
     failures: Mapping[str, int],
+    num_notes: int,
     expected_sums: Mapping[tuple[str, int], RecordSums],
     shards: Collection[Shard],
     num_shards: Mapping[str, int],
@@ -27,8 +28,9 @@ def check_sums(
 
     Args:
       tallies: Under the empty split: `clips` requested, `decode_tasks` planned and
-        `decode_tasks_done`. By split: `records` assembled.
+        `decode_tasks_done`. By split: `records` assembled, and `notes` about them.
       failures: Number of lines in the failure tables, by split.
+      num_notes: Number of lines in the tables of notes.
       expected_sums: Sums of the assembled records, by split and shard; empty shards may be absent.
       shards: The shards that were written.
       num_shards: Expected number of shards, by split.
@@ -47,6 +49,9 @@ def check_sums(
             f"{clips} clips were requested, but there are {records} records and {num_failures}"
             " failures"
         )
+    notes = count_all_splits(tallies, "notes")
+    if notes != num_notes:
+        raise IncompleteError(f"{notes} notes were made, but {num_notes} are in the tables")
     _check_shards(expected_sums, shards, num_shards)
     if sum(sums.num_records for sums in expected_sums.values()) != records:
         raise IncompleteError(

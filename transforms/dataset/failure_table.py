@@ -1,32 +1,14 @@
 """The failure table: one JSON line per failed clip."""
 
-import dataclasses
-import heapq
-import json
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
 
 from transforms.corpus.clips import Failure, printable
-
-
-@dataclasses.dataclass(frozen=True)
-class FailureFile:
-    """A part of a failure table, written to a temporary file.
-
-    Attributes:
-      split: Split of the table.
-      path: Path of the temporary file.
-      num_failures: Number of lines.
-    """
-
-    split: str
-    path: str
-    num_failures: int
+from transforms.dataset.table_files import FAILURES, json_line, table_name
 
 
 def failure_table_name(name: str) -> str:
     """Returns the file name of the table."""
-    return f"{name}-failures.jsonl"
+    return table_name(name, FAILURES)
 
 
 def failure_lines(failures: Iterable[Failure]) -> Iterator[bytes]:
@@ -44,14 +26,4 @@ def failure_lines(failures: Iterable[Failure]) -> Iterator[bytes]:
             fields |= {"manifest": failure.manifest, "line": failure.line}
         if failure.columns:
             fields["context"] = {name: printable(value) for name, value in failure.columns}
-        yield (json.dumps(fields, ensure_ascii=False) + "\n").encode()
-
-
-def merge_lines(files: Iterable[BinaryIO]) -> Iterator[bytes]:
-    """Merges the lines of sorted parts of a table, without holding them all in memory."""
-    return heapq.merge(*files, key=_sort_key)
-
-
-def _sort_key(line: bytes) -> tuple[str, ...]:
-    fields = json.loads(line)
-    return tuple(fields[name] for name in ("id", "uri", "step", "reason", "message"))
+        yield json_line(fields)

@@ -1,17 +1,30 @@
 """The files of a dataset, recognised by name and by `dataset.json`."""
 
 import json
+import posixpath
+import re
 
 from transforms.corpus.labels import CLASS_MAP_NAME
 from transforms.corpus.splits import UNSPLIT, is_split_name
 from transforms.dataset import schema
 from transforms.dataset.failure_table import failure_table_name
+from transforms.dataset.note_table import note_table_name
 from transforms.dataset.shards import shard_pattern
 
 FILE_NAME = "dataset.json"
+# The same of the dataset that is being replaced, in the staging folder.
+REPLACED = "replaced.json"
+# An empty file in the staging folder while a dataset is published.
+MARK = "publishing"
 # What may stand before the ends of the file names.
 STEM = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 FORMAT = "beam-audio-embeddings"
+# Pattern of files of datasets with any name that were not yet renamed, see `storage.files`.
+TEMPORARY = (
+    rf"(?:{STEM}-\d{{5}}-of-\d{{5}}\.tfrecord|{STEM}-(?:failures|notes)\.jsonl"
+    rf"|{'|'.join(map(re.escape, (schema.FILE_NAME, CLASS_MAP_NAME, FILE_NAME)))})"
+    r"\.[0-9a-f]{32}\.tmp"
+)
 
 
 def is_dataset_file(file: str, name: str) -> bool:
@@ -24,8 +37,14 @@ def is_dataset_file(file: str, name: str) -> bool:
     *folders, last = file.split("/")
     if len(folders) > 1 or any(not is_split_folder(folder) for folder in folders):
         return False
-    others = (failure_table_name(name), schema.FILE_NAME, CLASS_MAP_NAME, FILE_NAME)
-    return last in others or shard_pattern(name).fullmatch(last) is not None
+    return last in (schema.FILE_NAME, CLASS_MAP_NAME, FILE_NAME) or has_stem(file, name)
+
+
+def has_stem(file: str, name: str) -> bool:
+    """Returns whether a dataset's file carries its name, as shards and tables do."""
+    last = posixpath.basename(file)
+    tables = (failure_table_name(name), note_table_name(name))
+    return last in tables or shard_pattern(name).fullmatch(last) is not None
 
 
 def is_split_folder(folder: str) -> bool:
@@ -48,8 +67,12 @@ def own_files(info: bytes) -> list[str]:
         parts = [("", parsed["shards"])] if splits is None else []
         parts += [(f"{split['folder']}/", split["shards"]) for split in splits or ()]
         files = [FILE_NAME]
+        tables = [failure_table_name(name)]
+        audio = parsed.get("audio")
+        if isinstance(audio, dict) and audio.get("damaged") == "keep":
+            tables.append(note_table_name(name))
+        others = (*tables, schema.FILE_NAME, CLASS_MAP_NAME, FILE_NAME)
         for prefix, shards in parts:
-            others = (failure_table_name(name), schema.FILE_NAME, CLASS_MAP_NAME, FILE_NAME)
             files += [prefix + file for file in (*(each["name"] for each in shards), *others)]
     except (KeyError, TypeError) as error:
         raise ValueError(f"{FILE_NAME} lacks {error}") from error

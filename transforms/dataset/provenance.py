@@ -156,8 +156,12 @@ def collection_info(infos: Mapping[str, dict[str, Any]], tallies: Tallies) -> di
         "counts": {
             name: sum(info["counts"][name] for info in infos.values()) for name in first["counts"]
         }
-        # Labels were dropped before clips were assigned to splits.
-        | {"labels_dropped": count_all_splits(tallies, "labels_dropped")},
+        | {
+            # Labels were dropped before clips were assigned to splits.
+            "labels_dropped": count_all_splits(tallies, "labels_dropped"),
+            # A sum of floats would be a little off.
+            "damaged_seconds": count_all_splits(tallies, "damaged_microseconds") / 1_000_000,
+        },
         "failures": {
             reason: sum(info["failures"].get(reason, 0) for info in infos.values())
             for reason in failures
@@ -199,6 +203,8 @@ def _counts(own: Mapping[str, int], num_failures: int) -> dict[str, int | float]
         "padded_clips": own.get("padded_clips", 0),
         "truncated_clips": own.get("truncated_clips", 0),
         "rows_skipped": own.get("rows_skipped", 0),
+        "damaged_clips": own.get("damaged_clips", 0),
+        "damaged_seconds": own.get("damaged_microseconds", 0) / 1_000_000,
         "labels_dropped": own.get("labels_dropped", 0),
     }
 

@@ -11,8 +11,11 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from transforms.storage.globs import loosen_glob, quote_glob
+from transforms.storage.guarding import outside_errors
 from transforms.storage.ranges import WHOLE_BYTES
 from transforms.storage.store import FileInfo
+
+_BUFFER_BYTES = 2**20
 
 
 class BeamStore:
@@ -21,10 +24,10 @@ class BeamStore:
     def open(self, uri: str, whole_bytes: int = WHOLE_BYTES) -> BinaryIO:
         file = _open(uri)
         if not whole_bytes:
-            return file
+            return _guarded(file, uri)
         with file:
             data = file.read(whole_bytes + 1)
-        return io.BytesIO(data) if len(data) <= whole_bytes else _open(uri)
+        return io.BytesIO(data) if len(data) <= whole_bytes else _guarded(_open(uri), uri)
 
     def info(self, uri: str) -> FileInfo:
         if not FileSystems.exists(uri):
@@ -58,6 +61,47 @@ class BeamStore:
             # of the regular expression that Beam makes of them.
             warnings.simplefilter("ignore", FutureWarning)
             FileSystems.delete([quote_glob(uri)])
+
+
+class _GuardedFile(io.RawIOBase):
+    """A file of Beam's, whose reads raise nothing but `OSError`."""
+
+    def __init__(self, file: BinaryIO, uri: str) -> None:
+        self._file = file
+        self._uri = uri
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        with outside_errors(self._uri):
+            return self._file.seekable()
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+        with outside_errors(self._uri):
+            data = self._file.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        with outside_errors(self._uri):
+            self._file.seek(offset, whence)
+            return self._file.tell()
+
+    def tell(self) -> int:
+        with outside_errors(self._uri):
+            return self._file.tell()
+
+    def close(self) -> None:
+        if not self.closed:
+            with outside_errors(self._uri):
+                self._file.close()
+        super().close()
+
+
+def _guarded(file: BinaryIO, uri: str) -> BinaryIO:
+    return io.BufferedReader(_GuardedFile(file, uri), _BUFFER_BYTES)
 
 
 def _open(uri: str) -> BinaryIO:

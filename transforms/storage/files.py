@@ -25,6 +25,7 @@ from transforms.storage import ranges
 from transforms.storage.choosing import store_of
 from transforms.storage.choosing import use_options as use_options
 from transforms.storage.globs import is_glob
+from transforms.storage.guarding import guarded, outside_errors
 from transforms.storage.listing import files_below, files_matching, info_or_none
 from transforms.storage.reachability import check_reachable as check_reachable
 from transforms.storage.schemes import absolute as absolute
@@ -40,6 +41,7 @@ _DECOMPRESSORS: dict[str, Callable[[BinaryIO], Any]] = {
 _NUM_REQUESTS = 16
 
 
+@guarded
 def matching_files(path: str) -> list[str]:
     """Returns the file of exactly this path, or else those that match it as a glob, sorted.
 
@@ -56,6 +58,7 @@ def matching_files(path: str) -> list[str]:
     return sorted(info.path for info in files_matching(path)) if is_glob(path) else []
 
 
+@guarded
 def open_to_read(path: str, in_parts: bool = False) -> BinaryIO:
     """Opens a file as it is, not decompressed.
 
@@ -70,7 +73,7 @@ def open_to_read(path: str, in_parts: bool = False) -> BinaryIO:
     """
     if not is_local(path):
         return store_of(path).open(path, 0 if in_parts else ranges.WHOLE_BYTES)
-    mode = _status(path).st_mode
+    mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise OSError(f"{path} is a device, a socket or a pipe")
     return open(path, "rb")
@@ -92,6 +95,7 @@ def open_decompressed(path: str) -> Iterator[BinaryIO]:
         raise OSError(f"cannot be decompressed: {error}") from error
 
 
+@guarded
 def exists(path: str) -> bool:
     """Tells whether a file or folder exists."""
     if is_local(path):
@@ -114,12 +118,14 @@ def is_absent(path: str) -> bool:
     return False
 
 
+@guarded
 def make_folder(path: str) -> None:
     """Makes a folder and its parents, on a storage that has folders."""
     if is_local(path):
         os.makedirs(path, exist_ok=True)
 
 
+@guarded
 def list_names(folder: str) -> list[str]:
     """Returns the names in a folder and in its folders, sorted, such as `a` and `b/c`.
 
@@ -154,7 +160,7 @@ def created(path: str) -> Iterator[BinaryIO]:
     if is_local(path):
         # Beam would make the folder again, even one that an interrupted run has just removed.
         try:
-            with open(path, "xb") as file:
+            with _new_file(path) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -167,12 +173,25 @@ def created(path: str) -> Iterator[BinaryIO]:
             yield spooled
             spooled.flush()
             num_bytes = spooled.seek(0, os.SEEK_END)
-            store_of(path).upload(path, spooled, num_bytes)
+            with outside_errors(path):
+                store_of(path).upload(path, spooled, num_bytes)
 
 
-def write_atomically(path: str, parts: Iterable[bytes]) -> None:
-    """Writes a file under a temporary name and renames it: it is complete or absent."""
-    temporary = temporary_name(path)
+@guarded
+def _new_file(path: str) -> BinaryIO:
+    return open(path, "xb")
+
+
+def write_atomically(path: str, parts: Iterable[bytes], staging: str | None = None) -> None:
+    """Writes a file under a temporary name and renames it: it is complete or absent.
+
+    Args:
+      path: Path of the file.
+      parts: Its contents.
+      staging: Existing folder of the temporary file, on the same storage; None for that of `path`.
+    """
+    beside = path if staging is None else f"{staging}/{posixpath.basename(path)}"
+    temporary = temporary_name(beside)
     with created(temporary) as file:
         for part in parts:
             file.write(part)
@@ -184,6 +203,7 @@ def temporary_name(path: str) -> str:
     return f"{path}.{uuid.uuid4().hex}.tmp"
 
 
+@guarded
 def rename(sources: list[str], targets: list[str]) -> None:
     """Renames files, and replaces existing targets.
 
@@ -203,6 +223,7 @@ def size(path: str) -> int:
     return info(path).num_bytes
 
 
+@guarded
 def info(path: str) -> FileInfo:
     """Returns what a storage says of a file: its size, and what changes with its content.
 
@@ -210,18 +231,12 @@ def info(path: str) -> FileInfo:
       OSError: The file is absent, or its storage does not answer.
     """
     if is_local(path):
-        status = _status(path)
+        status = os.stat(path)
         return FileInfo(path, status.st_size, str(status.st_mtime_ns))
     return store_of(path).info(path)
 
 
-def _status(path: str) -> os.stat_result:
-    try:
-        return os.stat(path)
-    except ValueError as error:
-        raise FileNotFoundError(f"{path!a} is not the path of any file: {error}") from error
-
-
+@guarded
 def delete_files(paths: list[str]) -> None:
     """Deletes files; absent ones are no error."""
     for path in filter(is_local, paths):
@@ -251,6 +266,7 @@ def delete_names(folder: str, names: Iterable[str]) -> None:
                 os.rmdir(f"{folder}/{inner}")
 
 
+@guarded
 def delete_folder(path: str) -> None:
     """Deletes a folder and its contents; an absent one is no error."""
     if is_local(path):

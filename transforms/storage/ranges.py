@@ -6,6 +6,8 @@ import io
 from collections.abc import Callable
 from typing import BinaryIO
 
+from transforms.storage.guarding import outside_errors
+
 # Holds the header of most formats, and all of a short compressed clip.
 FIRST_BYTES = 512 * 2**10
 # A file up to this size is fetched whole: decoders seek, and each seek may be a request.
@@ -121,7 +123,8 @@ class _Ranged(io.RawIOBase):
             self._run_bytes = self._run_bytes if start == self._end else 0
             ahead = min(max(self._run_bytes // _AHEAD_SHARE, _MIN_AHEAD_BYTES), _MAX_AHEAD_BYTES)
             end = min(start + ahead, self._total_bytes)
-        block = self._fetch(start, end)
+        with outside_errors(self._name):
+            block = self._fetch(start, end)
         if (block.total_bytes, block.version) != (self._total_bytes, self._first.version):
             raise OSError(f"{self._name} was replaced while it was read")
         if not block.start <= self._position < block.start + len(block.data):

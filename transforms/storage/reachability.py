@@ -6,11 +6,13 @@ import uuid
 
 from transforms.storage.choosing import store_of
 from transforms.storage.globs import glob_prefix, is_glob
+from transforms.storage.guarding import guarded
 from transforms.storage.retries import PREFLIGHT_RETRY
 from transforms.storage.schemes import check_scheme, is_local, scheme_of
 from transforms.storage.store import Store, split_uri
 
 
+@guarded
 def check_reachable(path: str, to_write: bool = False) -> None:
     """Checks within 30 s that the storage of a path answers; the path itself may be absent.
 

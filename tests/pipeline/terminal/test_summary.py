@@ -32,12 +32,15 @@ def _info(**changes: Any) -> dict[str, Any]:
             "padded_clips": 0,
             "truncated_clips": 0,
             "rows_skipped": 0,
+            "damaged_clips": 0,
+            "damaged_seconds": 0.0,
             "labels_dropped": 0,
         },
         "failures": {"empty": 2},
         "skipped": {},
         "manifests": [],
         "model": MODEL,
+        "audio": {"damaged": "fail"},
         "shards": [{"bytes": 100}],
         "run": {"seconds": 0.0, "steps": {}, "bounded_by": None},
         **changes,
@@ -56,7 +59,7 @@ def test_the_summary_has_counts_reasons_hours_speed_and_paths() -> None:
     ):
         assert part in text
     assert "UNTRAINED" not in text
-    for part in ("split ", "manifest ", "NOTE", "padded", "truncated", "beyond"):
+    for part in ("split ", "manifest ", "NOTE", "padded", "truncated", "beyond", "damage", "notes"):
         assert part not in text
 
 
@@ -91,6 +94,17 @@ def test_clips_that_were_padded_or_ended_early_or_lost_rows_or_labels_are_counte
         "NOTE: 4 labels are not in the class map: dropped",
     ):
         assert part in text
+
+
+def test_damaged_clips_are_counted_and_the_table_of_notes_is_named() -> None:
+    counts = _info()["counts"] | {"damaged_clips": 3, "damaged_seconds": 1.25}
+    kept = {"damaged": "keep"}
+    text = summary.summary(_info(counts=counts, audio=kept), "/out", 1.0)
+    assert "h of audio, 3 damaged clips, 1.250 s of damage)\n" in text
+    assert "notes     /out/audio-notes.jsonl\n" in text
+    whole = summary.summary(_info(audio=kept), "/out", 1.0)
+    assert "audio-notes.jsonl" in whole
+    assert "damaged" not in whole
 
 
 def test_the_summary_has_each_split_and_its_path() -> None:

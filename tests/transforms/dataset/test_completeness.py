@@ -22,8 +22,11 @@ def balanced() -> dict[str, Any]:
             ("", "records"): 1,
             ("train", "records"): 3,
             ("train", "rows"): 30,
+            ("train", "notes"): 4,
+            ("", "notes"): 1,
         },
         "failures": {"": 0, "train": 1, "test": 1},
+        "num_notes": 5,
         "expected_sums": {("", 0): OTHER, ("train", 0): SUMS, ("train", 2): OTHER},
         "shards": [
             shard(2, OTHER, split="train"),
@@ -50,7 +53,7 @@ def test_an_empty_shard_may_be_due_or_not() -> None:
 
 
 def test_a_run_in_which_every_clip_failed_passes() -> None:
-    check_sums(of_no_split({"clips": 4}), {"": 4}, {}, [shard(0)], {"": 1})
+    check_sums(of_no_split({"clips": 4}), {"": 4}, 0, {}, [shard(0)], {"": 1})
 
 
 def test_missing_and_surplus_clips_are_detected() -> None:
@@ -69,9 +72,9 @@ def test_missing_and_surplus_clips_are_detected() -> None:
     ]:
         due = {("", 0): SUMS, ("", 1): OTHER}
         shards = [shard(0, SUMS), shard(1, OTHER)]
-        check_sums(of_no_split({"clips": 5, "records": 3}), {"": 2}, due, shards, {"": 2})
+        check_sums(of_no_split({"clips": 5, "records": 3}), {"": 2}, 0, due, shards, {"": 2})
         with pytest.raises(IncompleteError):
-            check_sums(of_no_split(tallies), {"": num_failures}, due, shards, {"": 2})
+            check_sums(of_no_split(tallies), {"": num_failures}, 0, due, shards, {"": 2})
 
 
 @pytest.mark.parametrize(
@@ -156,3 +159,9 @@ def test_any_wrong_number_is_detected(data: st.DataObject) -> None:
         run[where][data.draw(st.sampled_from(checked))] += off
     with pytest.raises(IncompleteError):
         check_sums(**run)
+
+
+@pytest.mark.parametrize("num_notes", [0, 4, 6])
+def test_missing_and_surplus_notes_are_detected(num_notes: int) -> None:
+    with pytest.raises(IncompleteError, match=f"5 notes were made, but {num_notes} are"):
+        check_sums(**balanced() | {"num_notes": num_notes})

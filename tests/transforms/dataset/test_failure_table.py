@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.corpus.clips import REASONS, STEPS, Failure
-from transforms.dataset.failure_table import failure_lines, failure_table_name, merge_lines
+from transforms.dataset.failure_table import failure_lines, failure_table_name
+from transforms.dataset.table_files import merge_lines
 
 any_name = st.binary(max_size=12).map(lambda name: name.decode("utf-8", "surrogateescape"))
 clip_ids = st.text(st.characters(exclude_categories=["Cs"]), max_size=3)

@@ -1,11 +1,14 @@
 """Which files are a dataset's: no other one may ever be deleted."""
 
+import dataclasses
 import itertools
 import json
+from typing import Any
 
 import pytest
 
-from tests.descriptions import SHARDS, info, splits
+from tests.descriptions import ORIGIN, SHARDS, info, splits
+from transforms.corpus.spans import FramingConfig
 from transforms.dataset.file_names import is_dataset_file, is_split, is_split_folder, own_files
 from transforms.dataset.provenance import (
     Part,
@@ -58,6 +61,15 @@ def test_own_files_are_all_that_the_dataset_is_made_of() -> None:
     ]
 
 
+def test_the_table_of_notes_is_a_datasets_own_only_where_damaged_clips_are_kept() -> None:
+    origin = dataclasses.replace(ORIGIN, framing=FramingConfig(keep_damaged=True))
+    kept = own_files(to_json(info(origin)))
+    assert sorted(kept) == sorted([*own_files(to_json(info())), "clips-notes.jsonl"])
+    others: list[Any] = [None, 7, [], "keep", {}, {"damaged": None}]
+    for audio in others:
+        assert "clips-notes.jsonl" not in own_files(json.dumps(info() | {"audio": audio}).encode())
+
+
 def test_own_files_are_named_like_files_of_the_dataset() -> None:
     files = own_files(to_json(info()))
     assert all(is_dataset_file(file, "clips") for file in files)
@@ -68,6 +80,7 @@ def test_other_files_are_not_named_like_files_of_the_dataset() -> None:
         "notes.txt",
         "dataset.json.bak",
         "other-failures.jsonl",
+        "other-notes.jsonl",
         "other-00000-of-00001.tfrecord",
         "clips.tfrecord",
         "",
@@ -89,6 +102,7 @@ def test_files_of_the_dataset_are_recognised_by_name_also_in_folders_of_splits()
             "schema.pbtxt",
             "class_map.csv",
             "clips-failures.jsonl",
+            "clips-notes.jsonl",
             "clips-00000-of-00001.tfrecord",
         ],
         ["", "train/", "unsplit/"],

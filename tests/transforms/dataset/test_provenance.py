@@ -50,6 +50,8 @@ def test_counts_and_hours_are_those_of_the_run() -> None:
         "padded_clips": 1,
         "truncated_clips": 2,
         "rows_skipped": 4,
+        "damaged_clips": 2,
+        "damaged_seconds": 1.25,
         "labels_dropped": 6,
     }
     assert info()["failures"] == {"decode_error": 1, "empty": 1}

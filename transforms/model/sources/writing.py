@@ -60,6 +60,8 @@ class Writer:
             raise ModelError(f"{self._origin} holds more than {MAX_FILES} files")
         target = self.folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_file():
+            raise ModelError(f"{self._origin} holds two members {name!r}")
         with target.open("wb") as file:
             while block := source.read(READ_BYTES):
                 self.count(len(block))

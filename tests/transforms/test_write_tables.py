@@ -1,4 +1,4 @@
-"""WriteFailures."""
+"""WriteTables."""
 
 import collections
 import io
@@ -10,10 +10,12 @@ import pytest
 
 from tests.memory_filesystem import MemoryFileSystem
 from tests.running import outputs
-from transforms.corpus.clips import Failure
-from transforms.dataset.failure_table import FailureFile, failure_lines, merge_lines
+from transforms.corpus.clips import AudioNote, Failure
+from transforms.dataset.failure_table import failure_lines
+from transforms.dataset.note_table import note_lines
+from transforms.dataset.table_files import TableFile, merge_lines
 from transforms.storage import files
-from transforms.write_failures import WriteFailures
+from transforms.write_tables import WriteTables
 
 FAILURES = [
     Failure(
@@ -31,6 +33,19 @@ FAILURES = [
 ]
 
 
+NOTES = [
+    AudioNote(
+        f"clip {index // 2}",
+        "/in/\udcff",
+        1.5 * (index % 2),
+        10.0,
+        "a hole",
+        split=("", "train", "test")[index // 2 % 3],
+    )
+    for index in range(100)
+]
+
+
 @pytest.fixture(params=["local", "mem://bucket/staging"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     MemoryFileSystem.objects.clear()
@@ -38,19 +53,19 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     MemoryFileSystem.objects.clear()
 
 
-def _lines(file: FailureFile) -> list[bytes]:
+def _lines(file: TableFile) -> list[bytes]:
     with files.open_to_read(file.path) as opened:
         return opened.read().splitlines(keepends=True)
 
 
 def test_every_failure_is_a_line_in_a_sorted_part_of_the_table_of_its_split(folder: str) -> None:
-    (written,) = outputs(WriteFailures(folder), FAILURES, "files")
-    by_split: dict[str, list[FailureFile]] = collections.defaultdict(list)
+    (written,) = outputs(WriteTables(folder), FAILURES, "files")
+    by_split: dict[str, list[TableFile]] = collections.defaultdict(list)
     for file in written:
         by_split[file.split].append(file)
         ids = [json.loads(line)["id"] for line in _lines(file)]
         assert ids == sorted(ids)
-        assert len(ids) == file.num_failures > 0
+        assert len(ids) == file.num_lines > 0
     assert set(by_split) == {"", "train", "test"}
     for split, parts in by_split.items():
         assert 1 < len(parts) <= 16
@@ -61,7 +76,7 @@ def test_every_failure_is_a_line_in_a_sorted_part_of_the_table_of_its_split(fold
 
 def test_failures_of_one_id_are_in_one_part_in_their_order(folder: str) -> None:
     same = [Failure("id", f"/{name}", "plan", "duplicate_id", "") for name in "cab"]
-    (files,) = outputs(WriteFailures(folder), [*FAILURES, *same], "files")
+    (files,) = outputs(WriteTables(folder), [*FAILURES, *same], "files")
     with_id = [file for file in files if any(b'"id": "id"' in line for line in _lines(file))]
     assert len(with_id) == 1
     uris = [json.loads(line)["uri"] for line in _lines(with_id[0])]
@@ -69,11 +84,22 @@ def test_failures_of_one_id_are_in_one_part_in_their_order(folder: str) -> None:
 
 
 def test_each_attempt_writes_files_of_its_own_with_the_same_lines(folder: str) -> None:
-    first, second = (outputs(WriteFailures(folder), FAILURES, "files")[0] for _ in range(2))
+    first, second = (outputs(WriteTables(folder), FAILURES, "files")[0] for _ in range(2))
     assert not {file.path for file in first} & {file.path for file in second}
     assert sorted(map(_lines, first)) == sorted(map(_lines, second))
 
 
+def test_notes_are_tables_of_their_own(folder: str) -> None:
+    (written,) = outputs(WriteTables(folder), [*FAILURES, *NOTES], "files")
+    assert sum(file.num_lines for file in written if file.kind == "failures") == len(FAILURES)
+    for split in ("", "train", "test"):
+        parts = [file for file in written if (file.kind, file.split) == ("notes", split)]
+        assert len(parts) > 1
+        merged = b"".join(merge_lines(io.BytesIO(b"".join(_lines(part))) for part in parts))
+        own = [note for note in NOTES if note.split == split]
+        assert merged == b"".join(note_lines(own))
+
+
 def test_where_nothing_has_failed_nothing_is_written(folder: str) -> None:
-    assert outputs(WriteFailures(folder), [], "files") == [[]]
+    assert outputs(WriteTables(folder), [], "files") == [[]]
     assert files.list_names(folder) == []
