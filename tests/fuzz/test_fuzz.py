@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import math
 import os
 import signal
 import sys
@@ -21,11 +22,12 @@ from tests.fuzz.cases import Case
 from tests.fuzz.corpus import CANARY, Seed
 from tests.fuzz.supervision import Limits, Report
 from transforms.audio import codecs
+from transforms.audio.evidence.account import Account, Damage, LinearSamples
 from transforms.corpus.clips import Clip, Failure
-from transforms.corpus.runs import DecodedClip, PatchRun
+from transforms.corpus.runs import DamagedAudio, DecodedClip, PatchRun
 from transforms.corpus.spans import FramingConfig
 
-LIMITS = Limits(seconds=2, peak_mb=300)
+LIMITS = Limits(seconds=5, peak_mb=200)
 SEEDS = [
     Seed("tones", path.name, path.suffix, path.read_bytes())
     for path in sorted(codecs.FOLDER.iterdir())
@@ -58,7 +60,7 @@ def hang_deaf() -> None:
 
 
 def waste() -> None:
-    np.ones(40_000_000)
+    np.ones(25_000_000)
 
 
 def open_neighbour() -> None:
@@ -81,7 +83,7 @@ FAULTS: tuple[tuple[Callable[[], object], str, str], ...] = (
     (exit_silently, "crash", "ended with status 0"),
     (hang, "hang", "in hang"),
     (hang_deaf, "hang", ""),
-    (waste, "memory", "allowed: 300"),
+    (waste, "memory", "allowed: 200"),
     (open_neighbour, "exception", "opened besides the file: canary.wav"),
     (open_neighbour_natively, "exception", "opened besides the file: canary.wav"),
     (start_process, "exception", "os.system"),
@@ -206,7 +208,7 @@ def test_checksums_of_pages_are_those_of_the_encoder() -> None:
 
 
 CLIP = Clip("0", "u")
-FRAMING = FramingConfig(400, 160)
+FRAMING = FramingConfig(400, 160, keep_damaged=True)
 PATCHES = np.zeros((2, 400), np.float32)
 DECODED = DecodedClip(CLIP, 2, 560, 0.035, "some decoder")
 
@@ -235,22 +237,59 @@ def _with_nan() -> np.ndarray:
         [Failure("0", "u", "decode", "decode_error", "")],
         [Failure("0", "u", "decode", "decode_error", "\udcff")],
         [Failure("1", "u", "decode", "decode_error", "of another clip")],
+        [DamagedAudio("0", 0, 0, "a hole")],
+        [DamagedAudio("0", 1, 0, "a hole"), PatchRun("0", 0, PATCHES), DECODED],
+        [DamagedAudio("0", 0, math.inf, "a hole"), PatchRun("0", 0, PATCHES), DECODED],
+        [DamagedAudio("0", 0, 60, "a hole"), PatchRun("0", 0, PATCHES), DECODED],
+        [DamagedAudio("0", 0, 0, ""), PatchRun("0", 0, PATCHES), DECODED],
     ],
-    ids=range(15),
+    ids=range(20),
 )
-def test_results_that_cannot_be_are_told(found: list[PatchRun | DecodedClip | Failure]) -> None:
+def test_results_that_cannot_be_are_told(
+    found: list[PatchRun | DamagedAudio | DecodedClip | Failure],
+) -> None:
     with pytest.raises(AssertionError):
         targets.check_outcomes(found, [CLIP], FRAMING)
 
 
 def test_results_that_can_be_are_counted() -> None:
-    found: list[PatchRun | DecodedClip | Failure] = [PatchRun("0", 0, PATCHES), DECODED]
+    found: list[PatchRun | DamagedAudio | DecodedClip | Failure] = [
+        PatchRun("0", 0, PATCHES),
+        DECODED,
+    ]
     assert targets.check_outcomes(found, [CLIP], FRAMING) == {"record": 1}
+    damaged = [DamagedAudio("0", 0.01, 0.02, "a hole"), *found]
+    assert targets.check_outcomes(damaged, [CLIP], FRAMING) == {"damaged record": 1}
+    fail = FramingConfig(400, 160)
+    assert targets.check_outcomes(damaged, [CLIP], fail) == {"decode_error": 1}
     failure = Failure("0", "u", "decode", "empty", "the file has no bytes")
     assert targets.check_outcomes([failure], [CLIP], FRAMING) == {"empty": 1}
     pieces = FramingConfig(400, 160, clip_seconds=Decimal(1))
     piece = Failure("0#0", "u", "decode", "empty", "the file has no bytes")
     assert targets.check_outcomes([piece], [CLIP], pieces) == {"empty": 1}
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        Account(num_frames=-1),
+        Account(num_seconds=math.nan),
+        Account(rates_hz=(0,)),
+        Account(parts=((0, 60), (50, 100))),
+        Account(parts=((0, 101),)),
+        Account(audio_range=(0, 101)),
+        Account(samples=LinearSamples(0, 102, "PCM_16", "LITTLE", 8_000, 1)),
+        Account(samples=LinearSamples(0, 100, "PCM_16", "LITTLE", 8_000, 0)),
+        Account(damages=(Damage(2, 0, "late"), Damage(1, 0, "early"))),
+        Account(damages=(Damage(None, math.inf, "long"),)),
+        Account(damages=(Damage(None, 0, ""),)),
+    ],
+    ids=range(11),
+)
+def test_accounts_that_cannot_be_are_told(account: Account) -> None:
+    with pytest.raises(AssertionError):
+        targets.check_account(account, 100)
+    targets.check_account(Account(num_frames=1, audio_range=(0, 100)), 100)
 
 
 def test_mutations_differ_and_stay_small() -> None:

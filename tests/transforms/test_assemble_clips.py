@@ -133,6 +133,7 @@ def test_damage_is_noted_and_counted_in_microseconds_and_a_failed_clip_has_no_no
     damages.append(DamagedAudio("b", 2.895, 2.895, "cut"))
     given = [("b", each) for each in (damages[2], B_DECODED, damages[1], damages[0], damages[0])]
     given += [("a", DamagedAudio("a", 0, 1, "hole")), ("a", A_DECODED)]
+    given += [("b#2", DamagedAudio("b#2", 0, 1, "of a remainder without a row"))]
     counts = {"records": 1, "rows": 3, "samples": 46_320, "truncated_clips": 1}
     counts |= {"decoders/ffmpeg": 1, "damaged_clips": 1, "damaged_microseconds": 300_000}
     _check(

@@ -12,7 +12,8 @@ _TAIL_BYTES = 1 << 20  # at the end of a file, in which chunks behind unmeasured
 _MOST_TAIL_STEPS = 20_000
 _KNOWN_NAMES = (
     rb"LIST|id3 |bext|cue |smpl|inst|fact|iXML|axml|chna|_PMX|PEAK|[Jj][Uu][Nn][Kk]|FLLR|acid"
-    rb"|afsp|LGWV|levl|cart|DISP|plst|note|umid|strc|minf|elm1|regn|PAD |SAUR|NAME|AUTH|ANNO|MARK|INST|COMT|APPL|ID3 |\(c\) "
+    rb"|afsp|LGWV|levl|cart|DISP|plst|note|umid|strc|minf|elm1|regn|PAD |SAUR|NAME"
+    rb"|AUTH|ANNO|MARK|INST|COMT|APPL|ID3 |\(c\) "
 )
 _KNOWN_NAME = re.compile(_KNOWN_NAMES)
 _TAIL_NAME = re.compile(_KNOWN_NAMES + rb"|[A-Z]{4}")

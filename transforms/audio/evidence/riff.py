@@ -1,9 +1,7 @@
 """WAVE in RIFF, RIFX, RF64, BW64 and Sony's W64."""
 
-import dataclasses
-
 from transforms.audio.evidence import frames, linear, mpeg
-from transforms.audio.evidence.account import Account, Damage
+from transforms.audio.evidence.account import Account, chained
 from transforms.audio.evidence.chunks import BIG_ENDIAN, RIFF, W64, Layout
 from transforms.audio.evidence.source import Source
 
@@ -37,21 +35,7 @@ def walk(source: Source, start: int, end: int) -> Account:
     if len(starts) == 1:
         return _account(source, start, end)
     parts = tuple(zip(starts, [*starts[1:], end], strict=True))
-    damages: list[Damage] = []
-    rates_hz: list[int] = []
-    seconds = 0.0
-    for part in parts:
-        account = _account(source, *part)
-        rates_hz += account.rates_hz
-        for damage in account.damages:
-            start_seconds = damage.start_seconds
-            if start_seconds is None and part is not parts[-1]:
-                start_seconds = account.num_seconds or 0.0
-            if start_seconds is not None:
-                start_seconds += seconds
-            damages.append(dataclasses.replace(damage, start_seconds=start_seconds))
-        seconds += account.num_seconds or 0.0
-    return Account(None, seconds, tuple(rates_hz), parts, tuple(damages))
+    return chained(parts, [_account(source, *part) for part in parts])
 
 
 def walk_w64(source: Source, start: int, end: int) -> Account:
