@@ -23,6 +23,8 @@ from tests.fuzz.corpus import Seed
 _START_SECONDS = 120
 _DUMP_SECONDS = 2
 _MOST_TEXT = 4_000
+# Writing a mutated file to a disk may take longer than decoding it.
+_IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +93,7 @@ def run_cases(
             reports.put(None)
 
     with (
-        tempfile.TemporaryDirectory(prefix="fuzz-") as name,
+        tempfile.TemporaryDirectory(prefix="fuzz-", dir=_IN_MEMORY) as name,
         ThreadPoolExecutor(num_workers) as pool,
     ):
         (Path(name) / "seeds").write_bytes(pickle.dumps(seeds))

@@ -207,7 +207,7 @@ def test_checksums_of_pages_are_those_of_the_encoder() -> None:
     assert structures.with_valid_checksums(damaged) != damaged
 
 
-CLIP = Clip("0", "u")
+CLIP = Clip("0", "u", end_seconds=Decimal(1))
 FRAMING = FramingConfig(400, 160, keep_damaged=True)
 PATCHES = np.zeros((2, 400), np.float32)
 DECODED = DecodedClip(CLIP, 2, 560, 0.035, "some decoder")
@@ -240,10 +240,9 @@ def _with_nan() -> np.ndarray:
         [DamagedAudio("0", 0, 0, "a hole")],
         [DamagedAudio("0", 1, 0, "a hole"), PatchRun("0", 0, PATCHES), DECODED],
         [DamagedAudio("0", 0, math.inf, "a hole"), PatchRun("0", 0, PATCHES), DECODED],
-        [DamagedAudio("0", 0, 60, "a hole"), PatchRun("0", 0, PATCHES), DECODED],
         [DamagedAudio("0", 0, 0, ""), PatchRun("0", 0, PATCHES), DECODED],
     ],
-    ids=range(20),
+    ids=range(19),
 )
 def test_results_that_cannot_be_are_told(
     found: list[PatchRun | DamagedAudio | DecodedClip | Failure],
