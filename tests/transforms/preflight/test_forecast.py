@@ -101,6 +101,7 @@ def test_clips(
     assert (told.sums.num_clips, told.sums.num_rows) == (num_clips, num_rows)
     assert told.failures == ({reason: Failed(1, ("a",))} if reason else {})
     assert told.counts.get("unknown_length", 0) == (of.seconds is None)
+    assert told.counts.get("damaged", 0) == framing.keep_damaged
 
 
 def test_what_is_decoded() -> None:
