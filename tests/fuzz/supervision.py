@@ -81,10 +81,10 @@ def run_cases(
         with lock:
             return next(numbers, None)
 
-    def work(folder: Path) -> None:
+    def work(folder: Path, index: int) -> None:
         try:
             with (
-                tempfile.NamedTemporaryFile("a+b", dir=folder) as errors,
+                (folder / f"errors-{index}").open("a+b") as errors,
                 _Worker([target, str(seed), str(folder)], limits, errors) as worker,
             ):
                 while (number := next_number()) is not None:
@@ -97,7 +97,7 @@ def run_cases(
         ThreadPoolExecutor(num_workers) as pool,
     ):
         (Path(name) / "seeds").write_bytes(pickle.dumps(seeds))
-        futures = [pool.submit(work, Path(name)) for _ in range(num_workers)]
+        futures = [pool.submit(work, Path(name), index) for index in range(num_workers)]
         for _ in futures:
             yield from iter(reports.get, None)
         for future in futures:

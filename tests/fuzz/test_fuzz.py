@@ -35,7 +35,7 @@ SEEDS = [
 
 
 def nothing() -> None:
-    pass
+    os.write(2, b"words that a library prints")
 
 
 def bug() -> None:
@@ -51,6 +51,7 @@ def exit_silently() -> None:
 
 
 def hang() -> None:
+    os.write(2, b"more words")
     time.sleep(600)
 
 
@@ -112,6 +113,7 @@ def test_a_planted_fault_is_found_and_costs_one_file(
     _, kind, text = FAULTS[index]
     assert reports[2 * index].kind == kind
     assert text in reports[2 * index].text
+    assert "\0" not in reports[2 * index].text
     assert reports[2 * index + 1].kind == ""
     assert reports[2 * index + 1].outcomes == {"fine": 1}
     assert reports[2 * index + 1].peak_mb > 10
