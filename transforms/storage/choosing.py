@@ -57,6 +57,14 @@ def _beam(path: str) -> Store:
     from transforms.storage.beam import BeamStore
 
     check_scheme(path)
+    if scheme_of(path) == "azfs":
+        try:
+            import azure.storage.blob  # noqa: F401
+        except ImportError as error:  # Beam says a NameError, in the middle of the work
+            raise OSError(
+                "azfs:// cannot be used: Azure's client is not installed; install"
+                " apache-beam[azure]"
+            ) from error
     try:
         FileSystems.get_filesystem(path)
     except (ValueError, BeamIOError) as error:
