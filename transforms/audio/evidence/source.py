@@ -4,9 +4,9 @@ import os
 import re
 from typing import BinaryIO
 
-_BLOCK_BYTES = 1 << 20
-_STEP_BYTES = 1 << 16
-_NUM_BLOCKS = 4  # so that looking ahead and going back at a block's edge read nothing again
+# Small, because of a remote file often only the header is read.
+_BLOCK_BYTES = 1 << 16
+_NUM_BLOCKS = 64  # so that looking ahead and going back at a block's edge read nothing again
 _NOT_ZERO = re.compile(rb"[^\x00]")
 
 
@@ -80,7 +80,7 @@ class Source:
     def start_of_zeros(self, start: int, end: int) -> int:
         """Returns where a run of zero bytes up to `end` begins, at `start` at the earliest."""
         while end > start:
-            step = min(_STEP_BYTES, end - start)
+            step = min(_BLOCK_BYTES, end - start)
             kept = len(self.at(end - step, step).rstrip(b"\0"))
             end -= step - kept
             if kept:
