@@ -47,6 +47,7 @@ def encode_with_ffmpeg(
     bit_rate: int | None = None,
     options: dict[str, str] | None = None,
     with_video: bool = False,
+    muxer_options: dict[str, str] | None = None,
 ) -> bytes:
     """Encodes `[num_frames]` or `[num_frames, num_channels]`, mono or stereo, with FFmpeg."""
     import av
@@ -54,7 +55,7 @@ def encode_with_ffmpeg(
     samples = samples.reshape(len(samples), -1)
     layout = "stereo" if samples.shape[1] == 2 else "mono"
     file = io.BytesIO()
-    with av.open(file, "w", format=container) as output:
+    with av.open(file, "w", format=container, options=muxer_options or {}) as output:
         # PyAV types a stream by the codec's literal name, which is not known here.
         stream: Any = output.add_stream(codec, rate=rate_hz, layout=layout)
         if bit_rate is not None:

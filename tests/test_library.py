@@ -26,6 +26,7 @@ from transforms.metrics.reporting import NAMESPACE
 
 NAMES = [
     "AudioError",
+    "AudioNote",
     "ClassMap",
     "Clip",
     "CorpusOutputs",

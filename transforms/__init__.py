@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from transforms.audio.errors import AudioError
-    from transforms.corpus.clips import Clip, Failure
+    from transforms.corpus.clips import AudioNote, Clip, Failure
     from transforms.corpus.labels import ClassMap, read_class_map
     from transforms.corpus.spans import FramingConfig
     from transforms.corpus.splits import Splits, parse_splits
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PROFILES",
     "AudioError",
+    "AudioNote",
     "ClassMap",
     "Clip",
     "CorpusOutputs",
@@ -60,6 +61,7 @@ _MODULES = {
     "EmbedWaveforms": "embed_waveforms",
     "EmbeddedClips": "embed_audio",
     "EmbeddingModel": "model.loading",
+    "AudioNote": "corpus.clips",
     "Failure": "corpus.clips",
     "FramingConfig": "corpus.spans",
     "HubModelHandler": "model.handler",

@@ -68,6 +68,8 @@ class _AssembleFn(ReportingFn):
         self, element: tuple[str, Mapping[str, Iterable[Any]]], class_map: ClassMap
     ) -> Iterator[Any]:
         outcome = complete_clip(*element, self._profile.damaged_key is not None)
+        if outcome is None:
+            return
         if isinstance(outcome, Failure):
             self.report(f"failures/{outcome.reason}", split=outcome.split)
             if self._counts_failures:

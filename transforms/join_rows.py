@@ -56,6 +56,8 @@ class _JoinFn(ReportingFn):
 
     def process(self, element: tuple[str, Mapping[str, Iterable[Any]]]) -> Iterator[Any]:
         outcome = complete_clip(*element, self._keep_damaged)
+        if outcome is None:
+            return
         if isinstance(outcome, Failure):
             if self._counts_failures:
                 self.increment(**{f"failures/{outcome.reason}": 1})

@@ -78,7 +78,7 @@ def prepare_run(
     runner.check(options, wait)
     check_within_reach(options, settings)
     corpus = corpus_of(settings)
-    check_model(settings.model, is_elsewhere(options))
+    check_model(settings, is_elsewhere(options))
     request_memory(options, lambda: resolving.num_bytes(settings.model))
     output = OutputFolder(settings.output, settings.name, settings.overwrite)
     output.check(to_write)
@@ -118,18 +118,18 @@ def _paths_to_read(settings: EmbedSettings) -> Iterator[tuple[str, str]]:
             yield flag, path
 
 
-def check_model(model: str, on_workers: bool) -> None:
-    """Refuses a model that does not exist.
+def check_model(settings: EmbedSettings, on_workers: bool) -> None:
+    """Refuses a model that does not exist, or is larger on its storage than it may be.
 
     Args:
-      model: The value of `--model`.
+      settings: Those of the model count.
       on_workers: The workers are other machines: a path that is absent here may exist there.
 
     Raises:
-      UsageError: The model does not exist, or is invalid.
+      UsageError: The model does not exist, is too large, or is invalid.
     """
     try:
-        resolving.check_model(model, on_workers)
+        resolving.check_model(settings.model, on_workers, settings.max_model_bytes)
     except (ModelError, OSError) as error:
         raise UsageError(f"--model: {error}") from error
 

@@ -21,6 +21,7 @@ from transforms.corpus.clips import REASONS
 OTHER_PROGRAMS = {"docker", "gcloud", "mkdocs", "pip", "prism", "python"}
 # What pages name besides: flags of other programs, beginnings, and a misspelt one.
 OTHER_FLAGS = {
+    "CONTRIBUTING.md": {"--minutes"},
     "benchmarks/README.md": {"--large", "--no_torch", "--quick", "--work", "--write"},
     "deploy/dataflow/README.md": {"--file", "--image", "--parameters", "--tag"},
     "deploy/flink/README.md": {"--container", "--filename", "--follow", "--tag"},

@@ -1,5 +1,7 @@
 """AssembleClips."""
 
+import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -8,12 +10,12 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
-from transforms.assemble_clips import FAILURES, AssembleClips
-from transforms.corpus.clips import Clip
+from transforms.assemble_clips import FAILURES, NOTES, AssembleClips
+from transforms.corpus.clips import AudioNote, Clip
 from transforms.corpus.labels import ClassMap
-from transforms.corpus.runs import DecodedClip, RowRun
+from transforms.corpus.runs import DamagedAudio, DecodedClip, RowRun
 from transforms.corpus.serialization import serialize
-from transforms.dataset.profiles import PROFILES
+from transforms.dataset.profiles import DAMAGED_KEY, PROFILES
 from transforms.metrics.reporting import COUNT, REPORTS
 
 A = Clip("a", "/a", labels=("y", "x"), columns=(("note", "n"),), manifest="/m.csv", line=2)
@@ -30,6 +32,8 @@ def _check(
     records: list[str],
     failures: list[tuple[str, str]],
     tallies: dict[tuple[str, str], int] | None = None,
+    keep_damaged: bool = False,
+    notes: Sequence[AudioNote] = (),
 ) -> None:
     def content(record: Any) -> tuple[str, str, list[int], list[list[float]]]:
         import tensorflow
@@ -54,7 +58,11 @@ def _check(
             "model_failures": pipeline | "model_failures" >> beam.Create(model_failures),
         }
         class_map = pipeline | "class map" >> beam.Create([LABELS])
-        assembled = inputs | AssembleClips(PROFILES["raw"], beam.pvalue.AsSingleton(class_map))
+        profile = PROFILES["raw"]
+        if keep_damaged:
+            profile = dataclasses.replace(profile, damaged_key=DAMAGED_KEY)
+        assembled = inputs | AssembleClips(profile, beam.pvalue.AsSingleton(class_map))
+        assert_that(assembled[NOTES], equal_to(list(notes)), label="notes")
         assert_that(
             assembled.records | beam.Map(content),
             equal_to([whole[clip_id] for clip_id in records]),
@@ -118,6 +126,34 @@ def test_a_clip_that_was_padded_is_counted(tf: Any) -> None:
     )
 
 
+def test_damage_is_noted_and_counted_in_microseconds_and_a_failed_clip_has_no_note(
+    tf: Any,
+) -> None:
+    damages = [DamagedAudio("b", 0.1, 0.2, "hole"), DamagedAudio("b", 0.15, 0.4, "hole")]
+    damages.append(DamagedAudio("b", 2.895, 2.895, "cut"))
+    given = [("b", each) for each in (damages[2], B_DECODED, damages[1], damages[0], damages[0])]
+    given += [("a", DamagedAudio("a", 0, 1, "hole")), ("a", A_DECODED)]
+    given += [("b#2", DamagedAudio("b#2", 0, 1, "of a remainder without a row"))]
+    counts = {"records": 1, "rows": 3, "samples": 46_320, "truncated_clips": 1}
+    counts |= {"decoders/ffmpeg": 1, "damaged_clips": 1, "damaged_microseconds": 300_000}
+    _check(
+        tf,
+        given,
+        [*A_ROWS[:1], *B_ROWS],
+        [],
+        ["b"],
+        [("a", "incomplete")],
+        {("train", name): count for name, count in (counts | {"notes": 2}).items()}
+        | {("", "failures/incomplete"): 1},
+        keep_damaged=True,
+        notes=[
+            AudioNote("b", "/b", 0.1, 0.4, "hole", "train"),
+            AudioNote("b", "/b", 2.895, 2.895, "cut", "train"),
+        ],
+    )
+
+
+A_HOLE = DamagedAudio("a", 0, 1, "hole")
 A_CUT = A.failure("decode", "decode_error", "cut")
 
 
@@ -132,6 +168,8 @@ A_CUT = A.failure("decode", "decode_error", "cut")
         ([A_DECODED, A_CUT], A_ROWS, [], "decode_error"),
         ([A_DECODED], A_ROWS, [("a", "NaN")], "model_error"),
         ([A_CUT], A_ROWS, [("a", "NaN")], "decode_error"),
+        ([A_DECODED, A_HOLE], A_ROWS, [], "decode_error"),
+        ([A_HOLE], A_ROWS, [], "incomplete"),
     ],
 )
 def test_a_clip_that_is_not_complete_fails_and_makes_no_record(

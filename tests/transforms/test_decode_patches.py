@@ -11,8 +11,9 @@ import pytest
 from tests.memory_filesystem import MemoryFileSystem
 from tests.running import counted, outputs
 from tests.sounds import noise, write_wav
+from transforms import decode_patches
 from transforms.corpus.clips import Clip, Failure, RawFormat
-from transforms.corpus.runs import DecodedClip, PatchRun
+from transforms.corpus.runs import DamagedAudio, DecodedClip, PatchRun
 from transforms.corpus.serialization import deserialize
 from transforms.corpus.spans import DecodeTask, FramingConfig, single_task, split_into_tasks
 from transforms.decode_patches import DECODE_RESULTS, DecodePatches
@@ -25,7 +26,9 @@ VGGISH = FramingConfig(15_600, 15_360)
 def decode(
     decode_tasks: list[DecodeTask], framing: FramingConfig = VGGISH
 ) -> tuple[
-    dict[str, list[PatchRun]], list[tuple[str, DecodedClip | Failure]], dict[tuple[str, str], int]
+    dict[str, list[PatchRun]],
+    list[tuple[str, DecodedClip | DamagedAudio | Failure]],
+    dict[tuple[str, str], int],
 ]:
     """Returns the runs of each clip, the results and the counts."""
     runs, decode_results, reports = outputs(
@@ -141,6 +144,18 @@ def test_pieces_get_verdicts_of_their_own(tmp_path: Path) -> None:
     for clip_id, decoded in decode_results:
         assert isinstance(decoded, DecodedClip)
         assert decoded.clip.id == clip_id
+
+
+def test_damage_goes_the_way_of_the_other_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    damages = [DamagedAudio("a", start, start + 0.5, "a hole") for start in (1.0, 2.0)]
+    decoded = DecodedClip(Clip("a", "/a.wav"), 3, 46_320, 2.895, "a decoder")
+    run = PatchRun("a", 0, np.zeros((3, 15_600), np.float32))
+    found = [damages[0], run, damages[1], decoded]
+    monkeypatch.setattr(decode_patches, "decode_spans", lambda *_: iter(found))
+    runs, decode_results, done = decode([single_task([decoded.clip])])
+    assert list(runs) == ["a"]
+    assert decode_results == [("a", each) for each in (*damages, decoded)]
+    assert done == {("", "decode_tasks_done"): 1}
 
 
 def test_a_raw_format_and_a_name_that_is_not_utf_8_reach_the_decoder(tmp_path: Path) -> None:

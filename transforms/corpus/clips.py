@@ -153,6 +153,11 @@ class AudioNote(CompactPickle):
       end_seconds: End of that audio; equal to the start if its length is unknown.
       message: Explanation for people.
       split: Split of the clip.
+
+    Example:
+      >>> from transforms import AudioNote
+      >>> AudioNote("birds", "birds.wav", 1.5, 2.0, "a page is missing").end_seconds
+      2.0
     """
 
     id: str

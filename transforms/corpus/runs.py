@@ -141,7 +141,7 @@ def join_rows(runs: Iterable[RowRun], num_rows: int) -> np.ndarray | None:
 
 def complete_clip(
     clip_id: str, found: Mapping[str, Iterable[Any]], keep_damaged: bool
-) -> tuple[DecodedClip, np.ndarray] | Failure:
+) -> tuple[DecodedClip, np.ndarray] | Failure | None:
     """Joins the results of a clip's spans, and checks that no row is missing.
 
     Args:
@@ -151,7 +151,8 @@ def complete_clip(
       keep_damaged: Whether a damaged clip is complete; otherwise it fails.
 
     Returns:
-      The clip with all its rows `[num_rows, embedding_size]`, or its failure.
+      The clip with all its rows `[num_rows, embedding_size]`, or its failure. None if nothing but
+      damage is known of it: a remainder too short for a row, which is no clip of the corpus.
     """
     decode_results = list(map(deserialize, found["decode_results"]))
     # Several spans may have failed; which failure is reported must not depend on their order.
@@ -161,6 +162,8 @@ def complete_clip(
     damages = [each for each in decode_results if isinstance(each, DamagedAudio)]
     decoded_clips = [each for each in decode_results if isinstance(each, DecodedClip)]
     if not decoded_clips:
+        if damages and not any(True for name in ("rows", "model_failures") for _ in found[name]):
+            return None
         return Failure(clip_id, "", "assemble", "incomplete", "the clip was not decoded to its end")
     decoded = decoded_clips[0]
     if any(each != decoded for each in decoded_clips[1:]):
@@ -170,8 +173,7 @@ def complete_clip(
         first = min(damages)
         message = f"{first.message}, at {first.start_seconds:.3f} s"
         return decoded.clip.failure("decode", "decode_error", message)
-    model_failures = sorted(map(str, found["model_failures"]))
-    if model_failures:
+    if model_failures := sorted(map(str, found["model_failures"])):
         return decoded.clip.failure("embed", "model_error", model_failures[0])
     rows = join_rows(found["rows"], decoded.num_rows)
     if rows is None:

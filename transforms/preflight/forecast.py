@@ -26,6 +26,7 @@ class _Pieces:
     last_rows: int = 0  # rows of the last one
     padded: int = 0
     truncated: int = 0
+    damaged: int = 0  # of those that are kept
     reason: str | None = None  # of a failure that it gives besides
 
 
@@ -44,7 +45,7 @@ def of_recording(clips: Sequence[Clip], header: Header, framing: FramingConfig) 
     """Returns the forecast of clips of one recording, at least one."""
     splits: dict[str, Sums] = {}
     failures: dict[str, Failed] = {}
-    counts = {"padded": 0, "truncated": 0}
+    counts = {"padded": 0, "truncated": 0, "damaged": 0}
     good = []
     for clip in clips:
         pieces = _pieces(clip, header, framing)
@@ -56,6 +57,7 @@ def of_recording(clips: Sequence[Clip], header: Header, framing: FramingConfig) 
         splits[clip.split] = splits.get(clip.split, Sums()) + own
         counts["padded"] += pieces.padded
         counts["truncated"] += pieces.truncated
+        counts["damaged"] += pieces.damaged
     if header.seconds is None:
         counts["unknown_length"] = 1
     sums = dataclasses.replace(
@@ -148,8 +150,9 @@ def _pieces(clip: Clip, header: Header, framing: FramingConfig) -> _Pieces:
         pieces = _cut(length, Fraction(framing.clip_seconds), framing)
     else:
         pieces = _whole(length, framing, truncated)
-    is_damaged = header.missing is not None and (clip.end_seconds is None or truncated)
-    if is_damaged and not framing.keep_damaged:
+    if header.missing is not None and (clip.end_seconds is None or truncated):
+        if framing.keep_damaged:
+            return dataclasses.replace(pieces, damaged=int(pieces.num_clips > 0))
         # The last piece is damaged and fails; the pieces before it are good.
         if pieces.num_clips <= 1:
             return _Pieces(reason="decode_error")

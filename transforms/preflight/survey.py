@@ -101,7 +101,7 @@ class Survey(CompactPickle):
       kinds: Sums over those that can be opened, by format.
       splits: The same sums, by split.
       failures: The failed clips, by reason.
-      counts: Numbers by name: `padded`, `truncated`, `unknown_length`.
+      counts: Numbers by name: `padded`, `truncated`, `damaged`, `unknown_length`.
       candidates: Recordings for a trial, by position.
     """
 

@@ -117,7 +117,7 @@ class _Launcher:
         try:
             check_within_reach(self._options, self._settings)
             corpus = corpus_of(self._settings)
-            check_model(self._settings.model, is_elsewhere(self._options))
+            check_model(self._settings, is_elsewhere(self._options))
             self._clips = first_recordings(corpus)
         except (UsageError, ManifestError, OSError) as error:
             return Finding("corpus", FAILED, str(error))

@@ -64,6 +64,7 @@ def _changed(estimate: Estimate) -> str:
     texts = {
         "padded": "are too short for a row, and are padded",
         "truncated": "are truncated by the end of their recording",
+        "damaged": "are damaged, and are kept as far as they decode",
     }
     survey = estimate.survey
     return "".join(

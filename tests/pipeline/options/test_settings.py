@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import cli
+from pipeline.graph import framing_config
 from pipeline.options.settings import EmbedSettings
 from tests.pipeline.refusing import refusal
 from transforms.dataset.profiles import PROFILES
@@ -13,6 +14,11 @@ from transforms.dataset.profiles import PROFILES
 REFUSED = [
     ("--profile=mp3", "argument --profile: invalid choice: 'mp3' (choose from"),
     ("--short_clips=cut", "argument --short_clips: invalid choice: 'cut' (choose from"),
+    ("--damaged=drop", "argument --damaged: invalid choice: 'drop' (choose from"),
+    (
+        "--manifest=m --keep_columns=damaged_seconds --damaged=keep",
+        "--keep_columns=damaged_seconds: the records have a feature of this name already",
+    ),
     ("--num_shards=0", "--num_shards=0 (allowed: 1 to 99999)"),
     ("--num_shards=100000", "--num_shards=100000 (allowed: 1 to 99999)"),
     ("--num_shards=-1", "argument --num_shards: '-1' (allowed: a whole number, 0 or more)"),
@@ -103,6 +109,16 @@ def test_clips_are_cut_to_exact_lengths_of_at_least_one_row() -> None:
 def test_columns_that_are_kept_are_in_the_layout_once_each() -> None:
     flags = ("--manifest=m.csv", "--keep_columns", "b", "a", "b", "--keep_columns=c")
     assert _settings(*flags).layout.columns == ("b", "a", "c")
+
+
+def test_damaged_clips_fail_unless_they_are_kept() -> None:
+    for flags, keep_damaged in (
+        ((), False),
+        (("--damaged=fail", "--keep_columns=damaged_seconds"), False),
+        (("--damaged=keep",), True),
+    ):
+        framing = framing_config(_settings("--manifest=m.csv", *flags))
+        assert framing.keep_damaged is keep_damaged
 
 
 @pytest.mark.parametrize("column", ["", "caf\udce9"])

@@ -15,11 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import google_crc32c
+import hypothesis
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 
 from tests.sounds import encode, encode_with_ffmpeg, noise, tone
 from transforms.audio import not_audio
+from transforms.audio.signatures import AUDIO_MAGICS, SIGNATURES
 
 
 def described(data: bytes) -> str | None:
@@ -295,6 +298,24 @@ def test_no_text_takes_long(repeated: str) -> None:
     for prefix in ("", "x", "[ab:", "<", "TITLE \n", '{"'):
         described((prefix + repeated * 4_096).encode()[:4_096])
     assert time.monotonic() - began < 2
+
+
+@hypothesis.given(
+    st.one_of(
+        st.binary(max_size=200),
+        st.text(max_size=100).map(str.encode),
+        st.tuples(st.sampled_from([data for data, _ in FILES.values()]), st.binary(max_size=9)).map(
+            lambda parts: parts[0][:300] + parts[1]
+        ),
+        st.tuples(
+            st.sampled_from([*AUDIO_MAGICS, *(magic for _, magic, _, _ in SIGNATURES)]), st.binary()
+        ).map(b"".join),
+    ),
+    st.integers(min_value=0, max_value=2**40),
+)
+def test_any_bytes_are_described_in_one_line(data: bytes, num_more: int) -> None:
+    message = not_audio.describe(data, len(data) + num_more)
+    assert message is None or (message.isprintable() and len(message) < 200)
 
 
 def test_files_of_the_field(shared: Path) -> None:

@@ -212,6 +212,14 @@ def test_damage_is_the_same_however_it_is_reported_in_parts(
     assert completed_clip(DECODED, *shuffled) == whole_hole
 
 
+def test_what_has_nothing_but_damage_is_no_clip_and_what_has_rows_is_incomplete() -> None:
+    assert complete_clip("a", results(hole(1, 2)), keep_damaged=True) is None
+    for found in (results(hole(1, 2), rows=ROWS), results(hole(1, 2), failures=["x"]), results()):
+        failure = complete_clip("a", found, keep_damaged=True)
+        assert isinstance(failure, Failure)
+        assert failure.reason == "incomplete"
+
+
 def test_a_damaged_clip_fails_unless_damaged_clips_are_kept() -> None:
     found = results(hole(2.5, 2.75, "worse"), hole(1.25, 3), DECODED, rows=ROWS)
     failure = complete_clip("a", found, keep_damaged=False)

@@ -2,7 +2,9 @@
 
 import dataclasses
 
-from transforms.dataset.profiles import PROFILES
+import pytest
+
+from transforms.dataset.profiles import DAMAGED_KEY, PROFILES
 
 
 def test_profiles_are_found_by_their_own_names() -> None:
@@ -64,6 +66,21 @@ def test_the_context_keys_are_those_that_every_record_has() -> None:
 def test_profiles_have_no_columns_of_manifests_by_default() -> None:
     for profile in PROFILES.values():
         assert profile.columns == ()
+
+
+def test_damage_is_a_context_key_where_it_is_kept() -> None:
+    for profile in PROFILES.values():
+        assert profile.damaged_key is None
+        keeping = dataclasses.replace(profile, damaged_key=DAMAGED_KEY)
+        assert set(keeping.context_keys) - set(profile.context_keys) == {"damaged_seconds"}
+
+
+@pytest.mark.parametrize("column", ["video_id", "labels", "audio_embedding", "damaged_seconds"])
+def test_a_column_with_the_name_of_a_feature_is_refused(column: str) -> None:
+    with pytest.raises(ValueError, match=f"columns='{column}': the records have a feature of this"):
+        dataclasses.replace(PROFILES["raw"], columns=("x", column), damaged_key=DAMAGED_KEY)
+    without = dataclasses.replace(PROFILES["raw"], columns=("damaged_seconds",))
+    assert without.columns == ("damaged_seconds",)
 
 
 def test_no_two_features_share_a_key() -> None:

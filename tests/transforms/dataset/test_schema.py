@@ -5,7 +5,7 @@ import dataclasses
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from transforms.dataset.profiles import PROFILES, Profile
+from transforms.dataset.profiles import DAMAGED_KEY, PROFILES, Profile
 from transforms.dataset.schema import schema
 
 BYTES, INT, FLOAT = schema_pb2.BYTES, schema_pb2.INT, schema_pb2.FLOAT
@@ -38,6 +38,15 @@ def test_id_and_times_are_in_every_record_once_and_labels_in_any_number() -> Non
         assert (feature.value_count.min, feature.value_count.max) == (1, 1)
     assert by_name["labels"].value_count.min == 0
     assert not by_name["labels"].value_count.HasField("max")
+
+
+def test_damage_is_in_every_record_where_damaged_clips_are_kept() -> None:
+    for profile in PROFILES.values():
+        features = _parsed(dataclasses.replace(profile, damaged_key=DAMAGED_KEY)).feature
+        (damage,) = (feature for feature in features if feature.name == "damaged_seconds")
+        assert (damage.type, damage.presence.min_fraction) == (FLOAT, 1)
+        assert (damage.value_count.min, damage.value_count.max) == (1, 1)
+        assert "damaged_seconds" not in schema(profile).decode()
 
 
 def test_columns_that_are_kept_are_bytes_and_none_where_a_clip_has_none() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from transforms.corpus.clips import Clip
-from transforms.corpus.runs import DecodedClip
-from transforms.dataset.profiles import PROFILES
+from transforms.corpus.runs import DamagedAudio, DecodedClip
+from transforms.dataset.profiles import DAMAGED_KEY, PROFILES
 from transforms.dataset.sequence_examples import sequence_example
 
 CLIP = Clip(
@@ -48,6 +48,18 @@ def test_a_youtube8m_record_has_no_times(tf: Any) -> None:
     assert set(context) == {"id", "labels"}
     assert context["labels"].int64_list.value == [2**63 - 1]
     assert len(example.feature_lists.feature_list["audio"].feature) == 2
+
+
+def test_a_record_has_the_length_of_its_damage_where_damaged_clips_are_kept(tf: Any) -> None:
+    damages = (DamagedAudio("a", 1, 1.25, "hole"), DamagedAudio("a", 3, 3, "cut"))
+    damaged = dataclasses.replace(DECODED, damages=damages)
+    for name, profile in PROFILES.items():
+        rows = RAW_ROWS if name == "raw" else ROWS
+        keeping = dataclasses.replace(profile, damaged_key=DAMAGED_KEY)
+        for decoded, seconds in ((DECODED, 0), (damaged, 0.25)):
+            context = _parsed(tf, keeping, decoded, [], rows).context.feature
+            assert set(context) == set(keeping.context_keys)
+            assert context["damaged_seconds"].float_list.value == [seconds]
 
 
 def test_rows_of_floats_are_kept_bit_by_bit(tf: Any) -> None:

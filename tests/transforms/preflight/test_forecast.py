@@ -19,6 +19,7 @@ from transforms.preflight import forecast
 from transforms.preflight.survey import Failed, Header, Sums
 
 VGGISH = FramingConfig(patch_samples=15_600, hop_samples=15_360)
+KEEP = FramingConfig(patch_samples=15_600, hop_samples=15_360, keep_damaged=True)
 SKIP = FramingConfig(patch_samples=15_600, hop_samples=15_360, pad_short_clips=False)
 
 
@@ -83,6 +84,7 @@ def test_the_forecast_is_the_result_of_decoding(
         (clip(), header("100"), cut("10"), 10, 100, None),
         (clip(), header("100", missing="its end"), cut("10"), 9, 90, "decode_error"),
         (clip(), header("100", missing="its end"), VGGISH, 0, 0, "decode_error"),
+        (clip(), header("100", missing="its end"), KEEP, 1, 104, None),
         (clip("0", "10"), header("100", missing="its end"), VGGISH, 1, 10, None),
         (clip(), header(None), VGGISH, 1, 0, None),
     ],
@@ -99,6 +101,7 @@ def test_clips(
     assert (told.sums.num_clips, told.sums.num_rows) == (num_clips, num_rows)
     assert told.failures == ({reason: Failed(1, ("a",))} if reason else {})
     assert told.counts.get("unknown_length", 0) == (of.seconds is None)
+    assert told.counts.get("damaged", 0) == framing.keep_damaged
 
 
 def test_what_is_decoded() -> None:

@@ -69,6 +69,28 @@ class Account:
     audio_range: tuple[int, int] | None = None
 
 
+def chained(parts: tuple[tuple[int, int], ...], accounts: list[Account]) -> Account:
+    """Returns the account of recordings that stand in one file.
+
+    Args:
+      parts: Their byte ranges.
+      accounts: Their accounts, each with times from the start of its recording.
+    """
+    damages: list[Damage] = []
+    rates_hz: list[int] = []
+    seconds = 0.0
+    for account in accounts:
+        rates_hz += account.rates_hz
+        for damage in account.damages:
+            start = damage.start_seconds
+            if start is None and account is not accounts[-1]:
+                start = account.num_seconds or 0.0
+            start = None if start is None else seconds + start
+            damages.append(dataclasses.replace(damage, start_seconds=start))
+        seconds += account.num_seconds or 0.0
+    return Account(None, seconds, tuple(rates_hz), parts, tuple(damages))
+
+
 class DamageList:
     """Damage found so far, of bounded length: what is beyond it is added to the last entry."""
 

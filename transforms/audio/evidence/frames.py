@@ -44,11 +44,13 @@ class Codec(abc.ABC):
       name: Name of a frame in messages.
       header_bytes: Number of bytes that `parse` needs.
       sync: Pattern of the first bytes of every frame, or of a tag.
+      tells_rate: Whether decoded audio has the sample rate of the header.
     """
 
     name: str
     header_bytes: int
     sync: "re.Pattern[bytes]"
+    tells_rate = True
 
     @abc.abstractmethod
     def parse(self, head: bytes) -> Header | None:
@@ -122,7 +124,7 @@ class _Walk:
         self._check_declared(is_end=True)
         return Account(
             num_seconds=self._seconds,
-            rates_hz=tuple(self._rates_hz),
+            rates_hz=tuple(self._rates_hz) if self._codec.tells_rate else (),
             damages=self._damages.ordered(),
         )
 

@@ -5,6 +5,7 @@ import re
 from typing import BinaryIO
 
 _BLOCK_BYTES = 1 << 20
+_STEP_BYTES = 1 << 16
 _NUM_BLOCKS = 4  # so that looking ahead and going back at a block's edge read nothing again
 _NOT_ZERO = re.compile(rb"[^\x00]")
 
@@ -69,6 +70,16 @@ class Source:
     def end_of_zeros(self, start: int, end: int) -> int:
         """Returns where a run of zero bytes from `start` on ends, at `end` at the latest."""
         return self.find(_NOT_ZERO, start, end, 1)
+
+    def start_of_zeros(self, start: int, end: int) -> int:
+        """Returns where a run of zero bytes up to `end` begins, at `start` at the earliest."""
+        while end > start:
+            step = min(_STEP_BYTES, end - start)
+            kept = len(self.at(end - step, step).rstrip(b"\0"))
+            end -= step - kept
+            if kept:
+                break
+        return end
 
     def _load(self, index: int) -> None:
         """Makes the block at a position the current one."""

@@ -127,6 +127,14 @@ def test_a_model_that_is_not_on_its_storage_is_refused(model: str, why: str) -> 
             refuse(model)
 
 
+@pytest.mark.usefixtures("objects")
+def test_a_model_that_is_larger_than_allowed_is_refused_before_it_is_copied(cache: Path) -> None:
+    for refuse in (resolving.check_model, resolving.resolve):
+        with pytest.raises(ModelError, match=r"holds \d+ bytes .allowed: 5; --max_model_bytes"):
+            refuse("mem://bucket/model", max_bytes=5)
+    assert not list(cache.rglob("saved_model.pb"))
+
+
 def test_an_object_cannot_be_written_outside_the_folder(objects: dict[str, bytes]) -> None:
     objects["mem://bucket/model/../../outside"] = b"x"
     with pytest.raises(ModelError, match="outside its folder"):
