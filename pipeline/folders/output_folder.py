@@ -173,6 +173,13 @@ class OutputFolder:
                     file=sys.stderr,
                 )
                 return
+        if self._lease.before is not None and self._lease.before.job:
+            print(
+                f"NOTE: {self._lease.before} has submitted a job to {self._lease.before.job} that"
+                " writes into --output as well, and was not seen to end; if it still runs, cancel"
+                " one of the two",
+                file=sys.stderr,
+            )
         if not job:
             self._lease.keep(when_lost=_thread.interrupt_main)
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 import psutil
 
 from transforms.storage.choosing import store_of
-from transforms.storage.lease_files import LeaseFile, LocalLeaseFile, StoredLeaseFile
+from transforms.storage.lease_files import FoundLease, LeaseFile, LocalLeaseFile, StoredLeaseFile
 from transforms.storage.retries import PREFLIGHT_RETRY
 from transforms.storage.schemes import is_local
 from transforms.storage.store import ConflictError
@@ -84,10 +84,14 @@ class Lease:
 
     Attributes:
       is_lost: Whether another run has taken it over, as this one did not touch it in time.
+      before: The holder that has given way, if any.
     """
 
-    def __init__(self, file: LeaseFile, holder: Holder, version: str) -> None:
+    def __init__(
+        self, file: LeaseFile, holder: Holder, version: str, before: Holder | None = None
+    ) -> None:
         self.is_lost = False
+        self.before = before
         self._file = file
         self._holder = holder
         self._version = version
@@ -143,7 +147,8 @@ def take(folder: str, job: str = "") -> Lease:
     Args:
       folder: Anywhere.
       job: The runner of a job that the launcher does not wait for: the lease is the job's, which
-        releases it with `release_job`.
+        releases it with `release_job`. It gives way to any run, as nobody knows whether that job
+        has ended: see `Lease.before`.
 
     Raises:
       HeldError: Another run holds it.
@@ -152,16 +157,16 @@ def take(folder: str, job: str = "") -> Lease:
     file = _file(folder)
     holder = Holder.this_process(job)
     for _ in range(_NUM_TRIES):
-        replaces = _replaceable(folder, file)
+        before = _replaceable(folder, file)
         try:
-            version = file.write(_to_json(holder), replaces)
+            version = file.write(_to_json(holder), before.version if before else "")
         except ConflictError:
             found = file.read()
             if found is None or _holder(found.data) != holder:
                 continue  # another run was faster, or has just released it
             version = found.version
         os.environ[_VARIABLE] = holder.token
-        return Lease(file, holder, version)
+        return Lease(file, holder, version, _holder(before.data) if before else None)
     raise OSError(f"{file.path} changes again and again")
 
 
@@ -185,30 +190,27 @@ def release_job(folder: str) -> None:
             file.delete()
 
 
-def _replaceable(folder: str, file: LeaseFile) -> str:
-    """Returns the version of the lease of a dead holder, or nothing where there is none.
+def _replaceable(folder: str, file: LeaseFile) -> FoundLease | None:
+    """Returns the lease of a dead holder, or None where there is no lease.
 
     Raises:
       HeldError: The holder is alive, or may be.
     """
     found = file.read()
     if found is None:
-        return ""
+        return None
     holder = _holder(found.data)
     if holder is None:
         who, alive = "another run", _is_young(folder, found.modified_seconds)
     elif holder.job:
-        raise HeldError(
-            f"a job that {holder} has submitted to {holder.job}; if it has ended without a dataset,"
-            f" delete {file.path}"
-        )
+        return found
     elif holder.machine == _machine():
         who, alive = str(holder), _has_processes(holder)
     else:
         who, alive = str(holder), _is_young(folder, found.modified_seconds)
     if alive:
         raise HeldError(who)
-    return found.version
+    return found
 
 
 def _file(folder: str) -> LeaseFile:

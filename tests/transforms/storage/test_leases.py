@@ -124,12 +124,15 @@ def test_the_thread_touches_it_and_tells_that_it_is_lost(
     assert lease.is_lost
 
 
-def test_the_lease_of_a_job_is_released_by_the_job(folder: str) -> None:
+def test_the_lease_of_a_job_is_released_by_the_job_and_gives_way_by_name(folder: str) -> None:
     leases.take(folder, job="FlinkRunner").leave()
-    with pytest.raises(leases.HeldError, match=r"submitted to FlinkRunner; if .* delete .*lease$"):
-        leases.take(folder)
+    leases.check_free(folder)
+    before = leases.take(folder, job="DataflowRunner").before
+    assert before is not None
+    assert (before.job, before.pid) == ("FlinkRunner", os.getpid())
     leases.release_job(folder)
     lease = leases.take(folder)
+    assert lease.before is None
     leases.release_job(folder)
     assert files.list_names(folder) == [FILE_NAME], "the launcher waits, and releases it itself"
     lease.release()
