@@ -233,10 +233,14 @@ def _embedding_model(
 ) -> EmbeddingModel:
     batched_call, in_batches = _batched(loaded, embedding_size)
     seed = getattr(loaded, "untrained_seed", None)
+    try:
+        untrained_seed = -1 if seed is None else int(seed)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"a model's untrained_seed must be an integer: {error}") from error
     facts = ModelFacts(
         fingerprint,
         embedding_size,
-        -1 if seed is None else int(seed),
+        untrained_seed,
         in_batches,
         in_precision,
         onednn=onednn.is_on(),

@@ -266,6 +266,27 @@ def test_a_deep_or_large_or_damaged_graph_is_refused(
         _check(tmp_path)
 
 
+def test_a_graph_that_makes_no_sense_to_tensorflow_is_refused(
+    tf: Any, save_module: Callable[..., Path]
+) -> None:
+    folder = save_module()
+
+    def change(saved: Any) -> None:
+        for function in saved.meta_graphs[0].graph_def.library.function:
+            for node in function.node_def:
+                node.input[:] = [f"no_{name}" for name in node.input]
+
+    _change(tf, folder, change)
+    with pytest.raises(ModelError, match="is not a SavedModel that loads"):
+        loading.load(str(folder))
+
+
+def test_a_seed_that_is_no_number_is_refused(tf: Any, save_module: Callable[..., Path]) -> None:
+    folder = save_module(untrained_seed=tf.Variable("one"))
+    with pytest.raises(ModelError, match="untrained_seed must be an integer"):
+        loading.load(str(folder))
+
+
 # Names of inputs and attributes that say where something is read or written.
 _PLACES = re.compile(
     r"(^|_)(file|filename|filenames|path|logdir|dir|directory|prefix|prefixes|address|urls?"

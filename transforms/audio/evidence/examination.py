@@ -18,6 +18,7 @@ from transforms.audio.evidence import (
 )
 from transforms.audio.evidence.account import Account
 from transforms.audio.evidence.source import Source
+from transforms.audio.signatures import AUDIO_MAGICS, BOXES
 
 _FREE_FORMAT_BYTES = 40_000
 _LEADING_BYTES = 1 << 16  # in which the first frame has to be
@@ -58,6 +59,8 @@ def examine(file: BinaryIO) -> Account:
     start = tags.end_of_leading_tags(source)
     walk = _walker(source, start)
     if walk is None:
+        if _is_container(source, start):
+            return Account()
         return _examine_frames(source, start) or Account()
     return walk(source, start, tags.start_of_trailing_tags(source, start))
 
@@ -76,6 +79,12 @@ def _walker(source: Source, start: int) -> _Walker | None:
     if containers.is_transport_stream(source, start):
         return containers.walk_transport_stream
     return _MAGICS.get(magic[:4]) or _LONG_MAGICS.get(magic[:8])
+
+
+def _is_container(source: Source, start: int) -> bool:
+    """Returns whether a file has another format's header, whose data may look like frames."""
+    beginning = source.at(start, 32)
+    return beginning.startswith(AUDIO_MAGICS) or beginning[4:8] in BOXES
 
 
 def _examine_frames(source: Source, start: int) -> Account | None:

@@ -47,7 +47,7 @@ def test_what_is_no_model_is_refused_by_name(tmp_path: Path) -> None:
     ]:
         with pytest.raises(ModelError, match=f"{name}.*{why}.*allowed: a hub URL"):
             resolving.check_model(str(tmp_path / name))
-    for url in ("https://", "http://[", "https:///vggish"):
+    for url in ("https://", "http://[", "https:///vggish", "http://\udcff/m", "http://h/\udcff"):
         with pytest.raises(ModelError, match=r"is not a URL.*allowed: a hub URL"):
             resolving.check_model(url)
 
