@@ -196,7 +196,8 @@ class _Timeline:
         # In FLAC every frame has its number.
         self._is_numbered = container.format.name == "flac"
         # The last packet of a track may be shorter than its frame, if times are exact.
-        is_exact = stream.time_base and stream.time_base.denominator % decoder.sample_rate_hz == 0
+        rate_hz = max(1, decoder.sample_rate_hz)
+        is_exact = stream.time_base and stream.time_base.denominator % rate_hz == 0
         self._trims = bool("mov" in container.format.name and is_exact)
         self._silence_seconds = 0.0
         self._is_first = True
