@@ -363,7 +363,7 @@ def test_the_decoder_itself_refuses_to_seek() -> None:
 )
 def test_a_sample_rate_of_0_is_damage(container: str, codec: str, rate: bytes) -> None:
     data = encode_with_ffmpeg(np.zeros(11_025, np.float32), 11_025, container, codec)
-    assert data.count(rate) == 1
+    assert rate in data
     with pytest.raises(AudioError, match="no audio could be decoded") as caught:
         decode(data.replace(rate, bytes(len(rate))))
     assert caught.value.reason == "decode_error"
