@@ -75,7 +75,7 @@ def faststart(data: bytes, folder: Path) -> bytes:
 
     path = folder / "faststart.mp4"
     with (
-        av.open(io.BytesIO(data)) as source,
+        av.open(io.BytesIO(data), "r") as source,
         av.open(str(path), "w", options={"movflags": "faststart"}) as output,
     ):
         copy = output.add_stream_from_template(source.streams.audio[0])
@@ -192,7 +192,10 @@ def test_gaps_between_packets_are_silence_of_their_length() -> None:
     data = encode_with_ffmpeg(sound, 48_000, "webm", "libopus")
     whole = decode(data)[1]
     file = io.BytesIO()
-    with av.open(io.BytesIO(data)) as source, av.open(file, "w", format="webm") as output:
+    with (
+        av.open(io.BytesIO(data), "r") as source,
+        av.open(file, "w", format="webm") as output,
+    ):
         copy = output.add_stream_from_template(source.streams.audio[0])
         packets = [each for each in source.demux(source.streams.audio[0]) if each.size]
         for packet in packets[:100] + packets[150:]:
