@@ -9,7 +9,7 @@ import pytest
 from tests import kinds, optional
 from tests.kinds import KINDS, Kind
 from tests.making_kinds import Maker
-from tests.sounds import blocks_of
+from tests.sounds import assert_exact_seeks, blocks_of, decode
 from transforms.audio import decoding
 from transforms.audio.resampling import Resampler
 from transforms.corpus.spans import SAMPLE_RATE_HZ
@@ -48,6 +48,10 @@ def test_kind_decodes_as_by_ffmpeg(kind: Kind, maker: Maker) -> None:
         assert recording.num_channels == kind.sound.num_channels
         rate_hz = recording.sample_rate_hz
         samples = np.concatenate(list(blocks_of(recording)))
+        if kind.is_seekable and len(samples) > 1_000:
+            assert_exact_seeks(recording, samples)
+    # As from a storage: without a descriptor, which libsndfile reads from itself.
+    assert decode(path.read_bytes(), kind.suffix)[1].tobytes() == samples.tobytes()
     resampler = Resampler(rate_hz)
     resampled = np.concatenate([resampler.push(samples), resampler.finish()])
     tolerance = kind.tolerance
