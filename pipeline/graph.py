@@ -45,7 +45,13 @@ def job_of(settings: EmbedSettings, corpus: ReadCorpus, folder: str, pca: Pca | 
     """
     return Job(
         corpus,
-        EmbedAudio(settings.model, framing_config(settings), settings.precision),
+        EmbedAudio(
+            settings.model,
+            framing_config(settings),
+            settings.precision,
+            settings.trust_model,
+            settings.max_model_bytes,
+        ),
         WriteDataset(
             folder,
             settings.layout,

@@ -9,6 +9,7 @@ import numpy as np
 import soundfile
 
 from transforms.audio import decoding
+from transforms.audio.decoder import FilePart
 from transforms.corpus.clips import RawFormat
 
 
@@ -88,11 +89,16 @@ def tone(num_frames: int, rate_hz: int = 44_100, num_channels: int = 1) -> np.nd
     return (sine[:, None] * 0.5 ** np.arange(num_channels)).astype(np.float32)
 
 
+def file_part(data: bytes) -> FilePart:
+    """Returns a file in memory as decoders get it."""
+    return FilePart(io.BytesIO(data), 0, len(data))
+
+
 def blocks_of(recording: decoding.Recording) -> Iterator[np.ndarray]:
     """Yields the blocks of a recording up to its end, validated like those of clips."""
     while len(block := recording.read()):
         first_frame = recording.position - len(block)
-        decoding.validate_samples(block, first_frame, recording.sample_rate_hz)
+        decoding.validate_samples(block, first_frame, recording.sample_rate_hz, recording.is_float)
         yield block
 
 
@@ -101,10 +107,11 @@ def decode(
     suffix: str = "",
     raw_format: RawFormat | None = None,
     channel: int | None = None,
+    keep_damaged: bool = False,
 ) -> tuple[int, np.ndarray]:
     """Returns the sample rate and all samples of a recording."""
     opened = io.BytesIO(file) if isinstance(file, bytes) else file
-    with decoding.open_recording(opened, suffix, raw_format, channel) as recording:
+    with decoding.open_recording(opened, suffix, raw_format, channel, keep_damaged) as recording:
         blocks = list(blocks_of(recording))
         assert recording.position == sum(map(len, blocks))
         assert {(block.dtype, block.ndim) for block in blocks} == {(np.dtype(np.float32), 1)}

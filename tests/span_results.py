@@ -13,9 +13,9 @@ import soxr
 
 from tests.sounds import encode, encode_with_ffmpeg
 from transforms.audio import decoding
-from transforms.audio.span_decoding import decode_spans
+from transforms.audio.span_decoding import Decoded, decode_spans
 from transforms.corpus.clips import Clip, Failure
-from transforms.corpus.runs import DecodedClip, PatchRun
+from transforms.corpus.runs import DamagedAudio, DecodedClip, PatchRun
 from transforms.corpus.spans import DecodeTask, FramingConfig
 
 PATCH_SAMPLES = 15_600
@@ -105,8 +105,12 @@ class Results:
     def __init__(self) -> None:
         self.rows: dict[str, dict[int, np.ndarray]] = {}
         self.decode_results: dict[str, DecodedClip | Failure] = {}
+        self.damages: list[DamagedAudio] = []
 
-    def add(self, found: PatchRun | DecodedClip | Failure) -> None:
+    def add(self, found: Decoded) -> None:
+        if isinstance(found, DamagedAudio):
+            self.damages.append(found)
+            return
         if isinstance(found, PatchRun):
             assert len(found.patches)
             rows = self.rows.setdefault(found.clip_id, {})

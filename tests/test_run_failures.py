@@ -40,12 +40,12 @@ def hostile_corpus(tmp_path: Path) -> tuple[Path, dict[str, str], list[str]]:
     for name in good:
         write_wav(folder / name, sound)
     raw_name = os.fsdecode(b"latin-\xe9.wav")
-    write_wav(folder / "x.wav", sound).tofile(folder / "raw.gsm")
+    write_wav(folder / "x.wav", sound).tofile(folder / "raw.vox")
     (folder / "x.wav").rename(folder / raw_name)
     soundfile.write(folder / "stereo.wav", HOSTILE_STEREO, 16_000)
     good += ["latin-\\xe9.wav", "stereo.wav"]
     wav = (folder / "good.wav").read_bytes()
-    reasons: dict[str, str] = {"raw.gsm": "unsupported_format"}
+    reasons: dict[str, str] = {"raw.vox": "unsupported_format"}
 
     def bad(name: str, data: bytes, reason: str) -> None:
         (folder / name).write_bytes(data)

@@ -18,6 +18,7 @@ from transforms.join_rows import JoinRows
 from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.model.precision import FLOAT32, PRECISIONS
 from transforms.model.sources.names import DEFAULT_MODEL, check_model_name
+from transforms.model.sources.writing import MAX_BYTES
 from transforms.plan_clips import PlanClips
 from transforms.plan_spans import PlanSpans
 from transforms.read_corpus import CorpusSource, source_of
@@ -126,6 +127,8 @@ class EmbedAudio(beam.PTransform):
       framing: How clips become patches. By default there is a row every 0.96 s of the mean of all
         channels, and clips shorter than 0.975 s are padded with zeros to one row.
       precision: Precision of the model's convolutions, `float32` or `bfloat16`.
+      trust_model: Whether the model's operations may use files, the network and Python.
+      max_model_bytes: Limit of what is downloaded, copied or unpacked.
 
     Raises:
       ModelError: `model` is neither a URL nor a path to a model. In a worker: the model cannot be
@@ -148,6 +151,8 @@ class EmbedAudio(beam.PTransform):
     model: str = DEFAULT_MODEL
     framing: FramingConfig = dataclasses.field(default_factory=FramingConfig)
     precision: str = FLOAT32
+    trust_model: bool = False
+    max_model_bytes: int = MAX_BYTES
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -168,7 +173,7 @@ class EmbedAudio(beam.PTransform):
         splits = source.corpus.splits if source else None
         spread = clips | PlanSpans(self.framing, splits)
         decoded = spread["decode_tasks"] | DecodePatches(self.framing)
-        embedded = decoded.patches | EmbedPatches(self.model, self.precision)
+        embedded = decoded.patches | embed_patches_of(self)
         if self.framing.clip_seconds is None:
             # Counted before anything can be lost. The clips that `clip_seconds` cuts are counted
             # when they are decoded, because their number is unknown before.
@@ -187,6 +192,13 @@ class EmbedAudio(beam.PTransform):
             },
             Embedding(self.model, self.framing, self.precision, decoding.VERSIONS, source),
         )
+
+
+def embed_patches_of(settings: Any) -> EmbedPatches:
+    """Returns the transform of an `EmbedAudio` or `EmbedWaveforms` that embeds its patches."""
+    return EmbedPatches(
+        settings.model, settings.precision, settings.trust_model, settings.max_model_bytes
+    )
 
 
 def check_embedding(model: str, framing: FramingConfig, precision: str) -> None:

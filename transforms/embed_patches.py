@@ -20,6 +20,7 @@ from transforms.model.errors import ModelInputError
 from transforms.model.handler import HubModelHandler
 from transforms.model.loading import EmbeddingModel, ModelFacts
 from transforms.model.precision import FLOAT32, Deviation
+from transforms.model.sources.writing import MAX_BYTES
 
 MODEL_FAILURES = "model_failures"
 # Kinds of reports. `(MODEL, *fields of ModelFacts)` counts the batches of a model.
@@ -39,19 +40,26 @@ class EmbedPatches(beam.PTransform):
     Attributes:
       model: Hub URL, SavedModel folder, or archive; the last two may be on a storage backend.
       precision: Precision of the model's convolutions.
+      trust_model: Whether the model's operations may use files, the network and Python.
+      max_model_bytes: Limit of what is downloaded, copied or unpacked.
     """
 
     model: str
     precision: str = FLOAT32
+    trust_model: bool = False
+    max_model_bytes: int = MAX_BYTES
 
     @no_annotations
     def expand(self, patches: pvalue.PCollection[PatchRun]) -> pvalue.DoOutputsTuple:
         return (
             patches
             | beam.ParDo(_PackFn())
-            | RunInference(_PackedHandler(HubModelHandler(self.model, self.precision)))
+            | RunInference(_PackedHandler(self._handler()))
             | beam.ParDo(_UnpackFn()).with_outputs(MODEL_FAILURES, REPORTS, main="rows")
         )
+
+    def _handler(self) -> HubModelHandler:
+        return HubModelHandler(self.model, self.precision, self.trust_model, self.max_model_bytes)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

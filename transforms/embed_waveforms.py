@@ -9,12 +9,13 @@ from apache_beam.typehints.decorators import no_annotations
 from transforms.audio.waveforms import DECODER
 from transforms.corpus.spans import FramingConfig
 from transforms.decode_patches import DECODE_RESULTS
-from transforms.embed_audio import EmbeddedClips, Embedding, check_embedding
-from transforms.embed_patches import MODEL_FAILURES, EmbedPatches
+from transforms.embed_audio import EmbeddedClips, Embedding, check_embedding, embed_patches_of
+from transforms.embed_patches import MODEL_FAILURES
 from transforms.frame_waveforms import CLIPS, FrameWaveforms
 from transforms.metrics.reporting import REPORTS
 from transforms.model.precision import FLOAT32
 from transforms.model.sources.names import DEFAULT_MODEL
+from transforms.model.sources.writing import MAX_BYTES
 
 
 @dataclasses.dataclass
@@ -31,7 +32,7 @@ class EmbedWaveforms(beam.PTransform):
     Attributes:
       model: As for `EmbedAudio`.
       framing: As for `EmbedAudio`; `channel` has no effect.
-      precision: As for `EmbedAudio`.
+      precision, trust_model, max_model_bytes: As for `EmbedAudio`.
 
     Raises:
       ModelError, ValueError: As for `EmbedAudio`.
@@ -52,6 +53,8 @@ class EmbedWaveforms(beam.PTransform):
     model: str = DEFAULT_MODEL
     framing: FramingConfig = dataclasses.field(default_factory=FramingConfig)
     precision: str = FLOAT32
+    trust_model: bool = False
+    max_model_bytes: int = MAX_BYTES
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -60,7 +63,7 @@ class EmbedWaveforms(beam.PTransform):
     @no_annotations
     def expand(self, waveforms: pvalue.PCollection) -> EmbeddedClips:
         framed = waveforms | FrameWaveforms(self.framing)
-        embedded = framed.patches | EmbedPatches(self.model, self.precision)
+        embedded = framed.patches | embed_patches_of(self)
         return EmbeddedClips(
             {
                 "clips": framed[CLIPS],

@@ -58,7 +58,10 @@ class PreparedRun:
 
 
 def prepare_run(
-    settings: EmbedSettings, options: PipelineOptions, wait: bool = True
+    settings: EmbedSettings,
+    options: PipelineOptions,
+    wait: bool = True,
+    to_write: bool = False,
 ) -> PreparedRun:
     """Validates the options of a run, and loads what the launcher needs for it.
 
@@ -66,6 +69,7 @@ def prepare_run(
       settings: The command's own options.
       options: Beam's options; the memory that the model takes is added.
       wait: The launcher waits for the end of the job.
+      to_write: The run writes a dataset, which another run may be doing there.
 
     Raises:
       UsageError: The run would fail; the message says why.
@@ -74,10 +78,10 @@ def prepare_run(
     runner.check(options, wait)
     check_within_reach(options, settings)
     corpus = corpus_of(settings)
-    check_model(settings.model, is_elsewhere(options))
+    check_model(settings, is_elsewhere(options))
     request_memory(options, lambda: resolving.num_bytes(settings.model))
     output = OutputFolder(settings.output, settings.name, settings.overwrite)
-    output.check()
+    output.check(to_write)
     pca = load_pca(settings.pca) if settings.profile.quantised else None
     return PreparedRun(corpus, output, pca)
 
@@ -114,18 +118,18 @@ def _paths_to_read(settings: EmbedSettings) -> Iterator[tuple[str, str]]:
             yield flag, path
 
 
-def check_model(model: str, on_workers: bool) -> None:
-    """Refuses a model that does not exist.
+def check_model(settings: EmbedSettings, on_workers: bool) -> None:
+    """Refuses a model that does not exist, or is larger on its storage than it may be.
 
     Args:
-      model: The value of `--model`.
+      settings: Those of the model count.
       on_workers: The workers are other machines: a path that is absent here may exist there.
 
     Raises:
-      UsageError: The model does not exist, or is invalid.
+      UsageError: The model does not exist, is too large, or is invalid.
     """
     try:
-        resolving.check_model(model, on_workers)
+        resolving.check_model(settings.model, on_workers, settings.max_model_bytes)
     except (ModelError, OSError) as error:
         raise UsageError(f"--model: {error}") from error
 

@@ -17,6 +17,7 @@ from transforms.dataset.shards import MAX_SHARDS
 from transforms.model.postprocessing import RELEASED_PCA_URL
 from transforms.model.precision import FLOAT32, PRECISIONS
 from transforms.model.sources.names import DEFAULT_MODEL
+from transforms.model.sources.writing import MAX_BYTES
 
 PAD = "pad"
 SKIP = "skip"
@@ -210,6 +211,22 @@ class EmbedSettings:
         help="precision of the model's convolutions; bfloat16 is faster on CPUs with AVX512_BF16 or"
         " AMX_BF16, and rows differ by a percent or two of the spread between rows, which is"
         " measured and recorded in dataset.json (default: %(default)s)",
+    )
+    trust_model: bool = option(
+        False,
+        group=_ROWS,
+        help="let the model's operations use files, the network and Python, with your rights;"
+        " otherwise a model with such operations is refused before it is loaded",
+        label="Trust the model",
+    )
+    max_model_bytes: int = option(
+        MAX_BYTES,
+        group=_ROWS,
+        metavar="N",
+        type=values.WHOLE,
+        check=values.between(1, float("inf"), "1 or more"),
+        help="most bytes to download, copy or unpack of a model; it must fit the disk as well"
+        " (default: %(default)s)",
     )
     short_clips: str = option(
         PAD,

@@ -18,6 +18,7 @@ from apache_beam.options.pipeline_options import (
     PipelineOptions,
     PortableOptions,
     StandardOptions,
+    TestOptions,
 )
 from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
 from apache_beam.runners.dataflow.dataflow_runner import DataflowRuntimeException
@@ -78,6 +79,14 @@ def check(options: PipelineOptions, wait: bool = True) -> None:
     flink_master = options.view_as(FlinkRunnerOptions).flink_master
     if is_flink(options) and not endpoint and flink_master[:1] != "[":
         _check_flink(flink_master)
+
+
+def submits_job(options: PipelineOptions) -> bool:
+    """Returns whether a job is submitted, rather than a template of it written."""
+    cloud = options.view_as(GoogleCloudOptions)
+    return not (
+        is_dataflow(options) and (cloud.template_location or options.view_as(TestOptions).dry_run)
+    )
 
 
 def run(

@@ -23,6 +23,8 @@ from tests.fuzz.corpus import Seed
 _START_SECONDS = 120
 _DUMP_SECONDS = 2
 _MOST_TEXT = 4_000
+# Writing a mutated file to a disk may take longer than decoding it.
+_IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,10 +81,10 @@ def run_cases(
         with lock:
             return next(numbers, None)
 
-    def work(folder: Path) -> None:
+    def work(folder: Path, index: int) -> None:
         try:
             with (
-                tempfile.NamedTemporaryFile("a+b", dir=folder) as errors,
+                (folder / f"errors-{index}").open("a+b") as errors,
                 _Worker([target, str(seed), str(folder)], limits, errors) as worker,
             ):
                 while (number := next_number()) is not None:
@@ -91,11 +93,11 @@ def run_cases(
             reports.put(None)
 
     with (
-        tempfile.TemporaryDirectory(prefix="fuzz-") as name,
+        tempfile.TemporaryDirectory(prefix="fuzz-", dir=_IN_MEMORY) as name,
         ThreadPoolExecutor(num_workers) as pool,
     ):
         (Path(name) / "seeds").write_bytes(pickle.dumps(seeds))
-        futures = [pool.submit(work, Path(name)) for _ in range(num_workers)]
+        futures = [pool.submit(work, Path(name), index) for index in range(num_workers)]
         for _ in futures:
             yield from iter(reports.get, None)
         for future in futures:

@@ -4,28 +4,41 @@ import contextlib
 import dataclasses
 import functools
 import io
+import itertools
 import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from tests.fuzz.cases import Case
+from transforms.audio import decoding
+from transforms.audio.errors import AudioError
 from transforms.audio.evidence import examination
 from transforms.audio.evidence.account import Account
 from transforms.audio.span_decoding import decode_spans
 from transforms.corpus.clips import REASONS, Clip, Failure
 from transforms.corpus.runs import DamagedAudio, DecodedClip, PatchRun, RowRun, complete_clip
 from transforms.corpus.serialization import serialize
-from transforms.corpus.spans import FramingConfig, count_patches, single_task
+from transforms.corpus.spans import (
+    DecodeTask,
+    FramingConfig,
+    count_patches,
+    single_task,
+    split_into_tasks,
+)
 from transforms.storage import files
 
 # The storage's failures: whatever is in a file, it can be read.
 _NOT_OF_CONTENT = ("not_found", "unreadable")
+
+_MOST_SPLIT_SECONDS = 20
+_Open = Callable[[], contextlib.AbstractContextManager[BinaryIO]]
 
 # Runs a case whose file is at a path; returns how often each outcome occurred. Raises, whatever it
 # is, for an outcome that must not occur.
@@ -39,11 +52,34 @@ def decode(case: Case, path: Path) -> Counter[str]:
     uri = str(path)
     clips = [dataclasses.replace(each, uri=uri, raw_format=case.raw_format) for each in _clips(rng)]
     # A file of this machine, and one that is read through Python, as those of object storages are.
-    open_file: Callable[[], contextlib.AbstractContextManager[BinaryIO]] = rng.choice(
+    open_file: _Open = rng.choice(
         (functools.partial(files.open_to_read, uri), functools.partial(io.BytesIO, case.data))
     )
-    found = decode_spans(open_file, single_task(clips), framing, case.suffix)
-    return check_outcomes(found, clips, framing)
+    tasks = [single_task(clips)]
+    if rng.random() < 0.25:
+        tasks = _split(rng, open_file, clips, framing, case.suffix) or tasks
+    found = itertools.chain.from_iterable(
+        decode_spans(open_file, task, framing, case.suffix) for task in tasks
+    )
+    return check_outcomes(found, clips, framing, is_split=len(tasks) > 1)
+
+
+def _split(
+    rng: random.Random, open_file: _Open, clips: list[Clip], framing: FramingConfig, suffix: str
+) -> list[DecodeTask]:
+    """Returns the tasks of a long recording, as `PlanSpans` does; none if it cannot be split."""
+    try:
+        with (
+            open_file() as file,
+            decoding.open_recording(file, suffix, clips[0].raw_format) as recording,
+        ):
+            seconds = Fraction(recording.num_frames or 0, recording.sample_rate_hz)
+    except AudioError:
+        return []
+    if not 0 < seconds < _MOST_SPLIT_SECONDS:
+        return []
+    span_rows = 1 + framing.num_rows(seconds) // rng.choice((2, 5, 20))
+    return list(split_into_tasks(clips, seconds, framing, span_rows))
 
 
 def _clips(rng: random.Random) -> list[Clip]:
@@ -76,8 +112,15 @@ def check_outcomes(
     found: Iterable[PatchRun | DamagedAudio | DecodedClip | Failure],
     clips: list[Clip],
     framing: FramingConfig,
+    is_split: bool = False,
 ) -> Counter[str]:
     """Counts the outcomes of decoding, and raises if a clip has none or one that cannot be.
+
+    Args:
+      found: Results of decoding.
+      clips: The clips that were to be decoded.
+      framing: How they are cut.
+      is_split: Whether clips were decoded in several tasks, each of which may fail.
 
     Raises:
       AssertionError: Patches are not finite or not complete, or a result contradicts another.
@@ -87,8 +130,10 @@ def check_outcomes(
     verdicts: dict[str, DecodedClip | Failure] = {}
     for each in found:
         if isinstance(each, PatchRun):
-            assert each.clip_id not in verdicts, "patches behind a clip's result"
-            _check_patches(each, sum(len(run.rows) for run in rows[each.clip_id]), framing)
+            _check_patches(each, framing)
+            next_row = sum(len(run.rows) for run in rows[each.clip_id])
+            assert is_split or each.first_row == next_row, f"row {each.first_row} of {next_row}"
+            assert is_split or each.clip_id not in verdicts, "patches behind a clip's result"
             rows[each.clip_id].append(_row_run(each))
             continue
         if isinstance(each, DamagedAudio):
@@ -96,8 +141,9 @@ def check_outcomes(
             clip_id = each.clip_id
         else:
             clip_id = each.clip.id if isinstance(each, DecodedClip) else each.id
-            assert clip_id not in verdicts, "two results of a clip"
-            verdicts[clip_id] = each
+            assert is_split or clip_id not in verdicts, "two results of a clip"
+            if not isinstance(verdicts.get(clip_id), Failure):
+                verdicts[clip_id] = each
         results[clip_id].append(serialize(each))
     expected = {clip.id for clip in clips}
     if framing.clip_seconds is None:
@@ -134,7 +180,6 @@ def _check_clip(
     assert verdict is not None, "damage without a result"
     if isinstance(completed, Failure):
         _check_failure(completed)
-        assert isinstance(verdict, DecodedClip) or completed == verdict
         return completed.reason
     decoded, rows = completed
     _check_decoded(decoded, len(rows), framing)
@@ -142,8 +187,9 @@ def _check_clip(
         return "padded" if decoded.padded else "record"
     for damage in decoded.damages:
         _check_damage(damage)
-    length = decoded.end_seconds - float(decoded.clip.start_seconds)
-    assert decoded.damaged_seconds <= length + 0.001, f"{decoded.damages} of {length} s"
+    if decoded.clip.end_seconds is not None:  # else what is missing may be any length
+        length = float(decoded.clip.end_seconds - decoded.clip.start_seconds)
+        assert decoded.damaged_seconds <= length + 0.001, f"{decoded.damages} of {length} s"
     return "damaged record"
 
 
@@ -153,12 +199,11 @@ def _check_damage(damage: DamagedAudio) -> None:
     assert damage.message.isprintable(), ascii(damage.message)
 
 
-def _check_patches(run: PatchRun, next_row: int, framing: FramingConfig) -> None:
+def _check_patches(run: PatchRun, framing: FramingConfig) -> None:
     patches = run.patches
     assert patches.dtype == np.float32
     assert len(patches)
     assert patches.shape[1:] == (framing.patch_samples,), patches.shape
-    assert run.first_row == next_row, f"row {run.first_row} where {next_row} is next"
     # Patches overlap: each sample is looked at once, which is what it costs.
     assert np.isfinite(patches[:, : framing.hop_samples]).all(), "patches not finite"
     assert np.isfinite(patches[-1]).all(), "patches not finite"
@@ -180,7 +225,7 @@ def _check_decoded(decoded: DecodedClip, num_rows: int, framing: FramingConfig) 
 
 
 def _check_failure(failure: Failure) -> None:
-    assert failure.step == "decode"
+    assert failure.step == "decode", failure  # and not "assemble": rows are missing
     assert failure.reason in REASONS
     assert failure.reason not in _NOT_OF_CONTENT, f"{failure.reason}: {failure.message}"
     assert failure.message

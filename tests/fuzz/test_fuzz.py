@@ -35,7 +35,7 @@ SEEDS = [
 
 
 def nothing() -> None:
-    pass
+    os.write(2, b"words that a library prints")
 
 
 def bug() -> None:
@@ -51,6 +51,7 @@ def exit_silently() -> None:
 
 
 def hang() -> None:
+    os.write(2, b"more words")
     time.sleep(600)
 
 
@@ -112,6 +113,7 @@ def test_a_planted_fault_is_found_and_costs_one_file(
     _, kind, text = FAULTS[index]
     assert reports[2 * index].kind == kind
     assert text in reports[2 * index].text
+    assert "\0" not in reports[2 * index].text
     assert reports[2 * index + 1].kind == ""
     assert reports[2 * index + 1].outcomes == {"fine": 1}
     assert reports[2 * index + 1].peak_mb > 10
@@ -207,7 +209,7 @@ def test_checksums_of_pages_are_those_of_the_encoder() -> None:
     assert structures.with_valid_checksums(damaged) != damaged
 
 
-CLIP = Clip("0", "u")
+CLIP = Clip("0", "u", end_seconds=Decimal(1))
 FRAMING = FramingConfig(400, 160, keep_damaged=True)
 PATCHES = np.zeros((2, 400), np.float32)
 DECODED = DecodedClip(CLIP, 2, 560, 0.035, "some decoder")
@@ -240,10 +242,9 @@ def _with_nan() -> np.ndarray:
         [DamagedAudio("0", 0, 0, "a hole")],
         [DamagedAudio("0", 1, 0, "a hole"), PatchRun("0", 0, PATCHES), DECODED],
         [DamagedAudio("0", 0, math.inf, "a hole"), PatchRun("0", 0, PATCHES), DECODED],
-        [DamagedAudio("0", 0, 60, "a hole"), PatchRun("0", 0, PATCHES), DECODED],
         [DamagedAudio("0", 0, 0, ""), PatchRun("0", 0, PATCHES), DECODED],
     ],
-    ids=range(20),
+    ids=range(19),
 )
 def test_results_that_cannot_be_are_told(
     found: list[PatchRun | DamagedAudio | DecodedClip | Failure],

@@ -1,45 +1,31 @@
-"""Decoding with FFmpeg, as bundled with PyAV: Opus, AAC, WMA, AMR and the audio of videos."""
+"""Decoding with FFmpeg, as bundled with PyAV: compressed formats, and the audio of videos."""
 
-import itertools
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import NamedTuple
 
 import av
 import av.error
 import numpy as np
-from av.audio.codeccontext import AudioCodecContext
-from av.audio.stream import AudioStream
-from av.codec import CodecContext
-from av.container import InputContainer
+from av.packet import Packet
 
-from transforms.audio.errors import AudioError
-from transforms.audio.truncation import DeclaredLength
+from transforms.audio import ffmpeg_container
+from transforms.audio.decoder import DamagedError, FilePart, UnknownFormatError
 
 VERSION = (
     f"PyAV {av.__version__} (libavcodec {'.'.join(map(str, av.library_versions['libavcodec']))})"
 )
-# Formats without a header, detected by suffix only; FFmpeg's names.
-HEADERLESS = {".g722": "g722"}
-# The only containers that are allowed, by FFmpeg's names: playlists (hls, concat, dash) would open
-# further files and URLs, and some of FFmpeg's demuxers accept any text or bytes.
-_CONTAINERS = (
-    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,g722,matroska,mov,mp3,mpc,mpc8,mpeg,"
-    "mpegts,ogg,oma,rm,shn,tak,tta,wav,wv"
-)
-# Offset and magic bytes of formats that FFmpeg supports: a file of them that fails is damaged.
-_SIGNATURES = (
-    (4, b"ftyp"),
-    (0, b"\x1aE\xdf\xa3"),
-    (0, b"0&\xb2u\x8ef\xcf\x11"),
-    (0, b"#!AMR"),
-)
-# Containers whose header gives the length of the audio itself, per stream or for the file; and the
-# error of that length: priming, padding and timestamps in milliseconds.
+# Timestamps are rounded, to milliseconds in Matroska, and jitter: only longer gaps are silence.
+_MIN_GAP_SECONDS = 0.1
+_MIN_GAP_SECONDS_AT_START = 0.0015
+# In all, so that a few bytes with hostile timestamps do not become days of silence.
+_MAX_SILENCE_SECONDS = 3_600.0
+_SILENCE_FRAMES = 2**16
+# Priming and padding, by which lengths in headers may differ from what is decoded.
 _LENGTH_SLACK_SECONDS = 0.25
-_LENGTH_PER_STREAM = "mov,mp4,m4a,3gp,3g2,mj2"
-_LENGTH_PER_FILE = ("matroska,webm", "flv")
-# The reference decoder of Opus. FFmpeg's own shifts speech by up to 4 samples.
-_OPUS_REFERENCE = "libopus"
+# A demuxer may go on after an error, but not for ever.
+_MAX_DEMUX_ERRORS = 1_000
+# Containers whose timestamps mean nothing.
+_WITHOUT_TIMES = ("rm",)
 # Full scale and silence of FFmpeg's sample formats, planar or not.
 _SAMPLE_FORMATS = {
     "u8": (2.0**7, 2.0**7),
@@ -51,58 +37,61 @@ _SAMPLE_FORMATS = {
 }
 
 
-class FfmpegDecoder:
-    """A decoder of the first audio stream of a file.
+class _Samples(NamedTuple):
+    """Decoded audio, float32 `[num_frames, num_channels]`."""
 
-    Attributes:
-      format: Container and codec, by FFmpeg's names.
-      sample_rate_hz: Sample rate of the recording.
-      num_channels: Number of channels at the beginning.
-      num_frames: None: the recording is not seekable.
-      header_seconds: Approximate length by the header; None if unknown.
-      missing: Description of what is known to be missing at the end; None if nothing is.
-      position: Number of the next audio frame to read.
+    values: np.ndarray
+    sample_rate_hz: int
+
+
+class _Damage(NamedTuple):
+    message: str
+    num_seconds: float
+
+
+class FfmpegDecoder:
+    """A decoder of the first audio stream of a file; its attributes are those of `Decoder`.
+
+    Audio is where its timestamps say, counted from the container's start: where it starts after the
+    video, or has gaps, there is silence.
     """
 
     name = VERSION
-    num_frames = None
+    num_frames: int | None = None
 
-    def __init__(
-        self,
-        file: BinaryIO,
-        suffix: str,
-        previous_error: str,
-        declared_length: DeclaredLength | None = None,
-    ) -> None:
+    def __init__(self, part: FilePart, raw_format: str | None = None) -> None:
         """Opens a recording.
 
         Args:
-          file: Seekable binary file, at its start.
-          suffix: Suffix of the file's name, with the dot.
-          previous_error: Error of the decoder tried before, for the message.
-          declared_length: Length of the recording as determined by that decoder.
+          part: The file.
+          raw_format: FFmpeg's name of a format without a header; None to detect the format.
 
         Raises:
-          AudioError: `unsupported_format` or `decode_error`.
+          UnknownFormatError: FFmpeg does not take the file, or it has no audio.
           OSError: The storage failed.
         """
-        self._container = _open_container(file, suffix, previous_error)
+        self._part = part
+        self._container = ffmpeg_container.open_container(part, raw_format)
         try:
-            self._stream, codec = _first_audio_stream(self._container)
-        except AudioError:
+            self._stream, self._codec = ffmpeg_container.first_audio_stream(self._container)
+            self.format = f"{self._container.format.name} {self._stream.codec_context.name}"
+            self.sample_rate_hz = int(self._codec.sample_rate)
+            self.num_channels = max(1, int(self._codec.channels))
+            self.is_float = self._stream.codec_context.name.startswith(("pcm_f", "pcm_double"))
+            self.header_seconds = ffmpeg_container.header_seconds(self._container, self._stream)
+            self._timeline = _Timeline(self)
+            self._events = self._decode()
+            self._next: _Samples | _Damage | None = next(self._events, None)
+        except BaseException:
             self.close()
             raise
-        self.format = f"{self._container.format.name} {codec.name}"
-        self.sample_rate_hz = int(codec.sample_rate)
-        self.num_channels = max(1, int(codec.channels))
-        self._declared_length = declared_length or DeclaredLength()
-        self.missing = self._declared_length.missing
-        self.header_seconds = self._header_seconds()
-        self._codec = _opus_reference(codec) or codec
-        self.position = 0
-        self._frames = self._decode_frames()
-        self._rest = np.empty((0, self.num_channels), np.float32)
-        self._error: AudioError | None = None
+        if isinstance(self._next, _Samples):
+            # The header may have another rate, as with HE-AAC.
+            self.sample_rate_hz = self._next.sample_rate_hz
+            self.num_channels = self._next.values.shape[1]
+        elif self.sample_rate_hz <= 0:
+            self.close()
+            raise UnknownFormatError("FFmpeg: no audio could be decoded")
 
     def seek(self, frame: int) -> None:
         """Raises an error: the recording is not seekable, as `num_frames` tells."""
@@ -112,137 +101,176 @@ class FfmpegDecoder:
         """Returns the next float32 `[up to num_frames, num_channels]`; none at the end.
 
         Raises:
-          AudioError: `decode_error`: the recording is damaged or truncated. All frames before the
-            damage have been returned.
+          DamagedError: Damage. All frames before it have been returned; reads go on after it.
           OSError: The storage failed.
         """
-        block = self._next_block(num_frames)
-        self.position += len(block)
-        if not len(block):
-            if self._error is not None:
-                raise self._error
-            missing = self._declared_length.missing_after(self.position, self.sample_rate_hz)
-            declared = self._declared_seconds()
-            if (
-                not missing
-                and self.position / self.sample_rate_hz < declared - _LENGTH_SLACK_SECONDS
-            ):
-                missing = f"the header declares {declared:.3f} s"
-            if missing:
-                raise AudioError("decode_error", f"truncated: {missing}")
+        if isinstance(self._next, _Damage):
+            damage, self._next = self._next, next(self._events, None)
+            raise DamagedError(damage.message, damage.num_seconds)
+        if self._next is None:
+            return np.empty((0, self.num_channels), np.float32)
+        first = self._next
+        collected = [first.values]
+        num_collected = len(first.values)
+        self.sample_rate_hz = first.sample_rate_hz
+        while num_collected < num_frames:
+            self._next = next(self._events, None)
+            if not isinstance(self._next, _Samples) or not _alike(first, self._next):
+                return np.concatenate(collected)
+            collected.append(self._next.values)
+            num_collected += len(self._next.values)
+        block = np.concatenate(collected) if len(collected) > 1 else collected[0]
+        block, rest = block[:num_frames], block[num_frames:]
+        self._next = first._replace(values=rest) if len(rest) else next(self._events, None)
         return block
 
-    def _next_block(self, num_frames: int) -> np.ndarray:
-        """Returns up to `num_frames` frames; ends where the number of channels changes."""
-        collected = [self._rest]
-        num_collected = len(self._rest)
-        self._rest = self._rest[:0]
-        while num_collected < num_frames and self._error is None:
-            try:
-                samples = next(self._frames)
-            except StopIteration:
-                break
-            except AudioError as error:
-                self._error = error
-                break
-            if samples.shape[1] != collected[0].shape[1]:
-                if num_collected:
-                    self._rest = samples
-                    break
-                collected = []
-            collected.append(samples)
-            num_collected += len(samples)
-        block = np.concatenate(collected)
-        if len(block) > num_frames:
-            block, self._rest = block[:num_frames], block[num_frames:]
-        return block
+    def is_complete(self) -> bool:
+        """Returns whether all audio has been decoded that the container lists."""
+        stream = self._stream
+        # Only MP4 lists the samples of each stream; other durations are of the file, or guesses.
+        if "mov" not in self._container.format.name or not stream.duration or not stream.time_base:
+            return False
+        end = float(((stream.start_time or 0) + stream.duration) * stream.time_base)
+        return self._timeline.end_seconds >= end - _LENGTH_SLACK_SECONDS
 
     def close(self) -> None:
         """Closes the decoder, but not the file."""
         self._container.close()
 
-    def _decode_frames(self) -> Iterator[np.ndarray]:
-        try:
-            packets = self._container.demux(self._stream)
-            for frame in itertools.chain.from_iterable(map(self._codec.decode, packets)):
-                if frame.sample_rate != self.sample_rate_hz:
-                    raise AudioError(
-                        "decode_error",
-                        f"the sample rate changes from {self.sample_rate_hz} Hz to"
-                        f" {frame.sample_rate} Hz",
-                    )
-                yield _float_samples(frame)
-        except av.error.FFmpegError as error:
-            raise AudioError("decode_error", f"FFmpeg: {error.strerror}") from error
+    def _decode(self) -> Iterator[_Samples | _Damage]:
+        """Yields samples, with silence where the timestamps have gaps, and damage between them."""
+        is_pcm = self._codec.name.startswith("pcm_")
+        damage, lost_seconds = "", 0.0
+        for packet in self._packets():
+            frames: list[av.AudioFrame] = []
+            if isinstance(packet, str):
+                damage = damage or packet
+            else:
+                self._timeline.start_packet(packet)
+                try:
+                    frames = list(self._codec.decode(packet))
+                except av.error.FFmpegError as error:
+                    damage = damage or f"FFmpeg: {error.strerror}"
+                    lost_seconds += _duration(packet)
+                if packet.is_corrupt and not is_pcm:
+                    damage = damage or "a packet is truncated"
+            for frame in frames:
+                values = self._timeline.trim(_float_samples(frame), frame)
+                if not len(values):
+                    continue
+                gap, is_lost = self._timeline.place(frame, len(values), bool(damage))
+                if damage or is_lost:
+                    yield _Damage(damage or "audio is missing", gap or lost_seconds)
+                    damage, lost_seconds = "", 0.0
+                yield from _silence(gap, values.shape[1], frame.sample_rate)
+                yield _Samples(values, frame.sample_rate)
+        if damage:
+            yield _Damage(damage, lost_seconds)
 
-    def _header_seconds(self) -> float | None:
-        """Returns the length by the header, or as estimated by FFmpeg from the bit rate."""
-        stream = self._stream
-        if stream.duration and stream.time_base:
-            return float(stream.duration * stream.time_base)
-        duration = self._container.duration
-        return float(duration / av.time_base) if duration else None
-
-    def _declared_seconds(self) -> float:
-        """Returns the length by the header; 0 if that may not be the length of the audio."""
-        container = self._container.format.name
-        stream = self._stream
-        if container == _LENGTH_PER_STREAM and stream.duration and stream.time_base:
-            return float(stream.duration * stream.time_base)
-        is_only_stream = len(self._container.streams) == 1
-        if container in _LENGTH_PER_FILE and is_only_stream and self._container.duration:
-            return float(self._container.duration / av.time_base)
-        return 0.0
-
-
-def _opus_reference(codec: AudioCodecContext) -> AudioCodecContext | None:
-    """Returns the reference decoder for an Opus stream; None for others, or if not available."""
-    if codec.name != "opus" or _OPUS_REFERENCE not in av.codecs_available:
-        return None
-    reference = CodecContext.create(_OPUS_REFERENCE, "r")
-    assert isinstance(reference, AudioCodecContext)
-    reference.extradata = codec.extradata
-    reference.sample_rate = codec.sample_rate
-    reference.options = {"request_sample_fmt": "flt"}  # the default is 16-bit integers
-    return reference
-
-
-def _open_container(file: BinaryIO, suffix: str, previous_error: str) -> InputContainer:
-    beginning = file.read(16)
-    file.seek(0)
-    options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": ""}
-    try:
-        try:
-            return av.open(file, "r", metadata_errors="ignore", options=options)
-        except av.error.FFmpegError:
-            if suffix not in HEADERLESS:
-                raise
-        file.seek(0)
-        name = HEADERLESS[suffix]
-        return av.open(file, "r", format=name, metadata_errors="ignore", options=options)
-    except av.error.FFmpegError as error:
-        if any(beginning[offset:].startswith(magic) for offset, magic in _SIGNATURES):
-            message = f"FFmpeg cannot open the file: {error.strerror}"
-            raise AudioError("decode_error", message) from error
-        message = f"{previous_error}; FFmpeg: {error.strerror}"
-        raise AudioError("unsupported_format", message) from error
+    def _packets(self) -> Iterator[Packet | str]:
+        """Yields packets, and messages of errors between them."""
+        for _ in range(_MAX_DEMUX_ERRORS):
+            num_packets = 0
+            try:
+                for packet in self._container.demux(self._stream):
+                    self._part.raise_error()
+                    num_packets += 1
+                    yield packet
+            except av.error.FFmpegError as error:
+                self._part.raise_error()
+                yield f"FFmpeg: {error.strerror}"
+                if not num_packets:
+                    return
+            else:
+                return
 
 
-def _first_audio_stream(container: InputContainer) -> tuple[AudioStream, AudioCodecContext]:
-    streams = container.streams.audio
-    if not streams:
-        raise AudioError("unsupported_format", "the file has no audio stream")
-    codec = streams[0].codec_context
-    if codec is None:
-        raise AudioError("unsupported_format", "FFmpeg has no decoder for the audio stream")
-    return streams[0], codec
+class _Timeline:
+    """Places audio on the time line of its container."""
+
+    def __init__(self, decoder: FfmpegDecoder) -> None:
+        container, stream = decoder._container, decoder._stream
+        has_times = container.format.name not in _WITHOUT_TIMES
+        self._time_base = float(stream.time_base) if stream.time_base and has_times else 0.0
+        self._start = ffmpeg_container.other_start_seconds(container, stream)
+        # In FLAC every frame has its number.
+        self._is_numbered = container.format.name == "flac"
+        # The last packet of a track may be shorter than its frame, if times are exact.
+        is_exact = stream.time_base and stream.time_base.denominator % decoder.sample_rate_hz == 0
+        self._trims = bool("mov" in container.format.name and is_exact)
+        self._silence_seconds = 0.0
+        self._is_first = True
+        self._is_reference = decoder._codec is not stream.codec_context
+        self._packet_seconds = 0.0
+        # Time of the audio that follows without a gap, by the timestamps.
+        self.end_seconds = 0.0
+
+    def start_packet(self, packet: Packet) -> None:
+        """Takes the times of the packet that is decoded next."""
+        if packet.size:  # the last one is empty, for what the decoder has delayed
+            self._packet_seconds = _duration(packet)
+
+    def trim(self, values: np.ndarray, frame: av.AudioFrame) -> np.ndarray:
+        """Drops the padding of a packet that lasts less than its frame."""
+        num_frames = round(self._packet_seconds * frame.sample_rate)
+        return values[:num_frames] if self._trims and 0 < num_frames < len(values) else values
+
+    def place(
+        self, frame: av.AudioFrame, num_frames: int, after_damage: bool
+    ) -> tuple[float, bool]:
+        """Returns the seconds of silence before a frame, and whether audio is lost there."""
+        gap, is_lost = 0.0, False
+        if frame.pts is not None and self._time_base:
+            time = frame.pts * self._time_base
+            if self._is_first and self._is_reference:
+                # Its time is that of the packet, whose first samples were dropped.
+                time += max(0.0, self._packet_seconds - num_frames / frame.sample_rate)
+            gap, is_lost = self._gap(time, frame.sample_rate, after_damage)
+            goes_back = time < self.end_seconds - _MIN_GAP_SECONDS
+            if gap or is_lost or goes_back or self._is_first:
+                self.end_seconds = time
+        self._is_first = False
+        self._silence_seconds += gap
+        self.end_seconds += num_frames / frame.sample_rate
+        return gap, is_lost
+
+    def _gap(self, time: float, rate_hz: int, after_damage: bool) -> tuple[float, bool]:
+        if self._is_first:
+            start = time if self._start is None else min(self._start, time)
+            gap, least = time - start, _MIN_GAP_SECONDS_AT_START
+        elif self._is_numbered or after_damage:
+            gap, least = time - self.end_seconds, 0.5 / rate_hz
+        else:
+            gap, least = time - self.end_seconds, _MIN_GAP_SECONDS
+        if gap < least:
+            return 0.0, False
+        if self._silence_seconds + gap > _MAX_SILENCE_SECONDS:
+            return 0.0, True
+        return gap, self._is_numbered and not self._is_first
+
+
+def _silence(seconds: float, num_channels: int, rate_hz: int) -> Iterator[_Samples]:
+    rest = round(seconds * rate_hz)
+    while rest > 0:
+        num_frames = min(rest, _SILENCE_FRAMES)
+        yield _Samples(np.zeros((num_frames, num_channels), np.float32), rate_hz)
+        rest -= num_frames
+
+
+def _duration(packet: Packet) -> float:
+    return float((packet.duration or 0) * (packet.time_base or 0))
+
+
+def _alike(one: _Samples, other: _Samples) -> bool:
+    """Returns whether samples can be in one block."""
+    return (
+        one.sample_rate_hz == other.sample_rate_hz and one.values.shape[1] == other.values.shape[1]
+    )
 
 
 def _float_samples(frame: av.AudioFrame) -> np.ndarray:
     """Converts a frame to float32 `[num_frames, num_channels]`."""
     name = frame.format.name
-    if name.removesuffix("p") not in _SAMPLE_FORMATS:
-        raise AudioError("unsupported_format", f"FFmpeg's sample format {name}")
     full_scale, silence = _SAMPLE_FORMATS[name.removesuffix("p")]
     values = frame.to_ndarray()
     planar = frame.format.is_planar

@@ -1,193 +1,185 @@
-"""Decoding with libsndfile: uncompressed formats, FLAC, Ogg Vorbis, MP3."""
+"""Decoding with libsndfile: encodings in which every frame has its place, and FLAC."""
 
-import dataclasses
 import os
-from typing import Any, BinaryIO
+from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
 
-from transforms.audio import truncation
-from transforms.audio.errors import AudioError
-from transforms.audio.truncation import DeclaredLength
-from transforms.corpus.clips import RawFormat
+from transforms.audio.decoder import DamagedError, FilePart, UnknownFormatError
 
 VERSION = f"libsndfile {soundfile.__libsndfile_version__}"
-# Encodings of files without a header, by FFmpeg's names; libsndfile's subtype and byte order.
-RAW_FORMATS = {
-    "s8": ("PCM_S8", "FILE"),
-    "u8": ("PCM_U8", "FILE"),
-    "s16le": ("PCM_16", "LITTLE"),
-    "s16be": ("PCM_16", "BIG"),
-    "s24le": ("PCM_24", "LITTLE"),
-    "s24be": ("PCM_24", "BIG"),
-    "s32le": ("PCM_32", "LITTLE"),
-    "s32be": ("PCM_32", "BIG"),
-    "f32le": ("FLOAT", "LITTLE"),
-    "f32be": ("FLOAT", "BIG"),
-    "f64le": ("DOUBLE", "LITTLE"),
-    "f64be": ("DOUBLE", "BIG"),
-    "mulaw": ("ULAW", "FILE"),
-    "alaw": ("ALAW", "FILE"),
-    "gsm": ("GSM610", "FILE"),
-}
 # Formats in which a sample's index determines its position in the file, so that seeks are exact.
 _SEEKABLE_FORMATS = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "NIST", "RAW", "FLAC")
 _SEEKABLE_SUBTYPES = (
     *("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"),
 )
+# FFmpeg loses the last frames of some recordings in these encodings.
+_BETTER_SUBTYPES = ("VORBIS", "ALAC_16", "ALAC_20", "ALAC_24", "ALAC_32")
+# The beginnings of files in these formats, and names of the formats.
+_MAGIC = {
+    **dict.fromkeys((b"RIFF", b"RIFX"), "WAV"),
+    **dict.fromkeys((b".snd", b"dns."), "AU"),
+    b"RF64": "RF64",
+    b"riff": "W64",
+    b"FORM": "AIFF",
+    b"caff": "CAF",
+    b"NIST": "NIST",
+    b"fLaC": "FLAC",
+}
 # Headers of unknown length contain a number that no recording reaches.
 _MAX_FRAMES = 2**48
-# libsndfile's error codes.
-_UNRECOGNISED_FORMAT = 1
-_UNSUPPORTED_ENCODING = 4
-# The native rate of Opus. libsndfile decodes at the rate in the header, which may be lower.
-_OPUS_RATE_HZ = 48_000
+# A length by a header that is not exact.
+_SLACK_SECONDS = 0.25
 
 
-class UnknownFormatError(Exception):
-    """The recording is better read by another decoder, because libsndfile has limited support.
+class RawEncoding(NamedTuple):
+    """The encoding of samples without a header, by libsndfile's names."""
 
-    Attributes:
-      declared_length: Length of the recording, if it is valid for other decoders, too.
-    """
+    subtype: str
+    endian: str
+    sample_rate_hz: int
+    num_channels: int
+    container: str = "RAW"
 
-    def __init__(self, message: str, declared_length: DeclaredLength | None = None) -> None:
-        super().__init__(message)
-        self.declared_length = declared_length
+    def arguments(self) -> dict[str, Any]:
+        """Returns the arguments of `SoundFile`."""
+        return {
+            "format": "RAW",
+            "subtype": self.subtype,
+            "endian": self.endian,
+            "samplerate": self.sample_rate_hz,
+            "channels": self.num_channels,
+        }
 
 
 class LibsndfileDecoder:
-    """A decoder of a recording.
+    """A decoder of a recording; its attributes are those of `Decoder`, and these.
 
     Attributes:
-      format: Container and codec, by libsndfile's names.
-      sample_rate_hz: Sample rate of the recording.
-      num_channels: Number of channels.
-      num_frames: Exact length of a seekable recording; None if it is not seekable.
-      header_seconds: Approximate length by the header; None if unknown.
-      missing: Description of what is known to be missing at the end; None if nothing is.
-      position: Number of the next audio frame to read.
+      is_better: Whether FFmpeg is a worse decoder for the recording.
     """
 
     name = VERSION
 
-    def __init__(self, file: BinaryIO, raw_format: RawFormat | None = None) -> None:
+    def __init__(
+        self, part: FilePart, raw: RawEncoding | None = None, num_frames: int | None = None
+    ) -> None:
         """Opens a recording, whose format is detected by content.
 
         Args:
-          file: Seekable binary file, at its start. libsndfile reads a local file itself, through
-            its descriptor; any other file is read through Python.
-          raw_format: Encoding of a file without a header; None for all other files.
+          part: The file. libsndfile reads a whole local file itself, through its descriptor; any
+            other file is read through Python.
+          raw: Encoding of a file without a header; None for all other files.
+          num_frames: Length of the recording, if it is known; libsndfile's is that of the header.
 
         Raises:
-          UnknownFormatError: libsndfile does not support the format, or another decoder is better.
-          AudioError: `decode_error`.
+          UnknownFormatError: libsndfile does not take the file.
+          OSError: The storage failed.
         """
-        self._file = _ErrorCapturingFile(file)
-        descriptor = _descriptor(file)
-        self._sound = self._open(descriptor, raw_format)
-        # Restores libsndfile's position in the file afterwards.
-        position = file.tell() if descriptor is None else os.lseek(descriptor, 0, os.SEEK_CUR)
-        self._declared_length = truncation.declared_length(self._sound, file)
-        self._check_other_decoders()
-        if descriptor is None:
-            file.seek(position)
-        else:
-            os.lseek(descriptor, position, os.SEEK_SET)
-        self.format = f"{self._sound.format} {self._sound.subtype}"
-        self.sample_rate_hz: int = self._sound.samplerate
-        self.num_channels: int = self._sound.channels
-        self.num_frames = self._exact_length()
-        num_frames = self._declared_length.num_frames or self._sound.frames
-        is_known = 0 < num_frames < _MAX_FRAMES
-        self.header_seconds = num_frames / self.sample_rate_hz if is_known else None
-        self.missing = self._declared_length.missing
-        self.position = 0
+        self._part = part
+        self._sound = self._open(part, raw)
+        sound = self._sound
+        self.format = f"{raw.container if raw else sound.format} {sound.subtype}"
+        self.sample_rate_hz = int(sound.samplerate)
+        self.num_channels = int(sound.channels)
+        self.is_float = sound.subtype in ("FLOAT", "DOUBLE")
+        is_known = 0 < sound.frames < _MAX_FRAMES
+        self._header_frames = int(sound.frames) if is_known else None
+        is_exact = sound.format in _SEEKABLE_FORMATS and sound.subtype in _SEEKABLE_SUBTYPES
+        # FLAC's header may claim anything; libsndfile checks other headers against the file.
+        header_frames = None if sound.format == "FLAC" else self._header_frames
+        length = num_frames or header_frames
+        self.num_frames = length if is_exact and sound.can_seek() else None
+        self.is_better = is_exact or sound.subtype in _BETTER_SUBTYPES
+        self.header_seconds = length / self.sample_rate_hz if length else None
+        self._position = 0
 
-    def _open(self, descriptor: int | None, raw_format: RawFormat | None) -> "_SequentialSoundFile":
-        arguments = _raw_arguments(raw_format) if raw_format else {}
+    def _open(self, part: FilePart, raw: "RawEncoding | None") -> "_SequentialSoundFile":
+        arguments = raw.arguments() if raw else {}
+        descriptor = part.descriptor()
         try:
             if descriptor is None:
-                return _SequentialSoundFile(self._file, **arguments)
+                part.seek(0)
+                return _SequentialSoundFile(part, **arguments)
             # A duplicate, because libsndfile closes its descriptor.
             return _SequentialSoundFile(os.dup(descriptor), closefd=True, **arguments)
         except soundfile.LibsndfileError as error:
-            self._file.raise_error()
-            text = error.error_string.rstrip(".")
-            if error.code in (_UNRECOGNISED_FORMAT, _UNSUPPORTED_ENCODING):
-                raise UnknownFormatError(f"libsndfile: {text}") from error
-            raise AudioError("decode_error", f"libsndfile cannot open the file: {text}") from error
-
-    def _check_other_decoders(self) -> None:
-        """Closes the recording and raises `UnknownFormatError` if another decoder is better."""
-        if self._declared_length.libsndfile_stops_early:
-            self.close()
-            raise UnknownFormatError("libsndfile would stop before the end")
-        if self._sound.subtype == "OPUS":
-            # The libopus in soundfile's wheels takes twice as long as the one in PyAV's.
-            factor = _OPUS_RATE_HZ // self._sound.samplerate
-            self.close()
-            raise UnknownFormatError(
-                "libsndfile decodes Opus slowly",
-                dataclasses.replace(
-                    self._declared_length,
-                    num_frames=self._declared_length.num_frames * factor,
-                    slack_frames=factor - 1,
-                ),
-            )
+            self._part.raise_error()
+            raise UnknownFormatError(f"libsndfile: {_text(error)}") from error
 
     def seek(self, frame: int) -> None:
         """Goes to a frame of a seekable recording.
 
         Raises:
-          AudioError: `decode_error`.
+          DamagedError: The frame cannot be reached.
         """
-        self.position = frame
+        self._position = frame
         try:
             self._sound.seek(frame)
         except soundfile.LibsndfileError as error:
-            self._file.raise_error()
-            raise AudioError("decode_error", _text(error)) from error
+            self._part.raise_error()
+            raise DamagedError(f"libsndfile: {_text(error)}", is_end=True) from error
 
     def read(self, num_frames: int) -> np.ndarray:
-        """Returns the next float32 `[num_frames, num_channels]`; fewer or none at the end.
+        """Returns the next float32 `[up to num_frames, num_channels]`; none at the end.
 
         Raises:
-          AudioError: `decode_error`: the recording is damaged or truncated.
+          DamagedError: The recording is damaged; nothing can be read afterwards.
+          OSError: The storage failed.
         """
+        if self.num_frames is not None:
+            # Beyond the end there may be tags, on which decoders break.
+            num_frames = min(num_frames, max(0, self.num_frames - self._position))
         try:
             block = self._sound.read(num_frames, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
-            self._file.raise_error()
-            # Counts the frames of the block before the damage, if libsndfile knows them.
-            self.position = max(self.position, self._sound.tell())
-            raise AudioError("decode_error", _text(error)) from error
-        self._file.raise_error()
-        self.position += len(block)
-        if not len(block):
-            missing = self._declared_length.missing_after(self.position, self.sample_rate_hz)
-            if missing:
-                raise AudioError("decode_error", f"truncated: {missing}")
+            self._part.raise_error()
+            raise DamagedError(f"libsndfile: {_text(error)}", is_end=True) from error
+        self._part.raise_error()
+        self._position += len(block)
+        if num_frames and not len(block):
+            self._check_end()
         return np.asarray(block)
+
+    def _check_end(self) -> None:
+        length = self.num_frames or self._header_frames
+        if length is None:
+            return
+        missing = (length - self._position) / self.sample_rate_hz
+        if missing > (0 if self.num_frames else _SLACK_SECONDS):
+            seconds = length / self.sample_rate_hz
+            raise DamagedError(f"the end is missing, of {seconds:.3f} s", missing, is_end=True)
+
+    def is_complete(self) -> bool:
+        """Returns False: the file has no list of its audio."""
+        return False
 
     def close(self) -> None:
         """Closes the decoder, but not the file."""
         self._sound.close()
 
-    def _exact_length(self) -> int | None:
-        sound = self._sound
-        is_exact = sound.format in _SEEKABLE_FORMATS and sound.subtype in _SEEKABLE_SUBTYPES
-        is_known = sound.can_seek() and 0 < sound.frames < _MAX_FRAMES
-        return int(sound.frames) if is_exact and is_known else None
+
+def is_better(beginning: bytes) -> bool:
+    """Returns whether libsndfile may be a better decoder than FFmpeg for a file.
+
+    Args:
+      beginning: The first bytes of the file.
+    """
+    is_vorbis = beginning.startswith(b"OggS") and beginning[28:35] == b"\x01vorbis"
+    return is_vorbis or beginning[:4] in _MAGIC
+
+
+def container_of(beginning: bytes) -> str:
+    """Returns the name of the format of a file with these first bytes."""
+    return _MAGIC.get(beginning[:4], "RAW")
 
 
 class _SequentialSoundFile(soundfile.SoundFile):  # type: ignore[misc]
     """A `SoundFile` that reads without seeking.
 
     soundfile seeks to the current position after each read of a seekable file, and stops at the
-    length in the header. For MP3 and Opus such seeks change samples, and the length may be an
-    estimate.
+    length in the header. For some formats such seeks change samples, and the length may be wrong.
     """
 
     def seekable(self) -> bool:
@@ -199,59 +191,7 @@ class _SequentialSoundFile(soundfile.SoundFile):  # type: ignore[misc]
         return bool(super().seekable())
 
 
-class _ErrorCapturingFile:
-    """A file for libsndfile's callbacks, which would treat an exception as the end of the file."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._error: Exception | None = None
-
-    def raise_error(self) -> None:
-        """Raises the error that occurred in a callback, if any."""
-        if self._error is not None:
-            raise self._error
-
-    def read(self, num_bytes: int = -1) -> bytes:
-        """Reads bytes; returns none after an error."""
-        try:
-            return self._file.read(num_bytes) if self._error is None else b""
-        except Exception as error:
-            self._error = error
-            return b""
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Goes to a position; to the start for a negative one, as from a damaged header."""
-        try:
-            return self._file.seek(offset, whence)
-        except ValueError:
-            return self._file.seek(0)
-        except Exception as error:
-            self._error = error
-            return 0
-
-    def tell(self) -> int:
-        """Returns the position."""
-        return self._file.tell()
-
-
-def _descriptor(file: BinaryIO) -> int | None:
-    """Returns the descriptor of a local file; None for any other file."""
-    try:
-        return file.fileno()
-    except (AttributeError, OSError):
-        return None
-
-
-def _raw_arguments(raw_format: RawFormat) -> dict[str, Any]:
-    subtype, endian = RAW_FORMATS[raw_format.name]
-    return {
-        "format": "RAW",
-        "subtype": subtype,
-        "endian": endian,
-        "samplerate": raw_format.sample_rate_hz,
-        "channels": raw_format.num_channels,
-    }
-
-
 def _text(error: soundfile.LibsndfileError) -> str:
-    return str(error.error_string.removeprefix("Error : ").rstrip("."))
+    text = str(error.error_string).removeprefix("Error : ").rstrip(".")
+    # What libsndfile says of some files that exist.
+    return "Format not recognised" if text.startswith("File does not exist") else text

@@ -23,18 +23,22 @@ class Resampler:
     """Resamples a mono waveform that arrives in blocks.
 
     The concatenated output equals the result of one call on the whole waveform.
+
+    Attributes:
+      rate_hz: Sample rate of the waveform.
     """
 
-    def __init__(self, sample_rate_hz: int) -> None:
+    def __init__(self, rate_hz: int, out_rate_hz: int = SAMPLE_RATE_HZ) -> None:
+        self.rate_hz = rate_hz
         self._stream = None
-        if sample_rate_hz != SAMPLE_RATE_HZ:
+        if rate_hz != out_rate_hz:
             self._stream = soxr.ResampleStream(
-                sample_rate_hz, SAMPLE_RATE_HZ, num_channels=1, dtype="float32", quality=QUALITY
+                rate_hz, out_rate_hz, num_channels=1, dtype="float32", quality=QUALITY
             )
 
     def push(self, block: np.ndarray) -> np.ndarray:
-        """Takes the next float32 `[num_frames]`; returns float32 `[num_samples]` at 16 kHz."""
-        if self._stream is None:  # already at 16 kHz
+        """Takes the next float32 `[num_frames]`; returns float32 at the other rate."""
+        if self._stream is None:  # already at that rate
             return block
         return np.asarray(self._stream.resample_chunk(np.ascontiguousarray(block)))
 

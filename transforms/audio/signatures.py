@@ -8,6 +8,8 @@ AUDIO_MAGICS = (
     *(b"#!AMR", b"#!SILK", b"ADIF", b"FLV", b"DSD ", b"MPCK", b"MP+", b"ajkg", b".RMF", b".ra\xfd"),
     *(b"\x1aE\xdf\xa3", b"0&\xb2u\x8ef\xcf\x11", b"\x00\x00\x01\xba", b"EA3", b"ea3"),
 )
+# Bytes 4 to 8 of files in the formats of QuickTime and MP4.
+BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp")
 UNPACK = "unpack it first"
 DECOMPRESS = "decompress it first"
 DECRYPT = "decrypt it first"

@@ -10,8 +10,10 @@ from transforms.audio.decoding import Recording
 from transforms.audio.errors import AudioError
 from transforms.audio.span_patches import SpanPatches
 from transforms.corpus.clips import Failure
-from transforms.corpus.runs import DecodedClip, PatchRun
+from transforms.corpus.runs import DamagedAudio, DecodedClip, PatchRun
 from transforms.corpus.spans import DecodeTask, FramingConfig, Span, cut_into_pieces
+
+Decoded = PatchRun | DamagedAudio | DecodedClip | Failure
 
 
 def decode_spans(
@@ -19,7 +21,7 @@ def decode_spans(
     decode_task: DecodeTask,
     framing: FramingConfig,
     suffix: str = "",
-) -> Iterator[PatchRun | DecodedClip | Failure]:
+) -> Iterator[Decoded]:
     """Decodes the spans of a task, each audio frame of the recording once.
 
     Of a seekable recording only the spans are read, and it is reopened after damage. Any other is
@@ -32,8 +34,9 @@ def decode_spans(
       suffix: Suffix of the recording's name, in lower case and with the dot.
 
     Yields:
-      The patches of each span, in order; a `DecodedClip` after the last span of each clip; and a
-      `Failure` for each span that fails, after which earlier patches of it are void.
+      The patches of each span, in order, and its damage, if that is kept; a `DecodedClip` after the
+      last span of each clip; and a `Failure` for each span that fails, after which earlier patches
+      of it are void.
     """
     return iter(_TaskDecoder(open_file, decode_task, framing, suffix))
 
@@ -53,7 +56,7 @@ class _TaskDecoder:
         self._queue = _SpanQueue(decode_task, framing)
         self._active: list[SpanPatches] = []
 
-    def __iter__(self) -> Iterator[PatchRun | DecodedClip | Failure]:
+    def __iter__(self) -> Iterator[Decoded]:
         clip = self._decode_task.spans[0].clip
         while self._active or self._queue:
             recording = None
@@ -61,7 +64,11 @@ class _TaskDecoder:
                 with (
                     self._open_file() as file,
                     decoding.open_recording(
-                        file, self._suffix, clip.raw_format, self._framing.channel
+                        file,
+                        self._suffix,
+                        clip.raw_format,
+                        self._framing.channel,
+                        self._framing.keep_damaged,
                     ) as recording,
                 ):
                     self._queue.open(recording)
@@ -73,7 +80,7 @@ class _TaskDecoder:
             except OSError as error:
                 yield from self._failures("unreadable", error.strerror or str(error))
 
-    def _read(self, recording: Recording) -> Iterator[PatchRun | DecodedClip | Failure]:
+    def _read(self, recording: Recording) -> Iterator[Decoded]:
         while True:
             yield from self._start(recording.position)
             upcoming = self._queue.first_frame()
@@ -88,6 +95,8 @@ class _TaskDecoder:
             ends = [each.end_frame for each in self._active if each.end_frame is not None]
             until = min([*ends, *([] if upcoming is None else [upcoming])], default=None)
             block = recording.read(None if until is None else until - recording.position)
+            for patches in self._active:
+                yield from patches.damages(recording.damaged)
             if not len(block):
                 yield from self._end(recording)
                 return
@@ -113,15 +122,13 @@ class _TaskDecoder:
             else:
                 self._active.append(patches)
 
-    def _finish(
-        self, patches: SpanPatches, decoder: str
-    ) -> Iterator[PatchRun | DecodedClip | Failure]:
+    def _finish(self, patches: SpanPatches, decoder: str) -> Iterator[Decoded]:
         try:
             yield from patches.finish(decoder)
         except AudioError as error:
             yield _failure(patches.span, error.reason, str(error))
 
-    def _end(self, recording: Recording) -> Iterator[PatchRun | DecodedClip | Failure]:
+    def _end(self, recording: Recording) -> Iterator[Decoded]:
         """Finishes the active spans, and fails those that begin after the recording's end."""
         active, self._active = self._active, []
         for patches in active:
@@ -175,7 +182,13 @@ class _SpanQueue:
         if self._upcoming is None:
             by_span = [
                 (
-                    SpanPatches(each, self._framing, recording.sample_rate_hz, recording.num_frames)
+                    SpanPatches(
+                        each,
+                        self._framing,
+                        recording.sample_rate_hz,
+                        recording.num_frames,
+                        recording.is_float,
+                    )
                     for each in self._cut(span)
                 )
                 for span in self._spans

@@ -1,15 +1,16 @@
 """The patches of one span: resampled, cut and counted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
 
 from transforms.audio import decoding, resampling
+from transforms.audio.decoding import DamagedRange
 from transforms.audio.errors import AudioError
 from transforms.audio.framing import PatchCutter, pad_to_patch
-from transforms.corpus.runs import DecodedClip, PatchRun
+from transforms.corpus.runs import DamagedAudio, DecodedClip, PatchRun
 from transforms.corpus.spans import SAMPLE_RATE_HZ, FramingConfig, Span, count_patches
 
 
@@ -29,7 +30,12 @@ class SpanPatches:
     """
 
     def __init__(
-        self, span: Span, framing: FramingConfig, sample_rate_hz: int, num_frames: int | None
+        self,
+        span: Span,
+        framing: FramingConfig,
+        sample_rate_hz: int,
+        num_frames: int | None,
+        is_float: bool = True,
     ) -> None:
         """Determines which frames are needed.
 
@@ -38,11 +44,13 @@ class SpanPatches:
           framing: How clips are cut into patches.
           sample_rate_hz: Sample rate of the recording.
           num_frames: Length of the recording; None if unknown.
+          is_float: Whether its samples are stored as floats, so that they may be anything.
         """
         self.span = span
         self._framing = framing
         self._sample_rate_hz = sample_rate_hz
         self._recording_frames = num_frames
+        self._is_float = is_float
         self._clip_frame, self._clip_end = self._frames_of_clip()
         first_sample = span.first_row * framing.hop_samples
         out_period, in_period = resampling.period(sample_rate_hz)
@@ -52,6 +60,7 @@ class SpanPatches:
         self.first_frame = self._clip_frame + periods * in_period
         self.end_frame = self._find_end_frame()
         self.num_frames = 0
+        self._num_damages = 0
         self._num_samples = 0
         self._num_rows = 0
         self._num_rows_skipped = 0
@@ -60,6 +69,19 @@ class SpanPatches:
         self._cutter = PatchCutter(
             framing.patch_samples, framing.hop_samples, first_sample - self._num_samples_before
         )
+
+    def damages(self, found: Sequence[DamagedRange]) -> Iterator[DamagedAudio]:
+        """Yields the damage of the span among all damage of the recording, each once.
+
+        Args:
+          found: The damage found so far, to which more may be appended between calls.
+        """
+        rate_hz = self._sample_rate_hz
+        for start, end, message in found[self._num_damages :]:
+            is_before_end = self.end_frame is None or start < self.end_frame
+            if end > self.first_frame and is_before_end:
+                yield DamagedAudio(self.span.clip.id, start / rate_hz, end / rate_hz, message)
+        self._num_damages = len(found)
 
     def push(self, block: np.ndarray) -> Iterator[PatchRun]:
         """Takes the next frames, from `first_frame` on; yields the patches that are complete now.
@@ -71,7 +93,7 @@ class SpanPatches:
           AudioError: `non_finite` or `over_full_scale`.
         """
         first_frame = self.first_frame + self.num_frames
-        decoding.validate_samples(block, first_frame, self._sample_rate_hz)
+        decoding.validate_samples(block, first_frame, self._sample_rate_hz, self._is_float)
         self.num_frames += len(block)
         yield from self._cut(self._resampler.push(block))
 

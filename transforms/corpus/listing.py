@@ -20,11 +20,13 @@ from transforms.storage.store import FileInfo
 # Suffixes of audio and video, including formats that cannot be decoded: every file that is meant to
 # be audio becomes a record or a line in the failure table.
 _AUDIO_SUFFIXES = """
-.3g2 .3ga .3gp .8svx .aac .ac3 .adts .aif .aifc .aiff .alac .amr .ape .asf .au .avi .awb
-.caf .dts .eac3 .f4a .f4v .flac .flv .g722 .gsm .htk .m2ts .m4a .m4b .m4v .mka .mkv .mov
-.mp1 .mp2 .mp3 .mp4 .mpc .mpeg .mpg .mpga .mts .nist .oga .ogg .ogv .ogx .opus .paf .qt .ra
-.rf64 .rm .sd2 .shn .snd .spx .sph .tta .voc .vob .w64 .wav .wave .weba .webm .wma .wmv .wv
-.wve .xi
+.3g2 .3ga .3gp .8svx .aa3 .aac .ac3 .adts .aif .aifc .aiff .al .alac .alaw .amr .ape .asf .au
+.avi .avr .awb .bwf .caf .caff .dff .divx .dsf .dts .eac3 .f4a .f4b .f4v .flac .flv .g722 .g723
+.g723_1 .g729 .gsm .htk .ircam .latm .loas .m1a .m2a .m2t .m2ts .m4a .m4b .m4r .m4v .mka .mkv
+.mlp .mov .mp+ .mp1 .mp2 .mp3 .mp4 .mpc .mpeg .mpg .mpga .mts .mulaw .mxf .nist .nut .oga .ogg
+.ogv .ogx .oma .opus .paf .pvf .qt .ra .rf64 .rm .sd2 .sds .shn .sln .sln12 .sln16 .sln192
+.sln24 .sln32 .sln44 .sln48 .sln96 .snd .sph .spx .tak .truehd .tta .ul .ulaw .vob .voc .vox
+.w64 .wav .wave .weba .webm .wma .wmv .wv .wve .xi .xwma
 """
 AUDIO_SUFFIXES = frozenset(_AUDIO_SUFFIXES.split())
 # Maximum number of links on a path. A few folders that link to each other make a huge tree.

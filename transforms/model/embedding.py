@@ -11,25 +11,34 @@ from transforms.model import loading
 from transforms.model.loading import EmbeddingModel
 from transforms.model.precision import FLOAT32
 from transforms.model.sources.names import DEFAULT_MODEL
+from transforms.model.sources.writing import MAX_BYTES
 
 
-def load_model(model: str = DEFAULT_MODEL, precision: str = FLOAT32) -> EmbeddingModel:
+def load_model(
+    model: str = DEFAULT_MODEL,
+    precision: str = FLOAT32,
+    trust_model: bool = False,
+    max_model_bytes: int = MAX_BYTES,
+) -> EmbeddingModel:
     """Loads an audio-embedding model, and checks its contract.
 
     Args:
       model: Hub URL, SavedModel folder, or archive of one; the last two may be on a storage
         backend, such as `gs://` or `s3://`.
       precision: Precision of the model's convolutions, `float32` or `bfloat16`.
+      trust_model: Whether the model's operations may use files, the network and Python.
+      max_model_bytes: Limit of what is downloaded, copied or unpacked.
 
     Raises:
-      ModelError: The model cannot be fetched or loaded, or is not an audio-embedding model.
+      ModelError: The model cannot be fetched or loaded, is not trusted, or is not an
+        audio-embedding model.
 
     Example:
       >>> from transforms import load_model
       >>> load_model(MODEL).facts.embedding_size
       128
     """
-    return loading.load(model, None, precision)
+    return loading.load(model, None, precision, trust_model, max_model_bytes)
 
 
 def embed_waveform(

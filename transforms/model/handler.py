@@ -13,6 +13,7 @@ from transforms.model.embedding import load_model
 from transforms.model.loading import EmbeddingModel
 from transforms.model.precision import FLOAT32
 from transforms.model.sources.names import DEFAULT_MODEL
+from transforms.model.sources.writing import MAX_BYTES
 
 
 class HubModelHandler(ModelHandler[np.ndarray, np.ndarray, EmbeddingModel]):
@@ -29,9 +30,12 @@ class HubModelHandler(ModelHandler[np.ndarray, np.ndarray, EmbeddingModel]):
       model: Hub URL, SavedModel folder, or archive of one; the last two may be on a storage
         backend.
       precision: Precision of the model's convolutions, `float32` or `bfloat16`.
+      trust_model: Whether the model's operations may use files, the network and Python.
+      max_model_bytes: Limit of what is downloaded, copied or unpacked.
 
     Raises:
-      ModelError: In a worker: the model cannot be loaded, or is not an audio-embedding model.
+      ModelError: In a worker: the model cannot be loaded, is not trusted, or is not an
+        audio-embedding model.
       ModelInputError: In a worker: the model rejects a patch.
       ValueError: In a worker: an element is not a batch of patches or a patch.
 
@@ -47,17 +51,27 @@ class HubModelHandler(ModelHandler[np.ndarray, np.ndarray, EmbeddingModel]):
       (3, 128)
     """
 
-    def __init__(self, model: str = DEFAULT_MODEL, precision: str = FLOAT32) -> None:
+    def __init__(
+        self,
+        model: str = DEFAULT_MODEL,
+        precision: str = FLOAT32,
+        trust_model: bool = False,
+        max_model_bytes: int = MAX_BYTES,
+    ) -> None:
         # Batches are padded: fewer rows take as long as a full batch.
         super().__init__(min_batch_size=1, max_batch_size=BATCH_ROWS)
         self._model = model
         self._precision = precision
+        self._trust_model = trust_model
+        self._max_model_bytes = max_model_bytes
 
     def load_model(self) -> EmbeddingModel:
         """Fetches and loads the model, and checks its contract."""
         live_counts.count(loading=1)
         try:
-            return load_model(self._model, self._precision)
+            return load_model(
+                self._model, self._precision, self._trust_model, self._max_model_bytes
+            )
         finally:
             live_counts.count(loading=-1)
 

@@ -19,6 +19,8 @@ from transforms.model.contract import ONE_CALL
 from transforms.model.errors import ModelError, ModelInputError, first_line
 from transforms.model.precision import BFLOAT16, FLOAT32, Deviation
 from transforms.model.sources import resolving
+from transforms.model.sources.writing import MAX_BYTES
+from transforms.model.untrusted import graphs
 
 # In bfloat16, the number of batches of a process that are computed in float32, too.
 COMPARED_BATCHES = 8
@@ -168,6 +170,8 @@ def load(
     model: str,
     wanted_size: int | None = None,
     in_precision: str = FLOAT32,
+    trust_model: bool = False,
+    max_model_bytes: int = MAX_BYTES,
 ) -> EmbeddingModel:
     """Loads a model and checks its contract.
 
@@ -175,17 +179,20 @@ def load(
       model: Model as for `resolving.resolve`.
       wanted_size: Required number of values in a row; None for any.
       in_precision: Precision of the convolutions, one of `precision.PRECISIONS`.
+      trust_model: Whether its operations may use files, the network and Python.
+      max_model_bytes: Limit of what is downloaded, copied or unpacked.
 
     Raises:
-      ModelError: The model cannot be fetched or loaded, breaks the contract, or does not support
-        the precision, or this machine's CPU does not.
+      ModelError: The model cannot be fetched or loaded, is not trusted, breaks the contract, or
+        does not support the precision, or this machine's CPU does not.
     """
     started = time.perf_counter()
     if in_precision == BFLOAT16:
         precision.check_cpu()
         precision.forbid_casts()
-    folder = resolving.resolve(model)
-
+    folder = resolving.resolve(model, max_model_bytes)
+    if not trust_model:
+        graphs.check_graph(model, folder)
     loaded = _load_saved_model(model, str(folder))
     embedding_size = contract.check_single_calls(model, loaded)
     if wanted_size not in (None, embedding_size):
@@ -204,12 +211,14 @@ def load(
 
 
 def _load_saved_model(model: str, folder: str) -> Any:
-    tf = onednn.tensorflow()
+    onednn.tensorflow()
     import tensorflow_hub as hub
 
     try:
         loaded = hub.load(folder)
-    except (OSError, ValueError, tf.errors.OpError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # for a graph that makes no sense TensorFlow raises anything
         raise ModelError(f"{model} is not a SavedModel that loads: {first_line(error)}") from error
     if not callable(loaded):
         signatures = sorted(getattr(loaded, "signatures", {}))
@@ -224,10 +233,14 @@ def _embedding_model(
 ) -> EmbeddingModel:
     batched_call, in_batches = _batched(loaded, embedding_size)
     seed = getattr(loaded, "untrained_seed", None)
+    try:
+        untrained_seed = -1 if seed is None else int(seed)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"a model's untrained_seed must be an integer: {error}") from error
     facts = ModelFacts(
         fingerprint,
         embedding_size,
-        -1 if seed is None else int(seed),
+        untrained_seed,
         in_batches,
         in_precision,
         onednn=onednn.is_on(),

@@ -22,6 +22,7 @@ from transforms.model.postprocessing import EMBEDDING_SIZE, Pca
 from transforms.model.precision import FLOAT32, TOLERANCE
 from transforms.model.smoke_test import Outcome
 from transforms.model.sources import caching
+from transforms.model.sources.writing import MAX_BYTES
 from transforms.preflight.findings import FAILED, NOTE, OK, Finding, guarded
 from transforms.preflight.headers import read_header
 from transforms.storage import files
@@ -45,6 +46,8 @@ class WorkerCheckConfig:
       model: Hub URL, SavedModel folder, or archive.
       pca: The PCA parameters of 8-bit profiles.
       precision: The precision of the model's convolutions.
+      trust_model: Whether the model's operations may use files, the network and Python.
+      max_model_bytes: Limit of what is downloaded, copied or unpacked.
       clips: Recordings to open.
       channel: The channel to decode, from 1; None for the mean of all.
       probes_output: The folder is in the output: check that it can be written.
@@ -54,6 +57,8 @@ class WorkerCheckConfig:
     model: str
     pca: Pca | None = None
     precision: str = FLOAT32
+    trust_model: bool = False
+    max_model_bytes: int = MAX_BYTES
     clips: tuple[Clip, ...] = ()
     channel: int | None = None
     probes_output: bool = True
@@ -194,12 +199,17 @@ def check_disk(model: str) -> Finding:
 
 
 def check_model(
-    model: str, pca: Pca | None, wanted_size: int | None, precision: str = FLOAT32
+    model: str,
+    pca: Pca | None,
+    wanted_size: int | None,
+    precision: str = FLOAT32,
+    trust_model: bool = False,
+    max_model_bytes: int = MAX_BYTES,
 ) -> Iterator[Finding]:
     """Loads the model, and compares its rows of a sine with the published rows."""
     started = time.monotonic()
     try:
-        loaded = loading.load(model, wanted_size, precision)
+        loaded = loading.load(model, wanted_size, precision, trust_model, max_model_bytes)
     except ModelError as error:
         yield Finding("model", FAILED, str(error))
         return
@@ -282,7 +292,16 @@ def all_checks(config: WorkerCheckConfig) -> Iterator[Finding]:
 
     def first() -> Finding:
         wanted_size = EMBEDDING_SIZE if config.pca else None
-        found.extend(check_model(config.model, config.pca, wanted_size, config.precision))
+        found.extend(
+            check_model(
+                config.model,
+                config.pca,
+                wanted_size,
+                config.precision,
+                config.trust_model,
+                config.max_model_bytes,
+            )
+        )
         return found[0]
 
     yield guarded("model", first)

@@ -6,6 +6,7 @@ needs them: most runs use one storage, and the refusal of a flag none.
 """
 
 import functools
+import importlib
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -57,6 +58,14 @@ def _beam(path: str) -> Store:
     from transforms.storage.beam import BeamStore
 
     check_scheme(path)
+    if scheme_of(path) == "azfs":
+        try:
+            importlib.import_module("azure.storage.blob")
+        except ImportError as error:  # Beam says a NameError, in the middle of the work
+            raise OSError(
+                "azfs:// cannot be used: Azure's client is not installed; install"
+                " apache-beam[azure]"
+            ) from error
     try:
         FileSystems.get_filesystem(path)
     except (ValueError, BeamIOError) as error:

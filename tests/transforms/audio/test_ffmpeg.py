@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from hypothesis import settings
 
-from tests.sounds import blocks_of, decode, encode_with_ffmpeg
+from tests.sounds import blocks_of, decode, encode_with_ffmpeg, file_part
 from transforms.audio import decoding
 from transforms.audio.errors import AudioError
 from transforms.audio.ffmpeg import FfmpegDecoder
@@ -112,7 +112,9 @@ def test_a_cut_file_fails() -> None:
 
 def test_a_failure_says_after_how_many_seconds() -> None:
     data = encoded("webm")
-    with pytest.raises(AudioError, match=r"failed after 1\.\d{3} s: truncated: .* 3\.0\d\d s"):
+    with pytest.raises(
+        AudioError, match=r"failed after 1\.\d{3} s: truncated: the file lacks its last \d+ bytes"
+    ):
         decoded(data[: int(0.6 * len(data))])
 
 
@@ -179,8 +181,7 @@ def test_both_decoders_agree_on_lengths_to_the_sample() -> None:
         options = {"bitrate_mode": mode} if kind == "MP3" else {}
         soundfile.write(file, faded_tone(rate_hz), rate_hz, format=kind, subtype=subtype, **options)
         by_libsndfile, _ = soundfile.read(io.BytesIO(file.getvalue()), dtype="float32")
-        file.seek(0)
-        decoder = FfmpegDecoder(file, "", "")
+        decoder = FfmpegDecoder(file_part(file.getvalue()))
         by_ffmpeg = decoder.read(2**20)[:, 0]
         assert len(by_libsndfile) == len(by_ffmpeg) == len(faded_tone(rate_hz))
         np.testing.assert_allclose(by_libsndfile, by_ffmpeg, atol=1e-3)
@@ -221,7 +222,9 @@ def test_opus_is_decoded_at_its_native_rate() -> None:
         expected = faded_tone(48_000)
         # The encoder's resampling moves it by some samples.
         np.testing.assert_allclose(samples[4_800:-4_800], expected[4_800:-4_800], atol=0.2)
-        assert reason(data[: data.rindex(b"OggS")]) == "decode_error"
+        # Without its last page, and the mark of the end, it is a shorter recording.
+        assert 1.5 < len(decoded(data[: data.rindex(b"OggS")])[1]) / 48_000 < SECONDS
+        assert reason(data[: data.rindex(b"OggS") + 30]) == "decode_error"
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -246,14 +249,13 @@ def test_damaged_files_give_samples_or_an_audio_error(name: str) -> None:
 
 def blocks_by_ffmpeg(data: bytes, name: str, sizes: list[int]) -> list[np.ndarray]:
     """Reads blocks of so many frames, the last size again and again; without the empty one."""
-    decoder = FfmpegDecoder(io.BytesIO(data), f".{name.rpartition('.')[2]}", "")
+    decoder = FfmpegDecoder(file_part(data), "g722" if name == "g722" else None)
     assert decoder.num_frames is None
     blocks: list[np.ndarray] = []
     num_frames = 0
     for size in [*sizes, *[sizes[-1]] * 200_000]:
         block = decoder.read(size)
         num_frames += len(block)
-        assert decoder.position == num_frames
         if not len(block):
             assert not len(decoder.read(size))
             return blocks
@@ -348,4 +350,4 @@ def test_a_seek_reads_up_to_the_frame() -> None:
 
 def test_the_decoder_itself_refuses_to_seek() -> None:
     with pytest.raises(NotImplementedError, match="5000"):
-        FfmpegDecoder(io.BytesIO(encoded("m4a")), ".m4a", "").seek(5_000)
+        FfmpegDecoder(file_part(encoded("m4a"))).seek(5_000)

@@ -11,7 +11,9 @@ import soundfile
 from tests.sounds import assert_exact_seeks, blocks_of, decode, encode, tone
 from transforms.audio import decoding
 from transforms.audio.errors import AudioError
+from transforms.audio.raw_formats import SUFFIXES
 from transforms.corpus.clips import RawFormat
+from transforms.corpus.listing import AUDIO_SUFFIXES
 
 # For each name how numpy writes it, or libsndfile's subtype; and the
 # largest error of a sample.
@@ -55,7 +57,8 @@ def raw(name: str, samples: np.ndarray) -> bytes:
 
 
 def test_every_headerless_format_is_tried_here() -> None:
-    assert {*RAW_SAMPLES, "g722"} == decoding.RAW_FORMATS
+    # FFmpeg has no encoders of the last two.
+    assert {*RAW_SAMPLES, "g722", "g723_1", "g729"} == decoding.RAW_FORMATS
 
 
 @pytest.mark.parametrize(
@@ -113,6 +116,36 @@ def test_g722_is_read_by_its_name_without_a_suffix(shared: Path) -> None:
     assert len(samples) == 2 * len(data) == 2 * len(prompt)
     # Another encoder's: 4 samples late and upside down.
     assert np.corrcoef(samples[9::2], prompt[: len(prompt) - 4])[0, 1] < -0.85
+
+
+def test_telephone_audio_is_known_by_its_suffix() -> None:
+    for suffix, (name, rate_hz) in {
+        ".gsm": ("gsm", 8_000),
+        ".ul": ("mulaw", 8_000),
+        ".ulaw": ("mulaw", 8_000),
+        ".al": ("alaw", 8_000),
+        ".alaw": ("alaw", 8_000),
+        ".sln": ("s16le", 8_000),
+        ".sln16": ("s16le", 16_000),
+        ".sln44": ("s16le", 44_100),
+    }.items():
+        data = raw(name, tone(1_600, rate_hz))
+        expected = decode(data, "", RawFormat(name, rate_hz))
+        found = decode(data, suffix)
+        assert found[0] == expected[0] == rate_hz
+        assert found[1].tolist() == expected[1].tolist()
+        # A header overrules the suffix.
+        assert decode(encode(tone(1_000), 44_100), suffix)[0] == 44_100
+
+
+def test_every_suffix_of_headerless_audio_is_listed_as_audio() -> None:
+    assert SUFFIXES.keys() <= AUDIO_SUFFIXES
+    assert {raw_format.name for raw_format in SUFFIXES.values()} <= decoding.RAW_FORMATS
+
+
+def test_a_web_page_with_the_suffix_of_headerless_audio_is_no_audio() -> None:
+    with pytest.raises(AudioError, match="an HTML page"):
+        decode(b"<!DOCTYPE html><html><title>Not found</title></html>", ".ulaw")
 
 
 @pytest.mark.parametrize("raw_format", [RawFormat("gsm", 8_000, 2), RawFormat("s16le", 8_000, 0)])

@@ -192,18 +192,13 @@ def test_a_recording_that_cannot_be_opened_fails_every_clip_once() -> None:
 
 
 @pytest.mark.parametrize("file_format", ["WAV", "FLAC"])
-def test_a_failing_storage_fails_the_remaining_clips(file_format: str) -> None:
-    samples = noise(160_000)
-    data = encode(samples, 16_000, file_format)
-    file = Opener(data, broken_at=len(data) // 2)
+def test_a_failing_storage_fails_all_clips(file_format: str) -> None:
+    data = encode(noise(160_000), 16_000, file_format)
+    file = Opener(data, broken_at=len(data) // 2)  # its end is read first
     results = read(file, single_task(AROUND_5_SECONDS), VGGISH)
-    before = AROUND_5_SECONDS[:2]
-    for each in AROUND_5_SECONDS[2:]:
+    for each in AROUND_5_SECONDS:
         failed = results.failure(each.id)
         assert (failed.reason, failed.message) == ("unreadable", "Input/output error")
-        del results.decode_results[each.id]
-        results.rows.pop(each.id, None)
-    assert_as_defined(results, samples[:, 0], 16_000, before, VGGISH)
     assert len(file.opened) == 1
 
 

@@ -1,5 +1,6 @@
 """No path, however hostile, makes a storage raise anything but OSError; a bug of our own does."""
 
+import importlib.util
 import io
 from collections.abc import Callable
 from typing import BinaryIO
@@ -91,6 +92,13 @@ def test_a_hostile_local_path_raises_nothing_but_oserror(
 
 def test_a_local_glob_with_an_impossible_range_matches_nothing(tmp_path: object) -> None:
     assert files.matching_files(f"{tmp_path}/[z-a]*") == []
+
+
+def test_azure_without_its_client_says_what_to_install() -> None:
+    if importlib.util.find_spec("azure"):
+        pytest.skip("Azure's client is installed")
+    with pytest.raises(OSError, match=r"install apache-beam\[azure\]"):
+        files.open_to_read("azfs://account/container/a.wav")
 
 
 class _Faulty(io.BytesIO):

@@ -76,7 +76,7 @@ def _account(source: Source, start: int, end: int) -> Account:
         seconds = 0.0 if info.declared in _UNKNOWN_LENGTHS else info.declared / info.rate_hz
         lost = Damage(None, seconds, "the file ends before its first frame")
         return Account(0, 0.0, (info.rate_hz,), damages=(lost,))
-    limit = _end_of_content(source, info.audio_start, end)
+    limit = source.start_of_zeros(info.audio_start, end)
     last, audio_end, damage = _Tail(source, info, limit).find()
     if last is None:
         return Account(rates_hz=(info.rate_hz,))
@@ -119,17 +119,6 @@ def _stream_info(source: Source, start: int, end: int) -> _StreamInfo | None:
         packed & (1 << 36) - 1,
         position,
     )
-
-
-def _end_of_content(source: Source, start: int, end: int) -> int:
-    """Returns where zeros at the end begin."""
-    while end > start:
-        step = min(_STEP_BYTES, end - start)
-        kept = len(source.at(end - step, step).rstrip(b"\0"))
-        if kept:
-            return end - step + kept
-        end -= step
-    return end
 
 
 class _Tail:

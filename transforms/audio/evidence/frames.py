@@ -16,6 +16,7 @@ TAG_STARTS = rb"ID3[\x02-\x04]|APETAGEX|LYRICSBEGIN|TAG"
 _TAG_START_BYTES = 11
 # Parts of a chain whose sample rates differ; more of them are no recording.
 _MOST_RATES = 1_000
+_MOST_PARTS = 10_000
 # A header that counts this many frames more than there are was written before a file was cut.
 _SLACK_FRAMES = 4
 _SLACK_SECONDS = 0.25
@@ -44,11 +45,13 @@ class Codec(abc.ABC):
       name: Name of a frame in messages.
       header_bytes: Number of bytes that `parse` needs.
       sync: Pattern of the first bytes of every frame, or of a tag.
+      tells_rate: Whether decoded audio has the sample rate of the header.
     """
 
     name: str
     header_bytes: int
     sync: "re.Pattern[bytes]"
+    tells_rate = True
 
     @abc.abstractmethod
     def parse(self, head: bytes) -> Header | None:
@@ -109,6 +112,8 @@ class _Walk:
         self._zeros = (0, 0)
         self._damages = DamageList()
         self._frame_seconds = 0.0
+        self._parts: list[tuple[int, int]] = []
+        self._ends_part = False
 
     def account(self) -> Account:
         position = self._start
@@ -116,14 +121,18 @@ class _Walk:
             after = self._count_frames(position)
             if after == position:
                 after = self._skip_tag_or_padding(position)
+                self._ends_part |= after > position
             if after == position:
                 after = self._skip_junk(position)
             position = after
         self._check_declared(is_end=True)
+        parts = self._parts if len(self._parts) <= _MOST_PARTS else []
         return Account(
             num_seconds=self._seconds,
-            rates_hz=tuple(self._rates_hz),
+            rates_hz=tuple(self._rates_hz) if self._codec.tells_rate else (),
+            parts=tuple(parts) if len(parts) > 1 else (),
             damages=self._damages.ordered(),
+            audio_range=(parts[0][0], parts[-1][1]) if parts else None,
         )
 
     def _count_frames(self, position: int) -> int:
@@ -147,6 +156,7 @@ class _Walk:
         return position
 
     def _begin_stream(self, position: int, header: Header) -> None:
+        self._ends_part |= header.key != self._key
         self._key = header.key
         self._sync = self._source.at(position, 2)
         self._frame_seconds = header.num_samples / header.rate_hz
@@ -161,10 +171,22 @@ class _Walk:
             if declared is not None:
                 self._check_declared(is_end=False)
                 self._declared, self._num_frames, self._lost_seconds = declared, 0, 0.0
+                self._ends_part |= bool(self._audio_bytes)
+                self._add_to_part(position, header)
                 return
         self._num_frames += 1
         self._seconds += header.num_samples / header.rate_hz
         self._audio_bytes += header.num_bytes
+        self._add_to_part(position, header)
+
+    def _add_to_part(self, position: int, header: Header) -> None:
+        """Extends the last part by a frame, or begins one: after a tag, and with a new header."""
+        end = position + header.num_bytes
+        if self._parts and not self._ends_part:
+            self._parts[-1] = self._parts[-1][0], end
+        else:
+            self._parts.append((position, end))
+        self._ends_part = False
 
     def _check_declared(self, is_end: bool) -> None:
         """Compares the frames that were counted with those that the stream's header declares."""

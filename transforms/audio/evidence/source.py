@@ -4,8 +4,9 @@ import os
 import re
 from typing import BinaryIO
 
-_BLOCK_BYTES = 1 << 20
-_NUM_BLOCKS = 4  # so that looking ahead and going back at a block's edge read nothing again
+# Small, because of a remote file often only the header is read.
+_BLOCK_BYTES = 1 << 16
+_NUM_BLOCKS = 64  # so that looking ahead and going back at a block's edge read nothing again
 _NOT_ZERO = re.compile(rb"[^\x00]")
 
 
@@ -58,17 +59,33 @@ class Source:
           longest: Length in bytes of the longest match.
         """
         while start < end:
-            piece = self.at(start, min(_BLOCK_BYTES, end - start))
-            if found := pattern.search(piece):
-                return start + found.start()
-            if len(piece) < min(_BLOCK_BYTES, end - start) or start + len(piece) >= end:
+            index = start - start % _BLOCK_BYTES
+            self._load(index)
+            # The block itself is searched, not a copy: callers search again from every match on.
+            if found := pattern.search(self._block, start - index, end - index):
+                return index + found.start()
+            first, start = start, index + _BLOCK_BYTES
+            if start >= end or len(self._block) < _BLOCK_BYTES:
                 break
-            start += len(piece) - longest + 1
+            seam = max(first, start - longest + 1)  # a match over the edge of two blocks
+            found = pattern.search(self.at(seam, min(start + longest - 1, end) - seam))
+            if found and seam + found.start() < start:
+                return seam + found.start()
         return end
 
     def end_of_zeros(self, start: int, end: int) -> int:
         """Returns where a run of zero bytes from `start` on ends, at `end` at the latest."""
         return self.find(_NOT_ZERO, start, end, 1)
+
+    def start_of_zeros(self, start: int, end: int) -> int:
+        """Returns where a run of zero bytes up to `end` begins, at `start` at the earliest."""
+        while end > start:
+            step = min(_BLOCK_BYTES, end - start)
+            kept = len(self.at(end - step, step).rstrip(b"\0"))
+            end -= step - kept
+            if kept:
+                break
+        return end
 
     def _load(self, index: int) -> None:
         """Makes the block at a position the current one."""

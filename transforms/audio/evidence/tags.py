@@ -15,7 +15,7 @@ _APE_IS_HEADER = 1 << 29
 _APE_HAS_HEADER = 1 << 31
 _LYRICS_START = b"LYRICSBEGIN"
 _LYRICS_END = re.compile(rb"LYRICSEND|LYRICS200")
-_LYRICS_LIMIT_BYTES = 1 << 20
+_LYRICS_LIMIT_BYTES = 1 << 13  # in front of other frames; at the end, the tag tells its size
 _MOST_TAGS = 1_000
 
 
@@ -63,9 +63,21 @@ def start_of_trailing_tags(source: Source, start: int) -> int:
     end = source.size
     for _ in range(_MOST_TAGS):
         tag_start = _start_of_last_tag(source, start, end)
+        if tag_start == end and source.at(end - 1, 1) == b"\0":
+            tag_start = _start_of_padded_tag(source, start, end)
         if tag_start == end:
             break
         end = tag_start
+    return end
+
+
+def _start_of_padded_tag(source: Source, start: int, end: int) -> int:
+    """As `_start_of_last_tag`, for a tag, which may end with zeros itself, and zeros behind it."""
+    zeros = source.start_of_zeros(start, end)
+    for tag_end in range(zeros, min(end, zeros + _ID3V1_BYTES)):
+        tag_start = _start_of_last_tag(source, start, tag_end)
+        if tag_start < tag_end:
+            return tag_start
     return end
 
 

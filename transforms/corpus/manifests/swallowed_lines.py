@@ -3,9 +3,14 @@
 import re
 from collections.abc import Collection, Sequence
 
-# The line ends of `line_reader`.
+# Those of `line_reader`.
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _MAX_SHOWN = 40
+
+
+def count_line_ends(text: str) -> int:
+    """Returns the number of line ends in a text, as the reader of lines counts them."""
+    return len(_LINE_END.findall(text))
 
 
 def find_swallowed_lines(
@@ -27,7 +32,7 @@ def find_swallowed_lines(
     for column, cell in cells:
         if not isinstance(cell, str):
             continue
-        num_ends = len(_LINE_END.findall(cell))
+        num_ends = count_line_ends(cell)
         if num_ends and column in understood:
             shown = cell if len(cell) <= _MAX_SHOWN else cell[:_MAX_SHOWN] + "…"
             return (

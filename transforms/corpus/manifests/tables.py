@@ -15,6 +15,7 @@ from transforms.corpus.manifests.delimited import read_csv, read_tsv
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.json_lines import read_json_lines
 from transforms.corpus.manifests.line_reader import BadLine, TextLines, read_lines
+from transforms.corpus.manifests.swallowed_lines import count_line_ends
 
 CSV = "csv"
 TSV = "tsv"
@@ -146,6 +147,14 @@ def _read_header(number: int, cells: list[str] | BadLine) -> tuple[str, ...]:
     return names
 
 
+def _wrong_number(number: int, cells: list[str], num_columns: int) -> str:
+    num_ends = sum(map(count_line_ends, cells))
+    lines = f"; lines {number} to {number + num_ends} are one row by their quotes"
+    return (
+        f"{len(cells)} cells (expected {num_columns}, as in the header){lines if num_ends else ''}"
+    )
+
+
 def _as_rows(
     numbered_cells: Iterator[tuple[int, list[str] | BadLine]], columns: tuple[str, ...]
 ) -> Iterator[Row]:
@@ -154,6 +163,6 @@ def _as_rows(
         if isinstance(cells, BadLine):
             yield number, cells
         elif len(cells) != num_columns:
-            yield number, BadLine(f"{len(cells)} cells (expected {num_columns}, as in the header)")
+            yield number, BadLine(_wrong_number(number, cells, num_columns))
         else:
             yield number, dict(zip(columns, cells, strict=True))

@@ -17,7 +17,7 @@ def list_model(folder: str) -> dict[str, FileInfo]:
     """Returns the files of a SavedModel on a storage, by name.
 
     Raises:
-      ModelError: There is no SavedModel, or it is too large.
+      ModelError: There is no SavedModel, or it has too many files.
       OSError: The storage cannot be read.
     """
     # Object storages keep empty objects in the place of folders.
@@ -27,18 +27,33 @@ def list_model(folder: str) -> dict[str, FileInfo]:
     if len(names) > MAX_FILES:
         raise ModelError(f"{folder} holds more than {MAX_FILES} files")
     infos = {name: files.info(f"{folder}/{name}") for name in sorted(names)}
-    if sum(info.num_bytes for info in infos.values()) > MAX_BYTES:
-        raise ModelError(f"{folder} holds more than {MAX_BYTES} bytes")
     return infos
 
 
-def copy_files(source: str, infos: Mapping[str, FileInfo], folder: Path) -> None:
+def check_size(source: str, infos: Mapping[str, FileInfo], max_bytes: int) -> None:
+    """Refuses files that are larger together than a limit.
+
+    Raises:
+      ModelError: They are.
+    """
+    num_bytes = sum(info.num_bytes for info in infos.values())
+    if num_bytes > max_bytes:
+        raise ModelError(
+            f"{source} holds {num_bytes} bytes (allowed: {max_bytes}; --max_model_bytes allows"
+            " more)"
+        )
+
+
+def copy_files(
+    source: str, infos: Mapping[str, FileInfo], folder: Path, max_bytes: int = MAX_BYTES
+) -> None:
     """Copies files from a storage, and checks that they arrived unchanged.
 
     Args:
       source: Folder on the storage.
       infos: The files to copy, by name below it.
       folder: A new one.
+      max_bytes: Limit of their size together.
 
     Raises:
       ModelError: A file arrived incomplete, it changed meanwhile, or the disk is full.
@@ -46,7 +61,7 @@ def copy_files(source: str, infos: Mapping[str, FileInfo], folder: Path) -> None
     """
     num_bytes = sum(info.num_bytes for info in infos.values())
     with require_disk_space(num_bytes, folder.parent, source):
-        writer = Writer(folder, source)
+        writer = Writer(folder, source, max_bytes)
         for name, expected in infos.items():
             path = f"{source}/{name}"
             checksum = google_crc32c.Checksum()

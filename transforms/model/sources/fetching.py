@@ -26,15 +26,16 @@ def archive_url(url: str) -> str:
     return parts._replace(query=f"{query}tf-hub-format=compressed", fragment="").geturl()
 
 
-def download(url: str, target: Path) -> None:
+def download(url: str, target: Path, max_bytes: int = MAX_BYTES) -> None:
     """Downloads a model's archive, see `fetch`.
 
     Args:
       url: The model's URL, as a hub takes it.
       target: The file to write, new or left by an earlier attempt.
+      max_bytes: Limit of the archive's size.
     """
     hint = "Download it where the network allows, and name the archive or its folder with --model"
-    fetch(url, target, hint, MAX_BYTES, archive_url(url))
+    fetch(url, target, hint, max_bytes, archive_url(url))
 
 
 def fetch(url: str, target: Path, hint: str, max_bytes: int, request_url: str = "") -> None:

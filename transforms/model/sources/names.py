@@ -49,6 +49,7 @@ def check_model_name(model: str, on_workers: bool = False) -> None:
 
 def _check_url(url: str) -> None:
     try:
+        url.encode()  # fails for surrogates, with which Python stands for bytes that are no text
         host = urlsplit(url).hostname
     except ValueError as error:
         raise ModelError(f"{url!r} is not a URL: {error}; {_ALLOWED}") from error

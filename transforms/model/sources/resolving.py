@@ -6,35 +6,37 @@ from pathlib import Path
 
 from transforms.model.errors import ModelError, in_one_line
 from transforms.model.sources.caching import build_cached
-from transforms.model.sources.copying import copy_files, list_model
+from transforms.model.sources.copying import check_size, copy_files, list_model
 from transforms.model.sources.fetching import download
 from transforms.model.sources.names import check_model_name, is_archive, is_url
 from transforms.model.sources.unpacking import unpack
-from transforms.model.sources.writing import READ_BYTES
+from transforms.model.sources.writing import MAX_BYTES, READ_BYTES
 from transforms.storage import files
 from transforms.storage.store import FileInfo
 
 
-def check_model(model: str, on_workers: bool = False) -> None:
+def check_model(model: str, on_workers: bool = False, max_bytes: int = MAX_BYTES) -> None:
     """Refuses what cannot be a model, and a model that is not on its storage; asks no hub.
 
     Args:
       model: URL or path, as given to `--model`.
       on_workers: The workers are other machines: a path that is absent here may exist there.
+      max_bytes: As for `resolve`.
 
     Raises:
       ModelError: The model cannot be used.
     """
     check_model_name(model, on_workers)
     if _is_stored(model):
-        _stored_files(model)
+        check_size(*_stored_files(model), max_bytes)
 
 
-def resolve(model: str) -> Path:
+def resolve(model: str, max_bytes: int = MAX_BYTES) -> Path:
     """Brings a model to this machine, once for all its processes.
 
     Args:
       model: Hub URL, SavedModel folder, or archive of one; the last two may be on a storage.
+      max_bytes: Limit of what is downloaded, copied or unpacked.
 
     Returns:
       The SavedModel folder.
@@ -45,10 +47,10 @@ def resolve(model: str) -> Path:
     check_model_name(model)
     try:
         if is_url(model):
-            return _fetched_before(model) or _fetch(model)
+            return _fetched_before(model) or _fetch(model, max_bytes)
         if _is_stored(model):
-            return _copy(model)
-        return Path(model) if os.path.isdir(model) else _unpack(Path(model))
+            return _copy(model, max_bytes)
+        return Path(model) if os.path.isdir(model) else _unpack(Path(model), max_bytes)
     except OSError as error:
         raise ModelError(
             f"cannot bring the model {model} to this machine: {in_one_line(error)}"
@@ -104,36 +106,37 @@ def _fetched_before(url: str) -> Path | None:
     return folder if (folder / "saved_model.pb").is_file() else None
 
 
-def _fetch(url: str) -> Path:
+def _fetch(url: str, max_bytes: int) -> Path:
     """Fetches a model from a hub, where a URL always means the same model."""
 
     def make(scratch: Path) -> Path:
         archive = scratch / "archive"
-        download(url, archive)
-        return unpack(archive, scratch / "model", url)
+        download(url, archive, max_bytes)
+        return unpack(archive, scratch / "model", url, max_bytes)
 
     return build_cached(f"url-{hashlib.sha256(url.encode()).hexdigest()}", make)
 
 
-def _unpack(archive: Path) -> Path:
+def _unpack(archive: Path, max_bytes: int) -> Path:
     """Unpacks an archive of this machine; archives of equal bytes share a folder."""
     digest = hashlib.sha256()
     _update(digest, archive)
     return build_cached(
         f"archive-{digest.hexdigest()}",
-        lambda scratch: unpack(archive, scratch / "model", str(archive)),
+        lambda scratch: unpack(archive, scratch / "model", str(archive), max_bytes),
     )
 
 
-def _copy(model: str) -> Path:
+def _copy(model: str, max_bytes: int) -> Path:
     """Copies a model from a storage, into another folder after one of its files has changed."""
     folder, infos = _stored_files(model)
+    check_size(folder, infos, max_bytes)
 
     def make(scratch: Path) -> Path:
         copied = scratch / "copied"
-        copy_files(folder, infos, copied)
+        copy_files(folder, infos, copied, max_bytes)
         if is_archive(model):
-            return unpack(copied / next(iter(infos)), scratch / "model", model)
+            return unpack(copied / next(iter(infos)), scratch / "model", model, max_bytes)
         return copied
 
     identity = repr((model, sorted(infos.items())))

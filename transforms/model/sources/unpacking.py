@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from transforms.model.errors import ModelError, in_one_line
 from transforms.model.sources.caching import require_disk_space
 from transforms.model.sources.names import ARCHIVE_SUFFIXES
-from transforms.model.sources.writing import READ_BYTES, Writer, outside_folder
+from transforms.model.sources.writing import MAX_BYTES, READ_BYTES, Writer, outside_folder
 
 # The magic numbers of formats: offset and bytes.
 _GZIP = (0, b"\x1f\x8b")
@@ -46,13 +46,14 @@ _DAMAGED = (
 )
 
 
-def unpack(archive: Path, folder: Path, origin: str) -> Path:
+def unpack(archive: Path, folder: Path, origin: str, max_bytes: int = MAX_BYTES) -> Path:
     """Unpacks an archive and returns the folder of the SavedModel in it.
 
     Args:
       archive: A file, whose format its first bytes tell.
       folder: A new one, for all members.
       origin: Where the archive comes from, for messages.
+      max_bytes: Limit of what it unpacks to.
 
     Raises:
       ModelError: It is not an archive, it is damaged or truncated, a member is a link, a device,
@@ -62,7 +63,7 @@ def unpack(archive: Path, folder: Path, origin: str) -> Path:
     """
     try:
         with require_disk_space(archive.stat().st_size, folder.parent, origin):
-            _unpack(archive, Writer(folder, origin), origin)
+            _unpack(archive, Writer(folder, origin, max_bytes), origin)
     except _DAMAGED as error:
         raise ModelError(
             f"cannot unpack the model archive {origin}: {in_one_line(error)}"

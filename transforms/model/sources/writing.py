@@ -1,6 +1,7 @@
 """The files of a model, written below a folder under names and in sizes that others chose."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -9,6 +10,8 @@ from transforms.model.errors import ModelError
 
 # Limits of a model: the largest audio models are a tenth of this.
 MAX_BYTES = 16 * 2**30
+# A model never takes the rest of a disk.
+_DISK_SHARE = 0.95
 MAX_FILES = 10_000
 READ_BYTES = 2**20
 
@@ -25,16 +28,19 @@ class Writer:
       folder: Absolute.
     """
 
-    def __init__(self, folder: Path, origin: str) -> None:
+    def __init__(self, folder: Path, origin: str, max_bytes: int = MAX_BYTES) -> None:
         """Makes the folder.
 
         Args:
           folder: A new one.
           origin: Where the files come from, for messages.
+          max_bytes: Limit of their size together; what the disk has free is another.
         """
         folder.mkdir()
         self.folder = folder.resolve()
         self._origin = origin
+        self._free_bytes = int(_DISK_SHARE * shutil.disk_usage(folder).free)
+        self._max_bytes = max_bytes
         self._num_files = 0
         self._num_bytes = 0
 
@@ -80,5 +86,13 @@ class Writer:
           ModelError: It is exceeded.
         """
         self._num_bytes += num_bytes
-        if self._num_bytes > MAX_BYTES:
-            raise ModelError(f"{self._origin} unpacks to more than {MAX_BYTES} bytes")
+        if self._num_bytes > self._max_bytes:
+            raise ModelError(
+                f"{self._origin} unpacks to more than {self._max_bytes} bytes; --max_model_bytes"
+                " allows more"
+            )
+        if self._num_bytes > self._free_bytes:
+            raise ModelError(
+                f"{self._origin} unpacks to more than the {self._free_bytes} bytes that"
+                f" {self.folder} has free; $XDG_CACHE_HOME names a folder on another disk"
+            )

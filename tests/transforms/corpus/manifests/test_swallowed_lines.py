@@ -35,6 +35,14 @@ def test_any_understood_column_and_any_line_end_count(column: str, end: str) -> 
     assert "from line 3 to line 5" in failure.message
 
 
+def test_a_row_of_several_lines_with_a_wrong_number_of_cells_says_which_lines() -> None:
+    failure = only_failure('uri,labels\na.wav,"x\nb.wav,y\nc.wav,z",train,x\n')
+    assert failure.reason == "invalid_row"
+    assert failure.message == (
+        "4 cells (expected 2, as in the header); lines 2 to 4 are one row by their quotes"
+    )
+
+
 def test_free_text_in_a_column_without_a_meaning_may_have_line_ends() -> None:
     first, second = clips_of('uri,note\na.wav,"one\ntwo\nthree"\nb.wav,\n')
     assert first.columns == (("note", "one\ntwo\nthree"),)

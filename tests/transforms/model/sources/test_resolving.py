@@ -47,7 +47,7 @@ def test_what_is_no_model_is_refused_by_name(tmp_path: Path) -> None:
     ]:
         with pytest.raises(ModelError, match=f"{name}.*{why}.*allowed: a hub URL"):
             resolving.check_model(str(tmp_path / name))
-    for url in ("https://", "http://[", "https:///vggish"):
+    for url in ("https://", "http://[", "https:///vggish", "http://\udcff/m", "http://h/\udcff"):
         with pytest.raises(ModelError, match=r"is not a URL.*allowed: a hub URL"):
             resolving.check_model(url)
 
@@ -125,6 +125,14 @@ def test_a_model_that_is_not_on_its_storage_is_refused(model: str, why: str) -> 
     for refuse in (resolving.check_model, resolving.resolve):
         with pytest.raises(ModelError, match=why):
             refuse(model)
+
+
+@pytest.mark.usefixtures("objects")
+def test_a_model_that_is_larger_than_allowed_is_refused_before_it_is_copied(cache: Path) -> None:
+    for refuse in (resolving.check_model, resolving.resolve):
+        with pytest.raises(ModelError, match=r"holds \d+ bytes .allowed: 5; --max_model_bytes"):
+            refuse("mem://bucket/model", max_bytes=5)
+    assert not list(cache.rglob("saved_model.pb"))
 
 
 def test_an_object_cannot_be_written_outside_the_folder(objects: dict[str, bytes]) -> None:

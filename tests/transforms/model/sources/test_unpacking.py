@@ -1,6 +1,7 @@
 """From an archive, which may hold anything, to a SavedModel folder."""
 
 import random
+import shutil
 import stat
 import tarfile
 import zipfile
@@ -73,10 +74,20 @@ def test_links_in_a_zip_are_refused(tmp_path: Path) -> None:
 def test_an_archive_that_unpacks_to_too_much_is_refused_and_leaves_nothing(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes]
 ) -> None:
-    monkeypatch.setattr(writing, "MAX_BYTES", 1_000)
     monkeypatch.setattr(writing, "MAX_FILES", 10)
     archive = make_tar(tmp_path / "model.tar.gz", {**FILES, **files})
     with pytest.raises(ModelError, match=r"unpacks to more than 1000 bytes|more than 10 files"):
+        resolving.resolve(str(archive), max_bytes=1_000)
+    assert _kept(cache) == []
+
+
+def test_an_archive_never_takes_the_rest_of_the_disk(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = make_tar(tmp_path / "model.tar.gz", {**FILES, "zeros": bytes(2**20)})
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=2**20))
+    with pytest.raises(ModelError, match=r"unpacks to more than the 996147 bytes that .* has free"):
         resolving.resolve(str(archive))
     assert _kept(cache) == []
 

@@ -1,0 +1,209 @@
+"""The choice of the decoder of a file, and of another one where the first breaks."""
+
+import contextlib
+
+import numpy as np
+
+from transforms.audio import libsndfile, not_audio
+from transforms.audio.decoder import (
+    DamagedError,
+    Decoder,
+    FilePart,
+    NoAudioError,
+    UnknownFormatError,
+)
+from transforms.audio.errors import AudioError
+from transforms.audio.evidence.account import Account
+from transforms.audio.ffmpeg import FfmpegDecoder
+from transforms.audio.libsndfile import LibsndfileDecoder, RawEncoding
+from transforms.audio.raw_formats import LIBSNDFILE_RAW_FORMATS, SUFFIXES
+from transforms.audio.signatures import AUDIO_MAGICS, BOXES
+from transforms.corpus.clips import RawFormat
+
+# Beyond it libsndfile's arguments overflow.
+_MAX_INT = 2**31 - 1
+
+
+class PartDecoder:
+    """The decoder of a file, which changes to FFmpeg where libsndfile breaks.
+
+    The formats that libsndfile breaks on are lossless, so that the samples join exactly. Its
+    attributes are those of `Decoder`.
+    """
+
+    def __init__(self, part: FilePart, decoder: Decoder) -> None:
+        self._part = part
+        self._decoder = decoder
+        self._can_hand_over = isinstance(decoder, LibsndfileDecoder)
+        self._position = 0
+        self.name = decoder.name
+        self.format = decoder.format
+        self.num_channels = decoder.num_channels
+        self.num_frames = decoder.num_frames
+        self.header_seconds = decoder.header_seconds
+        self.is_float = decoder.is_float
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Sample rate of the block read last, or else of the first one."""
+        return self._decoder.sample_rate_hz
+
+    def seek(self, frame: int) -> None:
+        """Goes to a frame of a seekable recording.
+
+        Raises:
+          DamagedError: The frame cannot be reached.
+        """
+        if isinstance(self._decoder, FfmpegDecoder):
+            self._skip(frame)
+            return
+        self._position = frame
+        try:
+            self._decoder.seek(frame)
+        except DamagedError as error:
+            self._hand_over(error)
+
+    def read(self, num_frames: int) -> np.ndarray:
+        """Returns the next float32 `[up to num_frames, num_channels]`; none at the end.
+
+        Raises:
+          DamagedError: Damage. All frames before it have been returned.
+          OSError: The storage failed.
+        """
+        try:
+            block = self._decoder.read(num_frames)
+        except DamagedError as error:
+            self._hand_over(error)
+            block = self._decoder.read(num_frames)
+        self._position += len(block)
+        return block
+
+    def is_complete(self) -> bool:
+        """Returns whether all audio has been decoded that the container lists."""
+        return self._decoder.is_complete()
+
+    def close(self) -> None:
+        """Closes the decoder, but not the file."""
+        self._decoder.close()
+
+    def _hand_over(self, error: DamagedError) -> None:
+        """Continues with FFmpeg at the same frame, or raises the error again."""
+        if not self._can_hand_over:
+            raise error
+        self._can_hand_over = False
+        try:
+            other = FfmpegDecoder(self._part)
+        except UnknownFormatError:
+            raise error from None
+        if other.sample_rate_hz != self.sample_rate_hz or other.num_channels != self.num_channels:
+            other.close()
+            raise error
+        self._decoder.close()
+        self._decoder = other
+        frame, self._position = self._position, 0
+        self._skip(frame)
+
+    def _skip(self, frame: int) -> None:
+        while self._position < frame:
+            # Damage before the frame is not damage of what is read.
+            with contextlib.suppress(DamagedError):
+                block = self._decoder.read(frame - self._position)
+                if not len(block):
+                    return
+                self._position += len(block)
+
+
+def open_part(part: FilePart, raw_format: RawFormat | None, account: Account) -> PartDecoder:
+    """Opens a file, or a part of one, with the decoder that its content calls for.
+
+    Args:
+      part: The file.
+      raw_format: Encoding of a file without a header; None for all other files.
+      account: What the bytes of the file prove.
+
+    Raises:
+      AudioError: `unsupported_format` or `decode_error`.
+      OSError: The storage failed.
+    """
+    if raw_format is not None:
+        return PartDecoder(part, _open_raw(part, raw_format))
+    part.seek(0)
+    beginning = part.read(not_audio.NUM_BYTES)
+    description = not_audio.describe(beginning, part.size)
+    if description and beginning[0]:  # zeros may be padding before audio
+        raise AudioError("unsupported_format", description)  # decoders find audio in archives
+    errors = []
+    if libsndfile.is_better(beginning) and not (_is_ogg(beginning) and account.damages):
+        try:
+            decoder = _open_with_libsndfile(part, account)
+            if decoder.is_better:
+                return PartDecoder(part, decoder)
+            decoder.close()
+        except UnknownFormatError as error:
+            errors.append(str(error))
+    # libsndfile's decoder of MPEG audio prints notes, and takes many files for it.
+    takes_mpeg = beginning.startswith((b"\xff", b"ID3"))
+    for decode in (FfmpegDecoder,) if takes_mpeg else (FfmpegDecoder, LibsndfileDecoder):
+        try:
+            return PartDecoder(part, decode(part))
+        except NoAudioError as error:
+            raise AudioError("unsupported_format", str(error)) from error
+        except UnknownFormatError as error:
+            if str(error) not in errors:
+                errors.append(str(error))
+    if has_signature(beginning):
+        raise AudioError("decode_error", f"no decoder can open the file: {'; '.join(errors)}")
+    message = description or f"no decoder takes the file: {'; '.join(errors)}"
+    raise AudioError("unsupported_format", message)
+
+
+def raw_format_of(suffix: str, beginning: bytes) -> RawFormat | None:
+    """Returns the encoding of a file without a header, by its suffix; None for all other files.
+
+    Args:
+      suffix: Suffix of the file's name, in lower case and with the dot.
+      beginning: First `not_audio.NUM_BYTES` of the file: what they are overrules the suffix.
+    """
+    is_other = has_signature(beginning) or (
+        beginning[0] and not_audio.describe(beginning, len(beginning))
+    )
+    return None if is_other else SUFFIXES.get(suffix)
+
+
+def has_signature(beginning: bytes) -> bool:
+    """Returns whether a file begins with the magic bytes of a format with a header."""
+    return beginning.startswith(AUDIO_MAGICS) or beginning[4:8] in BOXES
+
+
+def _open_with_libsndfile(part: FilePart, account: Account) -> LibsndfileDecoder:
+    samples = account.samples
+    if samples is None or max(samples.rate_hz, samples.num_channels) > _MAX_INT:
+        return LibsndfileDecoder(part, num_frames=account.num_frames)
+    # The header is wrong about its length.
+    part.seek(0)
+    encoding = RawEncoding(
+        samples.subtype,
+        samples.endian,
+        samples.rate_hz,
+        samples.num_channels,
+        libsndfile.container_of(part.read(4)),
+    )
+    samples_part = part.part(samples.start, samples.end)
+    return LibsndfileDecoder(samples_part, encoding, account.num_frames)
+
+
+def _is_ogg(beginning: bytes) -> bool:
+    return beginning.startswith(b"OggS")
+
+
+def _open_raw(part: FilePart, raw_format: RawFormat) -> Decoder:
+    try:
+        if raw_format.name in LIBSNDFILE_RAW_FORMATS:
+            subtype, endian = LIBSNDFILE_RAW_FORMATS[raw_format.name]
+            encoding = RawEncoding(
+                subtype, endian, raw_format.sample_rate_hz, raw_format.num_channels
+            )
+            return LibsndfileDecoder(part, encoding)
+        return FfmpegDecoder(part, raw_format.name)
+    except UnknownFormatError as error:
+        raise AudioError("unsupported_format", str(error)) from error

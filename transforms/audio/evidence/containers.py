@@ -1,0 +1,168 @@
+"""Other formats whose structure tells that their end is missing: ASF, AVI, FLV, TTA and so on."""
+
+import math
+import struct
+
+from transforms.audio.evidence.account import Account, Damage
+from transforms.audio.evidence.source import Source
+
+ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
+_ASF_LIVE_BYTES = 50
+_AMR_BYTES = (13, 14, 16, 18, 20, 21, 27, 32, 6, 0, 0, 0, 0, 0, 0, 1)
+_AMR_WB_BYTES = (18, 24, 33, 37, 41, 47, 51, 59, 61, 6, 0, 0, 0, 0, 1, 1)
+_AMR_SECONDS = 0.02
+_FLV_TYPES = (8, 9, 18)
+_TS_BYTES = 188
+_TS_SYNC = 0x47
+_FEW_BYTES = 64
+_MOST_TTA_FRAMES = 10_000_000
+
+
+def walk_asf(source: Source, start: int, end: int) -> Account:
+    """Accounts for ASF: WMA and WMV. Its data object has to be there in full."""
+    position = start
+    for _ in range(10_000):
+        head = source.at(position, 24)
+        size = int.from_bytes(head[16:], "little")
+        if len(head) < 24 or size < 24:
+            break
+        if head[:16] == _ASF_DATA:
+            missing = position + size - end
+            if missing > 0 and size > _ASF_LIVE_BYTES and size < 1 << 62:
+                return _cut(f"the file lacks {missing} of {size} bytes of its data")
+            break
+        if position + size > end:
+            return _cut("the file ends in its header")
+        position += size
+    return Account()
+
+
+def walk_avi(source: Source, start: int, end: int) -> Account:
+    """Accounts for AVI: one or more RIFF chunks, the last of which is there in full."""
+    position = start
+    while position < end and source.at(position, 4) == b"RIFF":
+        size = int.from_bytes(source.at(position + 4, 4), "little")
+        missing = position + 8 + size - end
+        if missing > 0 and size < 0x7FFF_F000:
+            return _cut(f"the file lacks its last {missing} bytes")
+        if size < 4:
+            break
+        position += 8 + size + size % 2
+    return Account()
+
+
+def walk_flv(source: Source, start: int, end: int) -> Account:
+    """Accounts for Flash video: a row of tags."""
+    position = start + int.from_bytes(source.at(start + 5, 4), "big") + 4
+    while position < end:
+        head = source.at(position, 11)
+        if len(head) < 11:
+            return _cut("the last tag is cut") if head[:1] in b"\x08\x09\x12" else Account()
+        if head[0] & 0x1F not in _FLV_TYPES:
+            return _rest(source, position, end, "tag")
+        following = position + 11 + int.from_bytes(head[1:4], "big")
+        if following > end:
+            return _cut("the last tag is cut")
+        position = following + 4
+    return Account()
+
+
+def walk_tta(source: Source, start: int, end: int) -> Account:
+    """Accounts for True Audio, whose header has the size of every frame."""
+    head = source.at(start, 22)
+    if len(head) < 22:
+        return _cut("the file ends in its header")
+    rate_hz, num_samples = struct.unpack("<10xII4x", head)
+    if not rate_hz:
+        return Account()
+    num_frames = math.ceil(num_samples * 245 / (256 * rate_hz))
+    if num_frames * 4 > end - start or num_frames > _MOST_TTA_FRAMES:
+        return _cut("the file ends in the table of its frames")
+    table = source.at(start + 22, 4 * num_frames)
+    sizes = struct.unpack(f"<{len(table) // 4}I", table[: len(table) // 4 * 4])
+    total = start + 22 + len(table) + 4 + sum(sizes)
+    if total <= end:
+        return Account(rates_hz=(rate_hz,))
+    position, whole = start + 26 + len(table), 0
+    for size in sizes:
+        position += size
+        whole += position <= end
+    seconds = num_samples / rate_hz - whole * 256 / 245
+    damage = Damage(None, max(0.0, seconds), f"the file lacks its last {total - end} bytes")
+    return Account(rates_hz=(rate_hz,), damages=(damage,))
+
+
+def walk_wavpack(source: Source, start: int, end: int) -> Account:
+    """Accounts for WavPack: a row of blocks, each with its number and the total of samples."""
+    position, total, counted = start, 0, 0
+    while position < end:
+        head = source.at(position, 32)
+        if head[:4] != b"wvpk"[: len(head)]:
+            return _rest(source, position, end, "block")
+        following = position + 8 + int.from_bytes(head[4:8], "little")
+        if len(head) < 32 or following > end or following < position + 32:
+            return _cut("the last block is cut")
+        if not total:
+            total = int.from_bytes(head[12:16], "little")
+        index, num_samples = struct.unpack("<16xII8x", head)
+        counted = max(counted, index + num_samples)
+        position = following
+    if total not in (0, 0xFFFF_FFFF) and total > counted + 1:
+        return _cut(f"the header declares {total} samples, there are {counted}")
+    return Account()
+
+
+def walk_amr(source: Source, start: int, end: int) -> Account:
+    """Accounts for AMR and AMR-WB: a row of frames of 20 ms."""
+    is_wide = source.at(start, 9) == b"#!AMR-WB\n"
+    sizes = _AMR_WB_BYTES if is_wide else _AMR_BYTES
+    position, num_frames = start + (9 if is_wide else 6), 0
+    rates_hz = (16_000 if is_wide else 8_000,)
+    while position < end:
+        head = source.at(position, 1)
+        size = sizes[head[0] >> 3 & 15] if head and not head[0] & 0x83 else 0
+        seconds = num_frames * _AMR_SECONDS
+        if not size:
+            damages = _rest(source, position, end, "frame").damages
+            return Account(None, seconds, rates_hz, damages=damages)
+        position += size
+        if position > end:
+            damage = Damage(None, _AMR_SECONDS, "the last frame is cut")
+            return Account(None, seconds, rates_hz, damages=(damage,))
+        num_frames += 1
+    return Account(None, num_frames * _AMR_SECONDS, rates_hz)
+
+
+def is_transport_stream(source: Source, start: int) -> bool:
+    """Whether five packets of an MPEG transport stream stand at a position."""
+    head = source.at(start, 4 * _TS_BYTES + 1)
+    return len(head) > 4 * _TS_BYTES and set(head[::_TS_BYTES]) == {_TS_SYNC}
+
+
+def walk_transport_stream(source: Source, start: int, end: int) -> Account:
+    """Accounts for the last packet of an MPEG transport stream."""
+    rest = (end - start) % _TS_BYTES
+    is_packet = rest and source.at(end - rest, 1)[:1] == bytes([_TS_SYNC])
+    return _cut("the last packet is cut") if is_packet else Account()
+
+
+def walk_dsf(source: Source, start: int, end: int) -> Account:
+    """Accounts for DSF, which declares the size of the file."""
+    del end
+    missing = start + int.from_bytes(source.at(start + 12, 8), "little") - source.size
+    if 0 < missing < 1 << 62:
+        return _cut(f"the file lacks its last {missing} bytes")
+    return Account()
+
+
+def _cut(message: str) -> Account:
+    return Account(damages=(Damage(None, 0.0, message),))
+
+
+def _rest(source: Source, position: int, end: int, name: str) -> Account:
+    """Accounts for bytes at the end that are nothing known."""
+    num_bytes = end - position
+    if num_bytes < _FEW_BYTES or source.end_of_zeros(position, end) == end:
+        return Account()
+    return _cut(f"{num_bytes} bytes from byte {position} on are no {name}")
