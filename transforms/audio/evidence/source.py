@@ -59,12 +59,18 @@ class Source:
           longest: Length in bytes of the longest match.
         """
         while start < end:
-            piece = self.at(start, min(_BLOCK_BYTES, end - start))
-            if found := pattern.search(piece):
-                return start + found.start()
-            if len(piece) < min(_BLOCK_BYTES, end - start) or start + len(piece) >= end:
+            index = start - start % _BLOCK_BYTES
+            self._load(index)
+            # The block itself is searched, not a copy: callers search again from every match on.
+            if found := pattern.search(self._block, start - index, end - index):
+                return index + found.start()
+            first, start = start, index + _BLOCK_BYTES
+            if start >= end or len(self._block) < _BLOCK_BYTES:
                 break
-            start += len(piece) - longest + 1
+            seam = max(first, start - longest + 1)  # a match over the edge of two blocks
+            found = pattern.search(self.at(seam, min(start + longest - 1, end) - seam))
+            if found and seam + found.start() < start:
+                return seam + found.start()
         return end
 
     def end_of_zeros(self, start: int, end: int) -> int:

@@ -15,7 +15,7 @@ _APE_IS_HEADER = 1 << 29
 _APE_HAS_HEADER = 1 << 31
 _LYRICS_START = b"LYRICSBEGIN"
 _LYRICS_END = re.compile(rb"LYRICSEND|LYRICS200")
-_LYRICS_LIMIT_BYTES = 1 << 20
+_LYRICS_LIMIT_BYTES = 1 << 13  # in front of other frames; at the end, the tag tells its size
 _MOST_TAGS = 1_000
 
 
