@@ -131,7 +131,7 @@ def open_part(part: FilePart, raw_format: RawFormat | None, account: Account) ->
     part.seek(0)
     beginning = part.read(not_audio.NUM_BYTES)
     description = not_audio.describe(beginning, part.size)
-    if description and beginning[0]:  # zeros may be padding before audio
+    if description and any(beginning[:4]):  # zeros may be padding before audio
         raise AudioError("unsupported_format", description)  # decoders find audio in archives
     errors = []
     if libsndfile.is_better(beginning) and not (_is_ogg(beginning) and account.damages):
