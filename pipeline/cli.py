@@ -8,12 +8,13 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 
 from pipeline.errors import UsageError
 from pipeline.options import declaration, values
 from pipeline.options.settings import EmbedSettings
-from pipeline.terminal import console, streams, summary
+from pipeline.terminal import console, memory, streams, summary
 
 _PROGRAM = "beam-audio-embeddings"
 
@@ -109,6 +110,12 @@ def _refusing(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return summary.INTERRUPTED
+    except (ImportError, MemoryError, OSError, RuntimeError) as error:
+        # Libraries are imported before a job has its own explanations.
+        if not (why := memory.explanation("".join(traceback.format_exception(error)))):
+            raise
+        print(f"error: {why}", file=sys.stderr)
+        return summary.JOB_BROKE
     finally:
         signal.signal(signal.SIGTERM, previous)
 

@@ -13,6 +13,8 @@ from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.fn_api_runner import fn_runner, worker_handlers
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
+from pipeline.terminal import memory
+
 # The parameter of mallopt, from malloc.h of glibc.
 _M_ARENA_MAX = -8
 # The message of Beam's thread that waits for a worker process, when that has ended.
@@ -22,6 +24,8 @@ _WORKER_ENDED = "Worker subprocess exited"
 # took 6 % less time at this value, and no less at 500 ms.
 _SWITCH_SECONDS = 0.05
 _SIGNAL_SECONDS = 0.5
+# The job is lost where no thread could be started so many times in a row.
+_MAX_FAILED = 10
 
 
 class WorkerLostError(Exception):
@@ -61,7 +65,7 @@ def run(pipeline: beam.Pipeline) -> str:
             outcomes.put(
                 WorkerLostError(
                     f"a worker process has ended ({died.exc_value}): it may have been killed, or"
-                    " the memory may have been too small"
+                    f" the memory may have been too small: {memory.ADVICE}"
                 )
             )
         else:
@@ -86,11 +90,25 @@ def run(pipeline: beam.Pipeline) -> str:
 
 def _next(outcomes: "queue.SimpleQueue[Any]") -> Any:
     """Waits in steps: a signal that another thread receives does not end a wait of this one."""
+    num_failed = 0
     while True:
         try:
             return outcomes.get(timeout=_SIGNAL_SECONDS)
         except queue.Empty:
-            continue
+            num_failed = 0 if _can_start_threads() else num_failed + 1
+            if num_failed == _MAX_FAILED:
+                return WorkerLostError(
+                    f"out of memory, or of processes (no thread can be started): {memory.ADVICE}"
+                )
+
+
+def _can_start_threads() -> bool:
+    """Returns whether a thread can be started; where none can, Beam waits without end."""
+    try:
+        threading.Thread(target=int).start()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _share_one_heap() -> None:
