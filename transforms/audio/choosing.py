@@ -22,6 +22,7 @@ from transforms.corpus.clips import RawFormat
 
 # Beyond it libsndfile's arguments overflow.
 _MAX_INT = 2**31 - 1
+_SLACK_SECONDS = 0.25
 
 
 class PartDecoder:
@@ -136,7 +137,7 @@ def open_part(part: FilePart, raw_format: RawFormat | None, account: Account) ->
     if libsndfile.is_better(beginning) and not (_is_ogg(beginning) and account.damages):
         try:
             decoder = _open_with_libsndfile(part, account)
-            if decoder.is_better:
+            if decoder.is_better and not _falls_short(decoder, account):
                 return PartDecoder(part, decoder)
             decoder.close()
         except UnknownFormatError as error:
@@ -190,6 +191,16 @@ def _open_with_libsndfile(part: FilePart, account: Account) -> LibsndfileDecoder
     )
     samples_part = part.part(samples.start, samples.end)
     return LibsndfileDecoder(samples_part, encoding, account.num_frames)
+
+
+def _falls_short(decoder: LibsndfileDecoder, account: Account) -> bool:
+    """Returns whether libsndfile knows less of a file than there is.
+
+    libvorbis drops audio that shares a page with the headers, without an error.
+    """
+    if account.parts or account.num_seconds is None or decoder.header_seconds is None:
+        return False
+    return decoder.header_seconds + _SLACK_SECONDS < account.num_seconds
 
 
 def _is_ogg(beginning: bytes) -> bool:
