@@ -1,7 +1,5 @@
 """The choice of the decoder of a file, and of another one where the first breaks."""
 
-import contextlib
-
 import numpy as np
 
 from transforms.audio import libsndfile, not_audio
@@ -37,6 +35,7 @@ class PartDecoder:
         self._decoder = decoder
         self._can_hand_over = isinstance(decoder, LibsndfileDecoder)
         self._position = 0
+        self._pending: DamagedError | None = None
         self.name = decoder.name
         self.format = decoder.format
         self.num_channels = decoder.num_channels
@@ -71,11 +70,14 @@ class PartDecoder:
           DamagedError: Damage. All frames before it have been returned.
           OSError: The storage failed.
         """
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            raise pending
         try:
             block = self._decoder.read(num_frames)
         except DamagedError as error:
             self._hand_over(error)
-            block = self._decoder.read(num_frames)
+            return self.read(num_frames)
         self._position += len(block)
         return block
 
@@ -105,13 +107,24 @@ class PartDecoder:
         self._skip(frame)
 
     def _skip(self, frame: int) -> None:
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            self._keep(pending, frame)
         while self._position < frame:
-            # Damage before the frame is not damage of what is read.
-            with contextlib.suppress(DamagedError):
+            try:
                 block = self._decoder.read(frame - self._position)
-                if not len(block):
-                    return
-                self._position += len(block)
+            except DamagedError as damage:
+                self._keep(damage, frame)
+                continue
+            if not len(block):
+                return
+            self._position += len(block)
+
+    def _keep(self, damage: DamagedError, frame: int) -> None:
+        """Keeps what of damage at the current position lies after a later frame, for `read`."""
+        rest_seconds = damage.num_seconds - (frame - self._position) / self.sample_rate_hz
+        if rest_seconds > 0:
+            self._pending = DamagedError(str(damage), rest_seconds)
 
 
 def open_part(part: FilePart, raw_format: RawFormat | None, account: Account) -> PartDecoder:

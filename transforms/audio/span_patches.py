@@ -27,6 +27,7 @@ class SpanPatches:
       first_frame: First frame of the recording that is needed.
       end_frame: End of the frames that are needed; None for the end of the recording.
       num_frames: Number of frames received so far.
+      damage: Description of the first damage in the span; empty if there is none.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class SpanPatches:
         self.first_frame = self._clip_frame + periods * in_period
         self.end_frame = self._find_end_frame()
         self.num_frames = 0
+        self.damage = ""
         self._num_damages = 0
         self._num_samples = 0
         self._num_rows = 0
@@ -80,6 +82,7 @@ class SpanPatches:
         for start, end, message in found[self._num_damages :]:
             is_before_end = self.end_frame is None or start < self.end_frame
             if end > self.first_frame and is_before_end:
+                self.damage = self.damage or message
                 yield DamagedAudio(self.span.clip.id, start / rate_hz, end / rate_hz, message)
         self._num_damages = len(found)
 
@@ -119,6 +122,8 @@ class SpanPatches:
             return
         num_rows = span.first_row + self._num_rows
         if not num_rows and span.is_remainder and not self._is_whole_piece(end_frame):
+            if self.damage:
+                raise AudioError("decode_error", f"{self.damage}, and no row is left")
             return
         padded = not num_rows
         if padded:
