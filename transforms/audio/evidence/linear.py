@@ -76,9 +76,10 @@ def account_of(source: Source, samples: Samples, end: int, layout: Layout | None
     num_frames = max(0, data_end - samples.start) // samples.block_bytes
     raw = None
     if not is_right and samples.subtype:
+        start = min(samples.start, end)  # the header may be cut, or lie
         raw = LinearSamples(
-            samples.start,
-            samples.start + num_frames * samples.block_bytes,
+            start,
+            start + num_frames * samples.block_bytes,
             samples.subtype,
             samples.endian,
             samples.rate_hz,
