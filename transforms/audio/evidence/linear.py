@@ -75,11 +75,10 @@ def account_of(source: Source, samples: Samples, end: int, layout: Layout | None
         return Account(rates_hz=rates_hz, damages=damages)
     num_frames = max(0, data_end - samples.start) // samples.block_bytes
     raw = None
-    if not is_right and samples.subtype:
-        start = min(samples.start, end)  # the header may be cut, or lie
+    if not is_right and samples.subtype and num_frames:
         raw = LinearSamples(
-            start,
-            start + num_frames * samples.block_bytes,
+            samples.start,
+            samples.start + num_frames * samples.block_bytes,
             samples.subtype,
             samples.endian,
             samples.rate_hz,
