@@ -72,7 +72,9 @@ def encode_with_ffmpeg(
             output.mux(video.encode(None))
         context = stream.codec_context
         # Not planar: PyAV fails on eight planes.
-        whole = av.AudioFrame.from_ndarray(samples.reshape(1, -1), "flt", layout)
+        whole = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(samples).reshape(1, -1), "flt", layout
+        )
         whole.sample_rate = rate_hz
         whole.pts = 0
         resampler = av.AudioResampler(
