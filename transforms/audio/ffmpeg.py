@@ -167,7 +167,9 @@ class FfmpegDecoder:
                 for packet in self._container.demux(self._stream):
                     self._part.raise_error()
                     num_packets += 1
-                    yield packet
+                    # One without bytes flushes the decoder; with a time it ends a stream of NUT.
+                    if packet.size or packet.pts is None:
+                        yield packet
             except av.error.FFmpegError as error:
                 self._part.raise_error()
                 yield f"FFmpeg: {error.strerror}"

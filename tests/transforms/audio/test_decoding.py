@@ -211,6 +211,22 @@ def test_what_no_decoder_knows_is_an_unsupported_format(data: bytes, tmp_path: P
     assert caught.value.reason == "unsupported_format"
 
 
+def test_a_resource_fork_in_the_current_folder_does_not_make_sound_of_other_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("sound.sd2", tone(1_000), 8_000, format="SD2", subtype="PCM_16")
+    Path("._sound.sd2").rename("._")
+    Path("bytes.bin").write_bytes(b"zzzz" + bytes(range(256)) * 20)
+    with (
+        Path("bytes.bin").open("rb") as file,
+        pytest.raises(AudioError, match="no decoder takes the file") as caught,
+        decoding.open_recording(file),
+    ):
+        pass
+    assert caught.value.reason == "unsupported_format"
+
+
 def test_a_file_with_the_header_of_another_that_no_decoder_opens_is_damaged() -> None:
     found = failure(b"RIFF\x24\x00\x00\x00AVI " + bytes(1_000))
     assert (found.reason, str(found)[:30]) == ("decode_error", "no decoder can open the file: ")
