@@ -51,11 +51,11 @@ def encode_with_ffmpeg(
     with_video: bool = False,
     muxer_options: dict[str, str] | None = None,
 ) -> bytes:
-    """Encodes `[num_frames]` or `[num_frames, num_channels]`, mono or stereo, with FFmpeg."""
+    """Encodes `[num_frames]` or `[num_frames, num_channels]` (1, 2, 6 or 8) with FFmpeg."""
     import av
 
     samples = samples.reshape(len(samples), -1)
-    layout = "stereo" if samples.shape[1] == 2 else "mono"
+    layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[samples.shape[1]]
     file = io.BytesIO()
     with av.open(file, "w", format=container, options=muxer_options or {}) as output:
         # PyAV types a stream by the codec's literal name, which is not known here.
@@ -72,7 +72,10 @@ def encode_with_ffmpeg(
                 output.mux(video.encode(image))
             output.mux(video.encode(None))
         context = stream.codec_context
-        whole = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), "fltp", layout)
+        # Not planar: PyAV fails on eight planes.
+        whole = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(samples).reshape(1, -1), "flt", layout
+        )
         whole.sample_rate = rate_hz
         whole.pts = 0
         resampler = av.AudioResampler(
