@@ -106,8 +106,9 @@ class _PlanFn(ReportingFn):
             for clip in self._first_pieces(clips):
                 yield clip.failure("plan", "not_found", os.strerror(errno.ENOENT))
             return
-        by_format = sorted(clips, key=lambda clip: str(clip.raw_format))
-        for _, group in itertools.groupby(by_format, key=lambda clip: clip.raw_format):
+        # A task decodes one channel of one format.
+        alike = sorted(clips, key=lambda clip: (str(clip.raw_format), clip.channel or 0))
+        for _, group in itertools.groupby(alike, key=lambda clip: (clip.raw_format, clip.channel)):
             yield from self._decode_tasks(list(group))
 
     def _decode_tasks(self, clips: list[Clip]) -> Iterator[DecodeTask]:

@@ -16,7 +16,7 @@ def read_header(clip: Clip, channel: int | None = None, num_seconds: int = 0) ->
 
     Args:
       clip: A clip of the recording; its times do not matter.
-      channel: The channel to decode, from 1; None for the mean of all.
+      channel: The channel to decode unless the clip has its own, from 1; None for the mean of all.
       num_seconds: Seconds to decode at least, besides the first block.
 
     Raises:
@@ -24,6 +24,7 @@ def read_header(clip: Clip, channel: int | None = None, num_seconds: int = 0) ->
       OSError: The recording cannot be read.
     """
     suffix = posixpath.splitext(clip.uri)[1].lower()
+    channel = channel if clip.channel is None else clip.channel
     with (
         files.open_to_read(clip.uri, in_parts=True) as file,
         decoding.open_recording(file, suffix, clip.raw_format, channel) as recording,

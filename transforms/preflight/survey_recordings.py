@@ -144,8 +144,8 @@ class _OpenFn(beam.DoFn):
 
     def _survey(self, clips: list[Clip]) -> Survey:
         surveys = []
-        for raw_format in dict.fromkeys(clip.raw_format for clip in clips):
-            alike = [clip for clip in clips if clip.raw_format == raw_format]
+        for kind in dict.fromkeys((clip.raw_format, clip.channel) for clip in clips):
+            alike = [clip for clip in clips if (clip.raw_format, clip.channel) == kind]
             try:
                 header = read_header(alike[0], self._framing.channel)
             except AudioError as error:
