@@ -119,7 +119,7 @@ def match_columns(
     keys = set(names)
     taken = {template.key for template in (*sources.values(), *labels)}
     others = [
-        (key, name)
+        (key, key.strip())
         for name, key in written.items()
         if name not in KNOWN_COLUMNS or name in _RAW or key not in taken
     ]
@@ -131,7 +131,7 @@ def match_columns(
         frozenset(name for name, key in written.items() if key in read or _top(key, read)),
         read,
         tuple(others),
-        tuple((key, name) for key, name in others if name not in _RAW),
+        tuple((key, name) for key, name in others if name.casefold() not in _RAW),
     )
 
 
@@ -392,7 +392,8 @@ class ColumnMatcher:
         return tuple(each for each in self._meaning if has_raw or each[0] not in _RAW)
 
     def _remember(self, columns: Columns) -> None:
-        others = {name for _, name in columns.others}
+        for _, name in columns.others[: MAX_SEEN_COLUMNS - len(self._others)]:
+            self._others.add(name[:_MAX_SEEN_CHARACTERS])
         for name in columns.names:
             if len(self._seen) >= MAX_SEEN_COLUMNS:
                 return
@@ -400,8 +401,6 @@ class ColumnMatcher:
             self._seen[short] = None
             if name in columns.used:
                 self._used.add(short)
-            if name in others:
-                self._others.add(short)
         for field, text in columns.meaning():
             if len(self._meaning) < MAX_SEEN_COLUMNS:
                 self._meaning[field, text[:_MAX_SEEN_CHARACTERS]] = None
