@@ -38,6 +38,10 @@ setup(
             "kubernetes-validate>=1.31,<2",
             "moto[s3,server]>=5.1,<6",
         ],
+        # What decoding is compared with: a build of FFmpeg's program with most encoders, in a
+        # package of BSD-2-Clause. The program itself is under GPL-3.0 (x264, x265): tests run it,
+        # and nothing of it is linked, shipped or needed by the product.
+        "references": ["imageio-ffmpeg>=0.8,<1"],
         # The site of the documents (MIT, ISC), and what the notebook needs (BSD-3-Clause, and
         # matplotlib's own license).
         "docs": ["mkdocs-material>=9.5,<10", "mkdocstrings[python]>=0.26,<2"],

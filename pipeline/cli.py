@@ -8,12 +8,13 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 
 from pipeline.errors import UsageError
 from pipeline.options import declaration, values
 from pipeline.options.settings import EmbedSettings
-from pipeline.terminal import console, summary
+from pipeline.terminal import console, memory, streams, summary
 
 _PROGRAM = "beam-audio-embeddings"
 
@@ -94,15 +95,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
       arguments: The words after the program's name; None for those of this process.
     """
+    with streams.kept_open():
+        return _refusing(sys.argv[1:] if arguments is None else arguments)
+
+
+def _refusing(arguments: Sequence[str]) -> int:
+    """Runs a command, prints why it is refused or interrupted, and returns its exit status."""
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return _main(sys.argv[1:] if arguments is None else arguments)
+        return _main(arguments)
     except UsageError as error:
         print(f"{_PROGRAM}: error: {error}", file=sys.stderr)
         return summary.WRONG_USE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return summary.INTERRUPTED
+    except (ImportError, MemoryError, OSError, RuntimeError) as error:
+        # Libraries are imported before a job has its own explanations.
+        if not (why := memory.explanation("".join(traceback.format_exception(error)))):
+            raise
+        print(f"error: {why}", file=sys.stderr)
+        return summary.JOB_BROKE
     finally:
         signal.signal(signal.SIGTERM, previous)
 

@@ -1,6 +1,7 @@
 """An object storage in memory, `mem://`, behind Beam's own FileSystem interface."""
 
 import io
+import time
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -11,6 +12,7 @@ class MemoryFileSystem(FileSystem):
     """Objects by path; there are no folders, and a listing is by prefix."""
 
     objects: dict[str, bytes] = {}  # noqa: RUF012 - one storage for all instances is the point
+    times: dict[str, float] = {}  # noqa: RUF012 - when an object was created
 
     @classmethod
     def scheme(cls) -> str:
@@ -35,12 +37,13 @@ class MemoryFileSystem(FileSystem):
                 yield self.metadata(path)
 
     def create(self, path: str, *_: Any, **__: Any) -> BinaryIO:
-        objects = self.objects
+        objects, times = self.objects, self.times
 
         class Written(io.BytesIO):
             def close(self) -> None:
                 if not self.closed:
                     objects[path] = self.getvalue()
+                    times[path] = time.time()
                 super().close()
 
         return Written()
@@ -68,7 +71,7 @@ class MemoryFileSystem(FileSystem):
         return len(self.objects[path])
 
     def last_updated(self, path: str) -> float:
-        return 0.0
+        return self.times.get(path, 0.0)
 
     def checksum(self, path: str) -> str:
         return str(self.size(path))

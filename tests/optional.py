@@ -14,6 +14,7 @@ import pytest
 # Of this environment: its programs need not be on the PATH.
 BIN = Path(sys.executable).parent
 STAND_INS = "pip install -e '.[stand-ins]'"
+REFERENCES = "pip install -e '.[references]'"
 
 
 def need(is_there: bool, what: str, way: str) -> None:

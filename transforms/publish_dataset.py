@@ -20,7 +20,7 @@ from transforms.metrics import run_times
 from transforms.metrics.reporting import COUNT, TIME
 from transforms.metrics.run_times import StepTime
 from transforms.model.loading import ModelFacts
-from transforms.storage import files
+from transforms.storage import files, leases
 
 
 @dataclasses.dataclass
@@ -191,6 +191,7 @@ class _PublishFn(beam.DoFn):
         files.delete_names(self._staging, others)
         files.rename([temporary], [self._path(file_names.FILE_NAME)])
         files.delete_folder(self._staging)
+        leases.release_job(self._folder)
 
     def _withdraw_old(self) -> list[str]:
         """Makes an old dataset incomplete before anything of it changes; returns its files.

@@ -14,7 +14,8 @@ from pipeline.errors import JobError
 from pipeline.folders.output_folder import OutputFolder
 from pipeline.graph import Job, job_of
 from pipeline.options.settings import EmbedSettings
-from pipeline.runners.options import is_elsewhere, is_in_processes
+from pipeline.runners import runner
+from pipeline.runners.options import is_elsewhere, is_in_processes, runner_name
 from pipeline.terminal import progress, summary
 from transforms.corpus.clips import printable
 from transforms.corpus.spans import SAMPLE_RATE_HZ
@@ -37,11 +38,12 @@ def run(settings: EmbedSettings, beam_flags: Sequence[str]) -> int:
 
 def _embed(session: Session) -> int:
     settings = session.settings
-    prepared = prepare_run(settings, session.options, settings.wait)
+    prepared = prepare_run(settings, session.options, settings.wait, to_write=True)
     for note in resources.notes(settings, session.options):
         print(f"NOTE: {note}", file=sys.stderr)
     folder = prepared.output
-    with folder.staged():
+    runs_on = not settings.wait and runner.submits_job(session.options)
+    with folder.staged(str(runner_name(session.options)) if runs_on else ""):
         job = job_of(settings, prepared.corpus, folder.path, prepared.pca)
         if not _run_job(session, job):
             print(

@@ -59,7 +59,10 @@ class PreparedRun:
 
 
 def prepare_run(
-    settings: EmbedSettings, options: PipelineOptions, wait: bool = True
+    settings: EmbedSettings,
+    options: PipelineOptions,
+    wait: bool = True,
+    to_write: bool = False,
 ) -> PreparedRun:
     """Validates the options of a run, and loads what the launcher needs for it.
 
@@ -67,6 +70,7 @@ def prepare_run(
       settings: The command's own options.
       options: Beam's options; the memory that the model takes is added.
       wait: The launcher waits for the end of the job.
+      to_write: The run writes a dataset, which another run may be doing there.
 
     Raises:
       UsageError: The run would fail; the message says why.
@@ -78,7 +82,7 @@ def prepare_run(
     check_model(settings, is_elsewhere(options))
     request_memory(options, lambda: resolving.num_bytes(settings.model))
     output = OutputFolder(settings.output, settings.name, settings.overwrite)
-    output.check()
+    output.check(to_write)
     pca = load_pca(settings.pca) if settings.profile.quantised else None
     return PreparedRun(corpus, output, pca)
 

@@ -1,23 +1,28 @@
 """The folder of the dataset as the launcher sees it: no file of others is lost there."""
 
+import _thread
 import contextlib
 import os
 import posixpath
 import re
+import sys
 from collections.abc import Iterator
 
-from pipeline.errors import UsageError
+from pipeline.errors import JobError, UsageError
 from transforms.corpus.clips import printable
 from transforms.dataset import file_names
-from transforms.storage import files
+from transforms.storage import files, leases
 
 # The temporary folder of a run with any --name.
 _STAGING = re.compile(rf"\.({file_names.STEM})\.incomplete")
+_TEMPORARY_FOLDER = re.compile(
+    rf"{_STAGING.pattern}|\.{file_names.STEM}\.check-[0-9a-f]{{8}}"  # see `report_folder`
+)
 # What killed programs may leave behind: that folder, those of reports (see `report_folder`), probes
 # of the right to write, and files that were not yet renamed.
 _TEMPORARY = re.compile(
-    rf"(?:{_STAGING.pattern}|\.{file_names.STEM}\.check-[0-9a-f]{{8}})(?:/|$)"
-    rf"|\.probe-[0-9a-f]{{32}}$|(?:[^/]+/)?{file_names.TEMPORARY}$"
+    rf"(?:{_TEMPORARY_FOLDER.pattern})(?:/|$)"
+    rf"|\.probe-[0-9a-f]{{32}}$|{re.escape(leases.FILE_NAME)}\.[0-9a-f]{{32}}$|(?:[^/]+/)?{file_names.TEMPORARY}$"
 )
 
 
@@ -37,18 +42,28 @@ class OutputFolder:
         self._name = name
         self._overwrite = overwrite
         self._is_new = False
+        self._lease: leases.Lease | None = None
 
-    def check(self) -> None:
+    def check(self, to_write: bool = False) -> None:
         """Refuses a folder that holds anything, unless it may be overwritten.
+
+        Args:
+          to_write: Refuse a folder that another run writes, too.
 
         Raises:
           UsageError: The folder is not empty, or cannot be used.
         """
-        label = f"--output={printable(self.path)}"
         try:
             files.check_reachable(self.path, to_write=True)
         except OSError as error:
-            raise UsageError(f"{label}: {error}") from error
+            raise UsageError(f"--output={printable(self.path)}: {error}") from error
+        if to_write:
+            with self._refusing_a_used_folder():
+                leases.check_free(self.path)
+        self._check_contents()
+
+    def _check_contents(self) -> None:
+        label = f"--output={printable(self.path)}"
         try:
             local = files.is_local(self.path)
             if local and os.path.lexists(self.path) and not os.path.isdir(self.path):
@@ -87,9 +102,12 @@ class OutputFolder:
           UsageError: The folder cannot be written.
         """
         try:
-            self._is_new = files.is_local(self.path) and not os.path.isdir(self.path)
+            if self._lease is None:
+                self._is_new = files.is_local(self.path) and not os.path.isdir(self.path)
             listed = files.list_names(self.path)
-            names = [name for name in listed if not _is_temporary(name)]
+            names = [
+                name for name in listed if not _is_temporary(name) and name != leases.FILE_NAME
+            ]
             self._delete(self._remains(names))
             # The staging folder, which marks the remains, is deleted after them.
             for name in {_temporary_of(name) for name in listed if _is_temporary(name)}:
@@ -106,14 +124,79 @@ class OutputFolder:
             ) from error
 
     @contextlib.contextmanager
-    def staged(self) -> Iterator[None]:
-        """Prepares the folder; if the context ends with an error, removes what it has written."""
-        self.prepare()
+    def staged(self, job: str = "") -> Iterator[None]:
+        """Prepares the folder for this run alone.
+
+        If the context ends with an error, what it has written is removed.
+
+        Args:
+          job: The runner of a job that runs on when the context ends, and keeps the folder.
+
+        Raises:
+          UsageError: Another run writes into the folder, or it cannot be used.
+        """
+        self._reserve(job)
+        try:
+            self._check_contents()  # another run may have ended since the check
+            self.prepare()
+            try:
+                yield
+            except BaseException as error:
+                if self._lease is not None and self._lease.is_lost:
+                    raise JobError(
+                        f"another run has taken over --output={printable(self.path)}: this one was"
+                        f" halted, or could not reach it, for {leases.DEAD_SECONDS:.0f} s"
+                    ) from error
+                self.discard()
+                raise
+        except BaseException:
+            self._release()
+            raise
+        if self._lease is not None and job:
+            self._lease.leave()
+        else:
+            self._release()
+
+    def _reserve(self, job: str) -> None:
+        """Takes the lease of the folder, so that a second run into it is refused."""
+        self._is_new = files.is_local(self.path) and not os.path.isdir(self.path)
+        with self._refusing_a_used_folder():
+            try:
+                files.make_folder(self.path)
+                self._lease = leases.take(self.path, job)
+            except OSError as error:
+                if self._is_new and not os.path.isdir(self.path):
+                    return  # this is told when it is prepared
+                print(
+                    f"NOTE: --output cannot be reserved for this run ({error}): no second run into"
+                    " it would be refused",
+                    file=sys.stderr,
+                )
+                return
+        if self._lease.before is not None and self._lease.before.job:
+            print(
+                f"NOTE: {self._lease.before} has submitted a job to {self._lease.before.job} that"
+                " writes into --output as well, and was not seen to end; if it still runs, cancel"
+                " one of the two",
+                file=sys.stderr,
+            )
+        if not job:
+            self._lease.keep(when_lost=_thread.interrupt_main)
+
+    @contextlib.contextmanager
+    def _refusing_a_used_folder(self) -> Iterator[None]:
         try:
             yield
-        except BaseException:
-            self.discard()
-            raise
+        except leases.HeldError as error:
+            raise UsageError(
+                f"--output={printable(self.path)} is in use by {error}; wait for its end, or use"
+                " another folder"
+            ) from error
+
+    def _release(self) -> None:
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            lease.release()
 
     def discard(self) -> None:
         """Removes all files of a run without a dataset; a complete dataset stays."""
@@ -122,14 +205,16 @@ class OutputFolder:
             if file_names.FILE_NAME not in names:
                 self._delete(self._our_own(names))
             files.delete_folder(self.staging)
+            self._release()
             if self._is_new and not os.listdir(self.path):
                 os.rmdir(self.path)
         except OSError:
             pass  # remains differ from a dataset by the lack of dataset.json
 
     def _names(self) -> list[str]:
-        """Returns the names in the folder but temporary ones."""
-        return [name for name in files.list_names(self.path) if not _is_temporary(name)]
+        """Returns the names in the folder but temporary ones and the lease."""
+        names = files.list_names(self.path)
+        return [name for name in names if not _is_temporary(name) and name != leases.FILE_NAME]
 
     def _remains(self, names: list[str]) -> list[str]:
         """Returns the names of the remains of an interrupted run."""
@@ -190,10 +275,10 @@ class OutputFolder:
         files.delete_names(self.path, [name for name in names if name not in empty])
 
     def _delete_temporary(self, name: str) -> None:
-        if name.endswith(".tmp") or name.startswith(".probe-"):
-            files.delete_names(self.path, [name])
-        else:
+        if _TEMPORARY_FOLDER.fullmatch(name):
             files.delete_folder(f"{self.path}/{name}")
+        else:
+            files.delete_names(self.path, [name])
 
 
 def _is_temporary(name: str) -> bool:

@@ -5,6 +5,7 @@ import ctypes
 import queue
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -12,6 +13,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.fn_api_runner import fn_runner, worker_handlers
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
+
+from pipeline.terminal import memory
 
 # The parameter of mallopt, from malloc.h of glibc.
 _M_ARENA_MAX = -8
@@ -61,7 +64,7 @@ def run(pipeline: beam.Pipeline) -> str:
             outcomes.put(
                 WorkerLostError(
                     f"a worker process has ended ({died.exc_value}): it may have been killed, or"
-                    " the memory may have been too small"
+                    f" the memory may have been too small: {memory.ADVICE}"
                 )
             )
         else:
@@ -75,8 +78,9 @@ def run(pipeline: beam.Pipeline) -> str:
 
     previous, threading.excepthook = threading.excepthook, watch
     try:
-        threading.Thread(target=run_to_the_end, name="runner", daemon=True).start()
-        outcome = _next(outcomes)
+        with _noticing_lack_of_threads(outcomes):
+            threading.Thread(target=run_to_the_end, name="runner", daemon=True).start()
+            outcome = _next(outcomes)
     finally:
         threading.excepthook = previous
     if isinstance(outcome, BaseException):
@@ -91,6 +95,27 @@ def _next(outcomes: "queue.SimpleQueue[Any]") -> Any:
             return outcomes.get(timeout=_SIGNAL_SECONDS)
         except queue.Empty:
             continue
+
+
+@contextlib.contextmanager
+def _noticing_lack_of_threads(outcomes: "queue.SimpleQueue[Any]") -> Iterator[None]:
+    """Puts an error where a thread of this process cannot start: Beam then waits without end."""
+    start = threading.Thread.start
+
+    def start_or_tell(thread: threading.Thread) -> None:
+        try:
+            start(thread)
+        except RuntimeError:
+            if thread.ident is None:
+                message = f"out of memory, or of processes (no thread can start): {memory.ADVICE}"
+                outcomes.put(WorkerLostError(message))
+            raise
+
+    threading.Thread.start = start_or_tell  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        threading.Thread.start = start  # type: ignore[method-assign]
 
 
 def _share_one_heap() -> None:

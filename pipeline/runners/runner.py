@@ -18,6 +18,7 @@ from apache_beam.options.pipeline_options import (
     PipelineOptions,
     PortableOptions,
     StandardOptions,
+    TestOptions,
 )
 from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
 from apache_beam.runners.dataflow.dataflow_runner import DataflowRuntimeException
@@ -29,7 +30,7 @@ from pipeline.folders.reachability import check_storages
 from pipeline.runners import local
 from pipeline.runners.flink import FlinkRunner
 from pipeline.runners.options import is_dataflow, is_elsewhere, is_flink, is_local
-from pipeline.terminal import console
+from pipeline.terminal import console, memory
 from transforms.storage import http
 
 # The timeout of a request that finds out whether a service runs.
@@ -78,6 +79,14 @@ def check(options: PipelineOptions, wait: bool = True) -> None:
     flink_master = options.view_as(FlinkRunnerOptions).flink_master
     if is_flink(options) and not endpoint and flink_master[:1] != "[":
         _check_flink(flink_master)
+
+
+def submits_job(options: PipelineOptions) -> bool:
+    """Returns whether a job is submitted, rather than a template of it written."""
+    cloud = options.view_as(GoogleCloudOptions)
+    return not (
+        is_dataflow(options) and (cloud.template_location or options.view_as(TestOptions).dry_run)
+    )
 
 
 def run(
@@ -133,6 +142,10 @@ def _errors_of_runner() -> Iterator[None]:
     """Raises errors of the runner as errors of the job."""
     try:
         yield
+    except RuntimeError as error:
+        if "Channel closed prematurely" not in str(error):  # Beam, of a worker process
+            raise
+        raise RunnerLostError(_with_cause(_WORKER_GONE[0])) from error
     except local.WorkerLostError as error:
         raise RunnerLostError(str(error)) from error
     except grpc.RpcError as error:
@@ -223,7 +236,7 @@ def _with_cause(text: str) -> str:
     if any(words in text for words in _WORKER_GONE):
         return (
             f"{text.strip()}: a worker is gone; it may have been killed, or its memory may have"
-            " been too small"
+            f" been too small: {memory.ADVICE}"
         )
     return text
 

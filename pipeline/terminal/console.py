@@ -18,6 +18,8 @@ import traceback
 from collections.abc import Iterator
 from typing import TextIO
 
+from pipeline.terminal import streams
+
 _MAX_BYTES = 4 * 2**20
 _KEPT_BYTES = 2**18
 _TRIM_SECONDS = 5
@@ -198,17 +200,17 @@ def _redirected(log: _Log, name: str, fd: int) -> Iterator[None]:
     saved = os.dup(fd)
     user: TextIO | None = None
     if _real_file(stream) and stream.fileno() == fd:
-        user = open(  # noqa: SIM115 - it is closed below
+        opened = open(  # noqa: SIM115 - it shall not close the descriptor
             saved, "w", buffering=1, encoding=stream.encoding, errors=stream.errors, closefd=False
         )
+        user = streams.forgiving(opened)
         setattr(sys, name, user)
     os.dup2(log.fd, fd)
     try:
         yield
     finally:
         if user is not None:
-            with contextlib.suppress(OSError):  # the reader is gone
-                user.flush()
+            user.flush()
             if getattr(sys, name) is user:
                 setattr(sys, name, stream)
         os.dup2(saved, fd)

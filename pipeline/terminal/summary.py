@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pipeline.errors import JobError, RunnerLostError
-from pipeline.terminal import console
+from pipeline.terminal import console, memory
 from transforms.corpus.clips import printable
 from transforms.dataset.failure_table import failure_table_name
 from transforms.dataset.note_table import note_table_name
@@ -71,6 +71,8 @@ def explanation(error: BaseException) -> str:
         if _TRACEBACK not in str(error):
             return str(error)
         text = str(error)
+    if out_of_memory := memory.explanation(text):
+        return out_of_memory
     for line in reversed(text.splitlines()):
         match = _ERROR_LINE.match(line.strip())
         if match and match["type"] in _EXPECTED:

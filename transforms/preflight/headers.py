@@ -4,8 +4,8 @@ from fractions import Fraction
 from typing import BinaryIO
 
 from transforms.audio import decoding
-from transforms.audio.decoding import Recording
 from transforms.audio.errors import AudioError
+from transforms.audio.recording import Recording
 from transforms.corpus import recordings
 from transforms.corpus.clips import Clip
 from transforms.packed import address

@@ -32,11 +32,13 @@ class BeamStore:
     def info(self, uri: str) -> FileInfo:
         if not FileSystems.exists(uri):
             raise FileNotFoundError(f"{uri} does not exist")
-        version = ""
+        version, modified = "", 0.0
         # Not every storage has these; a checksum may be no more than the size.
         with contextlib.suppress(OSError):
-            version = f"{FileSystems.checksum(uri)} {FileSystems.last_updated(uri)}"
-        return FileInfo(uri, int(FileSystems.get_filesystem(uri).size(uri)), version)
+            modified = float(FileSystems.last_updated(uri))
+            version = f"{FileSystems.checksum(uri)} {modified}"
+        size = int(FileSystems.get_filesystem(uri).size(uri))
+        return FileInfo(uri, size, version, modified_seconds=modified)
 
     def list_prefix(self, prefix: str) -> Iterator[FileInfo]:
         (result,) = FileSystems.match([loosen_glob(prefix) + "**"])
@@ -44,7 +46,9 @@ class BeamStore:
             if metadata.path.startswith(prefix):
                 yield FileInfo(metadata.path, metadata.size_in_bytes)
 
-    def upload(self, uri: str, file: BinaryIO, num_bytes: int) -> None:
+    def upload(self, uri: str, file: BinaryIO, num_bytes: int, replaces: str | None = None) -> None:
+        if replaces is not None:
+            raise io.UnsupportedOperation("Beam's storages have no conditional requests")
         file.seek(0)
         with FileSystems.create(uri, compression_type=CompressionTypes.UNCOMPRESSED) as target:
             shutil.copyfileobj(file, target)

@@ -8,8 +8,9 @@ needs them: most runs use one storage, and the refusal of a flag none.
 import functools
 import importlib
 import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from transforms.storage.retries import DEFAULT_RETRY, RetryPolicy
 from transforms.storage.schemes import check_scheme, scheme_of
@@ -26,6 +27,19 @@ _VERIFY = {
     **dict.fromkeys(("none", "true", "1", "yes"), None),
     **dict.fromkeys(("false", "0", "no"), False),
 }
+
+
+def _made_once(make: Callable[..., Store]) -> Callable[..., Store]:
+    """Caches what a function makes; threads that want the same at once wait for the first."""
+    cached = functools.cache(make)
+    one_at_a_time = threading.Lock()
+
+    @functools.wraps(make)
+    def made(*settings: Any) -> Store:
+        with one_at_a_time:
+            return cached(*settings)
+
+    return made
 
 
 def use_options(options: "PipelineOptions") -> None:
@@ -75,21 +89,21 @@ def _beam(path: str) -> Store:
     return BeamStore()
 
 
-@functools.cache
+@_made_once
 def _gcs(settings: "GcsSettings", retry_policy: RetryPolicy) -> Store:
     from transforms.storage.gcs import GcsStore
 
     return GcsStore(settings, retry_policy)
 
 
-@functools.cache
+@_made_once
 def _s3(settings: "S3Settings", retry_policy: RetryPolicy) -> Store:
     from transforms.storage.s3 import S3Store
 
     return S3Store(settings, retry_policy)
 
 
-@functools.cache
+@_made_once
 def _web(retry_policy: RetryPolicy) -> Store:
     from transforms.storage.https import WebStore
 

@@ -232,7 +232,8 @@ def info(path: str) -> FileInfo:
     """
     if is_local(path):
         status = os.stat(path)
-        return FileInfo(path, status.st_size, str(status.st_mtime_ns))
+        version = str(status.st_mtime_ns)
+        return FileInfo(path, status.st_size, version, modified_seconds=status.st_mtime)
     return store_of(path).info(path)
 
 

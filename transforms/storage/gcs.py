@@ -22,7 +22,7 @@ from transforms.storage.gcs_client import (
 )
 from transforms.storage.ranges import WHOLE_BYTES, Part, open_ranges
 from transforms.storage.retries import RETRYABLE_STATUSES, RetryPolicy, TransientError
-from transforms.storage.store import FileInfo, NoBucketError, move_by_copy, split_uri
+from transforms.storage.store import ConflictError, FileInfo, NoBucketError, move_by_copy, split_uri
 
 try:
     from google.cloud.storage.exceptions import DataCorruption
@@ -95,12 +95,18 @@ class GcsStore:
             if not token:
                 return
 
-    def upload(self, uri: str, file: BinaryIO, num_bytes: int) -> None:
+    def upload(self, uri: str, file: BinaryIO, num_bytes: int, replaces: str | None = None) -> None:
         def send() -> None:
             blob = self._blob(uri, chunk_size=_UPLOAD_BYTES)
             blob.content_type = _CONTENT_TYPE
             blob.upload_from_file(
-                file, rewind=True, size=num_bytes, checksum="crc32c", **self._options
+                file,
+                rewind=True,
+                size=num_bytes,
+                checksum="crc32c",
+                # An absent object has the generation 0.
+                if_generation_match=None if replaces is None else int(replaces or 0),
+                **self._options,
             )
             if blob.size != num_bytes:
                 raise TransientError(f"{uri}: other bytes arrived than were sent")
@@ -148,7 +154,8 @@ class GcsStore:
     def _info(self, uri: str) -> FileInfo:
         blob = self._blob(uri)
         blob.reload(**self._options)
-        return FileInfo(uri, int(blob.size), str(blob.generation), blob.crc32c or "")
+        modified = blob.updated.timestamp() if blob.updated else 0.0
+        return FileInfo(uri, int(blob.size), str(blob.generation), blob.crc32c or "", modified)
 
     def _page(self, bucket: str, name: str, token: str | None) -> tuple[list[FileInfo], str | None]:
         if not bucket:
@@ -221,6 +228,8 @@ class GcsStore:
             if is_listing or "bucket does not exist" in text:
                 return NoBucketError(f"there is no bucket gs://{split_uri(uri)[0]}")
             return FileNotFoundError(f"{uri} does not exist")
+        if status == 412:
+            return ConflictError(f"{uri}: {text}")
         if status in (401, 403):
             return PermissionError(f"{uri}: {self._forbidden(text)}")
         return OSError(f"{uri}: the storage answers {http.status_words(status)}: {text}")

@@ -35,7 +35,7 @@ class WebStore:
     def list_prefix(self, prefix: str) -> Iterator[FileInfo]:
         raise OSError(f"{prefix}: the web cannot be listed; name its files in a manifest")
 
-    def upload(self, uri: str, file: BinaryIO, num_bytes: int) -> None:
+    def upload(self, uri: str, file: BinaryIO, num_bytes: int, replaces: str | None = None) -> None:
         raise OSError(f"{uri}: the web can only be read; write to a folder, gs:// or s3://")
 
     def move(self, source: str, target: str) -> None:

@@ -19,6 +19,7 @@ from transforms.storage import http
 from transforms.storage.ranges import WHOLE_BYTES, Part, open_ranges
 from transforms.storage.retries import RETRYABLE_STATUSES, RetryPolicy, TransientError
 from transforms.storage.store import (
+    ConflictError,
     FileInfo,
     NoBucketError,
     move_by_copy,
@@ -98,7 +99,8 @@ class S3Store:
     def info(self, uri: str) -> FileInfo:
         bucket, name = _object(uri)
         found = self._call(uri, self._client.head_object, Bucket=bucket, Key=name)
-        return FileInfo(uri, int(found["ContentLength"]), str(found["ETag"]))
+        modified = found["LastModified"].timestamp()
+        return FileInfo(uri, int(found["ContentLength"]), str(found["ETag"]), "", modified)
 
     def list_prefix(self, prefix: str) -> Iterator[FileInfo]:
         bucket, name = split_uri(prefix)
@@ -111,12 +113,16 @@ class S3Store:
                 return
             arguments["ContinuationToken"] = page["NextContinuationToken"]
 
-    def upload(self, uri: str, file: BinaryIO, num_bytes: int) -> None:
+    def upload(self, uri: str, file: BinaryIO, num_bytes: int, replaces: str | None = None) -> None:
         bucket, name = _object(uri)
         file.seek(0)
         digest = hashlib.md5(usedforsecurity=False)
         while block := file.read(_BLOCK_BYTES):
             digest.update(block)
+
+        condition = {} if replaces is None else {"IfMatch": replaces}
+        if replaces == "":
+            condition = {"IfNoneMatch": "*"}
 
         def send() -> None:
             file.seek(0)
@@ -129,6 +135,7 @@ class S3Store:
                     ContentLength=num_bytes,
                     # The storage refuses bytes that differ, so that no object is cut short.
                     ContentMD5=base64.b64encode(digest.digest()).decode(),
+                    **condition,
                 ),
             )
 
@@ -197,6 +204,9 @@ class S3Store:
             return NoBucketError(f"there is no bucket s3://{split_uri(uri)[0]}")
         if status == 404:
             return FileNotFoundError(f"{uri} does not exist")
+        # 409: another conditional request for the same object is being served.
+        if status in (409, 412):
+            return ConflictError(f"{uri}: {text}")
         if status == 416:
             return _EmptyRangeError(f"{uri}: {text}")
         if status in RETRYABLE_STATUSES or code in _RETRYABLE_CODES:

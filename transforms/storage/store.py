@@ -12,6 +12,10 @@ class NoBucketError(FileNotFoundError):
     """There is no such bucket."""
 
 
+class ConflictError(OSError):
+    """A file is not in the state that an upload requires: another program has written it."""
+
+
 @dataclasses.dataclass(frozen=True, order=True)
 class FileInfo:
     """What a storage says of a file without sending it.
@@ -23,12 +27,15 @@ class FileInfo:
         and in listings.
       crc32c: Checksum of the content, base64 of its four bytes; empty where the storage has none,
         and in listings.
+      modified_seconds: When it was written, by the storage's own clock, in seconds since 1970; 0
+        where the storage does not say, and in listings.
     """
 
     path: str
     num_bytes: int
     version: str = ""
     crc32c: str = ""
+    modified_seconds: float = dataclasses.field(default=0.0, compare=False)
 
 
 class Store(Protocol):
@@ -48,8 +55,18 @@ class Store(Protocol):
     def list_prefix(self, prefix: str) -> Iterator[FileInfo]:
         """Yields all files whose uri begins with a prefix, in the storage's order."""
 
-    def upload(self, uri: str, file: BinaryIO, num_bytes: int) -> None:
-        """Creates or replaces a file from a seekable one, completely or not at all."""
+    def upload(self, uri: str, file: BinaryIO, num_bytes: int, replaces: str | None = None) -> None:
+        """Creates or replaces a file from a seekable one, completely or not at all.
+
+        Args:
+          uri: The file to write.
+          file: What to write.
+          num_bytes: Size of `file`.
+          replaces: The version that the file must have, empty for an absent one; None for any.
+
+        Raises:
+          ConflictError: The file has another version. A repeated request may find its own.
+        """
 
     def move(self, source: str, target: str) -> None:
         """Renames a file; an absent source whose target exists counts as renamed before."""

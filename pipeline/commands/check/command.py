@@ -143,7 +143,7 @@ class _Launcher:
         settings = self._settings
         output = OutputFolder(settings.output, settings.name, settings.overwrite)
         try:
-            output.check()
+            output.check(to_write=True)
             folder = ReportFolder.inside(output.path, settings.name)
             self._reports = self._stack.enter_context(folder).path
             self._can_write = True

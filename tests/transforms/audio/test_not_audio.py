@@ -20,8 +20,9 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from tests.sounds import encode, encode_with_ffmpeg, noise, tone
+from tests.sounds import decode, encode, encode_with_ffmpeg, noise, tone
 from transforms.audio import not_audio
+from transforms.audio.errors import AudioError
 from transforms.audio.signatures import AUDIO_MAGICS, SIGNATURES
 
 
@@ -211,6 +212,16 @@ def test_what_is_not_audio_is_named(name: str) -> None:
     assert message.startswith("the file is ")
     assert expected in message
     assert message.isprintable()
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".wav", ".ogg"])
+def test_the_message_of_the_failure_says_so(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a{suffix}"
+    for data, _ in FILES.values():
+        path.write_bytes(data)
+        with path.open("rb") as file, pytest.raises(AudioError) as caught:
+            decode(file, suffix)
+        assert (caught.value.reason, str(caught.value)) == ("unsupported_format", described(data))
 
 
 def recordings() -> Iterator[tuple[str, bytes]]:

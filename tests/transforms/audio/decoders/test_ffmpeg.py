@@ -3,6 +3,7 @@
 import io
 import itertools
 import random
+import struct
 from pathlib import Path
 
 import av
@@ -13,8 +14,8 @@ from hypothesis import settings
 
 from tests.sounds import blocks_of, decode, encode_with_ffmpeg, file_part
 from transforms.audio import decoding
+from transforms.audio.decoders.ffmpeg import FfmpegDecoder
 from transforms.audio.errors import AudioError
-from transforms.audio.ffmpeg import FfmpegDecoder
 from transforms.corpus.clips import RawFormat
 
 # name: (container, codec, sample rate, channels, largest error of a sample)
@@ -351,3 +352,18 @@ def test_a_seek_reads_up_to_the_frame() -> None:
 def test_the_decoder_itself_refuses_to_seek() -> None:
     with pytest.raises(NotImplementedError, match="5000"):
         FfmpegDecoder(file_part(encoded("m4a"))).seek(5_000)
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "rate"),
+    [
+        ("mov", "pcm_s16be", (11_025 << 16).to_bytes(4, "big")),
+        ("matroska", "pcm_s16le", struct.pack(">d", 11_025)),
+    ],
+)
+def test_a_sample_rate_of_0_is_damage(container: str, codec: str, rate: bytes) -> None:
+    data = encode_with_ffmpeg(np.zeros(11_025, np.float32), 11_025, container, codec)
+    assert rate in data
+    with pytest.raises(AudioError, match="no audio could be decoded") as caught:
+        decode(data.replace(rate, bytes(len(rate))))
+    assert caught.value.reason == "decode_error"

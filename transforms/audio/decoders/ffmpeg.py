@@ -8,8 +8,9 @@ import av.error
 import numpy as np
 from av.packet import Packet
 
-from transforms.audio import ffmpeg_container
-from transforms.audio.decoder import DamagedError, FilePart, UnknownFormatError
+from transforms.audio.decoders import ffmpeg_container
+from transforms.audio.decoders.decoder import DamagedError, FilePart, UnknownFormatError
+from transforms.audio.decoders.frame_samples import float_samples
 
 VERSION = (
     f"PyAV {av.__version__} (libavcodec {'.'.join(map(str, av.library_versions['libavcodec']))})"
@@ -26,15 +27,6 @@ _LENGTH_SLACK_SECONDS = 0.25
 _MAX_DEMUX_ERRORS = 1_000
 # Containers whose timestamps mean nothing.
 _WITHOUT_TIMES = ("rm",)
-# Full scale and silence of FFmpeg's sample formats, planar or not.
-_SAMPLE_FORMATS = {
-    "u8": (2.0**7, 2.0**7),
-    "s16": (2.0**15, 0.0),
-    "s32": (2.0**31, 0.0),
-    "s64": (2.0**63, 0.0),
-    "flt": (1.0, 0.0),
-    "dbl": (1.0, 0.0),
-}
 
 
 class _Samples(NamedTuple):
@@ -155,7 +147,7 @@ class FfmpegDecoder:
                 if packet.is_corrupt and not is_pcm:
                     damage = damage or "a packet is truncated"
             for frame in frames:
-                values = self._timeline.trim(_float_samples(frame), frame)
+                values = self._timeline.trim(float_samples(frame), frame)
                 if not len(values):
                     continue
                 gap, is_lost = self._timeline.place(frame, len(values), bool(damage))
@@ -175,7 +167,9 @@ class FfmpegDecoder:
                 for packet in self._container.demux(self._stream):
                     self._part.raise_error()
                     num_packets += 1
-                    yield packet
+                    # One without bytes flushes the decoder; with a time it ends a stream of NUT.
+                    if packet.size or packet.pts is None:
+                        yield packet
             except av.error.FFmpegError as error:
                 self._part.raise_error()
                 yield f"FFmpeg: {error.strerror}"
@@ -196,7 +190,8 @@ class _Timeline:
         # In FLAC every frame has its number.
         self._is_numbered = container.format.name == "flac"
         # The last packet of a track may be shorter than its frame, if times are exact.
-        is_exact = stream.time_base and stream.time_base.denominator % decoder.sample_rate_hz == 0
+        rate_hz = decoder.sample_rate_hz  # 0 in damaged files
+        is_exact = stream.time_base and rate_hz and stream.time_base.denominator % rate_hz == 0
         self._trims = bool("mov" in container.format.name and is_exact)
         self._silence_seconds = 0.0
         self._is_first = True
@@ -266,16 +261,3 @@ def _alike(one: _Samples, other: _Samples) -> bool:
     return (
         one.sample_rate_hz == other.sample_rate_hz and one.values.shape[1] == other.values.shape[1]
     )
-
-
-def _float_samples(frame: av.AudioFrame) -> np.ndarray:
-    """Converts a frame to float32 `[num_frames, num_channels]`."""
-    name = frame.format.name
-    full_scale, silence = _SAMPLE_FORMATS[name.removesuffix("p")]
-    values = frame.to_ndarray()
-    planar = frame.format.is_planar
-    values = values.T if planar else values.reshape(-1, frame.layout.nb_channels)
-    if full_scale == 1.0:
-        return values.astype(np.float32)
-    # float64 represents 32-bit integers exactly.
-    return ((values.astype(np.float64) - silence) / full_scale).astype(np.float32)
