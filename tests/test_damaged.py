@@ -9,6 +9,7 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 import pytest
+import soundfile
 
 from tests import reading
 from tests.running import embed, outputs
@@ -151,3 +152,59 @@ def test_the_library_gives_rows_of_damaged_clips_with_notes(
     assert ([key for key, _ in rows], notes) == (["whole.wav"], [])
     (failure,) = failures
     assert failure == clip.failure("decode", "decode_error", "a hole, at 1.000 s")
+
+
+def _write_damaged(path: Path, samples: np.ndarray) -> np.ndarray:
+    """Writes a WAV whose last third is missing, or a FLAC with a hole; returns what decodes."""
+    path.parent.mkdir()
+    soundfile.write(path, samples, 16_000, subtype="PCM_16")
+    data = bytearray(path.read_bytes())
+    if path.suffix == ".wav":
+        path.write_bytes(data[: 44 + 2 * 320_000])
+        return samples[:320_000]
+    middle = len(data) // 2
+    data[middle : middle + 3_000] = bytes(3_000)
+    path.write_bytes(data)
+    heard = samples.copy()
+    heard[237_568:245_760] = 0  # two blocks of 4096
+    return heard
+
+
+@pytest.mark.parametrize(
+    ("name", "clip_seconds", "damage"),
+    [
+        ("a.wav", None, {"a.wav": (20.0, 30.0)}),
+        ("a.wav", 15, {"a.wav#15": (20.0, 30.0)}),
+        ("a.flac", None, {"a.flac": (14.848, 15.36)}),
+        ("a.flac", 15, {"a.flac#0": (14.848, 15.0), "a.flac#15": (15.0, 15.36)}),
+    ],
+)
+def test_what_decodes_of_a_damaged_recording_becomes_records(
+    name: str,
+    clip_seconds: int | None,
+    damage: dict[str, tuple[float, float]],
+    stand_in_model: str,
+    tmp_path: Path,
+) -> None:
+    heard = _write_damaged(tmp_path / "in" / name, noise(30 * 16_000))
+    options = ["--input", tmp_path / "in", "--model", stand_in_model, "--profile=raw"]
+    options += [f"--clip_seconds={clip_seconds}"] * bool(clip_seconds)
+    failed, kept = tmp_path / "failed", tmp_path / "kept"
+    assert embed(failed, *options) == 3
+    assert reading.failures(failed) == dict.fromkeys(damage, "decode_error")
+    assert not (failed / "audio-notes.jsonl").exists()
+    assert embed(kept, *options, "--damaged=keep") == 0
+    rows = reading.float_rows(kept)
+    length = 16_000 * (clip_seconds or 30)
+    starts = range(0, len(heard), length)
+    ids = [f"{name}#{start // 16_000}" if clip_seconds else name for start in starts]
+    assert sorted(rows) == ids
+    for clip_id, start in zip(ids, starts, strict=True):
+        np.testing.assert_array_equal(rows[clip_id], stand_in_rows(heard[start : start + length]))
+    notes = {each["id"]: each for each in lines(kept / "audio-notes.jsonl")}
+    found = {id: (note["start_seconds"], note["end_seconds"]) for id, note in notes.items()}
+    assert found == damage
+    for clip_id, record in reading.records_by_id(kept).items():
+        start_seconds, end_seconds = damage.get(clip_id, (0, 0))
+        (seconds,) = record.context.feature["damaged_seconds"].float_list.value
+        assert seconds == pytest.approx(end_seconds - start_seconds)

@@ -5,6 +5,7 @@ import ctypes
 import queue
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -24,8 +25,6 @@ _WORKER_ENDED = "Worker subprocess exited"
 # took 6 % less time at this value, and no less at 500 ms.
 _SWITCH_SECONDS = 0.05
 _SIGNAL_SECONDS = 0.5
-# The job is lost where no thread could be started so many times in a row.
-_MAX_FAILED = 10
 
 
 class WorkerLostError(Exception):
@@ -79,8 +78,9 @@ def run(pipeline: beam.Pipeline) -> str:
 
     previous, threading.excepthook = threading.excepthook, watch
     try:
-        threading.Thread(target=run_to_the_end, name="runner", daemon=True).start()
-        outcome = _next(outcomes)
+        with _noticing_lack_of_threads(outcomes):
+            threading.Thread(target=run_to_the_end, name="runner", daemon=True).start()
+            outcome = _next(outcomes)
     finally:
         threading.excepthook = previous
     if isinstance(outcome, BaseException):
@@ -90,25 +90,32 @@ def run(pipeline: beam.Pipeline) -> str:
 
 def _next(outcomes: "queue.SimpleQueue[Any]") -> Any:
     """Waits in steps: a signal that another thread receives does not end a wait of this one."""
-    num_failed = 0
     while True:
         try:
             return outcomes.get(timeout=_SIGNAL_SECONDS)
         except queue.Empty:
-            num_failed = 0 if _can_start_threads() else num_failed + 1
-            if num_failed == _MAX_FAILED:
-                return WorkerLostError(
-                    f"out of memory, or of processes (no thread can be started): {memory.ADVICE}"
-                )
+            continue
 
 
-def _can_start_threads() -> bool:
-    """Returns whether a thread can be started; where none can, Beam waits without end."""
+@contextlib.contextmanager
+def _noticing_lack_of_threads(outcomes: "queue.SimpleQueue[Any]") -> Iterator[None]:
+    """Puts an error where a thread of this process cannot start: Beam then waits without end."""
+    start = threading.Thread.start
+
+    def start_or_tell(thread: threading.Thread) -> None:
+        try:
+            start(thread)
+        except RuntimeError:
+            if thread.ident is None:
+                message = f"out of memory, or of processes (no thread can start): {memory.ADVICE}"
+                outcomes.put(WorkerLostError(message))
+            raise
+
+    threading.Thread.start = start_or_tell  # type: ignore[assignment, method-assign]
     try:
-        threading.Thread(target=int).start()
-    except RuntimeError:
-        return False
-    return True
+        yield
+    finally:
+        threading.Thread.start = start  # type: ignore[method-assign]
 
 
 def _share_one_heap() -> None:

@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager
 from typing import BinaryIO
 
 from transforms.audio import decoding
-from transforms.audio.decoding import Recording
 from transforms.audio.errors import AudioError
+from transforms.audio.recording import Recording
 from transforms.audio.span_patches import SpanPatches
 from transforms.corpus.clips import Failure
 from transforms.corpus.runs import DamagedAudio, DecodedClip, PatchRun
@@ -132,7 +132,7 @@ class _TaskDecoder:
         """Finishes the active spans, and fails those that begin after the recording's end."""
         active, self._active = self._active, []
         for patches in active:
-            if patches.num_frames:
+            if patches.num_frames or (patches.span.is_remainder and patches.damage):
                 yield from self._finish(patches, recording.decoder)
         out_of_range = [
             each.span for each in active if not each.num_frames and not each.span.is_remainder

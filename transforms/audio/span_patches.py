@@ -1,15 +1,15 @@
 """The patches of one span: resampled, cut and counted."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
 
 from transforms.audio import decoding, resampling
-from transforms.audio.decoding import DamagedRange
 from transforms.audio.errors import AudioError
 from transforms.audio.framing import PatchCutter, pad_to_patch
+from transforms.audio.recording import DamagedRange
 from transforms.corpus.runs import DamagedAudio, DecodedClip, PatchRun
 from transforms.corpus.spans import SAMPLE_RATE_HZ, FramingConfig, Span, count_patches
 
@@ -27,6 +27,7 @@ class SpanPatches:
       first_frame: First frame of the recording that is needed.
       end_frame: End of the frames that are needed; None for the end of the recording.
       num_frames: Number of frames received so far.
+      damage: Description of the first damage in the span; empty if there is none.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class SpanPatches:
         self.first_frame = self._clip_frame + periods * in_period
         self.end_frame = self._find_end_frame()
         self.num_frames = 0
+        self.damage = ""
         self._num_damages = 0
         self._num_samples = 0
         self._num_rows = 0
@@ -77,9 +79,10 @@ class SpanPatches:
           found: The damage found so far, to which more may be appended between calls.
         """
         rate_hz = self._sample_rate_hz
-        for start, end, message in found[self._num_damages :]:
+        for start, end, message in _joined(found[self._num_damages :]):
             is_before_end = self.end_frame is None or start < self.end_frame
             if end > self.first_frame and is_before_end:
+                self.damage = self.damage or message
                 yield DamagedAudio(self.span.clip.id, start / rate_hz, end / rate_hz, message)
         self._num_damages = len(found)
 
@@ -119,6 +122,8 @@ class SpanPatches:
             return
         num_rows = span.first_row + self._num_rows
         if not num_rows and span.is_remainder and not self._is_whole_piece(end_frame):
+            if self.damage:
+                raise AudioError("decode_error", f"{self.damage}, and no row is left")
             return
         padded = not num_rows
         if padded:
@@ -220,6 +225,20 @@ class SpanPatches:
             truncated=truncated,
             num_rows_skipped=num_skipped,
         )
+
+
+def _joined(found: Iterable[DamagedRange]) -> Iterator[DamagedRange]:
+    """Joins consecutive ranges with the same message that follow each other closely."""
+    last: DamagedRange | None = None
+    for each in found:
+        if last is not None and last.message == each.message and each.start <= last.end:
+            last = DamagedRange(last.start, max(last.end, each.end), last.message)
+            continue
+        if last is not None:
+            yield last
+        last = each
+    if last is not None:
+        yield last
 
 
 def _frame(seconds: Decimal, sample_rate_hz: int) -> int:

@@ -152,7 +152,7 @@ def complete_clip(
 
     Returns:
       The clip with all its rows `[num_rows, embedding_size]`, or its failure. None if nothing but
-      damage is known of it: a remainder too short for a row, which is no clip of the corpus.
+      damage is known of it: then it is no clip of the corpus.
     """
     decode_results = list(map(deserialize, found["decode_results"]))
     # Several spans may have failed; which failure is reported must not depend on their order.

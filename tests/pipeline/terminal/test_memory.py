@@ -1,7 +1,9 @@
 """Memory that runs out: the message says so, and what to do."""
 
+import queue
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -54,11 +56,21 @@ def test_numpy_itself() -> None:
 
 
 def test_a_job_that_cannot_start_threads_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    import queue
+    def no_thread(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(local, "_SIGNAL_SECONDS", 0.01)
-    monkeypatch.setattr(local, "_can_start_threads", lambda: False)
-    lost = local._next(queue.SimpleQueue())
+    outcomes: queue.SimpleQueue[object] = queue.SimpleQueue()
+    with local._noticing_lack_of_threads(outcomes):
+        thread = threading.Thread(target=int)
+        thread.start()
+        with pytest.raises(RuntimeError, match="once"):
+            thread.start()
+        assert outcomes.empty()
+        for name in ("_start_new_thread", "_start_joinable_thread"):  # before, and since 3.13
+            monkeypatch.setattr(threading, name, no_thread, raising=False)
+        with pytest.raises(RuntimeError, match="new thread"):
+            threading.Thread(target=int).start()
+    lost = outcomes.get_nowait()
     assert isinstance(lost, local.WorkerLostError)
     assert str(lost).startswith("out of memory, or of processes")
 
@@ -74,7 +86,7 @@ def test_a_limit_of_memory(num_kilobytes: int, raw: list[str], tmp_path: Path) -
     words = " ".join([*raw, f"--input={tmp_path / 'a.wav'}", f"--output={tmp_path / 'out'}"])
     command = f"ulimit -v {num_kilobytes}; exec {sys.executable} -m pipeline embed {words}"
     done = subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, timeout=600, check=False
+        ["bash", "-c", command], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 1, done.stderr
     assert done.stderr.startswith("error: out of memory"), done.stderr

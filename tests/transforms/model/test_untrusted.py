@@ -1,6 +1,7 @@
 """A SavedModel is a program: what it may do is checked before any of it runs."""
 
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,27 @@ def test_a_table_of_a_file_that_is_no_asset_is_refused(tf: Any, table_model: Pat
     _change(tf, table_model, change)
     with pytest.raises(ModelError, match="InitializeTableFromTextFileV2"):
         _check(table_model)
+
+
+def test_many_functions_that_call_each_other_are_followed_in_little_time(tmp_path: Path) -> None:
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    saved = SavedModel()
+    graph = saved.meta_graphs.add()
+    graph.object_graph_def.nodes.add()
+    for number in range(3_000):
+        function = graph.graph_def.library.function.add()
+        function.signature.name = f"f{number}"
+        function.signature.input_arg.add(name="path")
+        call = function.node_def.add(name="call", op="PartitionedCall", input=["path"])
+        call.attr["f"].func.name = f"f{number + 1}"
+        table = function.node_def.add(name="table", op="InitializeTableFromTextFileV2")
+        table.input[:] = ["handle", "path"]
+    (tmp_path / "saved_model.pb").write_bytes(saved.SerializeToString())
+    started = time.monotonic()
+    with pytest.raises(ModelError, match="InitializeTableFromTextFileV2"):
+        _check(tmp_path)
+    assert time.monotonic() - started < 20
 
 
 def test_a_table_whose_file_is_a_bound_constant_is_refused(tf: Any, table_model: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from transforms.model import onednn
 from transforms.model.errors import ModelError, in_one_line
-from transforms.model.untrusted.asset_tables import reads_assets_only
+from transforms.model.untrusted.asset_tables import AssetTables
 from transforms.model.untrusted.operations import (
     SAVER_OPERATIONS,
     TABLE_FROM_FILE,
@@ -90,13 +90,14 @@ def _refusals(meta_graph: Any) -> Iterator[tuple[str, str]]:
     savers = _saver_functions(meta_graph, nodes)
     # TensorFlow may call such a function in the place of another.
     savers -= {name for name, each in functions.items() if "api_implements" in each.attr}
+    tables = AssetTables(meta_graph, functions)
     for name, own in {**nodes, "": meta_graph.graph_def.node}.items():
         for node in own:
             reason = reason_to_refuse(node)
             if not reason or (name in savers and node.op in SAVER_OPERATIONS):
                 continue
             is_table = base_name(node.op) == TABLE_FROM_FILE
-            if is_table and reads_assets_only(meta_graph, functions, name, node):
+            if is_table and tables.is_filled_from_assets(name, node):
                 continue
             yield node.op, reason
 
@@ -105,11 +106,11 @@ def _saver_functions(meta_graph: Any, nodes: dict[str, Iterable[Any]]) -> set[st
     """Returns the functions that only TensorFlow's own saver calls, which loading does not."""
     saver = meta_graph.saver_def
     names = {each.partition(":")[0] for each in (saver.save_tensor_name, saver.restore_op_name)}
-    top = meta_graph.graph_def.node
-    calls = {name: set(_called(own, nodes)) for name, own in nodes.items()}
-    of_saver = _reachable(_called((node for node in top if node.name in names), nodes), calls)
-    others = set(nodes) - of_saver | set(meta_graph.object_graph_def.concrete_functions)
-    others |= set(_called((node for node in top if node.name not in names), nodes))
+    top, known = meta_graph.graph_def.node, set(nodes)
+    calls = {name: set(_called(own, known)) for name, own in nodes.items()}
+    of_saver = _reachable(_called((node for node in top if node.name in names), known), calls)
+    others = known - of_saver | set(meta_graph.object_graph_def.concrete_functions)
+    others |= set(_called((node for node in top if node.name not in names), known))
     for gradient in meta_graph.graph_def.library.gradient:
         others |= {gradient.function_name, gradient.gradient_func}
     return of_saver - _reachable(others, calls)
@@ -126,9 +127,8 @@ def _reachable(roots: Iterable[str], calls: dict[str, set[str]]) -> set[str]:
     return found
 
 
-def _called(nodes: Iterable[Any], functions: Iterable[str]) -> Iterator[str]:
-    """Yields the functions that attributes of nodes name, also as plain texts."""
-    known = set(functions)
+def _called(nodes: Iterable[Any], known: set[str]) -> Iterator[str]:
+    """Yields the known functions that attributes of nodes name, also as plain texts."""
     for node in nodes:
         if node.op in known:
             yield node.op

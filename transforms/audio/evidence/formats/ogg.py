@@ -3,29 +3,23 @@
 import dataclasses
 import re
 import zlib
+from collections.abc import Callable
 from typing import NamedTuple
 
 from transforms.audio.evidence.account import Account, Damage, DamageList
+from transforms.audio.evidence.formats import packets
 from transforms.audio.evidence.source import Source
 
 _CAPTURE = b"OggS"
 _CAPTURE_PATTERN = re.compile(_CAPTURE)
 _HEADER_BYTES = 27  # followed by the lengths of up to 255 segments
-_FIRST, _LAST = 2, 4
-_NOT_AUDIO = (
-    b"\x80theora",
-    b"fishead\0",
-    b"\x80kate",
-    b"BBCD",
-    b"OVP80",
-    b"\x01video",
-    b"\x01text",
-)
+_CONTINUED, _FIRST, _LAST = 1, 2, 4
 _CHECKSUM = (22, 26)
 _REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _MOST_STREAMS = 1_000
 _MOST_PARTS = 10_000
 _MOST_HOLES = 100
+_CUT_OUT_SAMPLES = 10_000  # encoders count the first page a few packets off
 _LONGEST_PAGE_SECONDS = 60  # 255 packets of Vorbis at 44.1 kHz have 47 s
 # Checksums of pages whose length is not confirmed by a page behind them: what hostile files may
 # cost beyond one pass.
@@ -41,6 +35,7 @@ class Page(NamedTuple):
     granule: int
     serial: int
     sequence: int
+    segments: bytes  # the sizes of pieces of packets; smaller than 255 at the end of a packet
     is_open: bool  # the last packet goes on in the next page
 
 
@@ -64,60 +59,77 @@ def has_valid_checksum(page: bytes) -> bool:
     return crc.to_bytes(4, "big").translate(_REVERSED_BITS) == page[start:end]
 
 
-def _rate_and_delay(packet: bytes) -> tuple[int, int]:
-    """Returns the rate of a stream's granule positions, and how many come before its audio.
-
-    Zeros for streams that are no audio, or of unknown encoding.
-    """
-    if packet[:7] == b"\x01vorbis" and len(packet) >= 16:
-        return int.from_bytes(packet[12:16], "little"), 0
-    if packet[:8] == b"OpusHead" and len(packet) >= 12:
-        return 48_000, int.from_bytes(packet[10:12], "little")
-    if packet[:5] == b"\x7fFLAC" and len(packet) >= 30:
-        return int.from_bytes(packet[27:30], "big") >> 4, 0
-    if packet[:4] == b"fLaC" and len(packet) >= 21:
-        return int.from_bytes(packet[18:21], "big") >> 4, 0
-    if packet[:8] == b"Speex   " and len(packet) >= 40:
-        return int.from_bytes(packet[36:40], "little"), 0
-    return 0, 0
-
-
 @dataclasses.dataclass
 class _Stream:
     """A logical stream, as far as it has been walked."""
 
-    rate_hz: int
-    delay: int
-    may_be_audio: bool
+    identity: packets.Identity
     last: Page
     num_pages: int = 1
-    first_granule: int = 0  # of the first page with audio
-    base: int | None = None  # position at which the audio begins; None before a second such page
+    base: int = 0  # position at which the audio begins
     granule: int = 0  # of the last page with audio
+    counted: int = 0  # samples that there are: gaps in granule positions are none
+    length: Callable[[bytes], int] | None = None  # of a packet
+    num_headers: int = 1
+    header_end: bytes = b""
+    open_samples: int = 0  # of the packet that goes on in the next page
+    ended_samples: int = 0  # of packets since the last granule position
     holes: list[Damage] = dataclasses.field(default_factory=list)
     num_holes: int = 0
     begins_with_hole: bool = False  # pages are missing before the first one with audio
+
+    @property
+    def rate_hz(self) -> int:
+        """Rate of granule positions; 0 if unknown."""
+        return self.identity.rate_hz
 
     def seconds(self, granule: int) -> float:
         """Returns the time of a granule position."""
         if not self.rate_hz or not granule:
             return 0.0
-        base = self.delay if self.base is None else self.base
-        return max(0, granule - base) / self.rate_hz
+        return max(0, granule - self.base) / self.rate_hz
 
-    def advance(self, granule: int) -> None:
-        """Moves on to the granule position of the next page."""
-        if granule <= 0:
+    def advance(self, page: Page, content: bytes) -> None:
+        """Moves on to the next page.
+
+        Args:
+          page: The page.
+          content: Its bytes behind the header.
+        """
+        self._add_packets(page, content)
+        if page.granule <= 0:
+            if not page.granule and not self.granule:  # nothing but headers
+                self.ended_samples = 0
             return
-        if not self.first_granule:
-            self.first_granule = granule
-        elif self.base is None:
+        most = self.ended_samples if self.length else 1 << 62
+        self.ended_samples = 0
+        if self.granule:
+            self.counted += min(max(0, page.granule - self.granule), most)
+        elif self.begins_with_hole or page.granule - self.identity.delay > most + _CUT_OUT_SAMPLES:
             # A stream that was cut out of another one begins somewhere else than at 0.
-            step = max(0, granule - self.first_granule)
-            is_late = self.first_granule > _LONGEST_PAGE_SECONDS * self.rate_hz
-            is_cut_out = self.begins_with_hole or is_late
-            self.base = max(0, self.first_granule - step) if is_cut_out else self.delay
-        self.granule = granule
+            self.base = max(0, page.granule - most)
+        else:
+            self.base = self.identity.delay
+            self.counted += min(max(0, page.granule - self.base), most)
+        self.granule = page.granule
+
+    def _add_packets(self, page: Page, content: bytes) -> None:
+        if self.identity.lengths is None:
+            return
+        position, is_start = 0, not page.flags & _CONTINUED
+        for size in page.segments:
+            is_end = size < 255
+            if self.num_headers < self.identity.num_headers:
+                header = self.header_end + content[position : position + size]
+                self.header_end = header[-packets.SETUP_TAIL_BYTES :]
+                self.num_headers += is_end
+            else:
+                self.length = self.length or self.identity.lengths(self.header_end)
+                if is_start:
+                    self.open_samples = self.length(content[position : position + 2])
+                self.ended_samples += self.open_samples if is_end else 0
+            is_start = is_end
+            position += size
 
 
 class _Walk:
@@ -129,6 +141,7 @@ class _Walk:
         self._part_starts: list[int] = []
         self._rates_hz: list[int] = []
         self._seconds = 0.0  # of the parts before this one
+        self._counted_seconds = 0.0
         self._damages = DamageList()
         self._broken: tuple[str, Page | None] | None = None  # since the last whole page
         self._unconfirmed_bytes = _UNCONFIRMED_BYTES
@@ -153,7 +166,7 @@ class _Walk:
         self._end_part(is_end=True)
         ends = [*self._part_starts[1:], self._end]
         return Account(
-            num_seconds=self._seconds if self._seconds else None,
+            num_seconds=self._counted_seconds or None,
             rates_hz=tuple(self._rates_hz),
             parts=tuple(zip(self._part_starts, ends, strict=True)) if len(ends) > 1 else (),
             damages=self._damages.ordered(),
@@ -164,7 +177,7 @@ class _Walk:
         header = self._source.at(position, _HEADER_BYTES)
         if header[:4] != _CAPTURE[: len(header)] or header[4:5] not in (b"\0", b""):
             return None
-        end, is_open = self._end + 1, False
+        end, is_open, segments = self._end + 1, False, b""
         if len(header) == _HEADER_BYTES:
             segments = self._source.at(position + _HEADER_BYTES, header[26])
             if len(segments) == header[26]:
@@ -177,6 +190,7 @@ class _Walk:
             int.from_bytes(header[6:14], "little", signed=True),
             int.from_bytes(header[14:18], "little"),
             int.from_bytes(header[18:22], "little"),
+            segments,
             is_open,
         )
 
@@ -198,13 +212,14 @@ class _Walk:
             return
         self._has_data = True
         stream = self._streams.get(page.serial)
-        if stream is None or not stream.may_be_audio:
+        if stream is None or not stream.identity.may_be_audio:
             return
         missing = page.sequence - stream.last.sequence - 1
         if self._broken or (stream.granule and 0 < missing < 1 << 31):
             self._add_hole(stream, page, min(max(0, missing), 1 << 31))
-        stream.begins_with_hole |= not stream.granule and missing > 0
-        stream.advance(page.granule)
+        if not stream.granule:
+            stream.begins_with_hole |= missing > 0
+        stream.advance(page, self._content(page))
         stream.last = page
         stream.num_pages += 1
 
@@ -214,14 +229,16 @@ class _Walk:
             if len(self._part_starts) < _MOST_PARTS:
                 self._part_starts.append(page.start if self._part_starts else self._start)
         if len(self._streams) < _MOST_STREAMS:
-            packet = self._source.at(page.start, min(page.end - page.start, 512))
-            packet = packet[_HEADER_BYTES + packet[26] :]
-            is_audio = not packet.startswith(_NOT_AUDIO)
-            self._streams[page.serial] = _Stream(*_rate_and_delay(packet), is_audio, page)
+            identity = packets.identify(self._content(page)[:512])
+            self._streams[page.serial] = _Stream(identity, page)
+
+    def _content(self, page: Page) -> bytes:
+        start = page.start + _HEADER_BYTES + len(page.segments)
+        return self._source.at(start, page.end - start)
 
     def _may_be_audio(self, page: Page) -> bool:
         stream = self._streams.get(page.serial)
-        return stream is None or stream.may_be_audio
+        return stream is None or stream.identity.may_be_audio
 
     def _add_hole(self, stream: _Stream, page: Page, missing: int) -> None:
         """Notes what is missing before a page: pages of its stream, or what was broken."""
@@ -288,5 +305,7 @@ class _Walk:
                 self._damages.add(start, 0.0, "the last packet is cut")
         if streams:
             self._rates_hz.append(streams[0].rate_hz)
+        counted = (stream.counted / stream.rate_hz for stream in streams)
+        self._counted_seconds += max(counted, default=0.0)
         self._seconds = self._now()
         self._streams, self._has_data = {}, False

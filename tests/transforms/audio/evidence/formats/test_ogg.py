@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.evidence import examine, starts
-from tests.sounds import encode, encode_with_ffmpeg
-from transforms.audio.evidence import ogg
+from tests.sounds import decode, encode, encode_with_ffmpeg
+from transforms.audio.evidence.formats import ogg
 
 ID3V1 = b"TAG" + bytes(125)
 NAMES = ("vorbis", "opus", "flac")
@@ -116,6 +116,39 @@ def test_a_recording_of_a_broadcast_is_whole() -> None:
     account = examine(b"".join([*content[:2], *content[12:]]))
     assert account.damages == ()
     assert account.num_seconds == pytest.approx(10.0, abs=1.1)
+
+
+@pytest.mark.parametrize("name", ["vorbis", "opus"])
+def test_gaps_of_granule_positions_are_no_audio(name: str) -> None:
+    """The length is that of the packets, wherever the last granule position is."""
+    content = pages(encoded(name))
+    granule = int.from_bytes(content[-1][6:14], "little") + 480_000
+    late = content[-1][:6] + granule.to_bytes(8, "little") + content[-1][14:]
+    account = examine(b"".join([*content[:-1], with_flags(late, late[5])]))
+    assert account.damages == ()
+    assert account.num_seconds == pytest.approx(4.0, abs=0.05)
+
+
+def test_audio_in_the_page_of_the_headers_is_counted() -> None:
+    """Which libvorbis drops."""
+    old = pages(encoded("vorbis"))
+    headers = [index for index, page in enumerate(old) if page[6:14] == bytes(8)]
+    last, first = old[headers[-1]], old[headers[-1] + 1]
+    segments = last[27 : 27 + last[26]] + first[27 : 27 + first[26]]
+    assert len(segments) < 256
+    joined = last[:6] + first[6:14] + last[14:26] + bytes([len(segments)]) + segments
+    joined += last[27 + last[26] :] + first[27 + first[26] :]
+    later = [
+        page[:18] + (index + headers[-1] + 1).to_bytes(4, "little") + page[22:]
+        for index, page in enumerate(old[headers[-1] + 2 :])
+    ]
+    rest = [with_flags(page, page[5]) for page in (joined, *later)]
+    content = b"".join([*old[: headers[-1]], *rest])
+    account = examine(content)
+    assert account.damages == ()
+    assert account.num_seconds == pytest.approx(4.0, abs=0.05)
+    _, samples = decode(content, ".ogg")
+    assert len(samples) == pytest.approx(4.0 * 48_000, abs=2_000)
 
 
 def test_a_page_behind_the_end_of_the_stream_is_whole() -> None:

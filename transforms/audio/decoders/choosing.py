@@ -1,27 +1,31 @@
-"""The choice of the decoder of a file, and of another one where the first breaks."""
+"""The choice of the decoder of a file, and of another one where the first breaks.
 
-import contextlib
+libsndfile decodes the encodings in which every frame has its place, FLAC, and those of which FFmpeg
+loses the last frames; FFmpeg decodes all others, and what libsndfile breaks on.
+"""
 
 import numpy as np
 
-from transforms.audio import libsndfile, not_audio
-from transforms.audio.decoder import (
+from transforms.audio import not_audio
+from transforms.audio.decoders import libsndfile
+from transforms.audio.decoders.decoder import (
     DamagedError,
     Decoder,
     FilePart,
     NoAudioError,
     UnknownFormatError,
 )
+from transforms.audio.decoders.ffmpeg import FfmpegDecoder
+from transforms.audio.decoders.libsndfile import LibsndfileDecoder, RawEncoding
+from transforms.audio.decoders.raw_formats import LIBSNDFILE_RAW_FORMATS, SUFFIXES
 from transforms.audio.errors import AudioError
 from transforms.audio.evidence.account import Account
-from transforms.audio.ffmpeg import FfmpegDecoder
-from transforms.audio.libsndfile import LibsndfileDecoder, RawEncoding
-from transforms.audio.raw_formats import LIBSNDFILE_RAW_FORMATS, SUFFIXES
 from transforms.audio.signatures import AUDIO_MAGICS, BOXES
 from transforms.corpus.clips import RawFormat
 
 # Beyond it libsndfile's arguments overflow.
 _MAX_INT = 2**31 - 1
+_SLACK_SECONDS = 0.25
 
 
 class PartDecoder:
@@ -36,6 +40,7 @@ class PartDecoder:
         self._decoder = decoder
         self._can_hand_over = isinstance(decoder, LibsndfileDecoder)
         self._position = 0
+        self._pending: DamagedError | None = None
         self.name = decoder.name
         self.format = decoder.format
         self.num_channels = decoder.num_channels
@@ -70,11 +75,14 @@ class PartDecoder:
           DamagedError: Damage. All frames before it have been returned.
           OSError: The storage failed.
         """
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            raise pending
         try:
             block = self._decoder.read(num_frames)
         except DamagedError as error:
             self._hand_over(error)
-            block = self._decoder.read(num_frames)
+            return self.read(num_frames)
         self._position += len(block)
         return block
 
@@ -104,13 +112,24 @@ class PartDecoder:
         self._skip(frame)
 
     def _skip(self, frame: int) -> None:
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            self._keep(pending, frame)
         while self._position < frame:
-            # Damage before the frame is not damage of what is read.
-            with contextlib.suppress(DamagedError):
+            try:
                 block = self._decoder.read(frame - self._position)
-                if not len(block):
-                    return
-                self._position += len(block)
+            except DamagedError as damage:
+                self._keep(damage, frame)
+                continue
+            if not len(block):
+                return
+            self._position += len(block)
+
+    def _keep(self, damage: DamagedError, frame: int) -> None:
+        """Keeps what of damage at the current position lies after a later frame, for `read`."""
+        rest_seconds = damage.num_seconds - (frame - self._position) / self.sample_rate_hz
+        if rest_seconds > 0:
+            self._pending = DamagedError(str(damage), rest_seconds)
 
 
 def open_part(part: FilePart, raw_format: RawFormat | None, account: Account) -> PartDecoder:
@@ -136,7 +155,7 @@ def open_part(part: FilePart, raw_format: RawFormat | None, account: Account) ->
     if libsndfile.is_better(beginning) and not (_is_ogg(beginning) and account.damages):
         try:
             decoder = _open_with_libsndfile(part, account)
-            if decoder.is_better:
+            if decoder.is_better and not _falls_short(decoder, account):
                 return PartDecoder(part, decoder)
             decoder.close()
         except UnknownFormatError as error:
@@ -190,6 +209,16 @@ def _open_with_libsndfile(part: FilePart, account: Account) -> LibsndfileDecoder
     )
     samples_part = part.part(samples.start, samples.end)
     return LibsndfileDecoder(samples_part, encoding, account.num_frames)
+
+
+def _falls_short(decoder: LibsndfileDecoder, account: Account) -> bool:
+    """Returns whether libsndfile knows less of a file than there is.
+
+    libvorbis drops audio that shares a page with the headers, without an error.
+    """
+    if account.parts or account.num_seconds is None or decoder.header_seconds is None:
+        return False
+    return decoder.header_seconds + _SLACK_SECONDS < account.num_seconds
 
 
 def _is_ogg(beginning: bytes) -> bool:
