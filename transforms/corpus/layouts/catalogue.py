@@ -51,6 +51,7 @@ class TableLayout:
       is_json: Whether the table is JSON, and `header` the names in its first object.
       no_header: Names of the columns of a table without a header; `lines` is needed.
       lines: Expression that every line matches at its beginning.
+      words: Names of the first words of a line and of the rest of it; instead of a header.
       skipped_lines: Expression of lines that are no row.
       has_root_line: Whether the first line is the folder of the recordings.
       columns: What the columns mean, as in `--columns`.
@@ -76,6 +77,7 @@ class TableLayout:
     is_json: bool = False
     no_header: tuple[str, ...] = ()
     lines: str = ""
+    words: tuple[str, ...] = ()
     skipped_lines: str = ""
     has_root_line: bool = False
     columns: tuple[str, ...] = ()

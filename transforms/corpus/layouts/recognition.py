@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import fnmatch
-import json
 import posixpath
 from collections.abc import Iterator, Sequence
 
@@ -62,6 +61,11 @@ class Head:
         whole = self.text.splitlines()
         whole = whole[:-1] if len(whole) > 1 and not self.text.endswith(("\n", "\r")) else whole
         return [line for line in whole if line.strip()][:_MAX_LINES]
+
+    def json_names(self) -> list[str]:
+        """Returns the names in the first objects of JSON."""
+        records = first_objects(self.text)
+        return list(dict.fromkeys(name for record in records for name in record))
 
 
 def recognise(head: Head, name: str | None) -> Recognised | None:
@@ -140,16 +144,3 @@ def _headers(head: Head, is_json: bool) -> Iterator[Sequence[str]]:
                 yield next(csv.reader([lines[0].lstrip("\ufeff")], delimiter=delimiter), [])
             except csv.Error:
                 continue
-
-
-def json_names(text: str) -> set[str]:
-    """Returns the names in the first objects of JSON."""
-    return {name for record in first_objects(text) for name in record}
-
-
-def is_json_text(text: str) -> bool:
-    """Returns whether a line is a JSON object."""
-    try:
-        return isinstance(json.loads(text), dict)
-    except ValueError:
-        return False

@@ -29,7 +29,7 @@ def read_json_lines(text: TextLines) -> Iterator[tuple[int, dict[str, object] | 
             yield number, BadLine(TOO_LONG)
         elif line.strip():
             fault = text.find_fault(line)
-            yield number, BadLine(fault) if fault else _parse(line)
+            yield number, BadLine(fault) if fault else parse_object(line)
 
 
 def json_text(value: object) -> str:
@@ -44,7 +44,8 @@ def json_text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _parse(line: str) -> dict[str, object] | BadLine:
+def parse_object(line: str) -> dict[str, object] | BadLine:
+    """Parses one JSON object, checked as of `read_json_lines`."""
     try:
         value = _DECODER.decode(line)
     except json.JSONDecodeError as error:

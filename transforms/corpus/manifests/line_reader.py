@@ -114,14 +114,37 @@ def read_lines(file: BinaryIO) -> TextLines:
     Raises:
       ManifestError: The file is not text.
     """
-    head = _read_head(file)
-    mark, encoding = _detect_encoding(head)
-    blocks = itertools.chain([head[len(mark) :]], iter(lambda: file.read(_BLOCK_BYTES), b""))
+    encoding, blocks = read_blocks(file)
     if encoding.startswith("utf-") and encoding != "utf-8":
         lines = _decode(_split(_transcode_to_utf8(blocks, encoding)), "utf-8")
     else:
         lines = _decode(_split(blocks), encoding)
     return TextLines(encoding, enumerate(lines, 1))
+
+
+def decode_head(head: bytes) -> str:
+    """Returns the first bytes of a text file as text; empty if they are not text."""
+    try:
+        mark, encoding = _detect_encoding(head)
+    except ManifestError:
+        return ""
+    return head[len(mark) :].decode(encoding, "replace")
+
+
+def read_blocks(file: BinaryIO) -> tuple[str, Iterator[bytes]]:
+    """Opens a text file.
+
+    Returns:
+      The encoding, and the bytes without byte order mark, read lazily.
+
+    Raises:
+      ManifestError: The file is not text.
+    """
+    head = _read_head(file)
+    mark, encoding = _detect_encoding(head)
+    return encoding, itertools.chain(
+        [head[len(mark) :]], iter(lambda: file.read(_BLOCK_BYTES), b"")
+    )
 
 
 def _read_head(file: BinaryIO) -> bytes:
