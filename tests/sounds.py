@@ -9,7 +9,8 @@ import numpy as np
 import soundfile
 
 from transforms.audio import decoding
-from transforms.audio.decoder import FilePart
+from transforms.audio.decoders.decoder import FilePart
+from transforms.audio.recording import Recording
 from transforms.corpus.clips import RawFormat
 
 
@@ -97,7 +98,7 @@ def file_part(data: bytes) -> FilePart:
     return FilePart(io.BytesIO(data), 0, len(data))
 
 
-def blocks_of(recording: decoding.Recording) -> Iterator[np.ndarray]:
+def blocks_of(recording: Recording) -> Iterator[np.ndarray]:
     """Yields the blocks of a recording up to its end, validated like those of clips."""
     while len(block := recording.read()):
         first_frame = recording.position - len(block)
@@ -121,7 +122,7 @@ def decode(
         return recording.sample_rate_hz, np.concatenate(blocks)
 
 
-def assert_exact_seeks(recording: decoding.Recording, expected: np.ndarray) -> None:
+def assert_exact_seeks(recording: Recording, expected: np.ndarray) -> None:
     """Checks seeks to several positions against all samples of a seekable recording."""
     num_frames = len(expected)
     for start in (num_frames // 2, 1, num_frames - 1, 0, num_frames // 3, num_frames - 700):

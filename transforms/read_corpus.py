@@ -125,7 +125,7 @@ class ReadCorpus(beam.PTransform):
         read = (
             pipeline | "Manifests" >> _paths(self.manifests) | ReadManifests(self.manifest_options)
         )
-        clips = [listed.clips, read.clips]
+        clips = [listed["clips"], read.clips]
         failures = [listed[list_clips.FAILURES], read[read_manifests.FAILURES]]
         reports = [listed[REPORTS], read[REPORTS]]
         if self.find_segments is not None:

@@ -18,13 +18,14 @@ from pipeline.options.declaration import PathKind
 from pipeline.options.settings import DROP, EmbedSettings
 from pipeline.runners import runner
 from pipeline.runners.options import is_dataflow, is_elsewhere, request_memory
-from transforms.corpus import listing
+from transforms.corpus import listing, packed
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.labels import (
     ClassMap,
     ClassMapError,
     read_class_map,
 )
+from transforms.corpus.listing import SkippedFile
 from transforms.corpus.manifests import segment_names
 from transforms.corpus.manifests.columns import KNOWN_COLUMNS, RAW_COLUMNS
 from transforms.corpus.manifests.errors import ManifestError
@@ -155,10 +156,10 @@ def _check_input(path: str) -> None:
     try:
         for limit in (1_000, None):
             skipped = 0
-            for found in listing.list_input(path, limit):
+            for found in packed.list_recordings(path, limit):
                 if isinstance(found, Clip | Failure):
                     return
-                skipped += 1
+                skipped += isinstance(found, SkippedFile)
     except OSError as error:
         raise UsageError(f"{label}: cannot be listed: {error}") from error
     if skipped:

@@ -7,9 +7,9 @@ from fractions import Fraction
 import numpy as np
 
 from transforms.audio import decoding, resampling
-from transforms.audio.decoding import DamagedRange
 from transforms.audio.errors import AudioError
 from transforms.audio.framing import PatchCutter, pad_to_patch
+from transforms.audio.recording import DamagedRange
 from transforms.corpus.runs import DamagedAudio, DecodedClip, PatchRun
 from transforms.corpus.spans import SAMPLE_RATE_HZ, FramingConfig, Span, count_patches
 

@@ -8,8 +8,8 @@ import abc
 import re
 from typing import NamedTuple
 
-from transforms.audio.evidence import tags
 from transforms.audio.evidence.account import Account, DamageList
+from transforms.audio.evidence.formats import tags
 from transforms.audio.evidence.source import Source
 
 TAG_STARTS = rb"ID3[\x02-\x04]|APETAGEX|LYRICSBEGIN|TAG"

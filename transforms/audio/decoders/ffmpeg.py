@@ -8,9 +8,9 @@ import av.error
 import numpy as np
 from av.packet import Packet
 
-from transforms.audio import ffmpeg_container
-from transforms.audio.decoder import DamagedError, FilePart, UnknownFormatError
-from transforms.audio.frame_samples import float_samples
+from transforms.audio.decoders import ffmpeg_container
+from transforms.audio.decoders.decoder import DamagedError, FilePart, UnknownFormatError
+from transforms.audio.decoders.frame_samples import float_samples
 
 VERSION = (
     f"PyAV {av.__version__} (libavcodec {'.'.join(map(str, av.library_versions['libavcodec']))})"

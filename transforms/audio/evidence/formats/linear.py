@@ -3,7 +3,7 @@
 import dataclasses
 
 from transforms.audio.evidence.account import Account, Damage, LinearSamples
-from transforms.audio.evidence.chunks import Layout
+from transforms.audio.evidence.formats.chunks import Layout
 from transforms.audio.evidence.source import Source
 
 # What programs write that do not know the size, such as those that write to a pipe: the largest

@@ -8,7 +8,7 @@ from av.codec import CodecContext
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 
-from transforms.audio.decoder import FilePart, NoAudioError, UnknownFormatError
+from transforms.audio.decoders.decoder import FilePart, NoAudioError, UnknownFormatError
 
 # The only containers that are allowed, by FFmpeg's names: playlists (hls, concat, dash) would open
 # further files and URLs, and some of FFmpeg's demuxers accept any text or bytes.

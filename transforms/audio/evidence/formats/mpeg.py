@@ -3,7 +3,7 @@
 import functools
 import re
 
-from transforms.audio.evidence import frames
+from transforms.audio.evidence.formats import frames
 
 _RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 _BIT_RATES_KBPS = {  # by whether it is MPEG-1, and layer

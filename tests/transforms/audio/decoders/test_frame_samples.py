@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from tests.sounds import decode, encode_with_ffmpeg, noise
-from transforms.audio.frame_samples import float_samples
+from transforms.audio.decoders.frame_samples import float_samples
 
 NUM_FRAMES = 50
 TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}

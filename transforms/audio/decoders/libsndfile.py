@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import soundfile
 
-from transforms.audio.decoder import DamagedError, FilePart, UnknownFormatError
+from transforms.audio.decoders.decoder import DamagedError, FilePart, UnknownFormatError
 
 VERSION = f"libsndfile {soundfile.__libsndfile_version__}"
 # Formats in which a sample's index determines its position in the file, so that seeks are exact.
