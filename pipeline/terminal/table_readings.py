@@ -7,6 +7,7 @@ from transforms.corpus.manifests import column_names
 from transforms.corpus.manifests.manifest import ManifestFacts, ManifestReading
 from transforms.corpus.manifests.mapping import LABELS, SPLIT
 from transforms.corpus.times import format_seconds
+from transforms.packed import address
 from transforms.storage import files
 
 _MAX_TABLES = 5
@@ -84,7 +85,11 @@ def _first_row(outcomes: Sequence[Clip | Failure]) -> Iterator[str]:
 
 
 def _state(uri: str) -> str:
+    packed = address.parse(uri)
     try:
+        if packed is not None:
+            is_there = files.exists(packed.shard)
+            return f"its packed file {'exists' if is_there else 'does not exist, seen from here'}"
         return "exists" if files.exists(uri) else "does not exist, seen from here"
     except OSError as error:
         return f"cannot be looked up: {_shown(error.strerror or str(error))}"
