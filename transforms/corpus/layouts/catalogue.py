@@ -51,11 +51,13 @@ class TableLayout:
       is_json: Whether the table is JSON, and `header` the names in its first object.
       no_header: Names of the columns of a table without a header; `lines` is needed.
       lines: Expression that every line matches at its beginning.
+      header_rows: Number of lines of the header, more than one if names are in parts: `set.split`.
       words: Names of the first words of a line and of the rest of it; instead of a header.
       skipped_lines: Expression of lines that are no row.
       has_root_line: Whether the first line is the folder of the recordings.
       columns: What the columns mean, as in `--columns`.
       if_there: The same for columns that not every table has; left out where they are absent.
+      unread: Columns that look like times and have no meaning for clips.
       uris: Templates of the recording's name, tried in order; the suffix `.*` stands for several.
       cut_uris: Templates of files that hold the clip only, so that times are those of another file;
         tried before `uris`.
@@ -67,6 +69,9 @@ class TableLayout:
       rest_in_last: Whether further cells of a row belong to the last column.
       cells: Column, and the expression that its values match; other values contradict the layout.
       refused: Column, expression of values with which a row cannot be read, and why not.
+      length: Columns whose difference is the column `@length` of rows.
+      one_recording: Columns that have one value in all rows: their times are those of several
+        recordings together otherwise.
       lookups: Further tables.
     """
 
@@ -77,11 +82,13 @@ class TableLayout:
     is_json: bool = False
     no_header: tuple[str, ...] = ()
     lines: str = ""
+    header_rows: int = 1
     words: tuple[str, ...] = ()
     skipped_lines: str = ""
     has_root_line: bool = False
     columns: tuple[str, ...] = ()
     if_there: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     uris: tuple[str, ...] = ()
     cut_uris: tuple[str, ...] = ()
     folders: tuple[str, ...] = (".",)
@@ -91,6 +98,8 @@ class TableLayout:
     rest_in_last: bool = False
     cells: tuple[tuple[str, str], ...] = ()
     refused: tuple[tuple[str, str, str], ...] = ()
+    length: tuple[str, ...] = ()
+    one_recording: tuple[str, ...] = ()
     lookups: tuple[Lookup, ...] = ()
 
 

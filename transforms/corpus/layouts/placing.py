@@ -75,7 +75,8 @@ def place_recordings(
         if _exists(below(base, folder), bound[naming.uri], records[:_NUM_TRIED]):
             return _placement(naming, folder, base, mapping)
     folder = _HERE if base.is_root and _HERE in folders else folders[0]
-    return _placement(tried[0][1], folder, base, mapping)
+    whole = (naming for _, naming in tried if not naming.is_cut)
+    return _placement(next(whole, tried[0][1]), folder, base, mapping)
 
 
 def below(base: RecordingFolder, folder: str) -> RecordingFolder:
@@ -118,9 +119,9 @@ def _exists(
     for record in records:
         try:
             written = template.value(record)
-            if isinstance(written, str) and written.strip():
-                if files.exists(folder.find(written)[0]):
-                    return True
+            is_name = isinstance(written, str) and bool(written.strip())
+            if is_name and files.exists(folder.find(str(written))[0]):
+                return True
         except (ConversionError, OSError, ValueError):
             continue
     return False

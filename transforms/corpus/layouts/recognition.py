@@ -3,8 +3,9 @@
 import csv
 import dataclasses
 import fnmatch
+import itertools
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from transforms.corpus.layouts.catalogue import (
     NO_LAYOUT,
@@ -62,6 +63,20 @@ class Head:
         whole = whole[:-1] if len(whole) > 1 and not self.text.endswith(("\n", "\r")) else whole
         return [line for line in whole if line.strip()][:_MAX_LINES]
 
+    def header(self, num_rows: int) -> list[str]:
+        """Returns the names of the columns, in a header of one line or of several."""
+        lines = [line.lstrip("\ufeff") for line in self.lines()[:num_rows]]
+        if len(lines) < num_rows:
+            return []
+        counts = {each: lines[0].count(each) for each in _DELIMITERS}
+        delimiter = max(_DELIMITERS, key=lambda each: counts[each])
+        try:
+            rows = list(csv.reader(lines, delimiter=delimiter))
+        except csv.Error:
+            return []
+        columns = itertools.zip_longest(*rows, fillvalue="")
+        return [".".join(part.strip() for part in parts if part.strip()) for parts in columns]
+
     def json_names(self) -> list[str]:
         """Returns the names in the first objects of JSON."""
         records = first_objects(self.text)
@@ -115,12 +130,21 @@ def _has_name(head: Head, table: TableLayout) -> bool:
 
 def _matches(head: Head, table: TableLayout) -> bool:
     if table.lines:
-        lines = head.lines()[table.has_root_line :]
+        lines = head.lines()
+        if table.has_root_line:
+            root, lines = lines[:1], lines[1:]
+            if any("\t" in line for line in root):
+                return False
         pattern = expression(table.lines)
         skipped = expression(table.skipped_lines or "(?!)")
         lines = [line for line in lines if not skipped.match(line)]
         return bool(lines) and all(map(pattern.match, lines))
-    return any(_is_header(names, table) for names in _headers(head, table.is_json))
+    if head.names:
+        return not table.is_json and _is_header(head.names, table)
+    if table.is_json:
+        records = first_objects(head.text)[:1]
+        return bool(records) and _is_header([*records[0]], table)
+    return _is_header(head.header(table.header_rows), table)
 
 
 def _is_header(names: Sequence[str], table: TableLayout) -> bool:
@@ -129,18 +153,3 @@ def _is_header(names: Sequence[str], table: TableLayout) -> bool:
     return expected <= set(found) and (
         table.more_columns or (len(found) == len(expected) and set(found) == expected)
     )
-
-
-def _headers(head: Head, is_json: bool) -> Iterator[Sequence[str]]:
-    if head.names:
-        if not is_json:
-            yield head.names
-    elif is_json:
-        for record in first_objects(head.text)[:1]:
-            yield tuple(record)
-    elif lines := head.lines():
-        for delimiter in _DELIMITERS:
-            try:
-                yield next(csv.reader([lines[0].lstrip("\ufeff")], delimiter=delimiter), [])
-            except csv.Error:
-                continue

@@ -12,11 +12,13 @@ from transforms.corpus.manifests.line_reader import BadLine
 from transforms.corpus.manifests.recording_uris import RecordingFolder
 from transforms.corpus.manifests.tables import Row
 from transforms.corpus.manifests.templates import Placeholder, find_value
+from transforms.corpus.times import parse_seconds
 from transforms.storage import files
 
 # Names of columns that rows get; no column of a table has an @.
 RECORDING = "@recording"
 ROOT = "@root"
+LENGTH = "@length"
 # The whole line, where its first word is a column and the rest another.
 LINE = "@line"
 # Suffixes that are tried where a name has none, in this order.
@@ -50,7 +52,9 @@ class LayoutRows:
             *given,
             *(lookup.into for lookup, _ in self._lookups),
             *table.words,
+            *([LENGTH] if table.length else []),
         )
+        self._firsts: dict[str, object] = {}
         self._cells = [(column, expression(text)) for column, text in table.cells]
         self._refused = [
             (_key(column), expression(text), why) for column, text, why in table.refused
@@ -89,6 +93,8 @@ class LayoutRows:
             if found is None and lookup.is_required:
                 return BadLine(f"{lookup.key}={str(key)[:_MAX_SHOWN]!r} has no {lookup.into}")
             record[lookup.into] = found
+        if table.length:
+            record[LENGTH] = _difference(*(record.get(name) for name in table.length))
         fault = self._fault(record)
         return BadLine(fault) if fault else record
 
@@ -98,6 +104,14 @@ class LayoutRows:
             text = value.strip() if isinstance(value, str) else json_text(value)
             if not pattern.fullmatch(text):
                 return f"{column}={text[:_MAX_SHOWN]!r} is not as in the layout {self._name}"
+        for column in self._table.one_recording:
+            if column in record and record[column] != self._firsts.setdefault(
+                column, record[column]
+            ):
+                return (
+                    f"{column} is not that of the first row: the times may be those of all"
+                    " recordings together, which the column File Offset (s) would tell"
+                )
         for placeholder, pattern, why in self._refused:
             value = find_value(record, placeholder)
             if value not in (None, "", [], {}) and pattern.search(
@@ -129,6 +143,14 @@ def find_same_stem(table: TableLayout, uri: str, folder: RecordingFolder) -> str
         shown = ", ".join(map(printable, found))
         raise ManifestError(f"several recordings have the table's name ({shown}): rename one")
     return found[0] if found else None
+
+
+def _difference(start: object, end: object) -> str | None:
+    """Returns the difference of two times in seconds; None if one is invalid."""
+    try:
+        return str(parse_seconds(str(end)) - parse_seconds(str(start)))
+    except ValueError:
+        return None
 
 
 def _key(column: str) -> Placeholder:

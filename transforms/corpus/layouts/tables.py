@@ -1,9 +1,8 @@
 """Reading of tables of known layouts: what their columns mean, and where their recordings are."""
 
-import csv
 import dataclasses
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 from transforms.corpus.layouts.catalogue import TableLayout
@@ -12,8 +11,11 @@ from transforms.corpus.layouts.recognition import Head, Recognised, recognise
 from transforms.corpus.layouts.rows import LINE, RECORDING, ROOT, LayoutRows, find_same_stem
 from transforms.corpus.manifests import column_names
 from transforms.corpus.manifests.errors import ManifestError
+from transforms.corpus.manifests.headerless import format_names
 from transforms.corpus.manifests.line_reader import BadLine, decode_head
 from transforms.corpus.manifests.mapping import NO_MAPPING, URI, ColumnMapping
+from transforms.corpus.manifests.parquet_tables import parquet_columns
+from transforms.corpus.manifests.peeked_file import PeekedFile
 from transforms.corpus.manifests.recording_uris import recording_folder
 from transforms.corpus.manifests.tables import Row
 
@@ -60,44 +62,60 @@ class LaidOutTable:
     """
 
     def __init__(self, file: BinaryIO, uri: str, request: LayoutRequest) -> None:
-        start = _read_head(file)
-        head = Head(uri, decode_head(start))
+        self.file = PeekedFile(file, HEAD_BYTES)
+        head = Head(uri, decode_head(self.file.head), parquet_columns(self.file))
         self._request = request
         self._base = recording_folder(uri, request.audio_root)
         self._rows: LayoutRows | None = None
         self._num_lines_before = 0
-        self.file: BinaryIO = _Resumed(start, file)  # type: ignore[assignment]
         self.name = ""
         self.mapping = request.mapping
         self.label_separator: str | None = None
         self.added: tuple[str, ...] = ()
         is_told = bool(request.mapping.templates or request.mapping.header)
         found = None if is_told and request.name is None else recognise(head, request.name)
-        if found is None:
+        if found is not None:
+            self._find(found, head)
+
+    def _find(self, found: Recognised, head: Head) -> None:
+        table = found.table
+        names = _names(head, table)
+        is_named = self._request.name is not None
+        if unread := _unread_times(names, table):
+            if is_named:
+                raise ManifestError(
+                    f"the layout {found.name} has no column {format_names(unread)}, which looks"
+                    " like times: --layout none reads the table by the names of its columns"
+                )
             return
         given: dict[str, str] = {}
-        if _needs_recording(head, found.table):
-            recording = find_same_stem(found.table, uri, self._base)
-            if recording is None and request.name is None:
-                return
+        if _needs_recording(names, table):
+            recording = find_same_stem(table, head.uri, self._base)
             if recording is None:
-                raise ManifestError(
-                    f"the layout {found.name} needs a recording with the table's name"
-                )
+                if is_named:
+                    raise ManifestError(
+                        f"the layout {found.name} needs a recording with the table's name beside it"
+                    )
+                return
             given[RECORDING] = recording
-        if found.table.has_root_line:
-            line, _, rest = start.partition(b"\n")
-            given[ROOT] = "" if request.audio_root else decode_head(line).strip()
-            self.file = _Resumed(rest, file)  # type: ignore[assignment]
+        if table.has_root_line:
+            root = decode_head(self.file.read_line()).strip().rstrip("/")
+            given[ROOT] = "./" if self._request.audio_root else f"{root}/"
             self._num_lines_before = 1
-        self._use(found, uri, head, given)
-
-    def _use(self, found: Recognised, uri: str, head: Head, given: dict[str, str]) -> None:
-        self.name, self._table = found.name, found.table
-        self._rows = LayoutRows(found.name, found.table, uri, given)
+        elif table.header_rows > 1:
+            self._num_lines_before = table.header_rows
+            for _ in range(table.header_rows):
+                self.file.read_line()
+        self.name, self._table = found.name, table
+        self._rows = LayoutRows(found.name, table, head.uri, given)
         self.added = self._rows.added
-        self.mapping = self._request.mapping.over(_own_mapping(head, found.table, self.added))
-        self.label_separator = found.table.label_separator
+        self._names = [*names, *self.added]
+        self.mapping = self._request.mapping.over(_own_mapping(table, self._names))
+        self.label_separator = table.label_separator
+
+    def header(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Returns the columns of prepared rows."""
+        return (*(name for name in columns if name != LINE), *self.added)
 
     def prepared(self, rows: Iterator[Row]) -> Iterator[Row]:
         """Yields the rows with the columns that they get; those that contradict as bad lines."""
@@ -133,62 +151,63 @@ class LaidOutTable:
             return []
         are_cut = self._request.segments_are_cut
         return [
-            *(Naming(text, is_cut=True) for text in self._table.cut_uris),
-            *(Naming(text, is_cut=are_cut) for text in self._table.uris),
+            *(Naming(text, True) for text in _usable(self._table.cut_uris, self._names)),
+            *(Naming(text, are_cut) for text in _usable(self._table.uris, self._names)),
         ]
 
 
-class _Resumed:
-    """A file of which the beginning has been read already."""
-
-    def __init__(self, start: bytes, file: BinaryIO) -> None:
-        self._start = start
-        self._file = file
-
-    def read(self, size: int = -1) -> bytes:
-        if not self._start:
-            return self._file.read(size)
-        if size < 0:
-            start, self._start = self._start, b""
-            return start + self._file.read()
-        start, self._start = self._start[:size], self._start[size:]
-        return start
-
-
-def _read_head(file: BinaryIO) -> bytes:
-    head = bytearray()
-    while len(head) < HEAD_BYTES and (block := file.read(HEAD_BYTES - len(head))):
-        head += block
-    return bytes(head)
-
-
-def _needs_recording(head: Head, table: TableLayout) -> bool:
+def _needs_recording(names: Sequence[str], table: TableLayout) -> bool:
     """Returns whether the recording is named by the table's own name only."""
-    return bool(table.same_stem) and not column_names.recording_columns(_names(head, table))
+    return (
+        bool(table.same_stem)
+        and not _usable(table.uris, names)
+        and not column_names.recording_columns(names)
+    )
+
+
+def _usable(templates: Iterable[str], names: Iterable[str]) -> list[str]:
+    """Returns the templates whose columns are all there."""
+    folded = {name.strip().casefold() for name in names}
+    return [
+        text
+        for text in templates
+        if all(name in folded or name.split(".")[0] in folded for name in _columns(text))
+    ]
+
+
+def _columns(template: str) -> list[str]:
+    return [name.casefold() for name in _COLUMN.findall(template)]
 
 
 def _names(head: Head, table: TableLayout) -> list[str]:
+    """Returns the names of a table's own columns."""
+    if head.names:
+        return [*head.names]
     if table.is_json:
         return head.json_names()
     if table.lines:
-        return [*table.no_header]
-    lines = head.lines()
-    delimiter = next((each for each in "\t,;|" if lines and each in lines[0]), ",")
-    return [name.strip() for name in next(csv.reader(lines[:1], delimiter=delimiter), [])]
+        return [*table.words, *table.no_header]
+    return head.header(table.header_rows)
 
 
-def _own_mapping(head: Head, table: TableLayout, added: Sequence[str]) -> ColumnMapping:
-    names = {name.casefold() for name in (*_names(head, table), *added)}
-    columns = [
-        *table.columns,
-        *(
-            text
-            for text in table.if_there
-            if all(name.split(".")[0].casefold() in names for name in _COLUMN.findall(text))
-        ),
-        *([f"uri={{{RECORDING}}}"] if RECORDING in added else []),
-    ]
-    header = (LINE,) if table.words else table.no_header
+def _unread_times(names: Iterable[str], table: TableLayout) -> list[str]:
+    """Returns columns of times that the layout does not know."""
+    known = {name.casefold() for name in (*table.header, *table.no_header, *table.unread)}
+    texts = (*table.columns, *table.if_there, *table.uris)
+    known |= {name for text in texts for name in _columns(text)}
+    others = [name for name in names if name.strip().casefold() not in known]
+    return [name for name in others if column_names.is_time(name)]
+
+
+def _own_mapping(table: TableLayout, names: Sequence[str]) -> ColumnMapping:
+    columns = [*table.columns, *_usable(table.if_there, names)]
+    if RECORDING in names:
+        columns.append(f"uri={{{RECORDING}}}")
+    header = table.no_header
+    if table.words:
+        header = (LINE,)
+    elif table.header_rows > 1:
+        header = tuple(name for name in names if not name.startswith("@"))
     return dataclasses.replace(
         ColumnMapping.of(columns), header=header, rest_in_last=table.rest_in_last
     )

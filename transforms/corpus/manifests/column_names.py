@@ -114,6 +114,11 @@ def looks_like_split(name: str) -> bool:
     return bool(_SPLIT_WORDS.intersection(words_of(name)))
 
 
+def is_time(name: str) -> bool:
+    """Returns whether a name is that of a start, an end or a duration."""
+    return _time_column(name) is not None
+
+
 def time_columns(
     names: Iterable[str], given: frozenset[str], has_onset: bool = False
 ) -> dict[str, TimeColumn]:

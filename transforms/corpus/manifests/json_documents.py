@@ -81,7 +81,7 @@ def _holds_objects(value: object) -> bool:
     return isinstance(value, dict)
 
 
-class _Fault(Exception):
+class _FaultError(Exception):
     """A fault of the JSON text, after which nothing can be read."""
 
 
@@ -100,10 +100,10 @@ class _Reader:
             elif start == "{":
                 yield from self._object()
             else:
-                raise _Fault("neither an array nor an object")
+                raise _FaultError("neither an array nor an object")
             if self._peek(may_end=True):
-                raise _Fault("text behind the end of the document")
-        except _Fault as fault:
+                raise _FaultError("text behind the end of the document")
+        except _FaultError as fault:
             self._number += 1
             yield (
                 self._number,
@@ -114,6 +114,7 @@ class _Reader:
         self._skip(1)
         while self._peek() != "]":
             yield self._next(self._value(), "")
+            self._skip_comma()
         self._skip(1)
 
     def _object(self) -> Iterator[_Numbered]:
@@ -121,7 +122,7 @@ class _Reader:
         while self._peek() != "}":
             key = json.loads(self._value()) if self._peek() == '"' else None
             if key is None or self._peek() != ":":
-                raise _Fault("a name and a colon are expected")
+                raise _FaultError("a name and a colon are expected")
             self._skip(1)
             start = self._peek()
             if start == "[":
@@ -138,7 +139,6 @@ class _Reader:
         record = parse_object(text)
         if isinstance(record, dict) and key:
             record = {KEY: key, **record}
-        self._skip_comma()
         return self._number, record
 
     def _value(self) -> str:
@@ -150,13 +150,15 @@ class _Reader:
                 if end < len(self._text) or self._text[end - 1 : end] in '"}]' or not self._more():
                     break
             except RecursionError:
-                raise _Fault("nested too deeply") from None
+                raise _FaultError("nested too deeply") from None
             except ValueError as error:
                 if len(self._text) - self._position > MAX_OBJECT_CHARACTERS:
-                    why = f"an object has more than {MAX_OBJECT_CHARACTERS} characters, or is no JSON"
-                    raise _Fault(why) from None
+                    why = (
+                        f"an object has more than {MAX_OBJECT_CHARACTERS} characters, or is no JSON"
+                    )
+                    raise _FaultError(why) from None
                 if not self._more():
-                    raise _Fault(f"not JSON: {getattr(error, 'msg', error)}") from None
+                    raise _FaultError(f"not JSON: {getattr(error, 'msg', error)}") from None
         text = self._text[self._position : end]
         self._skip(len(text))
         return text
@@ -172,13 +174,13 @@ class _Reader:
             if not self._more():
                 if may_end:
                     return ""
-                raise _Fault("the document ends in the middle")
+                raise _FaultError("the document ends in the middle")
 
     def _skip_comma(self) -> None:
         if self._peek() == ",":
             self._skip(1)
         elif self._text[self._position] not in "]}":
-            raise _Fault("a comma is expected")
+            raise _FaultError("a comma is expected")
 
     def _skip(self, num_characters: int) -> None:
         self._position += num_characters

@@ -60,12 +60,13 @@ def parse_object(line: str) -> dict[str, object] | BadLine:
         return BadLine("not a JSON object; write one object, {…}, per line")
     # Both are rare, and checking every value would take as long as parsing.
     if line.count("[") + line.count("{") > MAX_NESTING or _SUSPICIOUS_ESCAPE.search(line):
-        fault = _find_fault(value)
+        fault = find_fault(value)
         return BadLine(fault) if fault else value
     return value
 
 
-def _find_fault(value: object) -> str:
+def find_fault(value: object) -> str:
+    """Returns why a parsed value is invalid; empty if it is valid."""
     # A stack, not recursion: the value may be nested deeper than Python's own stack.
     pending = [(value, 0)]
     while pending:

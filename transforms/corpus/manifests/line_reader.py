@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from transforms.corpus.manifests.errors import ManifestError
+from transforms.corpus.manifests.peeked_file import PeekedFile, read_head
 
 # Bytes at the beginning from which the encoding is detected.
 HEAD_BYTES = 1 << 20
@@ -105,7 +106,7 @@ class TextLines:
         return ""
 
 
-def read_lines(file: BinaryIO) -> TextLines:
+def read_lines(file: BinaryIO | PeekedFile) -> TextLines:
     """Opens a text file.
 
     Args:
@@ -131,7 +132,7 @@ def decode_head(head: bytes) -> str:
     return head[len(mark) :].decode(encoding, "replace")
 
 
-def read_blocks(file: BinaryIO) -> tuple[str, Iterator[bytes]]:
+def read_blocks(file: BinaryIO | PeekedFile) -> tuple[str, Iterator[bytes]]:
     """Opens a text file.
 
     Returns:
@@ -140,18 +141,11 @@ def read_blocks(file: BinaryIO) -> tuple[str, Iterator[bytes]]:
     Raises:
       ManifestError: The file is not text.
     """
-    head = _read_head(file)
+    head = read_head(file, HEAD_BYTES)
     mark, encoding = _detect_encoding(head)
     return encoding, itertools.chain(
         [head[len(mark) :]], iter(lambda: file.read(_BLOCK_BYTES), b"")
     )
-
-
-def _read_head(file: BinaryIO) -> bytes:
-    head = bytearray()
-    while len(head) < HEAD_BYTES and (block := file.read(HEAD_BYTES - len(head))):
-        head += block
-    return bytes(head)
 
 
 def _detect_encoding(head: bytes) -> tuple[bytes, str]:

@@ -13,15 +13,23 @@ from decimal import Decimal
 from typing import BinaryIO
 
 from transforms.corpus.clips import Clip, Failure, printable
+from transforms.corpus.layouts.tables import LaidOutTable, LayoutRequest
 from transforms.corpus.manifests.columns import ColumnMatcher
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.fields import RowFields
 from transforms.corpus.manifests.label_cells import KnownLabels, find_separator
 from transforms.corpus.manifests.line_reader import BadLine
 from transforms.corpus.manifests.mapping import NO_MAPPING, ColumnMapping
-from transforms.corpus.manifests.recording_uris import recording_folder
+from transforms.corpus.manifests.recording_uris import RecordingFolder
 from transforms.corpus.manifests.swallowed_lines import find_swallowed_lines
-from transforms.corpus.manifests.tables import JSON_LINES, Row, Table, read_table
+from transforms.corpus.manifests.tables import (
+    JSON,
+    JSON_LINES,
+    VALUE_FORMATS,
+    Row,
+    Table,
+    read_table,
+)
 from transforms.corpus.manifests.templates import ConversionError
 from transforms.corpus.times import format_seconds
 
@@ -44,6 +52,8 @@ class ManifestOptions:
       known_labels: Returns whether a text is a known label, which may contain separators.
       raw_formats: Names of raw formats, in lower case.
       mapping: What the columns mean, where their names do not say it.
+      layout: Name of a known layout, or `catalogue.NO_LAYOUT`; None to recognise it.
+      segments_are_cut: Whether recordings that a known layout finds hold the clips only.
     """
 
     format: str | None = None
@@ -51,6 +61,8 @@ class ManifestOptions:
     known_labels: KnownLabels | None = None
     raw_formats: frozenset[str] = frozenset()
     mapping: ColumnMapping = NO_MAPPING
+    layout: str | None = None
+    segments_are_cut: bool = False
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -68,6 +80,7 @@ class ManifestFacts:
         limited to `columns.MAX_SEEN_COLUMNS`.
       num_rows: Number of rows, valid and invalid.
       meaning: Each field of clips and the template of columns that it comes from.
+      layout: Name of the known layout as which it was read; empty for none.
     """
 
     uri: str
@@ -79,6 +92,7 @@ class ManifestFacts:
     other_columns: tuple[str, ...]
     num_rows: int
     meaning: tuple[tuple[str, str], ...] = ()
+    layout: str = ""
 
 
 def read_manifest(
@@ -99,13 +113,13 @@ def read_manifest(
     """
     opened = _open(file, uri, options)
     table, matcher, separator = opened.table, opened.matcher, opened.separator
-    builder = _ClipBuilder(uri, options, table.format)
+    builder = _ClipBuilder(uri, options, table.format, opened.folder)
     num_rows = 0
     has_raw = False
-    for line, record in itertools.chain(opened.first_rows, table.rows):
+    for line, record in itertools.chain(opened.first_rows, opened.rows):
         num_rows += 1
         # If no row has needed a separator so far, the first one that does decides.
-        if not separator and num_rows > len(opened.first_rows):
+        if opened.label_separator is None and not separator and num_rows > len(opened.first_rows):
             separator = find_separator(_label_cells(record, matcher), options.known_labels)
         outcome, _ = builder.build(line, record, matcher, separator)
         has_raw = has_raw or (isinstance(outcome, Clip) and outcome.raw_format is not None)
@@ -119,6 +133,7 @@ def read_manifest(
         *matcher.seen_columns(has_raw),
         num_rows,
         matcher.meaning(has_raw),
+        opened.layout,
     )
 
 
@@ -157,7 +172,7 @@ def check_manifest(file: BinaryIO, uri: str, options: ManifestOptions) -> Manife
     """
     opened = _open(file, uri, options)
     table, matcher = opened.table, opened.matcher
-    builder = _ClipBuilder(uri, options, table.format)
+    builder = _ClipBuilder(uri, options, table.format, opened.folder)
     outcomes: list[Clip | Failure] = []
     misread: list[Failure] = []
     doubtful = {_COLUMNS, *matcher.fields_to_doubt}
@@ -182,8 +197,9 @@ def check_manifest(file: BinaryIO, uri: str, options: ManifestOptions) -> Manife
         *matcher.seen_columns(has_raw),
         len(outcomes),
         matcher.meaning(has_raw),
+        opened.layout,
     )
-    header = None if table.format == JSON_LINES else table.columns
+    header = None if table.format in (JSON_LINES, JSON) else table.columns
     return ManifestReading(facts, header, matcher.others, tuple(outcomes))
 
 
@@ -194,20 +210,44 @@ class _OpenManifest:
     table: Table
     matcher: ColumnMatcher
     first_rows: list[Row]
+    rows: Iterator[Row]
     separator: str
+    label_separator: str | None
+    folder: RecordingFolder
+    layout: str
 
 
 def _open(file: BinaryIO, uri: str, options: ManifestOptions) -> _OpenManifest:
-    mapping = options.mapping
-    table = read_table(file, options.format, uri, mapping.header, mapping.rest_in_last)
-    header = None if table.format == JSON_LINES else table.columns
-    if header is not None:
+    request = LayoutRequest(
+        options.layout, options.mapping, options.audio_root, options.segments_are_cut
+    )
+    laid_out = LaidOutTable(file, uri, request)
+    mapping = laid_out.mapping
+    table = read_table(laid_out.file, options.format, uri, mapping.header, mapping.rest_in_last)
+    header = None if table.format in (JSON_LINES, JSON) else laid_out.header(table.columns)
+    if header is not None and not laid_out.name:
         ColumnMatcher(header, mapping)  # refuses a header before rows are read
-    first_rows = _take_first(table.rows)
+    rows = laid_out.prepared(table.rows)
+    first_rows = _take_first(rows)
+    placement = laid_out.place(header, first_rows)
     records = [record for _, record in first_rows if not isinstance(record, BadLine)]
-    matcher = ColumnMatcher(header, mapping, records)
-    cells = [cell for _, record in first_rows for cell in _label_cells(record, matcher)]
-    return _OpenManifest(table, matcher, first_rows, find_separator(cells, options.known_labels))
+    matcher = ColumnMatcher(header, placement.mapping, records)
+    separator = laid_out.label_separator
+    if separator is None:
+        cells = [cell for _, record in first_rows for cell in _label_cells(record, matcher)]
+        found = find_separator(cells, options.known_labels)
+    else:
+        found = "" if separator == "none" else separator
+    return _OpenManifest(
+        table,
+        matcher,
+        first_rows,
+        rows,
+        found,
+        separator,
+        placement.folder,
+        laid_out.name,
+    )
 
 
 def _take_first(rows: Iterator[Row]) -> list[Row]:
@@ -235,13 +275,15 @@ def _label_cells(record: dict[str, object] | BadLine, matcher: ColumnMatcher) ->
 class _ClipBuilder:
     """Builds the clips of one manifest from its records."""
 
-    def __init__(self, uri: str, options: ManifestOptions, format: str) -> None:
+    def __init__(
+        self, uri: str, options: ManifestOptions, format: str, folder: RecordingFolder
+    ) -> None:
         self._manifest = printable(uri)
         # Only these have cells whose line ends may be there by mistake.
-        self._has_quoted_cells = format != JSON_LINES
+        self._has_quoted_cells = format not in VALUE_FORMATS
         self._name = posixpath.basename(self._manifest)
         self._options = options
-        self._folder = recording_folder(uri, options.audio_root)
+        self._folder = folder
 
     def build(
         self,
