@@ -19,6 +19,7 @@ STEREO = Sound(44_100, 2)
 DAT = Sound(48_000, 2)
 STUDIO = Sound(96_000, 2)
 SURROUND = Sound(48_000, 6)
+CINEMA = Sound(48_000, 8)
 PHONE = Sound(8_000, 1)
 WIDEBAND = Sound(16_000, 1)
 MPEG_2 = Sound(22_050, 1)
@@ -51,7 +52,7 @@ class Tolerance:
 
 EXACT = Tolerance(0.0, 0, "the samples are what was stored")
 STANDARD = Tolerance(0.0, 0, "the standard says every bit")
-MEAN = Tolerance(2.0**-23, 0, "the mean of six channels is rounded")
+MEAN = Tolerance(2.0**-23, 0, "the mean of many channels is rounded")
 SAME_DECODER = Tolerance(3e-7, 0, "one decoder: its versions differ in the order of sums")
 LIBVORBIS = Tolerance(1e-6, 0, "libvorbis here, FFmpeg's own decoder there")
 ONE_BLOCK = Tolerance(1e-6, 1_024, "FFmpeg's own decoder gives the whole first block")
@@ -153,6 +154,7 @@ KINDS: Sequence[Kind] = (
     _linear("WAV, µ-law", ".wav", "-c:a pcm_mulaw", PHONE),
     _linear("WAV, 96 kHz", ".wav", "-c:a pcm_s24le", STUDIO),
     _linear("WAV, 5.1 (extensible)", ".wav", "-c:a pcm_s16le", SURROUND),
+    _linear("WAV, 7.1", ".wav", "-c:a pcm_s24le", CINEMA),
     _linear("WAV of one sample", ".wav", "-c:a pcm_s16le", WIDEBAND, num_frames=1),
     _linear("WAV written to a pipe", ".wav", "@wav_pipe"),
     _linear("RF64", ".wav", "-c:a pcm_s16le -rf64 always"),
@@ -189,6 +191,7 @@ KINDS: Sequence[Kind] = (
     _linear("FLAC, 8 bit", ".flac", "@flac_8_bit"),
     _linear("FLAC, 96 kHz", ".flac", "-c:a flac -sample_fmt s16", STUDIO),
     _linear("FLAC, 5.1", ".flac", "-c:a flac -sample_fmt s16", SURROUND),
+    _linear("FLAC, 7.1", ".flac", "-c:a flac -sample_fmt s16", CINEMA),
     _linear("FLAC of whole blocks", ".flac", "@flac", num_frames=8 * 4_096),
     _linear("FLAC of one sample", ".flac", "@flac", WIDEBAND, num_frames=1),
     _linear("FLAC written to a pipe", ".flac", "@flac_pipe"),
@@ -240,6 +243,7 @@ KINDS: Sequence[Kind] = (
     Kind("AAC in M4A, mono, 16 kHz", ".m4a", "-c:a aac", WIDEBAND),
     Kind("AAC in M4A, 96 kHz", ".m4a", "-c:a aac", STUDIO),
     Kind("AAC in M4A, 5.1", ".m4a", "-c:a aac", SURROUND),
+    Kind("AAC in M4A, 7.1", ".m4a", "-c:a aac", CINEMA),
     Kind("AAC in M4A, index first", ".m4a", "-c:a aac -movflags +faststart"),
     Kind("AAC in M4A with a cover", ".m4a", f"{_COVER} -c:a aac"),
     Kind("AAC in M4A of whole frames", ".m4a", "-c:a aac", num_frames=90 * 1_024),
@@ -293,6 +297,10 @@ KINDS: Sequence[Kind] = (
         is_timed=False,
         num_silent=2_029,
     ),
+    _lossless("NUT, FLAC", ".nut", "-c:a flac -sample_fmt s16"),
+    Kind("ADX", ".adx", "-c:a adpcm_adx"),
+    Kind("Flash (MP3)", ".swf", "-c:a libmp3lame"),
+    _lossless("MLP", ".mlp", "-c:a mlp -strict -2", DAT),
     _lossless("TrueHD", ".thd", "-c:a truehd -strict -2", DAT),
     _lossless("ASF, PCM", ".asf", "-c:a pcm_s16le"),
     _lossless("WavPack", ".wv", "-c:a wavpack -sample_fmt s16p"),

@@ -9,7 +9,8 @@ import numpy as np
 import soundfile
 
 from transforms.audio import decoding
-from transforms.audio.decoder import FilePart
+from transforms.audio.decoders.decoder import FilePart
+from transforms.audio.recording import Recording
 from transforms.corpus.clips import RawFormat
 
 
@@ -50,11 +51,11 @@ def encode_with_ffmpeg(
     with_video: bool = False,
     muxer_options: dict[str, str] | None = None,
 ) -> bytes:
-    """Encodes `[num_frames]` or `[num_frames, num_channels]`, mono or stereo, with FFmpeg."""
+    """Encodes `[num_frames]` or `[num_frames, num_channels]` (1, 2, 6 or 8) with FFmpeg."""
     import av
 
     samples = samples.reshape(len(samples), -1)
-    layout = "stereo" if samples.shape[1] == 2 else "mono"
+    layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[samples.shape[1]]
     file = io.BytesIO()
     with av.open(file, "w", format=container, options=muxer_options or {}) as output:
         # PyAV types a stream by the codec's literal name, which is not known here.
@@ -71,7 +72,10 @@ def encode_with_ffmpeg(
                 output.mux(video.encode(image))
             output.mux(video.encode(None))
         context = stream.codec_context
-        whole = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), "fltp", layout)
+        # Not planar: PyAV fails on eight planes.
+        whole = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(samples).reshape(1, -1), "flt", layout
+        )
         whole.sample_rate = rate_hz
         whole.pts = 0
         resampler = av.AudioResampler(
@@ -94,7 +98,7 @@ def file_part(data: bytes) -> FilePart:
     return FilePart(io.BytesIO(data), 0, len(data))
 
 
-def blocks_of(recording: decoding.Recording) -> Iterator[np.ndarray]:
+def blocks_of(recording: Recording) -> Iterator[np.ndarray]:
     """Yields the blocks of a recording up to its end, validated like those of clips."""
     while len(block := recording.read()):
         first_frame = recording.position - len(block)
@@ -118,7 +122,7 @@ def decode(
         return recording.sample_rate_hz, np.concatenate(blocks)
 
 
-def assert_exact_seeks(recording: decoding.Recording, expected: np.ndarray) -> None:
+def assert_exact_seeks(recording: Recording, expected: np.ndarray) -> None:
     """Checks seeks to several positions against all samples of a seekable recording."""
     num_frames = len(expected)
     for start in (num_frames // 2, 1, num_frames - 1, 0, num_frames // 3, num_frames - 700):

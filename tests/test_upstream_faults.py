@@ -1,4 +1,4 @@
-"""Faults of Beam and TensorFlow that docs/upstream-faults.md names: each is still there.
+"""Faults of Beam, TensorFlow and decoders that docs/upstream-faults.md names: each is still there.
 
 A test that fails here is good news: the installed version has mended the fault, and its workaround
 can go, with its section on that page and its test. So they are among the slow tests, which CI runs:
@@ -7,6 +7,7 @@ who installs a newer version should not see its tests fail for that.
 
 import importlib.util
 import inspect
+import os
 import pickle
 import queue
 import re
@@ -14,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
+import av
+import numpy as np
 import pytest
+import soundfile
 from apache_beam.coders import StrUtf8Coder
 from apache_beam.io import fileio
 from apache_beam.io.filesystem import BeamIOError, FileSystem
@@ -167,3 +171,19 @@ def test_tensorflow_hub_imports_pkg_resources() -> None:
 def test_a_lock_of_tensorflow_hub_outlives_its_process_by_minutes() -> None:
     source = _source("tensorflow_hub", "compressed_module_resolver.py")
     assert "LOCK_FILE_TIMEOUT_SEC = 10 * 60" in source
+
+
+def test_a_frame_of_eight_channels_has_more_planes() -> None:
+    assert len(av.AudioFrame("fltp", "7.1", 1_024).planes) > 8
+
+
+def test_a_file_without_a_name_has_the_resource_fork_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sound = np.zeros(1_000)
+    soundfile.write("sound.sd2", sound, 8_000, format="SD2", subtype="PCM_16")
+    Path("._sound.sd2").rename("._")
+    Path("bytes.bin").write_bytes(b"zzzz" + bytes(5_000))
+    with soundfile.SoundFile(os.open("bytes.bin", os.O_RDONLY)) as opened:
+        assert opened.format == "SD2"

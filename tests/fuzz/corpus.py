@@ -24,6 +24,7 @@ PORT = b":00000/"
 # Suffix, FFmpeg's names of container and codec, rate, number of channels, and bit rate.
 _BY_FFMPEG = (
     (".mp4", "mp4", "aac", 44_100, 2, None),
+    (".m4a", "mp4", "aac", 48_000, 8, None),
     (".mov", "mov", "pcm_s16be", 8_000, 2, None),
     (".mov", "mov", "adpcm_ima_qt", 8_000, 1, None),
     (".m4a", "mov", "alac", 16_000, 1, None),
@@ -39,6 +40,8 @@ _BY_FFMPEG = (
     (".ac3", "ac3", "ac3", 48_000, 2, None),
     (".eac3", "eac3", "eac3", 48_000, 1, None),
     (".wv", "wv", "wavpack", 16_000, 2, None),
+    (".wv", "wv", "wavpack", 16_000, 8, None),
+    (".wav", "wav", "pcm_s64le", 8_000, 1, None),
     (".tta", "tta", "tta", 16_000, 1, None),
     (".webm", "webm", "libopus", 48_000, 1, None),
     (".mka", "matroska", "flac", 16_000, 1, None),

@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager
 from typing import BinaryIO
 
 from transforms.audio import decoding
-from transforms.audio.decoding import Recording
 from transforms.audio.errors import AudioError
+from transforms.audio.recording import Recording
 from transforms.audio.span_patches import SpanPatches
 from transforms.corpus.clips import Failure
 from transforms.corpus.runs import DamagedAudio, DecodedClip, PatchRun

@@ -1,15 +1,15 @@
 """The patches of one span: resampled, cut and counted."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
 
 from transforms.audio import decoding, resampling
-from transforms.audio.decoding import DamagedRange
 from transforms.audio.errors import AudioError
 from transforms.audio.framing import PatchCutter, pad_to_patch
+from transforms.audio.recording import DamagedRange
 from transforms.corpus.runs import DamagedAudio, DecodedClip, PatchRun
 from transforms.corpus.spans import SAMPLE_RATE_HZ, FramingConfig, Span, count_patches
 
@@ -79,7 +79,7 @@ class SpanPatches:
           found: The damage found so far, to which more may be appended between calls.
         """
         rate_hz = self._sample_rate_hz
-        for start, end, message in found[self._num_damages :]:
+        for start, end, message in _joined(found[self._num_damages :]):
             is_before_end = self.end_frame is None or start < self.end_frame
             if end > self.first_frame and is_before_end:
                 self.damage = self.damage or message
@@ -225,6 +225,20 @@ class SpanPatches:
             truncated=truncated,
             num_rows_skipped=num_skipped,
         )
+
+
+def _joined(found: Iterable[DamagedRange]) -> Iterator[DamagedRange]:
+    """Joins consecutive ranges with the same message that follow each other closely."""
+    last: DamagedRange | None = None
+    for each in found:
+        if last is not None and last.message == each.message and each.start <= last.end:
+            last = DamagedRange(last.start, max(last.end, each.end), last.message)
+            continue
+        if last is not None:
+            yield last
+        last = each
+    if last is not None:
+        yield last
 
 
 def _frame(seconds: Decimal, sample_rate_hz: int) -> int:

@@ -4,8 +4,8 @@ import posixpath
 from fractions import Fraction
 
 from transforms.audio import decoding
-from transforms.audio.decoding import Recording
 from transforms.audio.errors import AudioError
+from transforms.audio.recording import Recording
 from transforms.corpus.clips import Clip
 from transforms.preflight.survey import Header
 from transforms.storage import files

@@ -29,7 +29,7 @@ FILE_NAME = ".beam-audio-embeddings.lease"
 REFRESH_SECONDS = 60.0
 # A lease of another machine that was not touched for this long is a dead one's.
 DEAD_SECONDS = 300.0
-# Worker processes outlive a launcher that was killed by this much.
+# Processes that are killed end within this.
 _WORKERS_SECONDS = 20.0
 # In the environment of all processes of a run.
 _VARIABLE = "BEAM_AUDIO_EMBEDDINGS_RUN"
@@ -158,6 +158,9 @@ def take(folder: str, job: str = "") -> Lease:
     holder = Holder.this_process(job)
     for _ in range(_NUM_TRIES):
         before = _replaceable(folder, file)
+        dead = _holder(before.data) if before else None
+        if dead is not None and dead.machine == _machine() and not dead.job:
+            _end_workers(dead)
         try:
             version = file.write(_to_json(holder), before.version if before else "")
         except ConflictError:
@@ -166,7 +169,7 @@ def take(folder: str, job: str = "") -> Lease:
                 continue  # another run was faster, or has just released it
             version = found.version
         os.environ[_VARIABLE] = holder.token
-        return Lease(file, holder, version, _holder(before.data) if before else None)
+        return Lease(file, holder, version, dead)
     raise OSError(f"{file.path} changes again and again")
 
 
@@ -205,7 +208,7 @@ def _replaceable(folder: str, file: LeaseFile) -> FoundLease | None:
     elif holder.job:
         return found
     elif holder.machine == _machine():
-        who, alive = str(holder), _has_processes(holder)
+        who, alive = str(holder), _start_of(holder.pid) == holder.started
     else:
         who, alive = str(holder), _is_young(folder, found.modified_seconds)
     if alive:
@@ -248,16 +251,22 @@ def _machine() -> str:
         return f"{platform.node()} {uuid.getnode():x}"
 
 
-def _has_processes(holder: Holder) -> bool:
-    """Returns whether the launcher lives, or one of its worker processes does after some time."""
-    if _start_of(holder.pid) == holder.started:
-        return True
+def _end_workers(holder: Holder) -> None:
+    """Ends the worker processes of a launcher that was killed: they wait a minute for it.
+
+    Meanwhile they may write into the folder, and nobody wants what they write.
+
+    Raises:
+      HeldError: They cannot be ended.
+    """
     until = time.monotonic() + _WORKERS_SECONDS
-    while any(_workers(holder)):
+    while workers := [*_workers(holder)]:
         if time.monotonic() > until:
-            return True
-        time.sleep(0.2)
-    return False
+            raise HeldError(f"{holder}; its worker processes {workers} do not end")
+        for process in workers:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        time.sleep(0.1)
 
 
 def _start_of(pid: int) -> float | None:
@@ -273,12 +282,12 @@ def _start_of(pid: int) -> float | None:
     return None
 
 
-def _workers(holder: Holder) -> Iterator[int]:
+def _workers(holder: Holder) -> Iterator[psutil.Process]:
     for process in psutil.process_iter():
         # Processes of other users do not show their environment.
         with contextlib.suppress(psutil.Error, OSError):
             if process.environ().get(_VARIABLE) == holder.token:
-                yield process.pid
+                yield process
 
 
 def _to_json(holder: Holder) -> bytes:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import UsageError
+from pipeline.errors import JobError, UsageError
 from pipeline.folders.output_folder import OutputFolder
 from tests.memory_filesystem import MemoryFileSystem
-from transforms.storage import files
+from transforms.storage import files, leases
 
 DATASET = {
     "dataset.json": json.dumps(
@@ -236,3 +236,45 @@ def test_a_file_instead_of_a_folder_is_refused(tmp_path: Path) -> None:
     below.check()
     with pytest.raises(UsageError, match=r"cannot be written.*Not a directory"):
         below.prepare()
+
+
+def test_a_run_whose_lease_was_taken_over_ends_and_removes_nothing(path: str) -> None:
+    folder = OutputFolder(path, "audio", False)
+
+    def run() -> None:
+        with folder.staged():
+            _fill(path, {"audio-00000-of-00001.tfrecord": "the other's"})
+            assert folder._lease is not None
+            folder._lease.is_lost = True
+            raise KeyboardInterrupt
+
+    with pytest.raises(JobError, match="another run has taken over --output="):
+        run()
+    assert "audio-00000-of-00001.tfrecord" in files.list_names(path)
+
+
+def test_a_folder_in_use_is_refused_to_those_who_would_write_it(path: str) -> None:
+    folder = OutputFolder(path, "audio", False)
+    with folder.staged():
+        OutputFolder(path, "other", False).check()
+        with pytest.raises(UsageError, match=r"is in use by process .*; wait for its end, or use"):
+            OutputFolder(path, "other", False).check(to_write=True)
+        with (
+            pytest.raises(UsageError, match="is in use by process"),
+            OutputFolder(path, "other", True).staged(),
+        ):
+            pass
+    assert set(files.list_names(path)) <= {".audio.incomplete"}
+
+
+def test_a_job_that_runs_on_keeps_its_folder_and_is_told_to_the_next(
+    path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with OutputFolder(path, "audio", False).staged(job="FlinkRunner"):
+        pass
+    assert leases.FILE_NAME in files.list_names(path)
+    with OutputFolder(path, "audio", False).staged():
+        assert "has submitted a job to FlinkRunner that writes into --output" in (
+            capsys.readouterr().err
+        )
+    assert leases.FILE_NAME not in files.list_names(path)

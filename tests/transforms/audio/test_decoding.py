@@ -114,7 +114,7 @@ def test_blocks_are_together_what_one_read_gives(monkeypatch: pytest.MonkeyPatch
     for num_channels, name in itertools.product([1, 2], FORMATS):
         data = encoded_as(name, 30_000, num_channels)
         expected, _ = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
-        monkeypatch.setattr(decoding, "BLOCK_VALUES", 4_096)
+        monkeypatch.setattr("transforms.audio.recording.BLOCK_VALUES", 4_096)
         with decoding.open_recording(io.BytesIO(data)) as recording:
             blocks = list(blocks_of(recording))
         assert all(len(block) * num_channels <= 4_096 for block in blocks)
@@ -129,7 +129,7 @@ def test_a_short_last_block_of_opus_is_what_one_read_gives(
 ) -> None:
     data = encoded_as("ogg_opus", 50_000)
     expected, _ = soundfile.read(io.BytesIO(data), dtype="float32")
-    monkeypatch.setattr(decoding, "BLOCK_VALUES", 50_000 - num_last)
+    monkeypatch.setattr("transforms.audio.recording.BLOCK_VALUES", 50_000 - num_last)
     _, samples = decode(data)
     np.testing.assert_allclose(samples, expected, rtol=0, atol=1e-6)
 
@@ -211,6 +211,22 @@ def test_what_no_decoder_knows_is_an_unsupported_format(data: bytes, tmp_path: P
     assert caught.value.reason == "unsupported_format"
 
 
+def test_a_resource_fork_in_the_current_folder_does_not_make_sound_of_other_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("sound.sd2", tone(1_000), 8_000, format="SD2", subtype="PCM_16")
+    Path("._sound.sd2").rename("._")
+    Path("bytes.bin").write_bytes(b"zzzz" + bytes(range(256)) * 20)
+    with (
+        Path("bytes.bin").open("rb") as file,
+        pytest.raises(AudioError, match="no decoder takes the file") as caught,
+        decoding.open_recording(file),
+    ):
+        pass
+    assert caught.value.reason == "unsupported_format"
+
+
 def test_a_file_with_the_header_of_another_that_no_decoder_opens_is_damaged() -> None:
     found = failure(b"RIFF\x24\x00\x00\x00AVI " + bytes(1_000))
     assert (found.reason, str(found)[:30]) == ("decode_error", "no decoder can open the file: ")
@@ -220,7 +236,7 @@ def test_nan_and_infinity_are_named_with_their_position(monkeypatch: pytest.Monk
     for block_values, num_channels, value in itertools.product(
         [2**20, 1_000], [1, 2], [np.nan, np.inf, -np.inf]
     ):
-        monkeypatch.setattr(decoding, "BLOCK_VALUES", block_values)
+        monkeypatch.setattr("transforms.audio.recording.BLOCK_VALUES", block_values)
         samples = tone(20_000, 16_000, num_channels)
         samples[12_000, -1] = value
         error = failure(encoded(samples, rate_hz=16_000))

@@ -134,9 +134,11 @@ def test_a_flac_that_claims_hours_ends_in_pieces_where_its_sound_ends(shared: Pa
 
 def test_a_failed_seek_is_one_failure(shared: Path) -> None:
     opener, suffix = opener_of(shared, f"{FAULTS}/15-ffmpeg-seek-unreadable/1000360_st_wma.wma")
-    for framing in (VGGISH, cut_into("1")):
-        outcomes = read(opener, single_task([clip("a")]), framing, suffix).outcomes()
-        assert list(outcomes.values()) == ["decode_error"]
+    whole = read(opener, single_task([clip("a")]), VGGISH, suffix)
+    assert whole.outcomes() == {"a": "decode_error"}
+    pieces = read(opener, single_task([clip("a")]), cut_into("1"), suffix)
+    assert pieces.outcomes() == {"a#0": "ok", "a#1": "decode_error"}
+    assert "after 1.408 s: truncated: the file lacks 6 of" in pieces.failure("a#1").message
 
 
 def test_a_suffix_decides_for_files_without_a_header_only(shared: Path) -> None:

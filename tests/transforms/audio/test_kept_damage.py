@@ -12,13 +12,14 @@ from tests.sounds import decode, encode, encode_with_ffmpeg
 from tests.span_results import VGGISH, Results, clip, noise, read, stream
 from transforms.audio import decoding
 from transforms.audio.errors import AudioError
+from transforms.audio.recording import DamagedRange
 from transforms.corpus.spans import single_task, split_into_tasks
 
 KEEP = dataclasses.replace(VGGISH, keep_damaged=True)
 RATE_HZ = 16_000
 
 
-def kept(data: bytes, suffix: str = "") -> tuple[np.ndarray, list[decoding.DamagedRange]]:
+def kept(data: bytes, suffix: str = "") -> tuple[np.ndarray, list[DamagedRange]]:
     """Returns all samples of a damaged recording, and its damage."""
     with decoding.open_recording(io.BytesIO(data), suffix, keep_damaged=True) as recording:
         blocks = []

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import soxr
 
-from transforms.audio import decoding, libsndfile
+from transforms.audio.decoders import libsndfile
 from transforms.audio.errors import AudioError
 from transforms.audio.resampling import CONTEXT_SAMPLES
 from transforms.audio.span_decoding import decode_spans
@@ -104,7 +104,7 @@ def test_a_clip_gives_the_slices_of_its_waveform(
     block_values: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(decoding, "BLOCK_VALUES", block_values)
+    monkeypatch.setattr("transforms.audio.recording.BLOCK_VALUES", block_values)
     samples = noise(num_samples)
     patches, decoded = cut(wav(samples), FramingConfig(PATCH_SAMPLES, hop_samples))
     assert patches == sliced(samples[:, 0], PATCH_SAMPLES, hop_samples)
@@ -113,7 +113,7 @@ def test_a_clip_gives_the_slices_of_its_waveform(
 
 def test_a_clip_shorter_than_a_patch_is_padded_to_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     for block_values, num_samples in itertools.product([2**20, 7_777], [1, 240, 15_599]):
-        monkeypatch.setattr(decoding, "BLOCK_VALUES", block_values)
+        monkeypatch.setattr("transforms.audio.recording.BLOCK_VALUES", block_values)
         samples = noise(num_samples)
         patches, decoded = cut(wav(samples), VGGISH)
         assert patches == [samples[:, 0].tolist() + [0.0] * (PATCH_SAMPLES - num_samples)]
@@ -157,7 +157,7 @@ def test_rows_beyond_the_maximum_are_skipped_and_counted(monkeypatch: pytest.Mon
         [2**20, 1_000],
         [(1, 1, 0), (299, 299, 0), (300, 300, 0), (301, 300, 1), (3_000, 300, 2_700)],
     ):
-        monkeypatch.setattr(decoding, "BLOCK_VALUES", block_values)
+        monkeypatch.setattr("transforms.audio.recording.BLOCK_VALUES", block_values)
         num_samples = 16 * (num_patches - 1) + 20
         samples = noise(num_samples * sample_rate_hz // 16_000)[:, 0]
         patches, decoded = cut(wav(samples, sample_rate_hz), FramingConfig(20, 16, max_rows=300))
@@ -173,7 +173,7 @@ def test_stereo_at_any_rate_is_mixed_then_resampled_then_cut(
     for block_values, sample_rate_hz in itertools.product(
         [2**20, 10_000], [8_000, 11_025, 22_050, 44_100, 48_000, 96_000]
     ):
-        monkeypatch.setattr(decoding, "BLOCK_VALUES", block_values)
+        monkeypatch.setattr("transforms.audio.recording.BLOCK_VALUES", block_values)
         samples = noise(3 * sample_rate_hz, num_channels=2)
         patches, decoded = cut(wav(samples, sample_rate_hz), VGGISH)
         mono = (samples[:, 0] + samples[:, 1]) / np.float32(2)
@@ -212,7 +212,7 @@ def test_seconds_go_by_the_recordings_own_rate(
 def test_a_clip_that_fails_in_the_middle_gives_good_patches_and_one_failure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(decoding, "BLOCK_VALUES", 16_000)
+    monkeypatch.setattr("transforms.audio.recording.BLOCK_VALUES", 16_000)
     samples = noise(64_000)
     data = wav(samples)
     patches, failed = read(data[: len(data) // 2], VGGISH)

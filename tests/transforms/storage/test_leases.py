@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -138,22 +139,30 @@ def test_the_lease_of_a_job_is_released_by_the_job_and_gives_way_by_name(folder:
     lease.release()
 
 
-def test_workers_that_outlive_their_launcher_are_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_workers_that_outlive_their_launcher_are_ended(tmp_path: Path) -> None:
     folder = str(tmp_path)
     _write(folder, _dead_holder())
-    worker = subprocess.Popen(
-        [sys.executable, "-c", "input()"],
-        stdin=subprocess.PIPE,
-        env=os.environ | {"BEAM_AUDIO_EMBEDDINGS_RUN": "other"},
+    tokens = ("other", "another", "")
+    of_it, of_another, of_nobody = (
+        subprocess.Popen(
+            [sys.executable, "-c", "print(1, flush=True); input()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | {"BEAM_AUDIO_EMBEDDINGS_RUN": token},
+        )
+        for token in tokens
     )
-    monkeypatch.setattr(leases, "_WORKERS_SECONDS", 0.5)
-    with pytest.raises(leases.HeldError):
-        leases.take(folder)
-    monkeypatch.setattr(leases, "_WORKERS_SECONDS", 300)
-    threading.Timer(0.5, worker.communicate, [b"\n"]).start()
+    for process in (of_it, of_another, of_nobody):
+        assert process.stdout is not None
+        assert process.stdout.read(1) == b"1", "it runs"
+    leases.check_free(folder)
+    assert of_it.poll() is None, "who only looks ends nobody"
     leases.take(folder).release()
+    of_it.communicate(timeout=60)
+    assert of_it.returncode == -signal.SIGKILL
+    for process in (of_another, of_nobody):
+        process.communicate(b"\n")
+        assert process.returncode == 0
 
 
 @pytest.mark.parametrize("folder", ["local", "gs", "s3"], indirect=True)

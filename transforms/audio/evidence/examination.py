@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import BinaryIO
 
-from transforms.audio.evidence import (
+from transforms.audio.evidence.account import Account
+from transforms.audio.evidence.formats import (
     adts,
     containers,
     flac,
@@ -16,7 +17,6 @@ from transforms.audio.evidence import (
     riff,
     tags,
 )
-from transforms.audio.evidence.account import Account
 from transforms.audio.evidence.source import Source
 from transforms.audio.signatures import AUDIO_MAGICS, BOXES
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.evidence import examine
-from tests.sounds import encode, tone
+from tests.sounds import encode, encode_with_ffmpeg, tone
 from transforms.audio.evidence.account import Account
 
 KINDS = (
@@ -22,14 +22,31 @@ KINDS = (
     ("FLAC", "PCM_16"),
 )
 MAGICS = [b"", b"ID3\x04\0\0\0\0\0\x05", b"OggS\0", b"\xff\xfb\x90\xc4"]
+CONTAINERS = (
+    ("matroska", "flac"),
+    ("webm", "libopus"),
+    ("mp4", "aac"),
+    ("adts", "aac"),
+    ("ac3", "ac3"),
+    ("avi", "pcm_s16le"),
+    ("flv", "aac"),
+    ("tta", "tta"),
+    ("wv", "wavpack"),
+)
 RECORDINGS = [encode(tone(8_000, 8_000), 8_000, *kind) for kind in KINDS]
+RECORDINGS += [encode_with_ffmpeg(tone(4_800, 48_000), 48_000, *kind) for kind in CONTAINERS]
 PIECES = st.sampled_from(
     [*MAGICS, *(recording[:600] for recording in RECORDINGS), bytes(5), b"\xff" * 9, b"TAG"]
 )
 
 
 def is_sane(account: Account) -> bool:
-    return all(damage.num_seconds >= 0 and damage.message for damage in account.damages)
+    ranges = [*account.parts, *((account.audio_range,) if account.audio_range else ())]
+    return (
+        all(damage.num_seconds >= 0 and damage.message for damage in account.damages)
+        and all(0 <= start <= end for start, end in ranges)
+        and (account.samples is None or 0 <= account.samples.start < account.samples.end)
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"\0", bytes(10_000), b"\xff" * 10_000, b"text" * 999])

@@ -6,8 +6,8 @@ import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
-from transforms.audio.evidence import packets
 from transforms.audio.evidence.account import Account, Damage, DamageList
+from transforms.audio.evidence.formats import packets
 from transforms.audio.evidence.source import Source
 
 _CAPTURE = b"OggS"

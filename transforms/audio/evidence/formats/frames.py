@@ -8,8 +8,8 @@ import abc
 import re
 from typing import NamedTuple
 
-from transforms.audio.evidence import tags
 from transforms.audio.evidence.account import Account, DamageList
+from transforms.audio.evidence.formats import tags
 from transforms.audio.evidence.source import Source
 
 TAG_STARTS = rb"ID3[\x02-\x04]|APETAGEX|LYRICSBEGIN|TAG"
@@ -17,6 +17,7 @@ _TAG_START_BYTES = 11
 # Parts of a chain whose sample rates differ; more of them are no recording.
 _MOST_RATES = 1_000
 _MOST_PARTS = 10_000
+_STREAM_HEADER_BYTES = 256
 # A header that counts this many frames more than there are was written before a file was cut.
 _SLACK_FRAMES = 4
 _SLACK_SECONDS = 0.25
@@ -67,6 +68,11 @@ class Codec(abc.ABC):
         del head
         return None
 
+    def trimmed_samples(self, head: bytes) -> int:
+        """Number of samples that decoders drop, by a header of the stream."""
+        del head
+        return 0
+
 
 def is_stream(source: Source, start: int, codec: Codec) -> bool:
     """Whether at least two frames stand at the start of a stream, or one that is all of it."""
@@ -103,6 +109,7 @@ class _Walk:
         self._start, self._end = start, end
         self._key: int | None = None
         self._seconds = 0.0
+        self._trimmed_seconds = 0.0  # by encoders' delay and padding, of which damage is no part
         self._audio_bytes = 0
         self._rates_hz: list[int] = []
         self._declared: int | None = None
@@ -128,7 +135,7 @@ class _Walk:
         self._check_declared(is_end=True)
         parts = self._parts if len(self._parts) <= _MOST_PARTS else []
         return Account(
-            num_seconds=self._seconds,
+            num_seconds=max(0.0, self._seconds - self._trimmed_seconds),
             rates_hz=tuple(self._rates_hz) if self._codec.tells_rate else (),
             parts=tuple(parts) if len(parts) > 1 else (),
             damages=self._damages.ordered(),
@@ -167,8 +174,11 @@ class _Walk:
         """Counts a frame: as audio, or as the header of a stream."""
         head = self._source.at(position, 6)
         if not (head[4] or head[5]):  # cheap, and true of all headers of streams
-            declared = self._codec.declared_frames(self._source.at(position, 64))
+            head = self._source.at(position, _STREAM_HEADER_BYTES)
+            declared = self._codec.declared_frames(head)
             if declared is not None:
+                trimmed_seconds = self._codec.trimmed_samples(head) / header.rate_hz
+                self._trimmed_seconds += min(trimmed_seconds, declared * self._frame_seconds)
                 self._check_declared(is_end=False)
                 self._declared, self._num_frames, self._lost_seconds = declared, 0, 0.0
                 self._ends_part |= bool(self._audio_bytes)

@@ -3,7 +3,7 @@
 import dataclasses
 
 from transforms.audio.evidence.account import Account, Damage, LinearSamples
-from transforms.audio.evidence.chunks import Layout
+from transforms.audio.evidence.formats.chunks import Layout
 from transforms.audio.evidence.source import Source
 
 # What programs write that do not know the size, such as those that write to a pipe: the largest
@@ -75,7 +75,7 @@ def account_of(source: Source, samples: Samples, end: int, layout: Layout | None
         return Account(rates_hz=rates_hz, damages=damages)
     num_frames = max(0, data_end - samples.start) // samples.block_bytes
     raw = None
-    if not is_right and samples.subtype:
+    if not is_right and samples.subtype and num_frames:
         raw = LinearSamples(
             samples.start,
             samples.start + num_frames * samples.block_bytes,

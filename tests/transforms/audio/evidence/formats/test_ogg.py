@@ -7,7 +7,7 @@ import pytest
 
 from tests.evidence import examine, starts
 from tests.sounds import decode, encode, encode_with_ffmpeg
-from transforms.audio.evidence import ogg
+from transforms.audio.evidence.formats import ogg
 
 ID3V1 = b"TAG" + bytes(125)
 NAMES = ("vorbis", "opus", "flac")

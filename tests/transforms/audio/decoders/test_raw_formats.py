@@ -10,8 +10,8 @@ import soundfile
 
 from tests.sounds import assert_exact_seeks, blocks_of, decode, encode, tone
 from transforms.audio import decoding
+from transforms.audio.decoders.raw_formats import SUFFIXES
 from transforms.audio.errors import AudioError
-from transforms.audio.raw_formats import SUFFIXES
 from transforms.corpus.clips import RawFormat
 from transforms.corpus.listing import AUDIO_SUFFIXES
 

@@ -8,13 +8,14 @@ from av.codec import CodecContext
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 
-from transforms.audio.decoder import FilePart, NoAudioError, UnknownFormatError
+from transforms.audio.decoders.decoder import FilePart, NoAudioError, UnknownFormatError
 
 # The only containers that are allowed, by FFmpeg's names: playlists (hls, concat, dash) would open
 # further files and URLs, and some of FFmpeg's demuxers accept any text or bytes.
 _CONTAINERS = (
-    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,dtshd,eac3,flac,flv,iff,loas,matroska,mov,mp3,mpc,"
-    "mpc8,mpeg,mpegts,mxf,nistsphere,nut,ogg,oma,rm,shn,sox,tak,truehd,tta,voc,w64,wav,wv,xwma"
+    "aac,ac3,adx,aiff,amr,ape,asf,au,avi,caf,dsf,dts,dtshd,eac3,flac,flv,iff,loas,matroska,mlp,mov,"
+    "mp3,mpc,mpc8,mpeg,mpegts,mxf,nistsphere,nut,ogg,oma,rm,shn,sox,swf,tak,truehd,tta,voc,w64,wav,wv,"
+    "xwma"
 )
 # The reference decoder of Opus. FFmpeg's own shifts speech by up to 4 samples.
 _OPUS_REFERENCE = "libopus"

@@ -14,8 +14,8 @@ from hypothesis import settings
 
 from tests.sounds import blocks_of, decode, encode_with_ffmpeg, file_part
 from transforms.audio import decoding
+from transforms.audio.decoders.ffmpeg import FfmpegDecoder
 from transforms.audio.errors import AudioError
-from transforms.audio.ffmpeg import FfmpegDecoder
 from transforms.corpus.clips import RawFormat
 
 # name: (container, codec, sample rate, channels, largest error of a sample)

@@ -1,8 +1,8 @@
 """WAVE in RIFF, RIFX, RF64, BW64 and Sony's W64."""
 
-from transforms.audio.evidence import frames, linear, mpeg
 from transforms.audio.evidence.account import Account, chained
-from transforms.audio.evidence.chunks import BIG_ENDIAN, RIFF, W64, Layout
+from transforms.audio.evidence.formats import frames, linear, mpeg
+from transforms.audio.evidence.formats.chunks import BIG_ENDIAN, RIFF, W64, Layout
 from transforms.audio.evidence.source import Source
 
 _MAGICS = (b"RIFF", b"RIFX", b"RF64", b"BW64")

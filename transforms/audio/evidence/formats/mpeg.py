@@ -3,7 +3,7 @@
 import functools
 import re
 
-from transforms.audio.evidence import frames
+from transforms.audio.evidence.formats import frames
 
 _RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 _BIT_RATES_KBPS = {  # by whether it is MPEG-1, and layer
@@ -89,16 +89,35 @@ class Mpeg(frames.Codec):
         """Number of frames by a Xing, Info or VBRI header; 0 if it does not tell; None if audio."""
         if len(head) < 54 or head[1] >> 1 & 3 != 1:
             return None
-        is_mono, is_mpeg_1 = head[3] >> 6 == _MONO, head[1] >> 3 & 3 == 3
-        side_bytes = (17 if is_mono else 32) if is_mpeg_1 else (9 if is_mono else 17)
-        start = 4 + side_bytes
-        for mark in (start, start + 2):  # after a checksum
-            if head[mark : mark + 4] in (b"Xing", b"Info"):
-                has_count = head[mark + 7] & 1
-                return int.from_bytes(head[mark + 8 : mark + 12], "big") if has_count else 0
+        if mark := _xing_mark(head):
+            has_count = head[mark + 7] & 1
+            return int.from_bytes(head[mark + 8 : mark + 12], "big") if has_count else 0
         if head[36:40] == b"VBRI":
             return int.from_bytes(head[50:54], "big")
         return None
+
+    def trimmed_samples(self, head: bytes) -> int:
+        """Number of samples that the encoder has added in front and behind, by LAME's header."""
+        mark = _xing_mark(head)
+        if not mark:
+            return 0
+        flags = head[mark + 7]
+        # Behind the number of frames and of bytes, the table of contents, and the quality.
+        encoder = mark + 8 + sum((4, 4, 100, 4)[bit] for bit in range(4) if flags >> bit & 1)
+        if head[encoder : encoder + 4] not in (b"LAME", b"Lavf", b"Lavc", b"L3.9"):
+            return 0
+        delays = int.from_bytes(head[encoder + 21 : encoder + 24], "big")
+        return (delays >> 12) + (delays & 0xFFF)
+
+
+def _xing_mark(head: bytes) -> int:
+    """Returns where a Xing or Info header is in the first frame of a stream; 0 if there is none."""
+    is_mono, is_mpeg_1 = head[3] >> 6 == _MONO, head[1] >> 3 & 3 == 3
+    side_bytes = (17 if is_mono else 32) if is_mpeg_1 else (9 if is_mono else 17)
+    for mark in (4 + side_bytes, 6 + side_bytes):  # after a checksum
+        if head[mark : mark + 4] in (b"Xing", b"Info") and len(head) >= mark + 12:
+            return mark
+    return 0
 
 
 def free_format_bytes(first: bytes) -> int:

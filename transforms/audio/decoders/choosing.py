@@ -1,20 +1,25 @@
-"""The choice of the decoder of a file, and of another one where the first breaks."""
+"""The choice of the decoder of a file, and of another one where the first breaks.
+
+libsndfile decodes the encodings in which every frame has its place, FLAC, and those of which FFmpeg
+loses the last frames; FFmpeg decodes all others, and what libsndfile breaks on.
+"""
 
 import numpy as np
 
-from transforms.audio import libsndfile, not_audio
-from transforms.audio.decoder import (
+from transforms.audio import not_audio
+from transforms.audio.decoders import libsndfile
+from transforms.audio.decoders.decoder import (
     DamagedError,
     Decoder,
     FilePart,
     NoAudioError,
     UnknownFormatError,
 )
+from transforms.audio.decoders.ffmpeg import FfmpegDecoder
+from transforms.audio.decoders.libsndfile import LibsndfileDecoder, RawEncoding
+from transforms.audio.decoders.raw_formats import LIBSNDFILE_RAW_FORMATS, SUFFIXES
 from transforms.audio.errors import AudioError
 from transforms.audio.evidence.account import Account
-from transforms.audio.ffmpeg import FfmpegDecoder
-from transforms.audio.libsndfile import LibsndfileDecoder, RawEncoding
-from transforms.audio.raw_formats import LIBSNDFILE_RAW_FORMATS, SUFFIXES
 from transforms.audio.signatures import AUDIO_MAGICS, BOXES
 from transforms.corpus.clips import RawFormat
 

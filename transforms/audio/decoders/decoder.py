@@ -115,9 +115,15 @@ class FilePart:
         return data
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Goes to a position; to the start or the end for one outside, as from a damaged header."""
+        """Goes to a position, to the start for a negative one, as from a damaged header.
+
+        Returns:
+          The position; -1, as the operating system, for one that lies behind the end.
+        """
         origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
-        self._position = min(max(0, origin + offset), self.size)
+        if origin + offset > self.size:
+            return -1
+        self._position = max(0, origin + offset)
         return self._position
 
     def tell(self) -> int:

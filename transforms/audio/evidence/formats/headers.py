@@ -4,8 +4,8 @@ import math
 import re
 import struct
 
-from transforms.audio.evidence import chunks, linear
 from transforms.audio.evidence.account import Account
+from transforms.audio.evidence.formats import chunks, linear
 from transforms.audio.evidence.source import Source
 
 _MU_LAW, _A_LAW = "ULAW", "ALAW"

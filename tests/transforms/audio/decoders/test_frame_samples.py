@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from tests.sounds import decode, encode_with_ffmpeg, noise
-from transforms.audio.frame_samples import float_samples
+from transforms.audio.decoders.frame_samples import float_samples
 
 NUM_FRAMES = 50
 TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
@@ -34,6 +34,16 @@ def test_samples_are_those_of_the_frame(name: str, layout: str, planar: str) -> 
     got = float_samples(frame)
     assert got.dtype == np.float32
     assert np.array_equal(got, expected)
+
+
+@pytest.mark.parametrize(("container", "codec"), [("wv", "wavpack"), ("mp4", "aac")])
+def test_a_recording_of_eight_channels_is_decoded(container: str, codec: str) -> None:
+    samples = np.stack([noise(8_192, seed=3)] * 8, axis=1)
+    rate_hz, decoded = decode(encode_with_ffmpeg(samples, 48_000, container, codec))
+    assert rate_hz == 48_000
+    assert len(decoded) >= 8_192
+    if codec == "wavpack":  # lossless, of 8 bits
+        np.testing.assert_allclose(decoded, samples[:, 0], atol=1 / 128)
 
 
 def test_a_wave_file_of_64_bits_is_decoded() -> None:

@@ -2,7 +2,7 @@
 
 import re
 
-from transforms.audio.evidence import frames
+from transforms.audio.evidence.formats import frames
 
 _FAST_RATES_HZ = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050)
 _RATES_HZ = (*_FAST_RATES_HZ, 16_000, 12_000, 11_025, 8_000, 7_350)

@@ -8,9 +8,9 @@ import av.error
 import numpy as np
 from av.packet import Packet
 
-from transforms.audio import ffmpeg_container
-from transforms.audio.decoder import DamagedError, FilePart, UnknownFormatError
-from transforms.audio.frame_samples import float_samples
+from transforms.audio.decoders import ffmpeg_container
+from transforms.audio.decoders.decoder import DamagedError, FilePart, UnknownFormatError
+from transforms.audio.decoders.frame_samples import float_samples
 
 VERSION = (
     f"PyAV {av.__version__} (libavcodec {'.'.join(map(str, av.library_versions['libavcodec']))})"
@@ -167,7 +167,9 @@ class FfmpegDecoder:
                 for packet in self._container.demux(self._stream):
                     self._part.raise_error()
                     num_packets += 1
-                    yield packet
+                    # One without bytes flushes the decoder; with a time it ends a stream of NUT.
+                    if packet.size or packet.pts is None:
+                        yield packet
             except av.error.FFmpegError as error:
                 self._part.raise_error()
                 yield f"FFmpeg: {error.strerror}"

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import soundfile
 
-from transforms.audio.decoder import DamagedError, FilePart, UnknownFormatError
+from transforms.audio.decoders.decoder import DamagedError, FilePart, UnknownFormatError
 
 VERSION = f"libsndfile {soundfile.__libsndfile_version__}"
 # Formats in which a sample's index determines its position in the file, so that seeks are exact.
@@ -80,6 +80,10 @@ class LibsndfileDecoder:
         self._part = part
         self._sound = self._open(part, raw)
         sound = self._sound
+        if sound.format == "SD2":
+            # Its header is another file. Opened without a name, that is `._` of the current folder.
+            self.close()
+            raise UnknownFormatError("libsndfile: Format not recognised")
         self.format = f"{raw.container if raw else sound.format} {sound.subtype}"
         self.sample_rate_hz = int(sound.samplerate)
         self.num_channels = int(sound.channels)

@@ -190,6 +190,15 @@ def test_an_unknown_size(name: str) -> None:
     assert account.damages == ()
 
 
+@pytest.mark.parametrize(("file_format", "num_bytes"), [("NIST", 600), ("AIFF", 52), ("AU", 22)])
+def test_samples_that_would_be_behind_the_file_are_in_none(
+    file_format: str, num_bytes: int
+) -> None:
+    content = encode(stereo(), 8_000, file_format)[:num_bytes]
+    samples = examine(content).samples
+    assert samples is None or samples.start == samples.end <= num_bytes
+
+
 def test_shared_sizes(shared: Path) -> None:
     paths = [*(shared / "data/field/23-wav-size-zero").glob("*.wav")]
     paths += (shared / "data/field/24-wav-size-off").glob("*.wav")
