@@ -55,6 +55,8 @@ class ReadCorpus(beam.PTransform):
       inputs: Files, folders and globs; each recording becomes a clip.
       manifests: Tables of clips, globs allowed: CSV, TSV or JSON lines.
       manifest_format: `csv`, `tsv` or `jsonl`; None to detect it.
+      label_separator: Separator of the labels in a cell of a manifest, any text; `none` if a cell
+        is one label; None to detect it.
       audio_root: Folder of relative paths in manifests, and of the recordings of
         `audioset_segments`.
       audioset_segments: AudioSet's segments files, globs allowed.
@@ -67,7 +69,7 @@ class ReadCorpus(beam.PTransform):
       clips: Further clips.
 
     Raises:
-      ValueError: `audioset_segments` without `audio_root`.
+      ValueError: `audioset_segments` without `audio_root`, or an empty `label_separator`.
 
     Example:
       >>> import apache_beam as beam
@@ -82,6 +84,7 @@ class ReadCorpus(beam.PTransform):
     inputs: Sequence[str] = ()
     manifests: Sequence[str] = ()
     manifest_format: str | None = None
+    label_separator: str | None = None
     audio_root: str | None = None
     audioset_segments: Sequence[str] = ()
     audio_name: str | None = None
@@ -93,6 +96,8 @@ class ReadCorpus(beam.PTransform):
 
     def __post_init__(self) -> None:
         super().__init__()
+        if self.label_separator == "":
+            raise ValueError("label_separator='' (allowed: any text, or none)")
         self.inputs = tuple(map(files.absolute, self.inputs))
         self.manifests = tuple(map(files.absolute, self.manifests))
         self.audioset_segments = tuple(map(files.absolute, self.audioset_segments))
@@ -109,6 +114,7 @@ class ReadCorpus(beam.PTransform):
             audio_root=self.audio_root,
             known_labels=self.class_map.__contains__ if self.class_map else None,
             raw_formats=decoding.RAW_FORMATS,
+            label_separator=self.label_separator,
         )
 
     @property
@@ -157,6 +163,7 @@ class ReadCorpus(beam.PTransform):
             "audio_name": self.audio_name and printable(self.audio_name),
             "segments_are_cut": self.segments_are_cut,
             "manifest_format": self.manifest_format,
+            "label_separator": self.label_separator,
             "class_map": self.class_map and printable(self.class_map.uri),
             "unknown_labels": self.class_map and ("drop" if self.drop_unknown_labels else "fail"),
             "split": self.splits and {name: float(share) for name, share in self.splits.shares},

@@ -107,6 +107,16 @@ class EmbedSettings:
         requires=("manifests",),
         help="format of all manifests (default: detected by their content and suffix)",
     )
+    label_separator: str | None = option(
+        None,
+        group=_CORPUS,
+        metavar="TEXT",
+        requires=("manifests",),
+        check=values.check_separator,
+        help="separator of the labels in a cell, as ';' or ', ', or none if a cell is one label"
+        " (default: detected); lists as JSON and Python print them are understood either way",
+        label="Separator of labels",
+    )
     keep_columns: tuple[str, ...] = option(
         (),
         group=_CORPUS,

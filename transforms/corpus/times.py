@@ -12,7 +12,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact, InvalidOperation
 MAX_SECONDS = 1_000_000_000
 # More than a float from 0.1 s on has when it is printed with all its digits.
 MAX_DECIMALS = 18
-# What is written: picoseconds, which no sample rate resolves, without the noise of binary fractions.
+# Of what is written: picoseconds, which no sample rate resolves.
 WRITTEN_DECIMALS = 12
 ALLOWED = f"a number of seconds from -{MAX_SECONDS} to {MAX_SECONDS}, or [hours:]minutes:seconds"
 

@@ -8,7 +8,8 @@ from decimal import Decimal
 from transforms.corpus.clips import RawFormat
 from transforms.corpus.manifests.columns import Columns
 from transforms.corpus.manifests.json_lines import json_text
-from transforms.corpus.manifests.label_cells import KnownLabels, distinct_labels, split_labels
+from transforms.corpus.manifests.label_cells import LabelReader
+from transforms.corpus.manifests.label_lists import NULLS, whole_number
 from transforms.corpus.manifests.recording_uris import RecordingFolder
 from transforms.corpus.splits import UNSPLIT, is_split_name
 from transforms.corpus.times import parse_seconds
@@ -28,6 +29,7 @@ class RowFields:
     Args:
       record: Values by key in the manifest.
       columns: Columns of the record.
+      decimal_commas: Whether commas in times are decimal commas.
 
     Attributes:
       reason: Failure reason of the first invalid value, one of `clips.REASONS`; empty if all are
@@ -35,9 +37,12 @@ class RowFields:
       message: Explanation for people: the column, the value, and what is allowed.
     """
 
-    def __init__(self, record: dict[str, object], columns: Columns) -> None:
+    def __init__(
+        self, record: dict[str, object], columns: Columns, decimal_commas: bool = False
+    ) -> None:
         self._record = record
         self._columns = columns
+        self._decimal_commas = decimal_commas
         self.reason = ""
         self.message = ""
 
@@ -74,8 +79,12 @@ class RowFields:
         """Returns the split; empty if invalid or absent."""
         value = self._get("split")
         text = "" if value is None else _text(value)
-        if text == "" or (text and is_split_name(text)):
-            return text
+        if text is not None:
+            text = whole_number(text.strip(" \t"))
+            if text == "" or text in NULLS:
+                return ""
+            if is_split_name(text):
+                return text
         allowed = f"must be 1 to 100 of a-z, A-Z, 0-9, _ and -, the first not -, and not {UNSPLIT}"
         self._invalid("split", value, allowed)
         return ""
@@ -115,16 +124,14 @@ class RowFields:
         num_channels = self._integer("channels", NUM_CHANNELS, default=1)
         return RawFormat(name, rate_hz, num_channels)
 
-    def labels(self, separator: str, is_known: KnownLabels | None) -> tuple[str, ...]:
+    def labels(self, reader: LabelReader) -> tuple[str, ...]:
         """Returns the labels; none if invalid or absent."""
         value = self._get("labels")
-        if value is None or isinstance(value, str):
-            return split_labels(value or "", separator, is_known)
-        labels = [_text(part) for part in (value if isinstance(value, list) else [value])]
-        if None in labels:
-            self._invalid("labels", value, "must be text, or a list of text and numbers")
+        try:
+            return reader.read(value)
+        except ValueError as error:
+            self._invalid("labels", value, str(error))
             return ()
-        return distinct_labels(label for label in labels if label is not None)
 
     def other_columns(self, raw_formats: Collection[str]) -> tuple[tuple[str, str], ...]:
         """Returns name and text of each other column that has a value.
@@ -135,9 +142,9 @@ class RowFields:
         is_raw = self._raw_name(raw_formats) != ""
         names = self._columns.others_of_raw if is_raw else self._columns.others
         return tuple(
-            (name, value if isinstance(value, str) else json_text(value))
+            (name, text)
             for key, name in names
-            if (value := self._record[key]) is not None and value != ""
+            if (text := value if isinstance(value := self._record[key], str) else _json(value))
         )
 
     def _raw_name(self, raw_formats: Collection[str]) -> str:
@@ -163,7 +170,7 @@ class RowFields:
             self._invalid_time(name, "must be a number of seconds")
             return None
         try:
-            return parse_seconds(value)
+            return parse_seconds(value, self._decimal_commas)
         except ValueError as error:
             self._report("invalid_time", f"{name}: {error}")
             return None
@@ -196,11 +203,19 @@ class RowFields:
 
 
 def _text(value: object) -> str | None:
-    """Returns text or a number as text; None for any other value."""
+    """Returns text or a number as text, NaN as empty text; None for any other value."""
     if isinstance(value, str):
         return value
+    if isinstance(value, Decimal) and not value.is_finite():
+        return ""
     is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
     return str(value) if is_number else None
+
+
+def _json(value: object) -> str:
+    """Returns a value of JSON as text, empty for null and for numbers that JSON lacks."""
+    text = "" if value is None else json_text(value)
+    return "" if text == "null" else text
 
 
 def _message(column: str, value: object, why: str) -> str:

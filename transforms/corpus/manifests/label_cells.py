@@ -205,9 +205,7 @@ def _are_bare_lists(texts: Sequence[str]) -> bool:
     )
 
 
-def _joined_known(
-    parts: Sequence[str], separator: str, is_known: KnownLabels
-) -> Sequence[str]:
+def _joined_known(parts: Sequence[str], separator: str, is_known: KnownLabels) -> Sequence[str]:
     """Joins parts that are one known label, if all parts thereby become known labels."""
     is_short = is_known is not _knows_nothing and len(parts) <= _MAX_JOINED
     if not is_short or all(is_known(part.strip()) for part in parts):

@@ -15,11 +15,11 @@ from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.manifests.columns import ColumnMatcher, match_columns
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.fields import RowFields
-from transforms.corpus.manifests.label_cells import KnownLabels, find_separator
+from transforms.corpus.manifests.label_cells import KnownLabels, LabelReader
 from transforms.corpus.manifests.line_reader import BadLine
 from transforms.corpus.manifests.recording_uris import recording_folder
 from transforms.corpus.manifests.swallowed_lines import find_swallowed_lines
-from transforms.corpus.manifests.tables import JSON_LINES, Row, read_table
+from transforms.corpus.manifests.tables import JSON_LINES, Row, Table, read_table
 from transforms.corpus.times import format_seconds
 
 # Number of rows from which the separator of labels is chosen; fewer if they are long.
@@ -36,12 +36,15 @@ class ManifestOptions:
       audio_root: Folder to which relative names of recordings refer; None for the manifest's own.
       known_labels: Returns whether a text is a known label, which may contain separators.
       raw_formats: Names of raw formats, in lower case.
+      label_separator: Separator of the labels in a cell; `label_cells.NO_SEPARATOR` if a cell is
+        one label; None to detect it.
     """
 
     format: str | None = None
     audio_root: str | None = None
     known_labels: KnownLabels | None = None
     raw_formats: frozenset[str] = frozenset()
+    label_separator: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -58,6 +61,7 @@ class ManifestFacts:
       other_columns: Columns that are carried along as text. For JSON lines both together are
         limited to `columns.MAX_SEEN_COLUMNS`.
       num_rows: Number of rows, valid and invalid.
+      notes: How values were read, where that is not plain.
     """
 
     uri: str
@@ -68,6 +72,7 @@ class ManifestFacts:
     columns: tuple[str, ...]
     other_columns: tuple[str, ...]
     num_rows: int
+    notes: tuple[str, ...] = ()
 
 
 def read_manifest(
@@ -88,18 +93,15 @@ def read_manifest(
     """
     table = read_table(file, options.format, uri)
     matcher = ColumnMatcher(None if table.format == JSON_LINES else table.columns)
-    builder = _ClipBuilder(uri, options, table.format)
     first_rows = _take_first(table.rows)
     cells = [_label_cell(record, matcher) for _, record in first_rows]
-    separator = find_separator(cells, options.known_labels)
+    labels = LabelReader(cells, options.known_labels, options.label_separator)
+    builder = _ClipBuilder(uri, options, table, labels)
     num_rows = 0
     has_raw = False
     for line, record in itertools.chain(first_rows, table.rows):
         num_rows += 1
-        # If no row has needed a separator so far, the first one that does decides.
-        if not separator and num_rows > len(first_rows):
-            separator = find_separator([_label_cell(record, matcher)], options.known_labels)
-        outcome = builder.build(line, record, matcher, separator)
+        outcome = builder.build(line, record, matcher)
         has_raw = has_raw or (isinstance(outcome, Clip) and outcome.raw_format is not None)
         yield outcome
     yield ManifestFacts(
@@ -107,9 +109,10 @@ def read_manifest(
         table.format,
         table.encoding,
         table.delimiter,
-        separator,
+        labels.separator,
         *matcher.seen_columns(has_raw),
         num_rows,
+        labels.notes(),
     )
 
 
@@ -160,10 +163,14 @@ def _label_cell(record: dict[str, object] | BadLine, matcher: ColumnMatcher) -> 
 class _ClipBuilder:
     """Builds the clips of one manifest from its records."""
 
-    def __init__(self, uri: str, options: ManifestOptions, format: str) -> None:
+    def __init__(
+        self, uri: str, options: ManifestOptions, table: Table, labels: LabelReader
+    ) -> None:
         self._manifest = printable(uri)
         # Only these have cells whose line ends may be there by mistake.
-        self._has_quoted_cells = format != JSON_LINES
+        self._has_quoted_cells = table.format != JSON_LINES
+        self._decimal_commas = table.delimiter == ";"
+        self._labels = labels
         self._name = posixpath.basename(self._manifest)
         self._options = options
         self._folder = recording_folder(uri, options.audio_root)
@@ -173,7 +180,6 @@ class _ClipBuilder:
         line: int,
         record: dict[str, object] | BadLine,
         matcher: ColumnMatcher,
-        separator: str,
     ) -> Clip | Failure:
         if isinstance(record, BadLine):
             return self._failure(line, "invalid_row", record.message)
@@ -185,15 +191,15 @@ class _ClipBuilder:
             fault = find_swallowed_lines(line, list(record.items()), columns.keys.values())
             if fault:
                 return self._failure(line, "invalid_row", fault)
-        return self._clip(line, RowFields(record, columns), separator)
+        return self._clip(line, RowFields(record, columns, self._decimal_commas))
 
-    def _clip(self, line: int, fields: RowFields, separator: str) -> Clip | Failure:
+    def _clip(self, line: int, fields: RowFields) -> Clip | Failure:
         uri, recording = fields.recording(self._folder)
         clip_id = fields.id()
         split = fields.split()
         start, end = fields.times()
         raw_format = fields.raw_format(self._options.raw_formats)
-        labels = fields.labels(separator, self._options.known_labels)
+        labels = fields.labels(self._labels)
         others = fields.other_columns(self._options.raw_formats)
         if fields.reason:
             return self._failure(

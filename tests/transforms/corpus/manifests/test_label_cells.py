@@ -135,7 +135,8 @@ def test_values_of_json_are_labels() -> None:
         (None, ()),
     ]:
         assert LabelReader().read(value) == labels
-    for invalid in (True, [[]], {"a": 1}, [True]):
+    refused: list[Any] = [True, [[]], {"a": 1}, [True]]
+    for invalid in refused:
         with pytest.raises(ValueError, match="must be text, or a list of text and numbers"):
             LabelReader().read(invalid)
 

@@ -43,7 +43,7 @@ def test_what_numpy_prints_is_read(items: list[str]) -> None:
     [
         ('["dog", "cat"]', ["dog", "cat"]),
         ("['cow', 'hen']", ["cow", "hen"]),
-        ("['it\\'s', \"a \\\"b\\\"\"]", ["it's", 'a "b"']),
+        ('[\'it\\\'s\', "a \\"b\\""]', ["it's", 'a "b"']),
         ("['cow' 'hen']", ["cow", "hen"]),
         ("['cow'\n 'hen']", ["cow", "hen"]),
         ("('cow',)", ["cow"]),
@@ -60,7 +60,7 @@ def test_what_numpy_prints_is_read(items: list[str]) -> None:
         ("[1. 2.5]", ["1", "2.5"]),
         ("[None]", []),
         ("['a', nan]", ["a"]),
-        ("[null, \"a\",]", ["a"]),
+        ('[null, "a",]', ["a"]),
         ("(1, 2)", ["1", "2"]),
         ('["\\ud83d\\ude00", "\\u00e9"]', ["😀", "é"]),
     ],
