@@ -8,9 +8,24 @@ from decimal import Decimal
 from transforms.corpus.clips import RawFormat
 from transforms.corpus.manifests.columns import Columns
 from transforms.corpus.manifests.json_lines import json_text
-from transforms.corpus.manifests.label_cells import LabelReader
+from transforms.corpus.manifests.label_cells import LabelReader, distinct_labels
 from transforms.corpus.manifests.label_lists import NULLS, whole_number
+from transforms.corpus.manifests.mapping import (
+    CHANNEL,
+    CHANNELS,
+    DURATION,
+    END,
+    FORMAT,
+    ID,
+    LABELS,
+    SAMPLE_RATE,
+    SPLIT,
+    START,
+    URI,
+)
 from transforms.corpus.manifests.recording_uris import RecordingFolder
+from transforms.corpus.manifests.templates import ConversionError, Template, as_text
+from transforms.corpus.spans import MAX_CHANNEL
 from transforms.corpus.splits import UNSPLIT, is_split_name
 from transforms.corpus.times import parse_seconds
 
@@ -18,6 +33,9 @@ MAX_NAME_CHARACTERS = 4096
 MAX_SHOWN_CHARACTERS = 80
 SAMPLE_RATES_HZ = range(1_000, 768_001)
 NUM_CHANNELS = range(1, 65)
+_CHANNELS = range(1, MAX_CHANNEL + 1)
+_CHANNEL_NAMES = {"left": 1, "right": 2}
+_TIMES = frozenset({START, END, DURATION})
 
 # Data frames with missing values write integers as floats: 16000.0.
 _INTEGER = re.compile(r"([0-9]{1,9})(?:\.0{1,9})?")
@@ -35,6 +53,7 @@ class RowFields:
       reason: Failure reason of the first invalid value, one of `clips.REASONS`; empty if all are
         valid.
       message: Explanation for people: the column, the value, and what is allowed.
+      field: Field of the first invalid value.
     """
 
     def __init__(
@@ -45,10 +64,11 @@ class RowFields:
         self._decimal_commas = decimal_commas
         self.reason = ""
         self.message = ""
+        self.field = ""
 
     def recording(self, folder: RecordingFolder) -> tuple[str, str]:
         """Returns uri and name of the recording; both empty if invalid."""
-        written = self._record[self._columns.recording]
+        written = self._get(URI)
         if not isinstance(written, str) or not written.strip():
             return self._invalid_recording(written, "must be the path or URL of a recording")
         if len(written) > MAX_NAME_CHARACTERS:
@@ -62,23 +82,23 @@ class RowFields:
 
     def id(self) -> str:
         """Returns the id as written; empty if invalid or absent."""
-        if "id" not in self._columns.keys:
+        if ID not in self._columns.sources:
             return ""
-        value = self._get("id")
-        text = _text(value)
+        value = self._get(ID)
+        text = as_text(value)
         if text and text.strip() and len(text) <= MAX_NAME_CHARACTERS:
             return text
         allowed = (
             f"must be text of 1 to {MAX_NAME_CHARACTERS} characters that are not all spaces, or a"
             " number; without a column id the path is the id"
         )
-        self._invalid("id", value, allowed)
+        self._invalid(ID, value, allowed)
         return ""
 
     def split(self) -> str:
         """Returns the split; empty if invalid or absent."""
-        value = self._get("split")
-        text = "" if value is None else _text(value)
+        value = self._get(SPLIT)
+        text = "" if value is None else as_text(value)
         if text is not None:
             text = whole_number(text.strip(" \t"))
             if text == "" or text in NULLS:
@@ -86,30 +106,43 @@ class RowFields:
             if is_split_name(text):
                 return text
         allowed = f"must be 1 to 100 of a-z, A-Z, 0-9, _ and -, the first not -, and not {UNSPLIT}"
-        self._invalid("split", value, allowed)
+        self._invalid(SPLIT, value, allowed)
         return ""
 
     def times(self) -> tuple[Decimal | None, Decimal | None]:
         """Returns start and end in seconds; None for one that is invalid or absent."""
-        if "duration" not in self._columns.keys:
-            name = "offset" if "offset" in self._columns.keys else "start_seconds"
-            start = self._start(name)
-            end = self._time("end_seconds")
+        start = self._time(START)
+        if start is not None and start < 0:
+            self._invalid_time(START, "must be 0 or more")
+        if DURATION not in self._columns.sources:
+            end = self._time(END)
             if end is not None and end <= (start or 0):
-                self._invalid_time("end_seconds", f"must be greater than the start, {start or 0}")
+                self._invalid_time(END, f"must be greater than the start, {start or 0}")
             return start, end
-        start = self._start("offset")
-        duration = self._time("duration")
+        duration = self._time(DURATION)
         if duration is None:
             return start, None
         if duration <= 0:
-            self._invalid_time("duration", "must be greater than 0")
+            self._invalid_time(DURATION, "must be greater than 0")
             return start, None
         try:
             return start, parse_seconds((start or 0) + duration)
         except ValueError as error:
-            self._invalid_time("duration", f"makes the end invalid: {error}")
+            self._invalid_time(DURATION, f"makes the end invalid: {error}")
             return start, None
+
+    def channel(self) -> int | None:
+        """Returns the number of the channel, from 1; None if invalid or absent."""
+        value = self._get(CHANNEL)
+        if value is None or (isinstance(value, str) and not value.strip()):
+            return None
+        name = value.strip().casefold() if isinstance(value, str) else ""
+        if name in _CHANNEL_NAMES:
+            return _CHANNEL_NAMES[name]
+        number = _integer(value, _CHANNELS)
+        if number is None:
+            self._invalid(CHANNEL, value, f"must be left, right, or 1 to {MAX_CHANNEL}")
+        return number
 
     def raw_format(self, raw_formats: Collection[str]) -> RawFormat | None:
         """Returns the encoding of a file without a header; None if the record has none.
@@ -120,18 +153,20 @@ class RowFields:
         name = self._raw_name(raw_formats)
         if not name:
             return None
-        rate_hz = self._integer("sample_rate", SAMPLE_RATES_HZ)
-        num_channels = self._integer("channels", NUM_CHANNELS, default=1)
+        rate_hz = self._integer(SAMPLE_RATE, SAMPLE_RATES_HZ)
+        num_channels = self._integer(CHANNELS, NUM_CHANNELS, default=1)
         return RawFormat(name, rate_hz, num_channels)
 
     def labels(self, reader: LabelReader) -> tuple[str, ...]:
         """Returns the labels; none if invalid or absent."""
-        value = self._get("labels")
-        try:
-            return reader.read(value)
-        except ValueError as error:
-            self._invalid("labels", value, str(error))
-            return ()
+        labels: tuple[str, ...] = ()
+        for template in self._columns.labels:
+            value = self._value(LABELS, template)
+            try:
+                labels += reader.read(value)
+            except ValueError as error:
+                self._invalid(LABELS, value, str(error))
+        return distinct_labels(labels) if len(self._columns.labels) > 1 else labels
 
     def other_columns(self, raw_formats: Collection[str]) -> tuple[tuple[str, str], ...]:
         """Returns name and text of each other column that has a value.
@@ -144,72 +179,78 @@ class RowFields:
         return tuple(
             (name, text)
             for key, name in names
-            if (text := value if isinstance(value := self._record[key], str) else _json(value))
+            if (text := value if isinstance(value := self._record.get(key), str) else _json(value))
         )
 
     def _raw_name(self, raw_formats: Collection[str]) -> str:
-        value = self._get("format")
+        value = self._get(FORMAT)
         name = value.strip().casefold() if isinstance(value, str) else ""
         return name if name in raw_formats else ""
 
-    def _get(self, name: str) -> object:
-        key = self._columns.keys.get(name)
-        return None if key is None else self._record[key]
+    def _get(self, field: str) -> object:
+        key = self._columns.direct.get(field)
+        if key is not None:
+            return self._record.get(key)
+        template = self._columns.sources.get(field)
+        return None if template is None else self._value(field, template)
 
-    def _start(self, name: str) -> Decimal | None:
-        start = self._time(name)
-        if start is not None and start < 0:
-            self._invalid_time(name, "must be 0 or more")
-        return start
+    def _value(self, field: str, template: Template) -> object:
+        try:
+            return template.value(self._record)
+        except ConversionError as error:
+            reason = "invalid_time" if field in _TIMES else "invalid_row"
+            self._report(field, reason, f"{field}={template.text}: {error}")
+            return None
 
-    def _time(self, name: str) -> Decimal | None:
-        value = self._get(name)
+    def _time(self, field: str) -> Decimal | None:
+        value = self._get(field)
         if value is None or value == "" or (isinstance(value, str) and not value.strip()):
             return None
         if not isinstance(value, str | int | Decimal):
-            self._invalid_time(name, "must be a number of seconds")
+            self._invalid_time(field, "must be a number of seconds")
             return None
         try:
             return parse_seconds(value, self._decimal_commas)
         except ValueError as error:
-            self._report("invalid_time", f"{name}: {error}")
+            self._report(field, "invalid_time", f"{self._label(field)}: {error}")
             return None
 
-    def _integer(self, name: str, allowed: range, default: int = 0) -> int:
-        value = self._get(name)
-        text = "" if value is None else _text(value)
-        if text == "" and default:
+    def _integer(self, field: str, allowed: range, default: int = 0) -> int:
+        value = self._get(field)
+        if default and (value is None or value == ""):
             return default
-        match = _INTEGER.fullmatch(text) if text else None
-        if match and int(match[1]) in allowed:
-            return int(match[1])
-        self._invalid(name, value, f"must be an integer from {allowed[0]} to {allowed[-1]}")
-        return default
+        number = _integer(value, allowed)
+        if number is None:
+            why = f"must be an integer from {allowed[0]} to {allowed[-1]}"
+            self._invalid(field, value, why)
+        return number or default
+
+    def _label(self, field: str) -> str:
+        template = self._columns.sources.get(field)
+        return field if template is None else template.label
 
     def _invalid_recording(self, value: object, why: str) -> tuple[str, str]:
-        self._report("invalid_row", _message(self._columns.recording, value, why))
+        self._invalid(URI, value, why)
         return "", ""
 
-    def _invalid_time(self, name: str, why: str) -> None:
-        self._report("invalid_time", _message(self._columns.keys[name], self._get(name), why))
+    def _invalid_time(self, field: str, why: str) -> None:
+        self._report(field, "invalid_time", _message(self._label(field), self._get(field), why))
 
-    def _invalid(self, name: str, value: object, why: str) -> None:
-        self._report("invalid_row", _message(self._columns.keys.get(name, name), value, why))
+    def _invalid(self, field: str, value: object, why: str) -> None:
+        self._report(field, "invalid_row", _message(self._label(field), value, why))
 
-    def _report(self, reason: str, message: str) -> None:
+    def _report(self, field: str, reason: str, message: str) -> None:
         if not self.reason:
+            self.field = field
             self.reason = reason
             self.message = message
 
 
-def _text(value: object) -> str | None:
-    """Returns text or a number as text, NaN as empty text; None for any other value."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Decimal) and not value.is_finite():
-        return ""
-    is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
-    return str(value) if is_number else None
+def _integer(value: object, allowed: range) -> int | None:
+    """Returns an allowed integer, which may be written as a float or as text; else None."""
+    text = as_text(value)
+    match = _INTEGER.fullmatch(text.strip()) if text else None
+    return int(match[1]) if match and int(match[1]) in allowed else None
 
 
 def _json(value: object) -> str:

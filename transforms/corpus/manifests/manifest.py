@@ -1,7 +1,8 @@
 """Manifests: tables of clips, read row by row.
 
-A manifest is CSV, TSV or JSON lines. Each record names a recording, and optionally the clip's id,
-start and end, labels and split. All other columns are carried along as text.
+A manifest is CSV, TSV, JSON lines or a list of paths. Each record names a recording, and optionally
+the clip's id, start and end, labels, split and channel. All other columns are carried along as
+text.
 """
 
 import dataclasses
@@ -12,18 +13,24 @@ from decimal import Decimal
 from typing import BinaryIO
 
 from transforms.corpus.clips import Clip, Failure, printable
-from transforms.corpus.manifests.columns import ColumnMatcher, match_columns
+from transforms.corpus.manifests.columns import ColumnMatcher
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.fields import RowFields
 from transforms.corpus.manifests.label_cells import KnownLabels, LabelReader
 from transforms.corpus.manifests.line_reader import BadLine
+from transforms.corpus.manifests.mapping import NO_MAPPING, ColumnMapping
 from transforms.corpus.manifests.recording_uris import recording_folder
 from transforms.corpus.manifests.swallowed_lines import find_swallowed_lines
 from transforms.corpus.manifests.tables import JSON_LINES, Row, Table, read_table
+from transforms.corpus.manifests.templates import ConversionError
 from transforms.corpus.times import format_seconds
 
 # Number of rows from which the separator of labels is chosen; fewer if they are long.
 SEPARATOR_ROWS = 1000
+# Rows of which a check makes clips.
+NUM_CHECKED_ROWS = 20
+# In place of a field: the columns of a row as a whole.
+_COLUMNS = "columns"
 _SEPARATOR_CHARACTERS = 1 << 22
 
 
@@ -36,6 +43,7 @@ class ManifestOptions:
       audio_root: Folder to which relative names of recordings refer; None for the manifest's own.
       known_labels: Returns whether a text is a known label, which may contain separators.
       raw_formats: Names of raw formats, in lower case.
+      mapping: What the columns mean, where their names do not say it.
       label_separator: Separator of the labels in a cell; `label_cells.NO_SEPARATOR` if a cell is
         one label; None to detect it.
     """
@@ -44,6 +52,7 @@ class ManifestOptions:
     audio_root: str | None = None
     known_labels: KnownLabels | None = None
     raw_formats: frozenset[str] = frozenset()
+    mapping: ColumnMapping = NO_MAPPING
     label_separator: str | None = None
 
 
@@ -57,10 +66,11 @@ class ManifestFacts:
       encoding: As in `TextLines`.
       delimiter: Delimiter between cells; empty for JSON lines.
       label_separator: Separator of the labels in a cell; empty if none was needed.
-      columns: Known columns, as spelled in `columns.KNOWN_COLUMNS`.
+      columns: Columns that are read; known ones as spelled in `columns.KNOWN_COLUMNS`.
       other_columns: Columns that are carried along as text. For JSON lines both together are
         limited to `columns.MAX_SEEN_COLUMNS`.
       num_rows: Number of rows, valid and invalid.
+      meaning: Each field of clips and the template of columns that it comes from.
       notes: How values were read, where that is not plain.
     """
 
@@ -72,6 +82,7 @@ class ManifestFacts:
     columns: tuple[str, ...]
     other_columns: tuple[str, ...]
     num_rows: int
+    meaning: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -91,17 +102,14 @@ def read_manifest(
     Raises:
       ManifestError: The file as a whole is unusable. Raised before anything is yielded.
     """
-    table = read_table(file, options.format, uri)
-    matcher = ColumnMatcher(None if table.format == JSON_LINES else table.columns)
-    first_rows = _take_first(table.rows)
-    cells = [_label_cell(record, matcher) for _, record in first_rows]
-    labels = LabelReader(cells, options.known_labels, options.label_separator)
-    builder = _ClipBuilder(uri, options, table, labels)
+    opened = _open(file, uri, options)
+    table, matcher = opened.table, opened.matcher
+    builder = _ClipBuilder(uri, options, table, opened.labels)
     num_rows = 0
     has_raw = False
-    for line, record in itertools.chain(first_rows, table.rows):
+    for line, record in itertools.chain(opened.first_rows, table.rows):
         num_rows += 1
-        outcome = builder.build(line, record, matcher)
+        outcome, _ = builder.build(line, record, matcher)
         has_raw = has_raw or (isinstance(outcome, Clip) and outcome.raw_format is not None)
         yield outcome
     yield ManifestFacts(
@@ -109,14 +117,32 @@ def read_manifest(
         table.format,
         table.encoding,
         table.delimiter,
-        labels.separator,
+        opened.labels.separator,
         *matcher.seen_columns(has_raw),
         num_rows,
-        labels.notes(),
+        matcher.meaning(has_raw),
+        opened.labels.notes(),
     )
 
 
-def check_manifest(file: BinaryIO, uri: str, options: ManifestOptions) -> tuple[str, ...] | None:
+@dataclasses.dataclass(frozen=True)
+class ManifestReading:
+    """How a manifest is read, as its beginning shows.
+
+    Attributes:
+      facts: Its properties so far, with the number of `outcomes`.
+      header: Names in the header; None for JSON lines.
+      others: Names of the columns that are carried along as text.
+      outcomes: Clips and failures of the first rows.
+    """
+
+    facts: ManifestFacts
+    header: tuple[str, ...] | None
+    others: frozenset[str]
+    outcomes: tuple[Clip | Failure, ...]
+
+
+def check_manifest(file: BinaryIO, uri: str, options: ManifestOptions) -> ManifestReading:
     """Checks the beginning of a manifest, at most a few MiB.
 
     Args:
@@ -125,16 +151,68 @@ def check_manifest(file: BinaryIO, uri: str, options: ManifestOptions) -> tuple[
       options: How to read it.
 
     Returns:
-      The names in the header; None for JSON lines.
+      How it is read.
 
     Raises:
-      ManifestError: The file as a whole is unusable.
+      ManifestError: The file as a whole is unusable, or its columns are misunderstood: all of its
+        first rows are invalid because of a column that is read by the mapping or by a name that is
+        not in `columns.KNOWN_COLUMNS`.
     """
-    table = read_table(file, options.format, uri)
-    if table.format == JSON_LINES:
-        return None
-    match_columns(table.columns)
-    return table.columns
+    opened = _open(file, uri, options)
+    table, matcher = opened.table, opened.matcher
+    builder = _ClipBuilder(uri, options, table, opened.labels)
+    outcomes: list[Clip | Failure] = []
+    misread: list[Failure] = []
+    doubtful = {_COLUMNS, *matcher.fields_to_doubt}
+    for line, record in opened.first_rows[:NUM_CHECKED_ROWS]:
+        outcome, field = builder.build(line, record, matcher)
+        outcomes.append(outcome)
+        if isinstance(outcome, Failure) and field in doubtful:
+            misread.append(outcome)
+    if outcomes and len(misread) == len(outcomes):
+        raise ManifestError(
+            f"the first {len(misread)} rows are all invalid; line {misread[0].line}:"
+            f" {misread[0].message}; say what the columns mean with --columns FIELD=TEMPLATE"
+            " (FIELD= for none)"
+        )
+    has_raw = any(isinstance(each, Clip) and each.raw_format is not None for each in outcomes)
+    facts = ManifestFacts(
+        printable(uri),
+        table.format,
+        table.encoding,
+        table.delimiter,
+        opened.labels.separator,
+        *matcher.seen_columns(has_raw),
+        len(outcomes),
+        matcher.meaning(has_raw),
+        opened.labels.notes(),
+    )
+    header = None if table.format == JSON_LINES else table.columns
+    return ManifestReading(facts, header, matcher.others, tuple(outcomes))
+
+
+@dataclasses.dataclass(frozen=True)
+class _OpenManifest:
+    """A manifest of which the first rows have been read: all decisions are made by them."""
+
+    table: Table
+    matcher: ColumnMatcher
+    first_rows: list[Row]
+    labels: LabelReader
+
+
+def _open(file: BinaryIO, uri: str, options: ManifestOptions) -> _OpenManifest:
+    mapping = options.mapping
+    table = read_table(file, options.format, uri, mapping.header, mapping.rest_in_last)
+    header = None if table.format == JSON_LINES else table.columns
+    if header is not None:
+        ColumnMatcher(header, mapping)  # refuses a header before rows are read
+    first_rows = _take_first(table.rows)
+    records = [record for _, record in first_rows if not isinstance(record, BadLine)]
+    matcher = ColumnMatcher(header, mapping, records)
+    cells = [cell for _, record in first_rows for cell in _label_cells(record, matcher)]
+    labels = LabelReader(cells, options.known_labels, options.label_separator)
+    return _OpenManifest(table, matcher, first_rows, labels)
 
 
 def _take_first(rows: Iterator[Row]) -> list[Row]:
@@ -148,16 +226,15 @@ def _take_first(rows: Iterator[Row]) -> list[Row]:
     return first
 
 
-def _label_cell(record: dict[str, object] | BadLine, matcher: ColumnMatcher) -> str:
-    """Returns the text of a row's label cell; empty if there is none."""
+def _label_cells(record: dict[str, object] | BadLine, matcher: ColumnMatcher) -> list[str]:
+    """Returns the texts of a row's label cells."""
     if isinstance(record, BadLine):
-        return ""
+        return []
     try:
-        key = matcher.match(record).keys.get("labels")
-    except ManifestError:  # the row becomes a failure
-        return ""
-    cell = None if key is None else record[key]
-    return cell if isinstance(cell, str) else ""
+        values = [template.value(record) for template in matcher.match(record).labels]
+    except (ManifestError, ConversionError):  # the row becomes a failure
+        return []
+    return [value for value in values if isinstance(value, str)]
 
 
 class _ClipBuilder:
@@ -180,18 +257,20 @@ class _ClipBuilder:
         line: int,
         record: dict[str, object] | BadLine,
         matcher: ColumnMatcher,
-    ) -> Clip | Failure:
+    ) -> tuple[Clip | Failure, str]:
+        """Returns the clip or failure of a row, and the field that is invalid, if any."""
         if isinstance(record, BadLine):
-            return self._failure(line, "invalid_row", record.message)
+            return self._failure(line, "invalid_row", record.message), ""
         try:
             columns = matcher.match(record)
         except ManifestError as error:
-            return self._failure(line, "invalid_row", str(error))
+            return self._failure(line, "invalid_row", str(error)), _COLUMNS
         if self._has_quoted_cells:
-            fault = find_swallowed_lines(line, list(record.items()), columns.keys.values())
+            fault = find_swallowed_lines(line, list(record.items()), columns.keys)
             if fault:
-                return self._failure(line, "invalid_row", fault)
-        return self._clip(line, RowFields(record, columns, self._decimal_commas))
+                return self._failure(line, "invalid_row", fault), ""
+        fields = RowFields(record, columns, self._decimal_commas)
+        return self._clip(line, fields), fields.field
 
     def _clip(self, line: int, fields: RowFields) -> Clip | Failure:
         uri, recording = fields.recording(self._folder)
@@ -199,6 +278,7 @@ class _ClipBuilder:
         split = fields.split()
         start, end = fields.times()
         raw_format = fields.raw_format(self._options.raw_formats)
+        channel = fields.channel()
         labels = fields.labels(self._labels)
         others = fields.other_columns(self._options.raw_formats)
         if fields.reason:
@@ -212,7 +292,7 @@ class _ClipBuilder:
                 columns=others,
             )
         return Clip(
-            clip_id or _default_id(recording, start, end),
+            clip_id or _default_id(recording, start, end, channel),
             uri,
             start or Decimal(0),
             end,
@@ -221,6 +301,7 @@ class _ClipBuilder:
             recording=recording,
             raw_format=raw_format,
             columns=others,
+            channel=channel,
             manifest=self._manifest,
             line=line,
         )
@@ -241,8 +322,11 @@ class _ClipBuilder:
         )
 
 
-def _default_id(recording: str, start: Decimal | None, end: Decimal | None) -> str:
+def _default_id(
+    recording: str, start: Decimal | None, end: Decimal | None, channel: int | None
+) -> str:
+    name = recording if channel is None else f"{recording}@{channel}"
     if start is None and end is None:
-        return recording
+        return name
     times = format_seconds(start or Decimal(0))
-    return f"{recording}#{times}" if end is None else f"{recording}#{times}-{format_seconds(end)}"
+    return f"{name}#{times}" if end is None else f"{name}#{times}-{format_seconds(end)}"
