@@ -1,8 +1,6 @@
 """DecodePatches: from decode tasks to patches."""
 
 import dataclasses
-import functools
-import posixpath
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,13 +9,14 @@ from apache_beam import pvalue
 from apache_beam.typehints.decorators import no_annotations
 
 from transforms.audio.span_decoding import decode_spans
+from transforms.corpus import recordings
 from transforms.corpus.clips import Failure
 from transforms.corpus.runs import DamagedAudio, DecodedClip, PatchRun
 from transforms.corpus.serialization import serialize
 from transforms.corpus.spans import SAMPLE_RATE_HZ, DecodeTask, FramingConfig
 from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.metrics.run_times import DECODING
-from transforms.storage import files
+from transforms.packed import address
 
 DECODE_RESULTS = "decode_results"
 
@@ -79,8 +78,8 @@ class PatchesFn(ReportingFn):
 
 class _DecodeFn(PatchesFn):
     def process(self, decode_task: DecodeTask) -> Iterator[Any]:
-        open_file = functools.partial(files.open_to_read, decode_task.uri)
-        suffix = posixpath.splitext(decode_task.uri)[1].lower()
-        yield from self.outputs(decode_spans(open_file, decode_task, self.framing, suffix))
+        for task, open_file in recordings.tasks_of(decode_task):
+            suffix = address.suffix_of(task.uri)
+            yield from self.outputs(decode_spans(open_file, task, self.framing, suffix))
         self.report("decode_tasks_done")
         self.increment(decode_tasks_done=1)

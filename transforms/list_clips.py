@@ -9,12 +9,15 @@ import apache_beam as beam
 from apache_beam import pvalue
 from apache_beam.typehints.decorators import no_annotations
 
-from transforms.corpus import listing
+from transforms.corpus import listing, packed
 from transforms.corpus.clips import Clip, Failure, printable
+from transforms.corpus.listing import Shard
+from transforms.corpus.serialization import deserialize, serialize
 from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.metrics.run_times import LISTING
 
 FAILURES = "failures"
+_SHARDS = "shards"
 
 
 @dataclasses.dataclass
@@ -27,13 +30,42 @@ class ListClips(beam.PTransform):
     """
 
     @no_annotations
-    def expand(self, inputs: pvalue.PCollection[bytes]) -> pvalue.DoOutputsTuple:
-        return (
+    def expand(self, inputs: pvalue.PCollection[bytes]) -> dict[str, pvalue.PCollection]:
+        listed = (
             inputs
             # Without it, the runner lists all inputs in one bundle.
             | beam.Reshuffle()
-            | beam.ParDo(_ListFn()).with_outputs(FAILURES, REPORTS, main="clips")
+            | beam.ParDo(_ListFn()).with_outputs(FAILURES, REPORTS, _SHARDS, main="clips")
         )
+        unpacked = (
+            listed[_SHARDS]
+            # Without it, one worker reads all packed files of a folder.
+            | "SpreadShards" >> beam.Reshuffle()
+            | beam.ParDo(_ListShardFn()).with_outputs(FAILURES, REPORTS, main="clips")
+        )
+        return {
+            "clips": (listed.clips, unpacked.clips) | "Clips" >> beam.Flatten(),
+            **{
+                name: (listed[name], unpacked[name]) | name.capitalize() >> beam.Flatten()
+                for name in (FAILURES, REPORTS)
+            },
+        }
+
+
+class _ListShardFn(ReportingFn):
+    step = LISTING
+
+    def process(self, shard: bytes) -> Iterator[Any]:
+        for found in self.timed(packed.list_shard(deserialize(shard))):
+            count_found(self, found)
+            if isinstance(found, Clip):
+                yield found
+            elif isinstance(found, Failure):
+                yield pvalue.TaggedOutput(FAILURES, found)
+            elif isinstance(found, packed.ReadAs):
+                self.count(f"packed/{found.what}")
+            else:
+                self.count(f"skipped/{found.why}")
 
 
 class _ListFn(ReportingFn):
@@ -50,6 +82,9 @@ class _ListFn(ReportingFn):
             elif isinstance(found, Failure):
                 is_empty = False
                 yield pvalue.TaggedOutput(FAILURES, found)
+            elif isinstance(found, Shard):
+                is_empty = False
+                yield pvalue.TaggedOutput(_SHARDS, serialize(found))
             else:
                 num_skipped += 1
                 self.count(f"skipped/{found.why}")

@@ -4,7 +4,6 @@ import dataclasses
 import errno
 import itertools
 import os
-import posixpath
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any
@@ -15,12 +14,14 @@ from apache_beam.typehints.decorators import no_annotations
 
 from transforms.audio import decoding
 from transforms.audio.errors import AudioError
-from transforms.corpus.clips import Clip, Failure, by_recording
+from transforms.corpus import recordings
+from transforms.corpus.clips import Clip, Failure, by_recording, group_recordings, unit_of
 from transforms.corpus.serialization import deserialize, serialize
 from transforms.corpus.spans import (
     SPAN_ROWS,
     DecodeTask,
     FramingConfig,
+    Span,
     cut_into_pieces,
     requested_seconds,
     single_task,
@@ -29,6 +30,7 @@ from transforms.corpus.spans import (
 from transforms.corpus.splits import Splits, assign_splits
 from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.metrics.run_times import LISTING
+from transforms.packed import address
 from transforms.storage import files
 
 FAILURES = "failures"
@@ -101,13 +103,51 @@ class _PlanFn(ReportingFn):
                 yield planned
 
     def _planned(self, packed: Iterable[bytes]) -> Iterator[DecodeTask | Failure]:
-        clips = list(assign_splits(map(deserialize, packed), self._splits))
-        if files.is_absent(clips[0].uri):
-            for clip in self._first_pieces(clips):
-                yield clip.failure("plan", "not_found", os.strerror(errno.ENOENT))
+        clips = list(map(deserialize, packed))
+        if recordings.is_absent(clips[0].uri):
+            for each in group_recordings(clips):
+                for clip in self._first_pieces(list(assign_splits(each, self._splits))):
+                    yield clip.failure("plan", "not_found", os.strerror(errno.ENOENT))
             return
-        by_format = sorted(clips, key=lambda clip: str(clip.raw_format))
-        for _, group in itertools.groupby(by_format, key=lambda clip: clip.raw_format):
+        if address.parse(clips[0].uri) is None:
+            yield from self._tasks_of_recording(clips)
+        elif clips[0].place is not None:
+            yield from self._tasks_of_members(clips)
+        else:  # members that a table names
+            yield from self._tasks_of_named_members(clips)
+
+    def _tasks_of_named_members(self, clips: list[Clip]) -> Iterator[DecodeTask | Failure]:
+        split = [
+            clip for each in group_recordings(clips) for clip in assign_splits(each, self._splits)
+        ]
+        by_unit: dict[str, list[Clip]] = {}
+        for clip, failure in recordings.place_members(split):
+            if failure is None:
+                by_unit.setdefault(unit_of(clip), []).append(clip)
+            else:
+                for piece in self._first_pieces([clip]):
+                    yield piece.failure("plan", *failure)
+        for unit in by_unit.values():
+            yield from self._tasks_of_members(unit)
+
+    def _tasks_of_members(self, clips: list[Clip]) -> Iterator[DecodeTask]:
+        """Yields one task for the short recordings of a part of a packed file."""
+        together: list[Span] = []
+        can_split = recordings.is_seekable(clips[0])
+        for each in group_recordings(clips):
+            tasks = list(self._tasks_of_recording(each))
+            if can_split and len(tasks) > 1:
+                yield from tasks
+            else:
+                together += [span for task in tasks for span in task.spans]
+        if together:
+            yield DecodeTask(together[0].clip.uri, tuple(together))
+
+    def _tasks_of_recording(self, clips: list[Clip]) -> Iterator[DecodeTask]:
+        clips = list(assign_splits(clips, self._splits))
+        # A task decodes one channel of one format.
+        alike = sorted(clips, key=lambda clip: (str(clip.raw_format), clip.channel or 0))
+        for _, group in itertools.groupby(alike, key=lambda clip: (clip.raw_format, clip.channel)):
             yield from self._decode_tasks(list(group))
 
     def _decode_tasks(self, clips: list[Clip]) -> Iterator[DecodeTask]:
@@ -135,10 +175,12 @@ class _PlanFn(ReportingFn):
             num_bytes = clips[0].num_bytes
             if (files.size(uri) if num_bytes is None else num_bytes) < self._min_bytes:
                 return None
+            if not recordings.is_seekable(clips[0]):
+                return None
             with (
-                files.open_to_read(uri) as file,
+                recordings.open_recording_file(clips[0]) as file,
                 decoding.open_recording(
-                    file, posixpath.splitext(uri)[1].lower(), clips[0].raw_format
+                    file, address.suffix_of(uri), clips[0].raw_format
                 ) as recording,
             ):
                 if recording.num_frames is None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from transforms.corpus.serialization import CompactPickle, serialize
+from transforms.packed import address
+from transforms.packed.address import Place
 
 # Every line of the failure table has one of these steps and one of these reasons.
 STEPS = ("list", "plan", "decode", "embed", "assemble")
@@ -66,9 +68,12 @@ class Clip(CompactPickle):
         clip's id.
       raw_format: Encoding of a file without a header; None for all other files.
       columns: Names and values of the remaining columns of its manifest.
+      channel: Number of the channel to use, from 1; None for the one of the run.
       manifest: Manifest that lists the clip; empty for a clip of an input.
       line: Line in the manifest, from 1.
       num_bytes: Size of the recording's file; None if the listing does not tell it.
+      place: Where the recording lies in a packed file; None for any other recording, and where the
+        listing does not tell it.
 
     Example:
       >>> from decimal import Decimal
@@ -87,9 +92,11 @@ class Clip(CompactPickle):
     recording: str = ""
     raw_format: RawFormat | None = None
     columns: tuple[tuple[str, str], ...] = ()
+    channel: int | None = None
     manifest: str = dataclasses.field(default="", compare=False)
     line: int = dataclasses.field(default=0, compare=False)
     num_bytes: int | None = dataclasses.field(default=None, compare=False)
+    place: Place | None = None
 
     def failure(self, step: str, reason: str, message: str) -> "Failure":
         """Returns the failure of this clip."""
@@ -169,9 +176,32 @@ class AudioNote(CompactPickle):
 
 
 def by_recording(clip: Clip) -> tuple[bytes, bytes]:
-    """Returns a serialized clip, keyed by its recording's uri."""
+    """Returns a serialized clip, keyed by its recording's uri.
+
+    Recordings of a packed file that are read in one pass have one key: one task takes them all.
+    """
     # As bytes, because Beam's coder of strings rejects names that are not UTF-8.
-    return os.fsencode(clip.uri), serialize(clip)
+    return os.fsencode(unit_of(clip)), serialize(clip)
+
+
+def unit_of(clip: Clip) -> str:
+    """Returns the name of what one task reads: a recording, or a part of a packed file."""
+    found = address.parse(clip.uri)
+    if found is None:
+        return clip.uri
+    return f"{found.kind}://{'' if clip.place is None else clip.place.unit}::{found.shard}"
+
+
+def group_recordings(clips: Iterable[Clip]) -> list[list[Clip]]:
+    """Groups the clips of a key of `by_recording` by recording, in the order of their places."""
+    by_uri: dict[tuple[Place | None, str], list[Clip]] = {}
+    for clip in clips:
+        by_uri.setdefault((clip.place, clip.uri), []).append(clip)
+    return [by_uri[key] for key in sorted(by_uri, key=_place_and_uri)]
+
+
+def _place_and_uri(key: tuple[Place | None, str]) -> tuple[Place, str]:
+    return key[0] or Place(-1, -1), key[1]
 
 
 def printable(name: str) -> str:
@@ -214,8 +244,10 @@ def _sort_key(clip: Clip) -> tuple[object, ...]:
         clip.recording,
         (raw.name, raw.sample_rate_hz, raw.num_channels) if raw else (),
         clip.columns,
+        clip.channel or 0,
         clip.manifest,
         clip.line,
+        clip.place or (),
     )
 
 
@@ -226,6 +258,8 @@ def _duplicate_message(clip: Clip, kept: Clip) -> str:
             f"{where} has the same id, for {printable(kept.uri)}, and is kept; give each clip a"
             " unique id in the column id"
         )
+    if clip.uri == kept.uri and clip.place != kept.place:
+        return "another member of the packed file has the same name and is kept"
     return (
         f"{printable(kept.uri)} has the same id and is kept; pass one --input that"
         " contains both, so that their relative paths differ"

@@ -1,4 +1,4 @@
-"""Listing of the recordings of an input: a file, a folder or a glob.
+"""Listing of the recordings and packed files of an input: a file, a folder or a glob.
 
 A clip's id is its path relative to the input's root, with `/`. The root is the folder itself, the
 part of a glob before its first special character, or the folder of a single file.
@@ -12,6 +12,7 @@ import posixpath
 from collections.abc import Iterable, Iterator
 
 from transforms.corpus.clips import Clip, Failure, printable
+from transforms.packed.address import kind_of
 from transforms.storage import files
 from transforms.storage.globs import glob_root, is_glob
 from transforms.storage.listing import files_below, files_matching, info_or_none
@@ -37,6 +38,27 @@ _Identity = tuple[int, int]  # device and inode
 
 
 @dataclasses.dataclass(frozen=True)
+class Shard:
+    """A packed file, whose members are recordings.
+
+    Attributes:
+      id: Its path below the input's root, which the ids of its members begin with.
+      uri: Its path or URL.
+      kind: One of `address.KINDS`.
+      is_named: Whether it was named itself or by a glob; one of a folder may hold no audio.
+    """
+
+    id: str
+    uri: str
+    kind: str
+    is_named: bool = False
+
+
+Listed = Clip | Failure | Shard
+"""What a listing finds, besides files that it skips."""
+
+
+@dataclasses.dataclass(frozen=True)
 class SkippedFile:
     """A file of a folder that is not a recording.
 
@@ -47,8 +69,8 @@ class SkippedFile:
     why: str
 
 
-def list_input(path: str, limit: int | None = None) -> Iterator[Clip | Failure | SkippedFile]:
-    """Lists the recordings of an input: a file, a folder, or else a glob.
+def list_input(path: str, limit: int | None = None) -> Iterator[Listed | SkippedFile]:
+    """Lists the recordings and packed files of an input: a file, a folder, or else a glob.
 
     Args:
       path: Absolute path, URL or glob.
@@ -63,7 +85,7 @@ def list_input(path: str, limit: int | None = None) -> Iterator[Clip | Failure |
         yield from _list_remote(path, limit)
 
 
-def _list_local(path: str) -> Iterator[Clip | Failure | SkippedFile]:
+def _list_local(path: str) -> Iterator[Listed | SkippedFile]:
     if os.path.isdir(path):
         yield from list_folder(path)
     elif os.path.lexists(path):
@@ -75,7 +97,7 @@ def _list_local(path: str) -> Iterator[Clip | Failure | SkippedFile]:
                 yield _named_clip(root, each)
 
 
-def _list_remote(path: str, limit: int | None) -> Iterator[Clip | SkippedFile]:
+def _list_remote(path: str, limit: int | None) -> Iterator[Clip | Shard | SkippedFile]:
     info = None if path.endswith("/") else info_or_none(path)
     if info is not None:
         yield _named_clip(path[: path.rfind("/") + 1], path, info.num_bytes)
@@ -91,24 +113,27 @@ def _list_remote(path: str, limit: int | None) -> Iterator[Clip | SkippedFile]:
         yield _named_clip(root, info.path, info.num_bytes)
 
 
-def _named_clip(root: str, path: str, num_bytes: int | None = None) -> Clip:
-    """Returns the clip of a file named by path or glob, whatever its suffix."""
-    return Clip(printable(_name_below(root, path)), path, num_bytes=num_bytes)
+def _named_clip(root: str, path: str, num_bytes: int | None = None) -> Clip | Shard:
+    """Returns the clip of a file named by path or glob, whatever its suffix, or a packed file."""
+    name = printable(_name_below(root, path))
+    kind = kind_of(path)
+    return Clip(name, path, num_bytes=num_bytes) if kind is None else Shard(name, path, kind, True)
 
 
 def _name_below(root: str, path: str) -> str:
     return path.removeprefix(root).replace(os.sep, "/").lstrip("/")
 
 
-def list_folder(folder: str) -> Iterator[Clip | Failure | SkippedFile]:
+def list_folder(folder: str) -> Iterator[Listed | SkippedFile]:
     """Walks a local folder, following links to folders.
 
     Args:
       folder: Path of the folder, which must exist.
 
     Yields:
-      In no order: clips; skipped files; and failures for folders that cannot be read, for links to
-      a folder that contains them, and for folders named like recordings, which are walked anyway.
+      In no order: clips; packed files; skipped files; and failures for folders that cannot be read,
+      for links to a folder that contains them, and for folders named like recordings, which are
+      walked anyway.
     """
     # A stack, not recursion: a tree may be deeper than Python's call stack.
     pending: list[tuple[str, str, frozenset[_Identity], int]] = [(folder, "", frozenset(), 0)]
@@ -142,8 +167,8 @@ def list_folder(folder: str) -> Iterator[Clip | Failure | SkippedFile]:
             yield _unreadable(prefix.rstrip("/") or ".", path, error.strerror or str(error))
 
 
-def list_files(root: str, infos: Iterable[FileInfo]) -> Iterator[Clip | SkippedFile]:
-    """Sorts the files of a folder on a storage into recordings and skipped files.
+def list_files(root: str, infos: Iterable[FileInfo]) -> Iterator[Clip | Shard | SkippedFile]:
+    """Sorts the files of a folder on a storage into recordings, packed and skipped files.
 
     Args:
       root: Path of the folder, with a trailing slash.
@@ -157,10 +182,13 @@ def list_files(root: str, infos: Iterable[FileInfo]) -> Iterator[Clip | SkippedF
             yield _clip_or_skipped(name, info.path, info.num_bytes)
 
 
-def _clip_or_skipped(name: str, path: str, num_bytes: int | None = None) -> Clip | SkippedFile:
-    if not is_named_like_audio(name):
-        return SkippedFile(OTHER)
-    return Clip(printable(name), path, num_bytes=num_bytes)
+def _clip_or_skipped(
+    name: str, path: str, num_bytes: int | None = None
+) -> Clip | Shard | SkippedFile:
+    if is_named_like_audio(name):
+        return Clip(printable(name), path, num_bytes=num_bytes)
+    kind = kind_of(name)
+    return SkippedFile(OTHER) if kind is None else Shard(printable(name), path, kind)
 
 
 def is_named_like_audio(name: str) -> bool:

@@ -1,14 +1,15 @@
 """The header of a recording, with the beginning of its audio decoded."""
 
-import posixpath
 from fractions import Fraction
+from typing import BinaryIO
 
 from transforms.audio import decoding
 from transforms.audio.errors import AudioError
 from transforms.audio.recording import Recording
+from transforms.corpus import recordings
 from transforms.corpus.clips import Clip
+from transforms.packed import address
 from transforms.preflight.survey import Header
-from transforms.storage import files
 
 
 def read_header(clip: Clip, channel: int | None = None, num_seconds: int = 0) -> Header:
@@ -16,18 +17,24 @@ def read_header(clip: Clip, channel: int | None = None, num_seconds: int = 0) ->
 
     Args:
       clip: A clip of the recording; its times do not matter.
-      channel: The channel to decode, from 1; None for the mean of all.
+      channel: The channel to decode unless the clip has its own, from 1; None for the mean of all.
       num_seconds: Seconds to decode at least, besides the first block.
 
     Raises:
       AudioError: The recording cannot be decoded.
       OSError: The recording cannot be read.
     """
-    suffix = posixpath.splitext(clip.uri)[1].lower()
-    with (
-        files.open_to_read(clip.uri, in_parts=True) as file,
-        decoding.open_recording(file, suffix, clip.raw_format, channel) as recording,
-    ):
+    with recordings.open_recording_file(clip, in_parts=True) as file:
+        return read_opened_header(file, clip, channel, num_seconds)
+
+
+def read_opened_header(
+    file: BinaryIO, clip: Clip, channel: int | None = None, num_seconds: int = 0
+) -> Header:
+    """Returns the header of a clip's recording, which is open; see `read_header`."""
+    suffix = address.suffix_of(clip.uri)
+    channel = channel if clip.channel is None else clip.channel
+    with decoding.open_recording(file, suffix, clip.raw_format, channel) as recording:
         _decode_beginning(recording, num_seconds)
         channels = f"{recording.num_channels} channel{'s' * (recording.num_channels > 1)}"
         return Header(

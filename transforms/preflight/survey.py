@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from transforms.corpus.clips import Clip, RawFormat
 from transforms.corpus.serialization import CompactPickle
+from transforms.packed.address import Place
 
 NUM_NAMED = 3
 # Recordings to keep for a trial: enough to fill it with short ones, and a few of each kind.
@@ -202,5 +203,7 @@ def _clip(values: dict[str, Any]) -> Clip:
     values["labels"] = tuple(values["labels"])
     values["columns"] = tuple((name, value) for name, value in values["columns"])
     raw = values["raw_format"]
+    place = values["place"]
+    values["place"] = None if place is None else Place(*place)
     values["raw_format"] = None if raw is None else RawFormat(**raw)
     return Clip(**values)

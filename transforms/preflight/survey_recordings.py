@@ -1,6 +1,8 @@
 """SurveyRecordings: from clips to a forecast by the headers of their recordings."""
 
 import dataclasses
+import functools
+import itertools
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,12 +15,13 @@ from apache_beam.transforms.window import GlobalWindows
 from apache_beam.typehints.decorators import no_annotations
 
 from transforms.audio.errors import AudioError
-from transforms.corpus.clips import Clip, Failure, by_recording
+from transforms.corpus import recordings
+from transforms.corpus.clips import Clip, Failure, by_recording, group_recordings, unit_of
 from transforms.corpus.serialization import deserialize, serialize
 from transforms.corpus.spans import FramingConfig
 from transforms.corpus.splits import Splits, assign_splits
 from transforms.preflight import forecast
-from transforms.preflight.headers import read_header
+from transforms.preflight.headers import read_opened_header
 from transforms.preflight.survey import Survey, total
 from transforms.storage import files
 
@@ -104,13 +107,14 @@ class _FindRecordingsFn(_SumFn):
         self._splits = splits
 
     def process(self, element: tuple[bytes, Iterable[bytes]]) -> Iterator[bytes]:
-        clips = list(assign_splits(map(deserialize, element[1]), self._splits))
-        if files.is_absent(clips[0].uri):
-            broken = forecast.of_broken(clips, "not_found")
-            self._add(Survey(failures=broken.failures))
-        else:
-            self._add(Survey(num_recordings=1, num_listed=len(clips)))
-            yield serialize(clips)
+        for recording in group_recordings(map(deserialize, element[1])):
+            clips = list(assign_splits(recording, self._splits))
+            if recordings.is_absent(clips[0].uri):
+                broken = forecast.of_broken(clips, "not_found")
+                self._add(Survey(failures=broken.failures))
+            else:
+                self._add(Survey(num_recordings=1, num_listed=len(clips)))
+                yield serialize(clips)
 
     def finish_bundle(self) -> Iterator[Any]:
         yield pvalue.TaggedOutput("listed", self._sum())
@@ -121,10 +125,11 @@ class _SampleFn(beam.DoFn):
         self._max_recordings = max_recordings
 
     def process(self, packed: bytes, number: int) -> Iterator[tuple[int, bytes]]:
-        uri = deserialize(packed)[0].uri
-        if forecast.is_in_sample(uri, number, self._max_recordings):
-            # By the lowest digits: the highest ones are alike in a small sample.
-            yield forecast.position_of(uri) % _NUM_TASKS, packed
+        clip = deserialize(packed)[0]
+        if forecast.is_in_sample(clip.uri, number, self._max_recordings):
+            # By the lowest digits: the highest ones are alike in a small sample. All of a part of a
+            # packed file go to one task, which reads it once.
+            yield forecast.position_of(unit_of(clip)) % _NUM_TASKS, packed
 
 
 class _OpenFn(beam.DoFn):
@@ -132,22 +137,39 @@ class _OpenFn(beam.DoFn):
         self._framing = framing
 
     def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[Survey]:
-        recordings: list[list[Clip]] = list(map(deserialize, element[1]))
+        units: dict[str, list[list[Clip]]] = {}
+        for clips in map(deserialize, element[1]):
+            units.setdefault(unit_of(clips[0]), []).append(clips)
         started = time.monotonic()
-        if all(files.is_local(clips[0].uri) for clips in recordings):
-            found = list(map(self._survey, recordings))
+        if all(map(files.is_local, units)):
+            found = [survey for unit in units.values() for survey in self._survey_unit(unit)]
         else:
             with ThreadPoolExecutor(_NUM_REQUESTS) as pool:
-                found = list(pool.map(self._survey, recordings))
+                surveys = pool.map(lambda unit: [*self._survey_unit(unit)], units.values())
+                found = list(itertools.chain.from_iterable(surveys))
         seconds = time.monotonic() - started
         yield dataclasses.replace(total(found), header_seconds=seconds)
 
-    def _survey(self, clips: list[Clip]) -> Survey:
+    def _survey_unit(self, unit: list[list[Clip]]) -> Iterator[Survey]:
+        """Yields the surveys of recordings that are read in one pass."""
+        unit.sort(key=lambda clips: (clips[0].place or (), clips[0].uri))
+        if unit[0][0].place is None:
+            for clips in unit:
+                yield self._survey(
+                    clips, functools.partial(recordings.open_recording_file, clips[0], True)
+                )
+            return
+        opened = recordings.open_all((clips[0] for clips in unit), in_parts=True)
+        for clips, (_, open_file) in zip(unit, opened, strict=True):
+            yield self._survey(clips, open_file)
+
+    def _survey(self, clips: list[Clip], open_file: recordings.Open) -> Survey:
         surveys = []
-        for raw_format in dict.fromkeys(clip.raw_format for clip in clips):
-            alike = [clip for clip in clips if clip.raw_format == raw_format]
+        for kind in dict.fromkeys((clip.raw_format, clip.channel) for clip in clips):
+            alike = [clip for clip in clips if (clip.raw_format, clip.channel) == kind]
             try:
-                header = read_header(alike[0], self._framing.channel)
+                with open_file() as file:
+                    header = read_opened_header(file, alike[0], self._framing.channel)
             except AudioError as error:
                 surveys.append(forecast.of_broken(alike, error.reason))
             except FileNotFoundError:

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from transforms.corpus import listing
+from transforms.corpus import listing, packed
 from transforms.corpus.clips import Clip, printable
 from transforms.corpus.manifests import segment_names
 from transforms.corpus.manifests.manifest import read_manifest
@@ -26,7 +26,7 @@ def first_recordings(corpus: ReadCorpus) -> tuple[Clip, ...]:
       OSError: A storage does not respond.
       ManifestError: A manifest is invalid.
     """
-    listed = (found for path in corpus.inputs for found in listing.list_input(path, _NUM_ROWS))
+    listed = (found for path in corpus.inputs for found in packed.list_recordings(path, _NUM_ROWS))
     options = corpus.manifest_options
     rows = _first_rows(corpus.manifests, lambda file, uri: read_manifest(file, uri, options))
     sources: list[Iterator[Any]] = [listed, rows]

@@ -14,6 +14,7 @@ from transforms.corpus.listing import (
     AUDIO_SUFFIXES,
     HIDDEN,
     OTHER,
+    Shard,
     SkippedFile,
     is_named_like_audio,
     list_files,
@@ -26,7 +27,7 @@ from transforms.storage.store import FileInfo
 class Found:
     """What a listing gave, by kind; every clip's id once."""
 
-    def __init__(self, found: Iterable[Clip | Failure | SkippedFile]) -> None:
+    def __init__(self, found: Iterable[Clip | Failure | Shard | SkippedFile]) -> None:
         entries = list(found)
         clips = [entry for entry in entries if isinstance(entry, Clip)]
         self.clips = {clip.id: clip.uri for clip in clips}

@@ -1,0 +1,139 @@
+"""Labels of recordings in packed files: from files beside them, columns and features."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+# Suffixes of the files that WebDataset writes beside a recording, the first that is there counts.
+CLS, JSON, TEXT = SIDECAR_SUFFIXES = (".cls", ".json", ".txt")
+# The first of these keys that an object has.
+LABEL_KEYS = (
+    *("labels", "label", "classes", "class", "class_name", "class_label"),
+    *("categories", "category", "tags", "tag", "cls"),
+)
+MAX_SIDECAR_BYTES = 2**16
+_MAX_LABEL_CHARACTERS = 1_000
+# A text of several words is a caption or a transcript.
+_MAX_WORD_CHARACTERS = 64
+
+
+class LabelsError(ValueError):
+    """Labels that are not understood; the message says why."""
+
+
+def labels_beside(contents: Mapping[str, bytes]) -> tuple[tuple[str, ...], str]:
+    """Returns the labels in the files beside a recording, and the suffix of the one that counts.
+
+    A `.cls` is one class. A `.json` has labels below one of `LABEL_KEYS`. A `.txt` is a label if it
+    is one word; longer texts are captions or transcripts.
+
+    Args:
+      contents: First `MAX_SIDECAR_BYTES` and one more byte of the files, by suffix.
+
+    Raises:
+      LabelsError: A file is not understood.
+    """
+    for suffix in SIDECAR_SUFFIXES:
+        if suffix not in contents:
+            continue
+        data = contents[suffix]
+        if len(data) > MAX_SIDECAR_BYTES and suffix != TEXT:
+            raise LabelsError(
+                f"its {suffix} has more than {MAX_SIDECAR_BYTES} bytes, the most that are read"
+            )
+        labels = _READERS[suffix](data)
+        if labels:
+            return labels, suffix
+    return (), ""
+
+
+def labels_of_value(value: Any, names: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Returns the labels in a value: text, an integer, or a list of these.
+
+    Args:
+      value: The value; None and empty ones have no labels.
+      names: Names of the integers from 0, if they are known.
+
+    Raises:
+      LabelsError: The value is something else, or an integer has no name.
+    """
+    if value is None:
+        return ()
+    if isinstance(value, list | tuple):
+        return tuple(dict.fromkeys(label for each in value for label in _label(each, names)))
+    return tuple(_label(value, names))
+
+
+def find_label_key(keys: Iterable[str]) -> str | None:
+    """Returns the key, among those of an object, that holds labels; None if there is none."""
+    by_name = {key.casefold(): key for key in keys}
+    return next((by_name[name] for name in LABEL_KEYS if name in by_name), None)
+
+
+def _label(value: Any, names: tuple[str, ...]) -> Iterable[str]:
+    if isinstance(value, bytes):
+        value = _text(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not names:
+            return (str(value),)
+        if value == -1:  # as Hugging Face writes a missing class
+            return ()
+        if not 0 <= value < len(names):
+            raise LabelsError(f"the label {value} is not one of the {len(names)} classes")
+        return (names[value],)
+    if not isinstance(value, str):
+        raise LabelsError(f"a label is {value!r:.100} (allowed: text, integers, lists of these)")
+    label = value.strip()
+    if len(label) > _MAX_LABEL_CHARACTERS:
+        raise LabelsError(f"a label has {len(label)} characters (up to {_MAX_LABEL_CHARACTERS})")
+    if "\0" in label or not _is_valid(label):
+        raise LabelsError(f"a label is not valid Unicode: {label!a:.100}")
+    return (label,) if label else ()
+
+
+def _is_valid(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        raise LabelsError(f"a label is not UTF-8: {data[:40]!r}") from error
+
+
+def _of_class(data: bytes) -> tuple[str, ...]:
+    text = _text(data)
+    if "\n" in text:
+        raise LabelsError("its .cls has several lines (allowed: one class)")
+    return labels_of_value(text)
+
+
+def _of_json(data: bytes) -> tuple[str, ...]:
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise LabelsError(f"its .json cannot be parsed: {error}"[:200]) from error
+    if not isinstance(value, dict):
+        return ()
+    key = find_label_key(value)
+    try:
+        return () if key is None else labels_of_value(value[key])
+    except LabelsError as error:
+        raise LabelsError(f"the key {key!r} of its .json: {error}") from error
+
+
+def _of_text(data: bytes) -> tuple[str, ...]:
+    try:
+        text = _text(data[: MAX_SIDECAR_BYTES + 1])
+    except LabelsError:
+        return ()
+    is_word = len(text) <= _MAX_WORD_CHARACTERS and len(text.split()) == 1 and "\0" not in text
+    return (text,) if is_word else ()
+
+
+_READERS = {CLS: _of_class, JSON: _of_json, TEXT: _of_text}
