@@ -17,7 +17,7 @@ from transforms.corpus.layouts.tables import LaidOutTable, LayoutRequest
 from transforms.corpus.manifests.columns import ColumnMatcher
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.fields import RowFields
-from transforms.corpus.manifests.label_cells import KnownLabels, find_separator
+from transforms.corpus.manifests.label_cells import KnownLabels, LabelReader
 from transforms.corpus.manifests.line_reader import BadLine
 from transforms.corpus.manifests.mapping import NO_MAPPING, ColumnMapping
 from transforms.corpus.manifests.recording_uris import RecordingFolder
@@ -52,6 +52,8 @@ class ManifestOptions:
       known_labels: Returns whether a text is a known label, which may contain separators.
       raw_formats: Names of raw formats, in lower case.
       mapping: What the columns mean, where their names do not say it.
+      label_separator: Separator of the labels in a cell; `label_cells.NO_SEPARATOR` if a cell is
+        one label; None to detect it.
       layout: Name of a known layout, or `catalogue.NO_LAYOUT`; None to recognise it.
       segments_are_cut: Whether recordings that a known layout finds hold the clips only.
     """
@@ -61,6 +63,7 @@ class ManifestOptions:
     known_labels: KnownLabels | None = None
     raw_formats: frozenset[str] = frozenset()
     mapping: ColumnMapping = NO_MAPPING
+    label_separator: str | None = None
     layout: str | None = None
     segments_are_cut: bool = False
 
@@ -80,6 +83,7 @@ class ManifestFacts:
         limited to `columns.MAX_SEEN_COLUMNS`.
       num_rows: Number of rows, valid and invalid.
       meaning: Each field of clips and the template of columns that it comes from.
+      notes: How values were read, where that is not plain.
       layout: Name of the known layout as which it was read; empty for none.
     """
 
@@ -92,6 +96,7 @@ class ManifestFacts:
     other_columns: tuple[str, ...]
     num_rows: int
     meaning: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
     layout: str = ""
 
 
@@ -112,16 +117,13 @@ def read_manifest(
       ManifestError: The file as a whole is unusable. Raised before anything is yielded.
     """
     opened = _open(file, uri, options)
-    table, matcher, separator = opened.table, opened.matcher, opened.separator
-    builder = _ClipBuilder(uri, options, table.format, opened.folder)
+    table, matcher = opened.table, opened.matcher
+    builder = _ClipBuilder(uri, options, opened)
     num_rows = 0
     has_raw = False
     for line, record in itertools.chain(opened.first_rows, opened.rows):
         num_rows += 1
-        # If no row has needed a separator so far, the first one that does decides.
-        if opened.label_separator is None and not separator and num_rows > len(opened.first_rows):
-            separator = find_separator(_label_cells(record, matcher), options.known_labels)
-        outcome, _ = builder.build(line, record, matcher, separator)
+        outcome, _ = builder.build(line, record, matcher)
         has_raw = has_raw or (isinstance(outcome, Clip) and outcome.raw_format is not None)
         yield outcome
     yield ManifestFacts(
@@ -129,10 +131,11 @@ def read_manifest(
         table.format,
         table.encoding,
         table.delimiter,
-        separator,
+        opened.labels.separator,
         *matcher.seen_columns(has_raw),
         num_rows,
         matcher.meaning(has_raw),
+        opened.labels.notes(),
         opened.layout,
     )
 
@@ -172,12 +175,12 @@ def check_manifest(file: BinaryIO, uri: str, options: ManifestOptions) -> Manife
     """
     opened = _open(file, uri, options)
     table, matcher = opened.table, opened.matcher
-    builder = _ClipBuilder(uri, options, table.format, opened.folder)
+    builder = _ClipBuilder(uri, options, opened)
     outcomes: list[Clip | Failure] = []
     misread: list[Failure] = []
     doubtful = {_COLUMNS, *matcher.fields_to_doubt}
     for line, record in opened.first_rows[:NUM_CHECKED_ROWS]:
-        outcome, field = builder.build(line, record, matcher, opened.separator)
+        outcome, field = builder.build(line, record, matcher)
         outcomes.append(outcome)
         if isinstance(outcome, Failure) and field in doubtful:
             misread.append(outcome)
@@ -193,10 +196,11 @@ def check_manifest(file: BinaryIO, uri: str, options: ManifestOptions) -> Manife
         table.format,
         table.encoding,
         table.delimiter,
-        opened.separator,
+        opened.labels.separator,
         *matcher.seen_columns(has_raw),
         len(outcomes),
         matcher.meaning(has_raw),
+        opened.labels.notes(),
         opened.layout,
     )
     header = None if table.format in (JSON_LINES, JSON) else table.columns
@@ -211,8 +215,7 @@ class _OpenManifest:
     matcher: ColumnMatcher
     first_rows: list[Row]
     rows: Iterator[Row]
-    separator: str
-    label_separator: str | None
+    labels: LabelReader
     folder: RecordingFolder
     layout: str
 
@@ -232,22 +235,10 @@ def _open(file: BinaryIO, uri: str, options: ManifestOptions) -> _OpenManifest:
     placement = laid_out.place(header, first_rows)
     records = [record for _, record in first_rows if not isinstance(record, BadLine)]
     matcher = ColumnMatcher(header, placement.mapping, records)
-    separator = laid_out.label_separator
-    if separator is None:
-        cells = [cell for _, record in first_rows for cell in _label_cells(record, matcher)]
-        found = find_separator(cells, options.known_labels)
-    else:
-        found = "" if separator == "none" else separator
-    return _OpenManifest(
-        table,
-        matcher,
-        first_rows,
-        rows,
-        found,
-        separator,
-        placement.folder,
-        laid_out.name,
-    )
+    cells = [cell for _, record in first_rows for cell in _label_cells(record, matcher)]
+    separator = options.label_separator or laid_out.label_separator
+    labels = LabelReader(cells, options.known_labels, separator)
+    return _OpenManifest(table, matcher, first_rows, rows, labels, placement.folder, laid_out.name)
 
 
 def _take_first(rows: Iterator[Row]) -> list[Row]:
@@ -275,22 +266,21 @@ def _label_cells(record: dict[str, object] | BadLine, matcher: ColumnMatcher) ->
 class _ClipBuilder:
     """Builds the clips of one manifest from its records."""
 
-    def __init__(
-        self, uri: str, options: ManifestOptions, format: str, folder: RecordingFolder
-    ) -> None:
+    def __init__(self, uri: str, options: ManifestOptions, opened: _OpenManifest) -> None:
         self._manifest = printable(uri)
         # Only these have cells whose line ends may be there by mistake.
-        self._has_quoted_cells = format not in VALUE_FORMATS
+        self._has_quoted_cells = opened.table.format not in VALUE_FORMATS
+        self._decimal_commas = opened.table.delimiter == ";"
+        self._labels = opened.labels
         self._name = posixpath.basename(self._manifest)
         self._options = options
-        self._folder = folder
+        self._folder = opened.folder
 
     def build(
         self,
         line: int,
         record: dict[str, object] | BadLine,
         matcher: ColumnMatcher,
-        separator: str,
     ) -> tuple[Clip | Failure, str]:
         """Returns the clip or failure of a row, and the field that is invalid, if any."""
         if isinstance(record, BadLine):
@@ -303,17 +293,17 @@ class _ClipBuilder:
             fault = find_swallowed_lines(line, list(record.items()), columns.keys)
             if fault:
                 return self._failure(line, "invalid_row", fault), ""
-        fields = RowFields(record, columns)
-        return self._clip(line, fields, separator), fields.field
+        fields = RowFields(record, columns, self._decimal_commas)
+        return self._clip(line, fields), fields.field
 
-    def _clip(self, line: int, fields: RowFields, separator: str) -> Clip | Failure:
+    def _clip(self, line: int, fields: RowFields) -> Clip | Failure:
         uri, recording = fields.recording(self._folder)
         clip_id = fields.id()
         split = fields.split()
         start, end = fields.times()
         raw_format = fields.raw_format(self._options.raw_formats)
         channel = fields.channel()
-        labels = fields.labels(separator, self._options.known_labels)
+        labels = fields.labels(self._labels)
         others = fields.other_columns(self._options.raw_formats)
         if fields.reason:
             return self._failure(
