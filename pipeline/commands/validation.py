@@ -27,6 +27,7 @@ from transforms.corpus.labels import (
     ClassMapError,
     read_class_map,
 )
+from transforms.corpus.layouts.folders import FolderOptions
 from transforms.corpus.listing import SkippedFile
 from transforms.corpus.manifests import segment_names
 from transforms.corpus.manifests.columns import KNOWN_COLUMNS, RAW_COLUMNS
@@ -100,15 +101,16 @@ def corpus_of(settings: EmbedSettings) -> ReadCorpus:
       UsageError: An input is missing or invalid.
     """
     check_storages(_paths_to_read(settings))
-    for path in settings.inputs:
-        _check_input(path)
     class_map = _class_map(settings.class_map) if settings.class_map is not None else None
     changed = {
         "class_map": class_map,
         "drop_unknown_labels": settings.unknown_labels == DROP,
         "splits": settings.split,
+        "layout": settings.corpus_layout,
     }
     corpus = ReadCorpus(**declaration.shared_values(settings, ReadCorpus) | changed)
+    for path in settings.inputs:
+        _check_input(path, corpus.folder_options)
     readings = _check_manifests(settings, corpus.manifest_options)
     if settings.audioset_segments:
         _check_segments(settings)
@@ -159,17 +161,25 @@ def check_within_reach(options: PipelineOptions, settings: EmbedSettings) -> Non
             )
 
 
-def _check_input(path: str) -> None:
+def _check_input(path: str, options: FolderOptions) -> None:
     label = f"--input={printable(path)}"
+    first: list[Clip | Failure] = []
     try:
         for limit in (1_000, None):
             skipped = 0
             for found in packed.list_recordings(path, limit):
                 if isinstance(found, Clip | Failure):
-                    return
+                    first.append(found)
+                if len(first) == _NUM_CHECKED:
+                    break
                 skipped += isinstance(found, SkippedFile)
+            if first:
+                break
     except OSError as error:
         raise UsageError(f"{label}: cannot be listed: {error}") from error
+    if first:
+        _check_paths(label, first, options)
+        return
     if skipped:
         raise UsageError(
             f"{label}: none of its {skipped} files is audio by its suffix"
@@ -177,6 +187,20 @@ def _check_input(path: str) -> None:
             " read them"
         )
     raise UsageError(f"{label} matches nothing")
+
+
+def _check_paths(label: str, first: list[Clip | Failure], options: FolderOptions) -> None:
+    """Refuses recordings whose paths do not say what is asked of them."""
+    clips = [found for found in first if isinstance(found, Clip)]
+    applied = [options.applied(clip) for clip in clips]
+    faults = [found for found in applied if isinstance(found, Failure)]
+    if clips and len(faults) == len(clips):
+        raise UsageError(f"{label}: {clips[0].id}: {faults[0].message}")
+    if options.labels_from_folders and clips and not any("/" in clip.id for clip in clips):
+        raise UsageError(
+            f"{label}: its recordings are in no folder below it, whose name would be their label:"
+            " pass the folder above"
+        )
 
 
 def _check_manifests(settings: EmbedSettings, options: ManifestOptions) -> list[ManifestReading]:
