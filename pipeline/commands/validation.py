@@ -37,7 +37,8 @@ from transforms.model.sources import resolving
 from transforms.model.sources.names import is_url
 from transforms.model.sources.pca import load_pca
 from transforms.read_corpus import ReadCorpus
-from transforms.storage import files
+from transforms.storage import files, near_names
+from transforms.storage.globs import is_glob
 
 _NUM_CHECKED = 20
 _Found = TypeVar("_Found")
@@ -168,7 +169,12 @@ def _check_input(path: str) -> None:
             f" ({' '.join(sorted(listing.AUDIO_SUFFIXES))}); pass files or a glob to"
             " read them"
         )
-    raise UsageError(f"{label} matches nothing")
+    raise UsageError(f"{label} matches nothing{_hint(path)}")
+
+
+def _hint(path: str) -> str:
+    found = "" if is_glob(path) else near_names.hint(path)
+    return printable(f"; {found}") if found else ""
 
 
 def _check_manifests(settings: EmbedSettings, options: ManifestOptions) -> None:
@@ -228,7 +234,8 @@ def _check_first_files(
         try:
             matching = files.matching_files(pattern)
             if not matching:
-                raise UsageError(f"{flag}={printable(pattern)} matches nothing")
+                why = f"matches nothing{_hint(pattern)}"
+                raise UsageError(f"{flag}={printable(pattern)} {why}")
         except OSError as error:
             raise UsageError(f"{flag}={printable(pattern)} cannot be read: {error}") from error
         for uri in matching[:_NUM_CHECKED]:

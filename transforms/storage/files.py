@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO
 
-from transforms.storage import ranges
+from transforms.storage import ranges, spellings
 from transforms.storage.choosing import store_of
 from transforms.storage.choosing import use_options as use_options
 from transforms.storage.globs import is_glob
@@ -45,9 +45,18 @@ _NUM_REQUESTS = 16
 def matching_files(path: str) -> list[str]:
     """Returns the file of exactly this path, or else those that match it as a glob, sorted.
 
+    Of a path that matches nothing, the only other reading that does counts.
+
     Raises:
       OSError: The storage does not answer or refuses.
     """
+    found = _matching_exactly(path)
+    if not found and (reading := spellings.find_input(path)) is not None:
+        found = _matching_exactly(reading)
+    return found
+
+
+def _matching_exactly(path: str) -> list[str]:
     if is_local(path):
         if os.path.lexists(path):
             return [path]
