@@ -11,6 +11,7 @@ from typing import BinaryIO, TypeVar
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipeline.commands import absent_recordings
 from pipeline.errors import UsageError
 from pipeline.folders.output_folder import OutputFolder
 from pipeline.folders.reachability import check_storages
@@ -85,7 +86,7 @@ def prepare_run(
     """
     runner.check(options, wait)
     check_within_reach(options, settings)
-    corpus = corpus_of(settings)
+    corpus = corpus_of(settings, refuses_absent=True, elsewhere=is_elsewhere(options))
     check_model(settings, is_elsewhere(options))
     request_memory(options, lambda: resolving.num_bytes(settings.model))
     output = OutputFolder(settings.output, settings.name, settings.overwrite)
@@ -94,8 +95,16 @@ def prepare_run(
     return PreparedRun(corpus, output, pca)
 
 
-def corpus_of(settings: EmbedSettings) -> ReadCorpus:
+def corpus_of(
+    settings: EmbedSettings, refuses_absent: bool = False, elsewhere: bool = False
+) -> ReadCorpus:
     """Returns the validated corpus, and prints how its manifests are read.
+
+    Args:
+      settings: The command's own options.
+      refuses_absent: Refuse a manifest whose first recordings are all absent, unless all clips
+        may fail.
+      elsewhere: The workers may be on other machines, which have other local files.
 
     Raises:
       UsageError: An input is missing or invalid.
@@ -115,6 +124,8 @@ def corpus_of(settings: EmbedSettings) -> ReadCorpus:
         _check_segments(settings)
     for line in table_readings.lines(readings):
         print(line, file=sys.stderr)
+    if refuses_absent and settings.max_failed_ratio < 1:
+        absent_recordings.check(readings, elsewhere)
     return corpus
 
 

@@ -89,6 +89,21 @@ def by_spelled_recording(clip: Clip) -> tuple[bytes, bytes]:
     return by_recording(clip)
 
 
+def is_absent_now(clip: Clip) -> bool:
+    """Tells before a job, within seconds, whether a recording is absent.
+
+    Of a member, its packed file counts. A file counts as present if the only other reading of its
+    path is.
+
+    Raises:
+      OSError: The storage does not answer.
+    """
+    packed = address.parse(clip.uri)
+    uri = packed.shard if packed else clip.uri
+    is_there = files.exists(uri) if files.is_local(uri) else files.info_soon(uri) is not None
+    return not is_there and (packed is not None or len(_readings(clip)) != 1)
+
+
 def absence(clip: Clip, why: str, readings: list[str] | None = None) -> str:
     """Returns the message of a clip whose recording does not exist, with a hint.
 

@@ -28,6 +28,7 @@ from transforms.storage.globs import is_glob
 from transforms.storage.guarding import guarded, outside_errors
 from transforms.storage.listing import files_below, files_matching, info_or_none
 from transforms.storage.reachability import check_reachable as check_reachable
+from transforms.storage.retries import PREFLIGHT_RETRY
 from transforms.storage.schemes import absolute as absolute
 from transforms.storage.schemes import is_local as is_local
 from transforms.storage.store import FileInfo
@@ -244,6 +245,19 @@ def info(path: str) -> FileInfo:
         version = str(status.st_mtime_ns)
         return FileInfo(path, status.st_size, version, modified_seconds=status.st_mtime)
     return store_of(path).info(path)
+
+
+@guarded
+def info_soon(path: str) -> FileInfo | None:
+    """Returns `info` of a remote file, None for an absent one, within seconds and before a job.
+
+    Raises:
+      OSError: Its storage does not answer.
+    """
+    try:
+        return store_of(path, PREFLIGHT_RETRY).info(path)
+    except FileNotFoundError:
+        return None
 
 
 @guarded

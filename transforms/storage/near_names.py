@@ -44,6 +44,12 @@ class _Folder(NamedTuple):
     num_files: int
     is_whole: bool
 
+    @property
+    def size(self) -> str:
+        """The number of files, in words."""
+        least = "" if self.is_whole else "more than "
+        return f"{least}{self.num_files:,} file{'s' * (self.num_files != 1)}"
+
     def alike(self, name: str) -> tuple[str, ...]:
         return self.names.get(_look(name), ()) if self.is_whole else ()
 
@@ -78,8 +84,7 @@ def _hints(path: str, name: str, base: str) -> Iterator[str]:
     if listed is None and is_local(path):
         yield _absent_folder(folder)
     if listed is not None:
-        number = f"{listed.num_files:,}" if listed.is_whole else f"more than {listed.num_files:,}"
-        yield f"its folder has {number} files, and none of this name"
+        yield f"its folder has {listed.size}, and none of this name"
 
 
 def _hints_in_folder(file: str, listed: _Folder) -> Iterator[str]:
@@ -103,7 +108,7 @@ def _hints_of_roots(root: str, written: str, listed: _Folder | None) -> Iterator
         is_there = os.path.lexists(f"{inner}/{written}") if is_local(root) else False
         if is_there or (found is not None and written in found.alike(written)):
             yield (
-                f"its folder has {listed.num_files:,} files, and {_shown(folder)}/ holds this one:"
+                f"its folder has {listed.size}, and {_shown(folder)}/ holds this one:"
                 f" --audio_root {_shown(inner)}"
             )
 

@@ -89,7 +89,7 @@ def _changes(root: str) -> Iterator[Callable[[str], tuple[str, ...]]]:
     if scheme_of(root) not in ("http", "https"):  # there the server decodes
         yield lambda path: (urllib.parse.unquote(path, errors="surrogateescape"),)
     if is_local(root):
-        yield lambda path: (os.path.expanduser(path) if "\0" not in path else path,)
+        yield lambda path: (os.path.expanduser(path) if path.startswith("~/") else path,)
     yield _normal_forms
 
 
