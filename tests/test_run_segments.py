@@ -118,3 +118,19 @@ def test_segments_of_recordings_that_end_too_early_or_are_cut_already(
     assert embed(tmp_path / "cut", *flags) == 0
     assert times_of(tmp_path / "cut") == {"-a_1": (30, 40)}
     np.testing.assert_array_equal(reading.float_rows(tmp_path / "cut")["-a_1"], stand_in_rows(cut))
+
+
+@pytest.mark.parametrize("template", [[], ["--audio_name={id}.wav"]])
+def test_two_segments_of_one_video_are_two_records(
+    raw: list[str], tmp_path: Path, shared: Path, template: list[str]
+) -> None:
+    table = shared / "data/field/15-segments-repeated-id/seg.csv"
+    sound = write_wav(tmp_path / "audio/DDDDDDDDDDD.wav", noise(31 * RATE_HZ))
+    flags = [*raw, f"--audioset_segments={table}", f"--audio_root={tmp_path / 'audio'}", *template]
+    assert embed(tmp_path / "out", *flags) == 0
+    ids = {"DDDDDDDDDDD_0": (0, 10), "DDDDDDDDDDD_20000": (20, 30)}
+    assert times_of(tmp_path / "out") == ids
+    rows = reading.float_rows(tmp_path / "out")
+    for id, (start, end) in ids.items():
+        expected = stand_in_rows(sound[start * RATE_HZ : end * RATE_HZ])
+        np.testing.assert_array_equal(rows[id], expected)

@@ -13,7 +13,7 @@ from apache_beam.typehints.decorators import no_annotations
 from transforms.corpus import listing
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.manifests import segment_names
-from transforms.corpus.manifests.segments import Segment, read_segments
+from transforms.corpus.manifests.segments import Segment, clip_ids, read_segments
 from transforms.list_clips import count_found
 from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.metrics.run_times import LISTING
@@ -42,15 +42,25 @@ class FindSegments(beam.PTransform):
     audio_name: str | None = None
     are_cut: bool = False
 
-    def clip_of(self, segment: Segment, paths: Sequence[str] = ()) -> Clip | Failure:
+    def clip_of(
+        self, segment: Segment, paths: Sequence[str] = (), clip_id: str = ""
+    ) -> Clip | Failure:
         """Returns the clip of a segment, or its failure.
 
         Args:
           segment: The segment.
           paths: Without a template, the files whose names may be those of the segment.
+          clip_id: Id of the clip; empty for that of the segment.
         """
+        found = self._clip_of(segment, paths)
+        return dataclasses.replace(found, id=clip_id) if clip_id else found
+
+    def _clip_of(self, segment: Segment, paths: Sequence[str]) -> Clip | Failure:
         if self.audio_name is None:
-            audio = segment_names.find_segment_audio(segment, paths)
+            try:
+                audio = segment_names.find_segment_audio(segment, paths)
+            except segment_names.AmbiguousNameError as error:
+                return _failure(segment, self.audio_root, "not_found", str(error))
             if audio is not None:
                 path, is_cut = audio
                 return _clip(segment, path, is_cut or self.are_cut)
@@ -74,11 +84,8 @@ class FindSegments(beam.PTransform):
         )
         failures = [read[FAILURES]]
         reports = [read[REPORTS]]
-        if self.audio_name is not None:
-            found = read.read | "Name" >> beam.ParDo(_NameFn(self)).with_outputs(
-                FAILURES, REPORTS, main="clips"
-            )
-        else:
+        grouped = {_SEGMENTS: read.read | beam.Map(_by_id).with_output_types(tuple[str, Segment])}
+        if self.audio_name is None:
             listed = (
                 patterns.pipeline
                 | "AudioRoot" >> beam.Create([os.fsencode(self.audio_root)])
@@ -86,12 +93,12 @@ class FindSegments(beam.PTransform):
             )
             failures.append(listed[FAILURES])
             reports.append(listed[REPORTS])
-            segments = read.read | beam.Map(_by_id).with_output_types(tuple[str, Segment])
-            found = (
-                {_SEGMENTS: segments, _FILES: listed.files}
-                | beam.CoGroupByKey()
-                | "Find" >> beam.ParDo(_FindFn(self)).with_outputs(FAILURES, REPORTS, main="clips")
-            )
+            grouped[_FILES] = listed.files
+        found = (
+            grouped
+            | beam.CoGroupByKey()
+            | "Find" >> beam.ParDo(_FindFn(self)).with_outputs(FAILURES, REPORTS, main="clips")
+        )
         failures.append(found[FAILURES])
         reports.append(found[REPORTS])
         return {
@@ -134,30 +141,22 @@ class _ListFn(ReportingFn):
             yield pvalue.TaggedOutput(FAILURES, failure)
 
 
-class _ClipFn(ReportingFn):
+class _FindFn(ReportingFn):
     def __init__(self, find: FindSegments) -> None:
         self._find = find
 
-    def _give(self, found: Clip | Failure) -> Any:
-        if isinstance(found, Clip):
-            return found
-        # The segment is counted as found already.
-        self.count_failure(found.reason, found.split, is_new=True)
-        return pvalue.TaggedOutput(FAILURES, found)
-
-
-class _NameFn(_ClipFn):
-    def process(self, segment: Segment) -> Iterator[Any]:
-        yield self._give(self._find.clip_of(segment))
-
-
-class _FindFn(_ClipFn):
     def process(self, element: tuple[str, Mapping[str, Iterable[Any]]]) -> Iterator[Any]:
         _, found = element
         segments = list(found[_SEGMENTS])
-        paths = [os.fsdecode(path) for path in found[_FILES]] if segments else []
-        for segment in segments:
-            yield self._give(self._find.clip_of(segment, paths))
+        paths = [os.fsdecode(path) for path in found.get(_FILES, ())] if segments else []
+        for segment, clip_id in clip_ids(segments):
+            clip = self._find.clip_of(segment, paths, clip_id)
+            if isinstance(clip, Clip):
+                yield clip
+            else:
+                # The segment is counted as found already.
+                self.count_failure(clip.reason, clip.split, is_new=True)
+                yield pvalue.TaggedOutput(FAILURES, clip)
 
 
 def _by_id(segment: Segment) -> tuple[str, Segment]:

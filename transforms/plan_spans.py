@@ -145,8 +145,9 @@ class _PlanFn(ReportingFn):
 
     def _tasks_of_recording(self, clips: list[Clip]) -> Iterator[DecodeTask]:
         clips = list(assign_splits(clips, self._splits))
-        by_format = sorted(clips, key=lambda clip: str(clip.raw_format))
-        for _, group in itertools.groupby(by_format, key=lambda clip: clip.raw_format):
+        # A task decodes one channel of one format.
+        alike = sorted(clips, key=lambda clip: (str(clip.raw_format), clip.channel or 0))
+        for _, group in itertools.groupby(alike, key=lambda clip: (clip.raw_format, clip.channel)):
             yield from self._decode_tasks(list(group))
 
     def _decode_tasks(self, clips: list[Clip]) -> Iterator[DecodeTask]:

@@ -14,6 +14,7 @@ from transforms.audio import decoding
 from transforms.corpus.clips import Clip, printable
 from transforms.corpus.labels import ClassMap
 from transforms.corpus.manifests.manifest import ManifestOptions
+from transforms.corpus.manifests.mapping import ColumnMapping
 from transforms.corpus.splits import Splits
 from transforms.find_segments import FindSegments
 from transforms.list_clips import ListClips
@@ -54,7 +55,10 @@ class ReadCorpus(beam.PTransform):
     Attributes:
       inputs: Files, folders and globs; each recording becomes a clip.
       manifests: Tables of clips, globs allowed: CSV, TSV or JSON lines.
-      manifest_format: `csv`, `tsv` or `jsonl`; None to detect it.
+      manifest_format: `csv`, `tsv`, `jsonl` or `paths`; None to detect it.
+      columns: What the columns of manifests mean, where their names do not say it, as
+        `uri=audio/{file}.wav`; docs/corpora.md lists the fields and conversions.
+      no_header: Names of the columns of manifests without a header line.
       audio_root: Folder of relative paths in manifests, and of the recordings of
         `audioset_segments`.
       audioset_segments: AudioSet's segments files, globs allowed.
@@ -68,6 +72,7 @@ class ReadCorpus(beam.PTransform):
 
     Raises:
       ValueError: `audioset_segments` without `audio_root`.
+      ManifestError: `columns` or `no_header` are invalid.
 
     Example:
       >>> import apache_beam as beam
@@ -82,6 +87,8 @@ class ReadCorpus(beam.PTransform):
     inputs: Sequence[str] = ()
     manifests: Sequence[str] = ()
     manifest_format: str | None = None
+    columns: Sequence[str] = ()
+    no_header: Sequence[str] = ()
     audio_root: str | None = None
     audioset_segments: Sequence[str] = ()
     audio_name: str | None = None
@@ -95,6 +102,8 @@ class ReadCorpus(beam.PTransform):
         super().__init__()
         self.inputs = tuple(map(files.absolute, self.inputs))
         self.manifests = tuple(map(files.absolute, self.manifests))
+        self.columns, self.no_header = tuple(self.columns), tuple(self.no_header)
+        self._mapping = ColumnMapping.of(self.columns, self.no_header)
         self.audioset_segments = tuple(map(files.absolute, self.audioset_segments))
         if self.audio_root is not None:
             self.audio_root = files.absolute(self.audio_root)
@@ -109,6 +118,7 @@ class ReadCorpus(beam.PTransform):
             audio_root=self.audio_root,
             known_labels=self.class_map.__contains__ if self.class_map else None,
             raw_formats=decoding.RAW_FORMATS,
+            mapping=self._mapping,
         )
 
     @property
@@ -157,6 +167,8 @@ class ReadCorpus(beam.PTransform):
             "audio_name": self.audio_name and printable(self.audio_name),
             "segments_are_cut": self.segments_are_cut,
             "manifest_format": self.manifest_format,
+            "columns": list(self.columns),
+            "no_header": list(self._mapping.header),
             "class_map": self.class_map and printable(self.class_map.uri),
             "unknown_labels": self.class_map and ("drop" if self.drop_unknown_labels else "fail"),
             "split": self.splits and {name: float(share) for name, share in self.splits.shares},

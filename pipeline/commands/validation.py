@@ -5,6 +5,7 @@ read. The workers list and read the rest.
 """
 
 import dataclasses
+import sys
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, TypeVar
 
@@ -18,6 +19,7 @@ from pipeline.options.declaration import PathKind
 from pipeline.options.settings import DROP, EmbedSettings
 from pipeline.runners import runner
 from pipeline.runners.options import is_dataflow, is_elsewhere, request_memory
+from pipeline.terminal import table_readings
 from transforms.corpus import listing, packed
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.labels import (
@@ -29,7 +31,11 @@ from transforms.corpus.listing import SkippedFile
 from transforms.corpus.manifests import segment_names
 from transforms.corpus.manifests.columns import KNOWN_COLUMNS, RAW_COLUMNS
 from transforms.corpus.manifests.errors import ManifestError
-from transforms.corpus.manifests.manifest import ManifestOptions, check_manifest
+from transforms.corpus.manifests.manifest import (
+    ManifestOptions,
+    ManifestReading,
+    check_manifest,
+)
 from transforms.corpus.manifests.segments import check_segments
 from transforms.model.errors import ModelError
 from transforms.model.postprocessing import Pca
@@ -88,7 +94,7 @@ def prepare_run(
 
 
 def corpus_of(settings: EmbedSettings) -> ReadCorpus:
-    """Returns the validated corpus.
+    """Returns the validated corpus, and prints how its manifests are read.
 
     Raises:
       UsageError: An input is missing or invalid.
@@ -103,9 +109,11 @@ def corpus_of(settings: EmbedSettings) -> ReadCorpus:
         "splits": settings.split,
     }
     corpus = ReadCorpus(**declaration.shared_values(settings, ReadCorpus) | changed)
-    _check_manifests(settings, corpus.manifest_options)
+    readings = _check_manifests(settings, corpus.manifest_options)
     if settings.audioset_segments:
         _check_segments(settings)
+    for line in table_readings.lines(readings):
+        print(line, file=sys.stderr)
     return corpus
 
 
@@ -171,29 +179,34 @@ def _check_input(path: str) -> None:
     raise UsageError(f"{label} matches nothing")
 
 
-def _check_manifests(settings: EmbedSettings, options: ManifestOptions) -> None:
-    """Refuses invalid manifests, and columns to keep that none of them has."""
+def _check_manifests(settings: EmbedSettings, options: ManifestOptions) -> list[ManifestReading]:
+    """Refuses invalid manifests, and columns to keep that none of them has.
+
+    Returns:
+      How the first of them are read.
+    """
+
+    def reading(file: BinaryIO, uri: str) -> ManifestReading:
+        return check_manifest(file, uri, options)
+
+    found = list(_check_first_files("--manifest", settings.manifests, reading))
+    # Each line of JSON lines has its own columns, and so does each file that is not read here.
+    are_known = len(found) < _NUM_CHECKED and all(each.header is not None for each in found)
+    others = {name for each in found for name in each.others}
     known = KNOWN_COLUMNS.difference(RAW_COLUMNS)
     for name in settings.keep_columns:
-        if name.casefold() in known:
+        if name.casefold() in known and name not in others:
             raise UsageError(
                 f"--keep_columns={name}: a column of this name describes the clip and is not kept;"
                 " rename it"
             )
-
-    def columns_of(file: BinaryIO, uri: str) -> tuple[str, ...] | None:
-        return check_manifest(file, uri, options)
-
-    found = list(_check_first_files("--manifest", settings.manifests, columns_of))
-    # Each line of JSON lines has its own columns, and so does each file that is not read here.
-    are_known = None not in found and len(found) < _NUM_CHECKED
-    all_columns = {name for columns in found for name in columns or () if name not in known}
-    absent = [name for name in settings.keep_columns if name not in all_columns]
+    absent = [name for name in settings.keep_columns if name not in others]
     if are_known and absent:
         raise UsageError(
             f"--keep_columns={absent[0]}: no manifest has it (there are:"
-            f" {', '.join(sorted(all_columns))})"
+            f" {', '.join(sorted(others))})"
         )
+    return found
 
 
 def _check_segments(settings: EmbedSettings) -> None:

@@ -55,10 +55,11 @@ class EmbedSettings:
         group=_DATA,
         metavar="FILE",
         path=PathKind.WORKERS,
-        help="tables of clips, globs allowed: CSV or TSV with a header, or JSON lines. Columns: uri"
-        " (or path, audio_filepath, recording), and optionally id, start_seconds and end_seconds"
-        " (or offset and duration), labels, split, and for files without a header format,"
-        " sample_rate, channels",
+        help="tables of clips, globs allowed: CSV or TSV with a header, JSON lines, or a list of"
+        " paths. Columns: uri (or path, audio_filepath, recording, file_name …), and optionally id,"
+        " start_seconds and end_seconds (or onset and offset, or a start and duration), labels,"
+        " split, channel, and for files without a header format, sample_rate, channels; others by"
+        " --columns",
         label="Manifests",
     )
     audioset_segments: tuple[str, ...] = option(
@@ -106,6 +107,27 @@ class EmbedSettings:
         choices=FORMATS,
         requires=("manifests",),
         help="format of all manifests (default: detected by their content and suffix)",
+    )
+    columns: tuple[str, ...] = option(
+        (),
+        group=_CORPUS,
+        metavar="FIELD=TEMPLATE",
+        requires=("manifests",),
+        check=values.check_mapping,
+        help="what the columns of manifests mean, where their names do not tell: FIELD is uri, id,"
+        " start, end, duration, labels, split, channel, format, sample_rate or channels, TEMPLATE a"
+        " column or text with {column} or {column:conversion}, as 'uri=fold{fold}/{file}.wav' or"
+        " 'start={begin:millis}'; an empty TEMPLATE for none",
+        label="Meaning of the columns",
+    )
+    no_header: tuple[str, ...] = option(
+        (),
+        group=_CORPUS,
+        metavar="COLUMN,COLUMN",
+        requires=("manifests",),
+        check=values.check_header,
+        help="names of the columns of manifests that have no header line",
+        label="Columns of tables without a header",
     )
     keep_columns: tuple[str, ...] = option(
         (),

@@ -9,14 +9,15 @@ from typing import Any
 
 from pipeline.options.declaration import ValueType
 from transforms.corpus.clips import printable
-from transforms.corpus.spans import SAMPLE_RATE_HZ
+from transforms.corpus.manifests.errors import ManifestError
+from transforms.corpus.manifests.mapping import ColumnMapping
+from transforms.corpus.spans import MAX_CHANNEL, SAMPLE_RATE_HZ
 from transforms.corpus.splits import Splits, parse_splits
 from transforms.corpus.times import parse_seconds
 from transforms.dataset import file_names
 from transforms.model.errors import ModelError
 from transforms.model.sources import names
 
-MAX_CHANNEL = 1_024  # more than any file has that decoders take
 MAX_HOP_SECONDS = 3_600
 _CHANNELS = {"mean": None, "left": 1, "right": 2}
 
@@ -101,6 +102,27 @@ def check_columns(columns: tuple[str, ...]) -> str:
     for column in columns:
         if not column or printable(column) != column:
             return f"={printable(column)!r} (allowed: names in UTF-8)"
+    return ""
+
+
+def check_mapping(columns: tuple[str, ...]) -> str:
+    """Checks the meaning of columns; whether they exist is known only with their tables."""
+    return _fault_of(columns, ())
+
+
+def check_header(header: tuple[str, ...]) -> str:
+    """Checks the names of columns without a header."""
+    return _fault_of((), header)
+
+
+def _fault_of(columns: tuple[str, ...], header: tuple[str, ...]) -> str:
+    for text in (*columns, *header):
+        if printable(text) != text:
+            return f"={printable(text)!r} (allowed: names in UTF-8)"
+    try:
+        ColumnMapping.of(columns, header)
+    except ManifestError as error:
+        return f": {error}"
     return ""
 
 

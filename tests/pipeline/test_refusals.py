@@ -21,6 +21,12 @@ REFUSED = [
     *("--max_model_bytes=0", "--max_model_bytes=x", "--damaged=x"),
     *("--num_shards=0", "--num_shards=x", "--max_failed_ratio=2", "--max_failed_ratio=x"),
     "--profile=audioset --pca=/absent",
+    *(
+        "--columns=uri=x",
+        "--no_header=uri",
+        "--manifest=m --columns=x",
+        "--manifest=m --no_header=",
+    ),
     "--manifest=m --keep_columns=",
     "--manifest=m --keep_columns=labels",
 ]

@@ -224,3 +224,21 @@ def test_audio_whose_path_is_not_utf_8_is_found(tmp_path: Path, segments: Path) 
     clips, failures = _find(FindSegments(folder), segments)
     assert failures == {}
     assert clips["--PJHxphWEs"].uri == f"{folder}/--PJHxphWEs.wav"
+
+
+def test_a_segment_whose_file_may_be_either_of_two_is_a_failure_that_names_both(
+    tmp_path: Path, segments: Path
+) -> None:
+    _touch(tmp_path / "in", "A [--PJHxphWEs].m4a", "B [--PJHxphWEs].m4a", "C-abcdefgh_12.f140.m4a")
+    clips, failures = _find(FindSegments(f"{tmp_path}/in"), segments)
+    assert clips["abcdefgh_12"].uri == f"{tmp_path}/in/C-abcdefgh_12.f140.m4a"
+    failure = failures["--PJHxphWEs"]
+    assert failure.reason == "not_found"
+    assert "A [--PJHxphWEs].m4a and B [--PJHxphWEs].m4a may both be it" in failure.message
+
+
+def test_absent_segments_of_one_video_fail_with_ids_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("a, 0, 10, /m/a\na, 10, 20, /m/b\nb, 10, 20, /m/b\n")
+    (tmp_path / "in").mkdir()
+    _, failures = _find(FindSegments(f"{tmp_path}/in"), tmp_path / "s.csv")
+    assert {id: each.line for id, each in failures.items()} == {"a_0": 1, "a_10000": 2, "b": 3}

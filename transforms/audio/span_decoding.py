@@ -67,7 +67,7 @@ class _TaskDecoder:
                         file,
                         self._suffix,
                         clip.raw_format,
-                        self._framing.channel,
+                        self._framing.channel if clip.channel is None else clip.channel,
                         self._framing.keep_damaged,
                     ) as recording,
                 ):

@@ -68,6 +68,7 @@ class Clip(CompactPickle):
         clip's id.
       raw_format: Encoding of a file without a header; None for all other files.
       columns: Names and values of the remaining columns of its manifest.
+      channel: Number of the channel to use, from 1; None for the one of the run.
       manifest: Manifest that lists the clip; empty for a clip of an input.
       line: Line in the manifest, from 1.
       num_bytes: Size of the recording's file; None if the listing does not tell it.
@@ -91,6 +92,7 @@ class Clip(CompactPickle):
     recording: str = ""
     raw_format: RawFormat | None = None
     columns: tuple[tuple[str, str], ...] = ()
+    channel: int | None = None
     manifest: str = dataclasses.field(default="", compare=False)
     line: int = dataclasses.field(default=0, compare=False)
     num_bytes: int | None = dataclasses.field(default=None, compare=False)
@@ -242,6 +244,7 @@ def _sort_key(clip: Clip) -> tuple[object, ...]:
         clip.recording,
         (raw.name, raw.sample_rate_hz, raw.num_channels) if raw else (),
         clip.columns,
+        clip.channel or 0,
         clip.manifest,
         clip.line,
         clip.place or (),

@@ -112,8 +112,9 @@ def place_members(clips: Iterable[Clip]) -> Iterator[tuple[Clip, tuple[str, str]
         yield clip, failure
 
 
-def _recording_of(span: Span) -> tuple[str, Place | None, RawFormat | None]:
-    return span.clip.uri, span.clip.place, span.clip.raw_format
+def _recording_of(span: Span) -> tuple[str, Place | None, RawFormat | None, int | None]:
+    clip = span.clip
+    return clip.uri, clip.place, clip.raw_format, clip.channel
 
 
 def _shard_of(clip: Clip) -> tuple[str, str] | None:

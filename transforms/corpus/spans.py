@@ -15,6 +15,7 @@ SAMPLE_RATE_HZ = 16_000
 # 96 hops of 10 ms, and the rest of the last 25 ms STFT window.
 PATCH_SAMPLES = 15_600
 MODEL_HOP_SAMPLES = 15_360
+MAX_CHANNEL = 1_024  # more than any file has that decoders take
 # About ten minutes: long compared to the second of context that a span costs, and short enough
 # for a recording of hours to keep every worker busy.
 SPAN_ROWS = 640
@@ -97,7 +98,7 @@ class Span(CompactPickle):
 
 @dataclasses.dataclass(frozen=True)
 class DecodeTask(CompactPickle):
-    """Spans of one recording that are decoded in one pass.
+    """Spans of one recording that are decoded in one pass: of clips of the same channel.
 
     Attributes:
       uri: Path or URL of the recording.

@@ -17,7 +17,7 @@ def read_header(clip: Clip, channel: int | None = None, num_seconds: int = 0) ->
 
     Args:
       clip: A clip of the recording; its times do not matter.
-      channel: The channel to decode, from 1; None for the mean of all.
+      channel: The channel to decode unless the clip has its own, from 1; None for the mean of all.
       num_seconds: Seconds to decode at least, besides the first block.
 
     Raises:
@@ -33,6 +33,7 @@ def read_opened_header(
 ) -> Header:
     """Returns the header of a clip's recording, which is open; see `read_header`."""
     suffix = address.suffix_of(clip.uri)
+    channel = channel if clip.channel is None else clip.channel
     with decoding.open_recording(file, suffix, clip.raw_format, channel) as recording:
         _decode_beginning(recording, num_seconds)
         channels = f"{recording.num_channels} channel{'s' * (recording.num_channels > 1)}"

@@ -165,8 +165,8 @@ class _OpenFn(beam.DoFn):
 
     def _survey(self, clips: list[Clip], open_file: recordings.Open) -> Survey:
         surveys = []
-        for raw_format in dict.fromkeys(clip.raw_format for clip in clips):
-            alike = [clip for clip in clips if clip.raw_format == raw_format]
+        for kind in dict.fromkeys((clip.raw_format, clip.channel) for clip in clips):
+            alike = [clip for clip in clips if (clip.raw_format, clip.channel) == kind]
             try:
                 with open_file() as file:
                     header = read_opened_header(file, alike[0], self._framing.channel)

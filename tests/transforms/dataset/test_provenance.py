@@ -27,7 +27,17 @@ from transforms.dataset.provenance import (
     to_json,
 )
 
-FACTS = ManifestFacts("/ü.csv", "csv", "utf-8", ",", ";", ("uri", "labels"), ("note",), 5)
+FACTS = ManifestFacts(
+    "/ü.csv",
+    "csv",
+    "utf-8",
+    ",",
+    ";",
+    ("uri", "labels"),
+    ("note",),
+    5,
+    (("uri", "{uri}"), ("labels", "{class}")),
+)
 
 
 def test_equal_arguments_give_equal_bytes_for_any_order_of_tallies_and_manifests() -> None:
@@ -113,6 +123,7 @@ def test_properties_of_manifests_and_the_class_map_are_recorded() -> None:
             "columns": ["uri", "labels"],
             "other_columns": ["note"],
             "num_rows": 5,
+            "meaning": [["uri", "{uri}"], ["labels", "{class}"]],
         }
     ]
     assert found["labels"] == {"class_map": "class_map.csv"}

@@ -175,6 +175,9 @@ class FfmpegDecoder:
                 yield f"FFmpeg: {error.strerror}"
                 if not num_packets:
                     return
+            except IndexError:
+                # At the end, behind this stream, PyAV asks for those that have appeared since.
+                return
             else:
                 return
 

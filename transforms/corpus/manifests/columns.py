@@ -1,12 +1,36 @@
-"""The known columns of manifests, matched by name."""
+"""The columns of manifests: which of them a field of clips comes from."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
 
+from transforms.corpus.manifests import column_names
+from transforms.corpus.manifests.column_names import RECORDING_COLUMNS
 from transforms.corpus.manifests.errors import ManifestError
-from transforms.corpus.manifests.tables import format_names
+from transforms.corpus.manifests.headerless import format_names, header_hint
+from transforms.corpus.manifests.mapping import (
+    CHANNEL,
+    CHANNELS,
+    DURATION,
+    END,
+    FIELDS,
+    FORMAT,
+    ID,
+    LABELS,
+    SAMPLE_RATE,
+    SPLIT,
+    URI,
+    ColumnMapping,
+)
+from transforms.corpus.manifests.templates import (
+    Placeholder,
+    Template,
+    column_template,
+    find_value,
+    parse_placeholder,
+    parse_template,
+)
 
-RECORDING_COLUMNS = ("uri", "path", "audio_filepath", "recording")
 END_COLUMNS = ("start_seconds", "end_seconds")
 DURATION_COLUMNS = ("offset", "duration")
 # Each line of JSON lines may have different columns: the number and length of names are bounded.
@@ -14,11 +38,13 @@ MAX_SEEN_COLUMNS = 1000
 _MAX_SEEN_CHARACTERS = 200
 _MAX_CACHED = 16
 # They describe files without a header, if `format` names a raw format; else they have no meaning.
-RAW_COLUMNS = ("format", "sample_rate", "channels")
+RAW_COLUMNS = (FORMAT, SAMPLE_RATE, CHANNELS)
 _RAW = frozenset(RAW_COLUMNS)
+_SAME_NAME = (ID, SPLIT, CHANNEL, *RAW_COLUMNS)
 KNOWN_COLUMNS = frozenset(
-    (*RECORDING_COLUMNS, *END_COLUMNS, *DURATION_COLUMNS, *RAW_COLUMNS, "id", "labels", "split")
+    (*RECORDING_COLUMNS, *END_COLUMNS, *DURATION_COLUMNS, *_SAME_NAME, LABELS)
 )
+_QUOTES = "'\""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,21 +53,47 @@ class Columns:
 
     Attributes:
       names: Names of all columns in order; known ones as spelled in `KNOWN_COLUMNS`.
-      recording: Key of the column that names the recording, as spelled in the manifest.
-      keys: Keys of the known columns that are present, by their name in `KNOWN_COLUMNS`.
-      others: `(key, name)` of each other column, `RAW_COLUMNS` included.
+      sources: Template of each field that has one; of `labels` the first.
+      direct: Key of each field that is one column, unchanged.
+      labels: Templates of the labels.
+      used: Names of the columns that a field comes from.
+      keys: Keys of the same columns.
+      others: `(key, name)` of each other column, `RAW_COLUMNS` included, and of columns that are
+        read under a name that is not in `KNOWN_COLUMNS`.
       others_of_raw: The same without `RAW_COLUMNS`.
     """
 
     names: tuple[str, ...]
-    recording: str
-    keys: dict[str, str]
+    sources: dict[str, Template]
+    direct: dict[str, str]
+    labels: tuple[Template, ...]
+    used: frozenset[str]
+    keys: frozenset[str]
     others: tuple[tuple[str, str], ...]
     others_of_raw: tuple[tuple[str, str], ...]
 
+    def meaning(self) -> tuple[tuple[str, str], ...]:
+        """Returns each field and the text of its template."""
+        return tuple(
+            (field, template.text)
+            for field, source in self.sources.items()
+            for template in (self.labels if field == LABELS else (source,))
+        )
 
-def match_columns(names: Sequence[str]) -> Columns:
-    """Matches columns by name, ignoring case and surrounding spaces.
+
+def match_columns(
+    names: Sequence[str],
+    mapping: "BoundMapping | None" = None,
+    has_onset: bool = False,
+    is_header: bool = True,
+) -> Columns:
+    """Matches columns by the mapping and by name, ignoring case and surrounding spaces.
+
+    Args:
+      names: Names of the columns.
+      mapping: What the user says of the columns.
+      has_onset: Whether other rows of the table have a column onset.
+      is_header: Whether the names are a header, not those in a line of JSON lines.
 
     Raises:
       ManifestError: Not exactly one column names the recording, or two columns have the same
@@ -54,33 +106,202 @@ def match_columns(names: Sequence[str]) -> Columns:
         if name in written:
             raise ManifestError(f"two columns are named {format_names([name])}; rename one")
         written[name] = key
-    keys = {name: key for name, key in written.items() if name in KNOWN_COLUMNS}
-    recordings = [keys[name] for name in RECORDING_COLUMNS if name in keys]
-    if len(recordings) != 1:
-        raise ManifestError(
-            f"found columns {format_names(names)}: {'more than one' if recordings else 'none'} of"
-            " them names the recording (allowed: exactly one of"
-            f" {format_names(RECORDING_COLUMNS)})"
-        )
-    _check_one_kind_of_times(keys)
-    others = [(key, name) for name, key in written.items() if name not in KNOWN_COLUMNS - _RAW]
+    mapping = mapping or BoundMapping((), frozenset())
+    sources = dict(mapping.templates)
+    _add_by_name(sources, written, names, mapping.given, has_onset)
+    if URI not in sources:
+        _refuse_without_recording(names, is_header)
+    sources = {field: sources[field] for field in FIELDS if field in sources}
+    labels = [template for field, template in mapping.templates if field == LABELS]
+    if not labels and LABELS in sources:
+        labels = [sources[LABELS]]
+    read = frozenset(key for each in (*sources.values(), *labels) for key in each.keys)
+    keys = set(names)
+    taken = {template.key for template in (*sources.values(), *labels)}
+    others = [
+        (key, key.strip())
+        for name, key in written.items()
+        if name not in KNOWN_COLUMNS or name in _RAW or key not in taken
+    ]
     return Columns(
         tuple(written),
-        recordings[0],
-        keys,
+        sources,
+        {field: each.key for field, each in sources.items() if each.key in keys},
+        tuple(labels),
+        frozenset(name for name, key in written.items() if key in read or _top(key, read)),
+        read,
         tuple(others),
-        tuple((key, name) for key, name in others if name not in _RAW),
+        tuple((key, name) for key, name in others if name.casefold() not in _RAW),
     )
 
 
-def _check_one_kind_of_times(keys: dict[str, str]) -> None:
-    ends = [keys[name] for name in END_COLUMNS if name in keys]
-    durations = [keys[name] for name in DURATION_COLUMNS if name in keys]
-    if ends and durations:
-        raise ManifestError(
-            f"found columns {format_names(ends)} and {format_names(durations)}; times are either"
-            f" {' and '.join(END_COLUMNS)}, or {' and '.join(DURATION_COLUMNS)}; rename the others"
+@dataclasses.dataclass(frozen=True)
+class BoundMapping:
+    """A mapping whose templates name columns of one table.
+
+    Attributes:
+      templates: Field and template.
+      given: Fields that no column has by its name.
+    """
+
+    templates: tuple[tuple[str, Template], ...]
+    given: frozenset[str]
+
+
+def bind_mapping(
+    mapping: ColumnMapping, header: Sequence[str] | None, records: Iterable[Mapping[str, object]]
+) -> BoundMapping:
+    """Finds the columns of a mapping's templates.
+
+    Args:
+      mapping: The mapping.
+      header: Names in the header; None for JSON lines.
+      records: The first records, from which the names in JSON lines are taken.
+
+    Raises:
+      ManifestError: A template names a column that does not exist.
+    """
+    given = {field for field, _ in mapping.templates}
+    if any(text and field in (END, DURATION) for field, text in mapping.templates):
+        given |= {END, DURATION}
+    records = list(records)
+    names = list(header) if header is not None else list(dict.fromkeys(_names_in(records)))
+    bind = _Binder(names, None if header is not None else records)
+    templates = tuple(
+        (field, bind.template(field, text)) for field, text in mapping.templates if text
+    )
+    return BoundMapping(templates, frozenset(given))
+
+
+class _Binder:
+    def __init__(
+        self, names: Sequence[str], records: Sequence[Mapping[str, object]] | None
+    ) -> None:
+        self._names = names
+        self._records = records
+
+    def template(self, field: str, text: str) -> Template:
+        parts = parse_template(text)
+        if len(parts) == 1 and isinstance(parts[0], str) and parts[0] == text:
+            return self._bare(field, text)
+        bound = tuple(
+            part if isinstance(part, str) else self._placeholder(field, text, part)
+            for part in parts
         )
+        return Template(text, bound)
+
+    def _bare(self, field: str, text: str) -> Template:
+        """Returns a column of this name, or else a constant."""
+        if len(text) > 1 and text[0] == text[-1] and text[0] in _QUOTES:
+            return Template(text, (text[1:-1],))
+        key = self._find(text)
+        if key is not None:
+            return Template(f"{{{key}}}", column_template(key).parts)
+        near = self._near(text)
+        if near or field == ID or (field == URI and not {"/", "."} & set(text)):
+            hint = f"; nearest: {format_names(near)}" if near else ""
+            raise ManifestError(
+                f"--columns {field}={text}: there is no column {text} (there are:"
+                f" {format_names(self._names)}{hint}); for the text itself write"
+                f" {field}='{text}' with its quotes"
+            )
+        return Template(text, (text,))
+
+    def _placeholder(self, field: str, text: str, part: Placeholder) -> Placeholder:
+        whole = self._find(part.body)
+        if whole is not None:
+            return Placeholder(whole, (), part.body)
+        key = self._find(part.column)
+        if key is not None:
+            return dataclasses.replace(part, column=key)
+        near = self._near(part.column)
+        hint = f"; nearest: {format_names(near)}" if near else ""
+        raise ManifestError(
+            f"--columns {field}={text}: there is no column {part.column} (there are:"
+            f" {format_names(self._names)}{hint})"
+        )
+
+    def _find(self, name: str) -> str | None:
+        if name in self._names:
+            return name
+        alike = [each for each in self._names if _folded(each) == _folded(name)]
+        if len(alike) == 1:
+            return alike[0]
+        if self._records is None:
+            return None
+        if not self._records:  # an empty table refuses nothing
+            return name
+        part = parse_placeholder(name)
+        is_there = any(find_value(record, part) is not None for record in self._records)
+        return name if is_there else None
+
+    def _near(self, name: str) -> list[str]:
+        by_fold = {_folded(each): each for each in self._names}
+        near = difflib.get_close_matches(_folded(name), by_fold, n=3, cutoff=0.75)
+        return [by_fold[each] for each in near]
+
+
+def _add_by_name(
+    sources: dict[str, Template],
+    written: Mapping[str, str],
+    names: Sequence[str],
+    given: frozenset[str],
+    has_onset: bool,
+) -> None:
+    """Adds the fields that columns have by their names."""
+    if URI not in given:
+        recordings = column_names.recording_columns(names)
+        if len(recordings) > 1:
+            raise ManifestError(
+                f"found columns {format_names(names)}: more than one of them names the recording"
+                f" ({format_names(recordings)}; allowed: exactly one of"
+                f" {format_names(RECORDING_COLUMNS)}); say which, as --columns"
+                f" 'uri={{{recordings[0].strip()}}}'"
+            )
+        if recordings:
+            sources[URI] = column_template(recordings[0])
+    for name in _SAME_NAME:
+        if name not in given and name in written:
+            sources[name] = column_template(written[name])
+    for role, column in column_names.time_columns(names, given, has_onset).items():
+        sources[role] = Template(column.template, parse_bound(column.key, column.unit))
+    if LABELS not in given:
+        found = column_names.label_columns(names)
+        if len(found) > 1:
+            raise ManifestError(
+                f"columns {format_names(found)} both look like the labels: say which with"
+                f" --columns 'labels={{{found[0]}}}', given once for each, or --columns labels= for"
+                " none"
+            )
+        if found:
+            sources[LABELS] = column_template(found[0])
+
+
+def parse_bound(key: str, conversion: str) -> tuple[Placeholder, ...]:
+    """Returns the parts of a column's template with one conversion without arguments, or none."""
+    return (Placeholder(key, ((conversion, ()),) if conversion else (), key),)
+
+
+def _refuse_without_recording(names: Sequence[str], is_header: bool) -> None:
+    hint = f"; {header_hint(names)}" if is_header else ""
+    raise ManifestError(
+        f"found columns {format_names(names)}: none of them names the recording (allowed: exactly"
+        f" one of {format_names(RECORDING_COLUMNS)}, or a usual name such as file_name); say what"
+        f" names it, as --columns 'uri=folder/{{column}}.wav'{hint}"
+    )
+
+
+def _names_in(records: Iterable[Mapping[str, object]]) -> Iterable[str]:
+    return (name for record in records for name in record)
+
+
+def _folded(name: str) -> str:
+    return name.strip().casefold()
+
+
+def _top(key: str, read: frozenset[str]) -> bool:
+    """Returns whether a value inside of a JSON value is read."""
+    return any(each.startswith(f"{key}.") for each in read)
 
 
 class ColumnMatcher:
@@ -88,19 +309,35 @@ class ColumnMatcher:
 
     Args:
       header: Names in the header; None for JSON lines, where null means that a column is absent.
+      mapping: What the user says of the columns.
+      records: The first records.
 
     Raises:
-      ManifestError: The header is invalid, as of `match_columns`.
+      ManifestError: The header or the mapping is invalid, as of `match_columns`.
     """
 
-    def __init__(self, header: Sequence[str] | None) -> None:
+    def __init__(
+        self,
+        header: Sequence[str] | None,
+        mapping: ColumnMapping | None = None,
+        records: Iterable[Mapping[str, object]] = (),
+    ) -> None:
+        records = list(records)
+        self._mapping = bind_mapping(mapping or ColumnMapping(), header, records)
         # A dict as an ordered set.
         self._seen: dict[str, None] = {}
+        self._used: set[str] = set()
+        self._others: set[str] = set()
+        self._meaning: dict[tuple[str, str], None] = {}
         # A cache, as most lines of JSON lines have the same columns as an earlier one.
         self._cache: dict[tuple[str, ...], Columns] = {}
-        self._header = None if header is None else match_columns(header)
+        # An offset that lacks its onset in one line is an end all the same.
+        self._has_onset = any(
+            "onset" in column_names.words_of(name) for name in set(_names_in(records))
+        )
+        self._header = None if header is None else match_columns(header, self._mapping)
         if self._header is not None:
-            self._seen.update(dict.fromkeys(self._header.names))
+            self._remember(self._header)
 
     def match(self, record: dict[str, object]) -> Columns:
         """Returns the columns of a record.
@@ -113,27 +350,57 @@ class ColumnMatcher:
         names = tuple(name for name, value in record.items() if value is not None)
         columns = self._cache.get(names)
         if columns is None:
-            columns = match_columns(names)
+            columns = match_columns(names, self._mapping, self._has_onset, is_header=False)
             if len(self._cache) >= _MAX_CACHED:
                 self._cache.clear()
             self._cache[names] = columns
-            self._remember(columns.names)
+            self._remember(columns)
         return columns
 
+    @property
+    def fields_to_doubt(self) -> frozenset[str]:
+        """Fields that were read by the mapping or by a name that is not in `KNOWN_COLUMNS`."""
+        doubtful = {field for field, _ in self._mapping.templates} | {CHANNEL}
+        for field, text in self._meaning:
+            if text.strip("{}").strip().casefold() not in KNOWN_COLUMNS:
+                doubtful.add(field)
+        return frozenset(doubtful)
+
+    @property
+    def others(self) -> frozenset[str]:
+        """Names of the columns so far that are carried along as text."""
+        return frozenset(self._others)
+
     def seen_columns(self, has_raw: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Returns the names of all columns so far: the known ones, and the others.
+        """Returns the names of all columns so far: those that are read, and the others.
 
         Args:
           has_raw: Whether `RAW_COLUMNS` had a meaning in at least one row.
         """
-        known = KNOWN_COLUMNS if has_raw else KNOWN_COLUMNS - _RAW
+        used = self._used if has_raw else self._used - _RAW
         return (
-            tuple(name for name in self._seen if name in known),
-            tuple(name for name in self._seen if name not in known),
+            tuple(name for name in self._seen if name in used),
+            tuple(name for name in self._seen if name not in used),
         )
 
-    def _remember(self, names: Iterable[str]) -> None:
-        for name in names:
+    def meaning(self, has_raw: bool) -> tuple[tuple[str, str], ...]:
+        """Returns each field and its template, as far as rows had them.
+
+        Args:
+          has_raw: As for `seen_columns`.
+        """
+        return tuple(each for each in self._meaning if has_raw or each[0] not in _RAW)
+
+    def _remember(self, columns: Columns) -> None:
+        for _, name in columns.others[: MAX_SEEN_COLUMNS - len(self._others)]:
+            self._others.add(name[:_MAX_SEEN_CHARACTERS])
+        for name in columns.names:
             if len(self._seen) >= MAX_SEEN_COLUMNS:
                 return
-            self._seen[name[:_MAX_SEEN_CHARACTERS]] = None
+            short = name[:_MAX_SEEN_CHARACTERS]
+            self._seen[short] = None
+            if name in columns.used:
+                self._used.add(short)
+        for field, text in columns.meaning():
+            if len(self._meaning) < MAX_SEEN_COLUMNS:
+                self._meaning[field, text[:_MAX_SEEN_CHARACTERS]] = None

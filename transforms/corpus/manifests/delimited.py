@@ -34,14 +34,16 @@ def read_csv(
     return _CsvReader(text, delimiter, skip_spaces).rows()
 
 
-def read_tsv(text: TextLines) -> Iterator[_NumberedRow]:
-    """Reads rows of tab-separated cells.
+def read_tsv(text: TextLines, delimiter: str = "\t") -> Iterator[_NumberedRow]:
+    """Reads rows of cells, separated by tabs or by another delimiter.
 
     Quotes are ordinary characters, as in the sentences of Common Voice, unless they enclose a
     whole cell.
 
     Args:
       text: Lines, consumed lazily.
+      delimiter: Delimiter between cells; empty if the whole line is one cell, and a space for any
+        number of blanks.
 
     Yields:
       Number of the line, and the cells or a bad line. Blank lines are skipped.
@@ -51,11 +53,13 @@ def read_tsv(text: TextLines) -> Iterator[_NumberedRow]:
             yield number, BadLine(TOO_LONG)
         elif line.strip() or "\t" in line:
             fault = text.find_fault(line)
-            yield number, BadLine(fault) if fault else _split_tsv(line)
+            yield number, BadLine(fault) if fault else _split_tsv(line, delimiter)
 
 
-def _split_tsv(line: str) -> list[str]:
-    cells = line.rstrip("\r\n").split("\t")
+def _split_tsv(line: str, delimiter: str) -> list[str]:
+    if not delimiter:
+        return [line.rstrip("\r\n")]
+    cells = line.split() if delimiter == " " else line.rstrip("\r\n").split(delimiter)
     return [_unquote(cell) for cell in cells] if '"' in line else cells
 
 

@@ -9,7 +9,22 @@ from transforms.corpus.clips import RawFormat
 from transforms.corpus.manifests.columns import Columns
 from transforms.corpus.manifests.json_lines import json_text
 from transforms.corpus.manifests.label_cells import KnownLabels, distinct_labels, split_labels
+from transforms.corpus.manifests.mapping import (
+    CHANNEL,
+    CHANNELS,
+    DURATION,
+    END,
+    FORMAT,
+    ID,
+    LABELS,
+    SAMPLE_RATE,
+    SPLIT,
+    START,
+    URI,
+)
 from transforms.corpus.manifests.recording_uris import RecordingFolder
+from transforms.corpus.manifests.templates import ConversionError, Template, as_text
+from transforms.corpus.spans import MAX_CHANNEL
 from transforms.corpus.splits import UNSPLIT, is_split_name
 from transforms.corpus.times import parse_seconds
 
@@ -17,6 +32,9 @@ MAX_NAME_CHARACTERS = 4096
 MAX_SHOWN_CHARACTERS = 80
 SAMPLE_RATES_HZ = range(1_000, 768_001)
 NUM_CHANNELS = range(1, 65)
+_CHANNELS = range(1, MAX_CHANNEL + 1)
+_CHANNEL_NAMES = {"left": 1, "right": 2}
+_TIMES = frozenset({START, END, DURATION})
 
 # Data frames with missing values write integers as floats: 16000.0.
 _INTEGER = re.compile(r"([0-9]{1,9})(?:\.0{1,9})?")
@@ -33,6 +51,7 @@ class RowFields:
       reason: Failure reason of the first invalid value, one of `clips.REASONS`; empty if all are
         valid.
       message: Explanation for people: the column, the value, and what is allowed.
+      field: Field of the first invalid value.
     """
 
     def __init__(self, record: dict[str, object], columns: Columns) -> None:
@@ -40,10 +59,11 @@ class RowFields:
         self._columns = columns
         self.reason = ""
         self.message = ""
+        self.field = ""
 
     def recording(self, folder: RecordingFolder) -> tuple[str, str]:
         """Returns uri and name of the recording; both empty if invalid."""
-        written = self._record[self._columns.recording]
+        written = self._get(URI)
         if not isinstance(written, str) or not written.strip():
             return self._invalid_recording(written, "must be the path or URL of a recording")
         if len(written) > MAX_NAME_CHARACTERS:
@@ -57,50 +77,63 @@ class RowFields:
 
     def id(self) -> str:
         """Returns the id as written; empty if invalid or absent."""
-        if "id" not in self._columns.keys:
+        if ID not in self._columns.sources:
             return ""
-        value = self._get("id")
-        text = _text(value)
+        value = self._get(ID)
+        text = as_text(value)
         if text and text.strip() and len(text) <= MAX_NAME_CHARACTERS:
             return text
         allowed = (
             f"must be text of 1 to {MAX_NAME_CHARACTERS} characters that are not all spaces, or a"
             " number; without a column id the path is the id"
         )
-        self._invalid("id", value, allowed)
+        self._invalid(ID, value, allowed)
         return ""
 
     def split(self) -> str:
         """Returns the split; empty if invalid or absent."""
-        value = self._get("split")
-        text = "" if value is None else _text(value)
+        value = self._get(SPLIT)
+        text = "" if value is None else as_text(value)
         if text == "" or (text and is_split_name(text)):
             return text
         allowed = f"must be 1 to 100 of a-z, A-Z, 0-9, _ and -, the first not -, and not {UNSPLIT}"
-        self._invalid("split", value, allowed)
+        self._invalid(SPLIT, value, allowed)
         return ""
 
     def times(self) -> tuple[Decimal | None, Decimal | None]:
         """Returns start and end in seconds; None for one that is invalid or absent."""
-        if "duration" not in self._columns.keys:
-            name = "offset" if "offset" in self._columns.keys else "start_seconds"
-            start = self._start(name)
-            end = self._time("end_seconds")
+        start = self._time(START)
+        if start is not None and start < 0:
+            self._invalid_time(START, "must be 0 or more")
+        if DURATION not in self._columns.sources:
+            end = self._time(END)
             if end is not None and end <= (start or 0):
-                self._invalid_time("end_seconds", f"must be greater than the start, {start or 0}")
+                self._invalid_time(END, f"must be greater than the start, {start or 0}")
             return start, end
-        start = self._start("offset")
-        duration = self._time("duration")
+        duration = self._time(DURATION)
         if duration is None:
             return start, None
         if duration <= 0:
-            self._invalid_time("duration", "must be greater than 0")
+            self._invalid_time(DURATION, "must be greater than 0")
             return start, None
         try:
             return start, parse_seconds((start or 0) + duration)
         except ValueError as error:
-            self._invalid_time("duration", f"makes the end invalid: {error}")
+            self._invalid_time(DURATION, f"makes the end invalid: {error}")
             return start, None
+
+    def channel(self) -> int | None:
+        """Returns the number of the channel, from 1; None if invalid or absent."""
+        value = self._get(CHANNEL)
+        if value is None or (isinstance(value, str) and not value.strip()):
+            return None
+        name = value.strip().casefold() if isinstance(value, str) else ""
+        if name in _CHANNEL_NAMES:
+            return _CHANNEL_NAMES[name]
+        number = _integer(value, _CHANNELS)
+        if number is None:
+            self._invalid(CHANNEL, value, f"must be left, right, or 1 to {MAX_CHANNEL}")
+        return number
 
     def raw_format(self, raw_formats: Collection[str]) -> RawFormat | None:
         """Returns the encoding of a file without a header; None if the record has none.
@@ -111,18 +144,25 @@ class RowFields:
         name = self._raw_name(raw_formats)
         if not name:
             return None
-        rate_hz = self._integer("sample_rate", SAMPLE_RATES_HZ)
-        num_channels = self._integer("channels", NUM_CHANNELS, default=1)
+        rate_hz = self._integer(SAMPLE_RATE, SAMPLE_RATES_HZ)
+        num_channels = self._integer(CHANNELS, NUM_CHANNELS, default=1)
         return RawFormat(name, rate_hz, num_channels)
 
     def labels(self, separator: str, is_known: KnownLabels | None) -> tuple[str, ...]:
         """Returns the labels; none if invalid or absent."""
-        value = self._get("labels")
+        labels: list[str] = []
+        for template in self._columns.labels:
+            labels += self._labels_in(self._value(LABELS, template), separator, is_known)
+        return distinct_labels(labels) if len(self._columns.labels) > 1 else tuple(labels)
+
+    def _labels_in(
+        self, value: object, separator: str, is_known: KnownLabels | None
+    ) -> tuple[str, ...]:
         if value is None or isinstance(value, str):
             return split_labels(value or "", separator, is_known)
-        labels = [_text(part) for part in (value if isinstance(value, list) else [value])]
+        labels = [as_text(part) for part in (value if isinstance(value, list) else [value])]
         if None in labels:
-            self._invalid("labels", value, "must be text, or a list of text and numbers")
+            self._invalid(LABELS, value, "must be text, or a list of text and numbers")
             return ()
         return distinct_labels(label for label in labels if label is not None)
 
@@ -137,70 +177,78 @@ class RowFields:
         return tuple(
             (name, value if isinstance(value, str) else json_text(value))
             for key, name in names
-            if (value := self._record[key]) is not None and value != ""
+            if (value := self._record.get(key)) is not None and value != ""
         )
 
     def _raw_name(self, raw_formats: Collection[str]) -> str:
-        value = self._get("format")
+        value = self._get(FORMAT)
         name = value.strip().casefold() if isinstance(value, str) else ""
         return name if name in raw_formats else ""
 
-    def _get(self, name: str) -> object:
-        key = self._columns.keys.get(name)
-        return None if key is None else self._record[key]
+    def _get(self, field: str) -> object:
+        key = self._columns.direct.get(field)
+        if key is not None:
+            return self._record.get(key)
+        template = self._columns.sources.get(field)
+        return None if template is None else self._value(field, template)
 
-    def _start(self, name: str) -> Decimal | None:
-        start = self._time(name)
-        if start is not None and start < 0:
-            self._invalid_time(name, "must be 0 or more")
-        return start
+    def _value(self, field: str, template: Template) -> object:
+        try:
+            return template.value(self._record)
+        except ConversionError as error:
+            reason = "invalid_time" if field in _TIMES else "invalid_row"
+            self._report(field, reason, f"{field}={template.text}: {error}")
+            return None
 
-    def _time(self, name: str) -> Decimal | None:
-        value = self._get(name)
+    def _time(self, field: str) -> Decimal | None:
+        value = self._get(field)
         if value is None or value == "" or (isinstance(value, str) and not value.strip()):
             return None
         if not isinstance(value, str | int | Decimal):
-            self._invalid_time(name, "must be a number of seconds")
+            self._invalid_time(field, "must be a number of seconds")
             return None
         try:
             return parse_seconds(value)
         except ValueError as error:
-            self._report("invalid_time", f"{name}: {error}")
+            self._report(field, "invalid_time", f"{self._label(field)}: {error}")
             return None
 
-    def _integer(self, name: str, allowed: range, default: int = 0) -> int:
-        value = self._get(name)
-        text = "" if value is None else _text(value)
-        if text == "" and default:
+    def _integer(self, field: str, allowed: range, default: int = 0) -> int:
+        value = self._get(field)
+        if default and (value is None or value == ""):
             return default
-        match = _INTEGER.fullmatch(text) if text else None
-        if match and int(match[1]) in allowed:
-            return int(match[1])
-        self._invalid(name, value, f"must be an integer from {allowed[0]} to {allowed[-1]}")
-        return default
+        number = _integer(value, allowed)
+        if number is None:
+            why = f"must be an integer from {allowed[0]} to {allowed[-1]}"
+            self._invalid(field, value, why)
+        return number or default
+
+    def _label(self, field: str) -> str:
+        template = self._columns.sources.get(field)
+        return field if template is None else template.label
 
     def _invalid_recording(self, value: object, why: str) -> tuple[str, str]:
-        self._report("invalid_row", _message(self._columns.recording, value, why))
+        self._invalid(URI, value, why)
         return "", ""
 
-    def _invalid_time(self, name: str, why: str) -> None:
-        self._report("invalid_time", _message(self._columns.keys[name], self._get(name), why))
+    def _invalid_time(self, field: str, why: str) -> None:
+        self._report(field, "invalid_time", _message(self._label(field), self._get(field), why))
 
-    def _invalid(self, name: str, value: object, why: str) -> None:
-        self._report("invalid_row", _message(self._columns.keys.get(name, name), value, why))
+    def _invalid(self, field: str, value: object, why: str) -> None:
+        self._report(field, "invalid_row", _message(self._label(field), value, why))
 
-    def _report(self, reason: str, message: str) -> None:
+    def _report(self, field: str, reason: str, message: str) -> None:
         if not self.reason:
+            self.field = field
             self.reason = reason
             self.message = message
 
 
-def _text(value: object) -> str | None:
-    """Returns text or a number as text; None for any other value."""
-    if isinstance(value, str):
-        return value
-    is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
-    return str(value) if is_number else None
+def _integer(value: object, allowed: range) -> int | None:
+    """Returns an allowed integer, which may be written as a float or as text; else None."""
+    text = as_text(value)
+    match = _INTEGER.fullmatch(text.strip()) if text else None
+    return int(match[1]) if match and int(match[1]) in allowed else None
 
 
 def _message(column: str, value: object, why: str) -> str:

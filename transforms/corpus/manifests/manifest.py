@@ -1,7 +1,8 @@
 """Manifests: tables of clips, read row by row.
 
-A manifest is CSV, TSV or JSON lines. Each record names a recording, and optionally the clip's id,
-start and end, labels and split. All other columns are carried along as text.
+A manifest is CSV, TSV, JSON lines or a list of paths. Each record names a recording, and optionally
+the clip's id, start and end, labels, split and channel. All other columns are carried along as
+text.
 """
 
 import dataclasses
@@ -12,18 +13,24 @@ from decimal import Decimal
 from typing import BinaryIO
 
 from transforms.corpus.clips import Clip, Failure, printable
-from transforms.corpus.manifests.columns import ColumnMatcher, match_columns
+from transforms.corpus.manifests.columns import ColumnMatcher
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.fields import RowFields
 from transforms.corpus.manifests.label_cells import KnownLabels, find_separator
 from transforms.corpus.manifests.line_reader import BadLine
+from transforms.corpus.manifests.mapping import NO_MAPPING, ColumnMapping
 from transforms.corpus.manifests.recording_uris import recording_folder
 from transforms.corpus.manifests.swallowed_lines import find_swallowed_lines
-from transforms.corpus.manifests.tables import JSON_LINES, Row, read_table
+from transforms.corpus.manifests.tables import JSON_LINES, Row, Table, read_table
+from transforms.corpus.manifests.templates import ConversionError
 from transforms.corpus.times import format_seconds
 
 # Number of rows from which the separator of labels is chosen; fewer if they are long.
 SEPARATOR_ROWS = 1000
+# Rows of which a check makes clips.
+NUM_CHECKED_ROWS = 20
+# In place of a field: the columns of a row as a whole.
+_COLUMNS = "columns"
 _SEPARATOR_CHARACTERS = 1 << 22
 
 
@@ -36,12 +43,14 @@ class ManifestOptions:
       audio_root: Folder to which relative names of recordings refer; None for the manifest's own.
       known_labels: Returns whether a text is a known label, which may contain separators.
       raw_formats: Names of raw formats, in lower case.
+      mapping: What the columns mean, where their names do not say it.
     """
 
     format: str | None = None
     audio_root: str | None = None
     known_labels: KnownLabels | None = None
     raw_formats: frozenset[str] = frozenset()
+    mapping: ColumnMapping = NO_MAPPING
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -54,10 +63,11 @@ class ManifestFacts:
       encoding: As in `TextLines`.
       delimiter: Delimiter between cells; empty for JSON lines.
       label_separator: Separator of the labels in a cell; empty if none was needed.
-      columns: Known columns, as spelled in `columns.KNOWN_COLUMNS`.
+      columns: Columns that are read; known ones as spelled in `columns.KNOWN_COLUMNS`.
       other_columns: Columns that are carried along as text. For JSON lines both together are
         limited to `columns.MAX_SEEN_COLUMNS`.
       num_rows: Number of rows, valid and invalid.
+      meaning: Each field of clips and the template of columns that it comes from.
     """
 
     uri: str
@@ -68,6 +78,7 @@ class ManifestFacts:
     columns: tuple[str, ...]
     other_columns: tuple[str, ...]
     num_rows: int
+    meaning: tuple[tuple[str, str], ...] = ()
 
 
 def read_manifest(
@@ -86,20 +97,17 @@ def read_manifest(
     Raises:
       ManifestError: The file as a whole is unusable. Raised before anything is yielded.
     """
-    table = read_table(file, options.format, uri)
-    matcher = ColumnMatcher(None if table.format == JSON_LINES else table.columns)
+    opened = _open(file, uri, options)
+    table, matcher, separator = opened.table, opened.matcher, opened.separator
     builder = _ClipBuilder(uri, options, table.format)
-    first_rows = _take_first(table.rows)
-    cells = [_label_cell(record, matcher) for _, record in first_rows]
-    separator = find_separator(cells, options.known_labels)
     num_rows = 0
     has_raw = False
-    for line, record in itertools.chain(first_rows, table.rows):
+    for line, record in itertools.chain(opened.first_rows, table.rows):
         num_rows += 1
         # If no row has needed a separator so far, the first one that does decides.
-        if not separator and num_rows > len(first_rows):
-            separator = find_separator([_label_cell(record, matcher)], options.known_labels)
-        outcome = builder.build(line, record, matcher, separator)
+        if not separator and num_rows > len(opened.first_rows):
+            separator = find_separator(_label_cells(record, matcher), options.known_labels)
+        outcome, _ = builder.build(line, record, matcher, separator)
         has_raw = has_raw or (isinstance(outcome, Clip) and outcome.raw_format is not None)
         yield outcome
     yield ManifestFacts(
@@ -110,10 +118,28 @@ def read_manifest(
         separator,
         *matcher.seen_columns(has_raw),
         num_rows,
+        matcher.meaning(has_raw),
     )
 
 
-def check_manifest(file: BinaryIO, uri: str, options: ManifestOptions) -> tuple[str, ...] | None:
+@dataclasses.dataclass(frozen=True)
+class ManifestReading:
+    """How a manifest is read, as its beginning shows.
+
+    Attributes:
+      facts: Its properties so far, with the number of `outcomes`.
+      header: Names in the header; None for JSON lines.
+      others: Names of the columns that are carried along as text.
+      outcomes: Clips and failures of the first rows.
+    """
+
+    facts: ManifestFacts
+    header: tuple[str, ...] | None
+    others: frozenset[str]
+    outcomes: tuple[Clip | Failure, ...]
+
+
+def check_manifest(file: BinaryIO, uri: str, options: ManifestOptions) -> ManifestReading:
     """Checks the beginning of a manifest, at most a few MiB.
 
     Args:
@@ -122,16 +148,66 @@ def check_manifest(file: BinaryIO, uri: str, options: ManifestOptions) -> tuple[
       options: How to read it.
 
     Returns:
-      The names in the header; None for JSON lines.
+      How it is read.
 
     Raises:
-      ManifestError: The file as a whole is unusable.
+      ManifestError: The file as a whole is unusable, or its columns are misunderstood: all of its
+        first rows are invalid because of a column that is read by the mapping or by a name that is
+        not in `columns.KNOWN_COLUMNS`.
     """
-    table = read_table(file, options.format, uri)
-    if table.format == JSON_LINES:
-        return None
-    match_columns(table.columns)
-    return table.columns
+    opened = _open(file, uri, options)
+    table, matcher = opened.table, opened.matcher
+    builder = _ClipBuilder(uri, options, table.format)
+    outcomes: list[Clip | Failure] = []
+    misread: list[Failure] = []
+    doubtful = {_COLUMNS, *matcher.fields_to_doubt}
+    for line, record in opened.first_rows[:NUM_CHECKED_ROWS]:
+        outcome, field = builder.build(line, record, matcher, opened.separator)
+        outcomes.append(outcome)
+        if isinstance(outcome, Failure) and field in doubtful:
+            misread.append(outcome)
+    if outcomes and len(misread) == len(outcomes):
+        raise ManifestError(
+            f"the first {len(misread)} rows are all invalid; line {misread[0].line}:"
+            f" {misread[0].message}; say what the columns mean with --columns FIELD=TEMPLATE"
+            " (FIELD= for none)"
+        )
+    has_raw = any(isinstance(each, Clip) and each.raw_format is not None for each in outcomes)
+    facts = ManifestFacts(
+        printable(uri),
+        table.format,
+        table.encoding,
+        table.delimiter,
+        opened.separator,
+        *matcher.seen_columns(has_raw),
+        len(outcomes),
+        matcher.meaning(has_raw),
+    )
+    header = None if table.format == JSON_LINES else table.columns
+    return ManifestReading(facts, header, matcher.others, tuple(outcomes))
+
+
+@dataclasses.dataclass(frozen=True)
+class _OpenManifest:
+    """A manifest of which the first rows have been read: all decisions are made by them."""
+
+    table: Table
+    matcher: ColumnMatcher
+    first_rows: list[Row]
+    separator: str
+
+
+def _open(file: BinaryIO, uri: str, options: ManifestOptions) -> _OpenManifest:
+    mapping = options.mapping
+    table = read_table(file, options.format, uri, mapping.header, mapping.rest_in_last)
+    header = None if table.format == JSON_LINES else table.columns
+    if header is not None:
+        ColumnMatcher(header, mapping)  # refuses a header before rows are read
+    first_rows = _take_first(table.rows)
+    records = [record for _, record in first_rows if not isinstance(record, BadLine)]
+    matcher = ColumnMatcher(header, mapping, records)
+    cells = [cell for _, record in first_rows for cell in _label_cells(record, matcher)]
+    return _OpenManifest(table, matcher, first_rows, find_separator(cells, options.known_labels))
 
 
 def _take_first(rows: Iterator[Row]) -> list[Row]:
@@ -145,16 +221,15 @@ def _take_first(rows: Iterator[Row]) -> list[Row]:
     return first
 
 
-def _label_cell(record: dict[str, object] | BadLine, matcher: ColumnMatcher) -> str:
-    """Returns the text of a row's label cell; empty if there is none."""
+def _label_cells(record: dict[str, object] | BadLine, matcher: ColumnMatcher) -> list[str]:
+    """Returns the texts of a row's label cells."""
     if isinstance(record, BadLine):
-        return ""
+        return []
     try:
-        key = matcher.match(record).keys.get("labels")
-    except ManifestError:  # the row becomes a failure
-        return ""
-    cell = None if key is None else record[key]
-    return cell if isinstance(cell, str) else ""
+        values = [template.value(record) for template in matcher.match(record).labels]
+    except (ManifestError, ConversionError):  # the row becomes a failure
+        return []
+    return [value for value in values if isinstance(value, str)]
 
 
 class _ClipBuilder:
@@ -174,18 +249,20 @@ class _ClipBuilder:
         record: dict[str, object] | BadLine,
         matcher: ColumnMatcher,
         separator: str,
-    ) -> Clip | Failure:
+    ) -> tuple[Clip | Failure, str]:
+        """Returns the clip or failure of a row, and the field that is invalid, if any."""
         if isinstance(record, BadLine):
-            return self._failure(line, "invalid_row", record.message)
+            return self._failure(line, "invalid_row", record.message), ""
         try:
             columns = matcher.match(record)
         except ManifestError as error:
-            return self._failure(line, "invalid_row", str(error))
+            return self._failure(line, "invalid_row", str(error)), _COLUMNS
         if self._has_quoted_cells:
-            fault = find_swallowed_lines(line, list(record.items()), columns.keys.values())
+            fault = find_swallowed_lines(line, list(record.items()), columns.keys)
             if fault:
-                return self._failure(line, "invalid_row", fault)
-        return self._clip(line, RowFields(record, columns), separator)
+                return self._failure(line, "invalid_row", fault), ""
+        fields = RowFields(record, columns)
+        return self._clip(line, fields, separator), fields.field
 
     def _clip(self, line: int, fields: RowFields, separator: str) -> Clip | Failure:
         uri, recording = fields.recording(self._folder)
@@ -193,6 +270,7 @@ class _ClipBuilder:
         split = fields.split()
         start, end = fields.times()
         raw_format = fields.raw_format(self._options.raw_formats)
+        channel = fields.channel()
         labels = fields.labels(separator, self._options.known_labels)
         others = fields.other_columns(self._options.raw_formats)
         if fields.reason:
@@ -206,7 +284,7 @@ class _ClipBuilder:
                 columns=others,
             )
         return Clip(
-            clip_id or _default_id(recording, start, end),
+            clip_id or _default_id(recording, start, end, channel),
             uri,
             start or Decimal(0),
             end,
@@ -215,6 +293,7 @@ class _ClipBuilder:
             recording=recording,
             raw_format=raw_format,
             columns=others,
+            channel=channel,
             manifest=self._manifest,
             line=line,
         )
@@ -235,8 +314,11 @@ class _ClipBuilder:
         )
 
 
-def _default_id(recording: str, start: Decimal | None, end: Decimal | None) -> str:
+def _default_id(
+    recording: str, start: Decimal | None, end: Decimal | None, channel: int | None
+) -> str:
+    name = recording if channel is None else f"{recording}@{channel}"
     if start is None and end is None:
-        return recording
+        return name
     times = format_seconds(start or Decimal(0))
-    return f"{recording}#{times}" if end is None else f"{recording}#{times}-{format_seconds(end)}"
+    return f"{name}#{times}" if end is None else f"{name}#{times}-{format_seconds(end)}"

@@ -9,7 +9,8 @@
 import dataclasses
 import itertools
 import posixpath
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import BinaryIO
 
@@ -19,7 +20,7 @@ from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.label_cells import distinct_labels
 from transforms.corpus.manifests.line_reader import BadLine, TextLines, read_lines
 from transforms.corpus.manifests.swallowed_lines import find_swallowed_lines
-from transforms.corpus.times import parse_seconds
+from transforms.corpus.times import format_seconds, parse_seconds
 
 MAX_ID_CHARACTERS = 4096
 
@@ -81,6 +82,29 @@ def check_segments(file: BinaryIO) -> None:
       ManifestError: The file is not a segment list.
     """
     next(_read_rows(file))
+
+
+def clip_ids(segments: Iterable[Segment]) -> Iterator[tuple[Segment, str]]:
+    """Yields the segments of one video, each with the id of its clip.
+
+    It is the id of the video or, for a video with several segments, followed by the start in
+    milliseconds, as `ID_20000`; also by the end, `ID_20000_30000`, where two segments start at the
+    same time. It does not depend on the order of the segments.
+    """
+    segments = list(segments)
+    times = {(each.start_seconds, each.end_seconds) for each in segments}
+    num_starts = Counter(start for start, _ in times)
+    for each in segments:
+        id = each.id
+        if len(times) > 1:
+            id += f"_{_milliseconds(each.start_seconds)}"
+        if num_starts[each.start_seconds] > 1:
+            id += f"_{_milliseconds(each.end_seconds)}"
+        yield each, id
+
+
+def _milliseconds(seconds: Decimal) -> str:
+    return format_seconds(seconds * 1000)
 
 
 class _SegmentError(Exception):

@@ -1,4 +1,4 @@
-"""Reader of tables in text files: CSV, TSV and JSON lines.
+"""Reader of tables in text files: CSV, TSV, JSON lines, and plain lists of paths.
 
 The format is detected by content first and by suffix second.
 """
@@ -8,11 +8,17 @@ import dataclasses
 import itertools
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from transforms.corpus.manifests.delimited import read_csv, read_tsv
 from transforms.corpus.manifests.errors import ManifestError
+from transforms.corpus.manifests.headerless import (
+    find_delimiter,
+    format_names,
+    is_path_list,
+    refuse_without_header,
+)
 from transforms.corpus.manifests.json_lines import read_json_lines
 from transforms.corpus.manifests.line_reader import BadLine, TextLines, read_lines
 from transforms.corpus.manifests.swallowed_lines import count_line_ends
@@ -20,7 +26,8 @@ from transforms.corpus.manifests.swallowed_lines import count_line_ends
 CSV = "csv"
 TSV = "tsv"
 JSON_LINES = "jsonl"
-FORMATS = (CSV, TSV, JSON_LINES)
+PATHS = "paths"  # one path a line, and nothing else
+FORMATS = (CSV, TSV, JSON_LINES, PATHS)
 
 _FORMAT_OF_SUFFIX = {
     ".jsonl": JSON_LINES,
@@ -31,8 +38,8 @@ _FORMAT_OF_SUFFIX = {
 }
 _COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".deflate")
 _QUOTED = re.compile(r'"[^"]*"')
-_MAX_NAMES_SHOWN = 20
-_MAX_NAME_SHOWN = 40
+URI = "uri"
+_FIRST_CHARACTERS = 1 << 14
 
 
 # Number of the first line, from 1, and the values by column: text, or for JSON lines values of
@@ -47,7 +54,7 @@ class Table:
     Attributes:
       format: One of `FORMATS`.
       encoding: As in `TextLines`.
-      delimiter: Delimiter between cells; empty for JSON lines.
+      delimiter: Delimiter between cells; empty for JSON lines, and where a line is one cell.
       columns: Distinct names in the header; empty for JSON lines.
       rows: Rows, read from the file lazily. Blank lines are skipped.
     """
@@ -59,13 +66,21 @@ class Table:
     rows: Iterator[Row]
 
 
-def read_table(file: BinaryIO, format: str | None, uri: str) -> Table:
+def read_table(
+    file: BinaryIO,
+    format: str | None,
+    uri: str,
+    header: tuple[str, ...] = (),
+    rest_in_last: bool = False,
+) -> Table:
     """Opens a table and reads its header.
 
     Args:
       file: Must stay open while rows are read; only its `read` is used.
       format: One of `FORMATS`; None to detect it by content and suffix.
       uri: Path or URL of the file, for its suffix.
+      header: Names of the columns of a table without a header; empty for a table with one.
+      rest_in_last: Whether further cells of a row belong to the last column, as a list.
 
     Raises:
       ManifestError: The file is not a table.
@@ -75,26 +90,58 @@ def read_table(file: BinaryIO, format: str | None, uri: str) -> Table:
         raise ValueError(f"format={format!r} is not one of {FORMATS}")
     text = read_lines(file)
     start = _skip_blank_lines(text)
+    first = list(_first_lines(start, text.lines))
+    lines = [line for _, line in first if line is not None and line.strip()]
+    text = dataclasses.replace(text, lines=itertools.chain(first, text.lines))
+    if not header and format in (None, PATHS) and (format == PATHS or is_path_list(lines, uri)):
+        return Table(PATHS, text.encoding, "", (URI,), _as_rows(read_tsv(text, ""), (URI,), False))
     format = format or _detect_format(start[1] or "", uri)
-    text = dataclasses.replace(text, lines=itertools.chain([start], text.lines))
     if format == JSON_LINES:
+        if header:
+            raise ManifestError("JSON lines need no header: --no_header is for CSV and TSV")
         _check_one_object_per_line((start[1] or "").strip())
         return Table(format, text.encoding, "", (), read_json_lines(text))
-    delimiter = "\t" if format == TSV else _detect_delimiter(start[1] or "")
-    cells = read_tsv(text) if format == TSV else read_csv(text, delimiter)
-    columns = _read_header(*next(cells))
-    return Table(format, text.encoding, delimiter, columns, _as_rows(cells, columns))
+    if header:
+        delimiter = "\t" if format == TSV else find_delimiter(lines, len(header))
+    else:
+        delimiter = "\t" if format == TSV else _detect_delimiter(start[1] or "")
+    is_csv = delimiter in (",", ";")
+    cells = read_csv(text, delimiter) if is_csv else read_tsv(text, delimiter)
+    if header:
+        cells = _without_header(cells, header)
+    columns = header or _read_header(*next(cells))
+    rows = _as_rows(cells, columns, rest_in_last)
+    return Table(format, text.encoding, delimiter, columns, rows)
 
 
-def format_names(names: Sequence[str]) -> str:
-    """Formats names for a message, with limits for hostile headers."""
-    shown = [
-        name[:_MAX_NAME_SHOWN] + "…" if len(name) > _MAX_NAME_SHOWN else name or "(empty)"
-        for name in names[:_MAX_NAMES_SHOWN]
-    ]
-    if len(names) > _MAX_NAMES_SHOWN:
-        shown.append(f"and {len(names) - _MAX_NAMES_SHOWN} more")
-    return ", ".join(shown) or "(none)"
+def _first_lines(
+    start: tuple[int, str | None], lines: Iterator[tuple[int, str | None]]
+) -> Iterator[tuple[int, str | None]]:
+    """Yields the first lines, as many as are needed to see what the file is."""
+    yield start
+    num_characters = len(start[1] or "")
+    while num_characters < _FIRST_CHARACTERS:
+        numbered = next(lines, None)
+        if numbered is None:
+            return
+        yield numbered
+        num_characters += len(numbered[1] or "") + 1
+
+
+def _without_header(
+    cells: Iterator[tuple[int, list[str] | BadLine]], header: tuple[str, ...]
+) -> Iterator[tuple[int, list[str] | BadLine]]:
+    """Returns all rows, of which the first is not a header after all."""
+    first = next(cells)
+    if not isinstance(first[1], BadLine):
+        names = {
+            (name, cell.strip().casefold()) for name, cell in zip(header, first[1], strict=False)
+        }
+        if any(name.casefold() == cell for name, cell in names):
+            raise ManifestError(
+                f"line {first[0]} is a header, {format_names(first[1])}: leave --no_header out"
+            )
+    return itertools.chain([first], cells)
 
 
 def _skip_blank_lines(text: TextLines) -> tuple[int, str | None]:
@@ -139,6 +186,7 @@ def _read_header(number: int, cells: list[str] | BadLine) -> tuple[str, ...]:
         raise ManifestError(f"line {number}, the header: {cells.message}")
     names = tuple(cell.strip() for cell in cells)
     if len(set(names)) < len(names):
+        refuse_without_header(names)
         duplicates = [name for name, count in collections.Counter(names).items() if count > 1]
         raise ManifestError(
             f"line {number}, the header: duplicate columns {format_names(duplicates)}; give each"
@@ -156,13 +204,18 @@ def _wrong_number(number: int, cells: list[str], num_columns: int) -> str:
 
 
 def _as_rows(
-    numbered_cells: Iterator[tuple[int, list[str] | BadLine]], columns: tuple[str, ...]
+    numbered_cells: Iterator[tuple[int, list[str] | BadLine]],
+    columns: tuple[str, ...],
+    rest_in_last: bool,
 ) -> Iterator[Row]:
     num_columns = len(columns)
     for number, cells in numbered_cells:
         if isinstance(cells, BadLine):
             yield number, cells
-        elif len(cells) != num_columns:
-            yield number, BadLine(_wrong_number(number, cells, num_columns))
-        else:
+        elif len(cells) == num_columns and not rest_in_last:
             yield number, dict(zip(columns, cells, strict=True))
+        elif len(cells) >= num_columns and rest_in_last:
+            values = [*cells[: num_columns - 1], cells[num_columns - 1 :]]
+            yield number, dict(zip(columns, values, strict=True))
+        else:
+            yield number, BadLine(_wrong_number(number, cells, num_columns))

@@ -4,16 +4,21 @@ import io
 import itertools
 import random
 import struct
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 import soundfile
+from av.audio.stream import AudioStream
+from av.packet import Packet
 from hypothesis import settings
 
 from tests.sounds import blocks_of, decode, encode_with_ffmpeg, file_part
 from transforms.audio import decoding
+from transforms.audio.decoders import ffmpeg_container
 from transforms.audio.decoders.ffmpeg import FfmpegDecoder
 from transforms.audio.errors import AudioError
 from transforms.corpus.clips import RawFormat
@@ -352,6 +357,27 @@ def test_a_seek_reads_up_to_the_frame() -> None:
 def test_the_decoder_itself_refuses_to_seek() -> None:
     with pytest.raises(NotImplementedError, match="5000"):
         FfmpegDecoder(file_part(encoded("m4a"))).seek(5_000)
+
+
+def test_streams_that_appear_while_a_file_is_read_end_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = decoded(encoded("m4a"), "m4a")[1]
+    open_container = ffmpeg_container.open_container
+
+    class WithNewStreams:
+        def __init__(self, *arguments: Any) -> None:
+            self._container = open_container(*arguments)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._container, name)
+
+        def demux(self, stream: AudioStream) -> Iterator[Packet]:
+            yield from self._container.demux(stream)
+            raise IndexError("list index out of range")  # as PyAV 18 does
+
+    monkeypatch.setattr(ffmpeg_container, "open_container", WithNewStreams)
+    assert decoded(encoded("m4a"), "m4a")[1].tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,14 @@ def test_the_facts_come_last_and_tell_what_was_found() -> None:
         columns=("uri", "id", "start_seconds", "end_seconds", "labels", "split"),
         other_columns=("Speaker", "note"),
         num_rows=2,
+        meaning=(
+            ("uri", "{uri}"),
+            ("id", "{id}"),
+            ("start", "{start_seconds}"),
+            ("end", "{end_seconds}"),
+            ("labels", "{labels}"),
+            ("split", "{split}"),
+        ),
     )
     assert sorted([facts, dataclasses.replace(facts, uri="/a")])[1] == facts
 
@@ -314,11 +322,13 @@ def test_unusable_manifests_are_rejected_by_check_and_before_any_clip() -> None:
 
 def test_a_check_returns_the_header_and_reads_the_beginning_only() -> None:
     file = io.BytesIO(b"uri,Label x,id\n" + b"a.wav,1,2\n" * 1_000_000)
-    assert check_manifest(file, "m.csv", RAW) == ("uri", "Label x", "id")
+    assert check_manifest(file, "m.csv", RAW).header == ("uri", "Label x", "id")
     assert file.tell() <= 1 << 20
-    assert check_manifest(io.BytesIO(b'{"a": 1}\n'), "m.csv", RAW) is None
+    assert check_manifest(io.BytesIO(b'{"uri": "a"}\n'), "m.csv", RAW).header is None
+    with pytest.raises(ManifestError, match="the first 1 rows are all invalid; line 1: found col"):
+        check_manifest(io.BytesIO(b'{"a": 1}\n'), "m.csv", RAW)
     as_tsv = ManifestOptions(format="tsv")
-    assert check_manifest(io.BytesIO(b"uri\n"), "m.jsonl", as_tsv) == ("uri",)
+    assert check_manifest(io.BytesIO(b"uri\n"), "m.jsonl", as_tsv).header == ("uri",)
 
 
 def test_columns_of_json_lines_are_noted_as_they_come_and_not_without_end() -> None:

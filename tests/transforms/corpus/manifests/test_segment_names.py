@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.corpus.manifests.segment_names import (
+    AmbiguousNameError,
     TemplateError,
     check_template,
     find_segment_audio,
@@ -48,6 +49,17 @@ CUT_NAMES = [
     "[{id}]-[30-40]",
     "v{id}_30_40_out",
 ]
+TITLED_NAMES = [
+    "Title [{id}]",
+    "Title, with [brackets] and-hyphens [{id}]",
+    "Title [{id}].f140",
+    "Title [{id}].f251-drc",
+    "Title-{id}",
+    "A B-C_D-{id}.f251",
+    "{id}.f140",
+    "[{id}].f140",
+    "12_30_40-{id}",
+]
 OTHER_CUT_NAMES = ["Y{id}_30.000", "Y{id}_30_40", "id_{id}_30_40", "{id}_30.000_40.000"]
 
 
@@ -71,6 +83,49 @@ def test_a_file_that_is_named_by_id_and_times_as_a_downloader_does_was_cut() -> 
         path = _path(name, id)
         assert id in possible_ids(path)
         assert find_segment_audio(segment(id), [path]) == (path, True)
+
+
+def test_the_default_names_of_yt_dlp_and_youtube_dl_are_found_with_and_without_times() -> None:
+    for name, id in itertools.product(TITLED_NAMES, [id for id in IDS if "[" not in id]):
+        for times, is_cut in (("", False), ("_30_40", True), ("_30.000-40.000", True)):
+            stem, dot, rest = _path(name, id, "").partition(".f")
+            path = f"{stem}{times}{dot}{rest}.m4a"
+            assert id in possible_ids(path), path
+            found = find_segment_audio(segment(id), [path])
+            assert found is not None
+            assert found[0] == path
+            # An id such as abcdefgh_30 is found by itself, too.
+            assert found[1] == is_cut or id[-3:] in ("_30", "_40")
+        assert find_segment_audio(segment(id[::-1] + "x"), [path]) is None
+
+
+def test_the_last_id_of_a_title_with_several_is_the_one_that_counts() -> None:
+    a, b = "AAAAAAAAAAA", "-BBBBBBBBB_"
+    for path in (f"/{a}-{b}.wav", f"/T [{a}]-{b}.wav", f"/T-{a} [{b}].wav", f"/[{a}] [{b}].wav"):
+        assert find_segment_audio(segment(b), [path]) == (path, False)
+        assert find_segment_audio(segment(a), [path]) is None
+
+
+def test_an_exact_name_is_taken_before_a_title_and_a_merged_file_before_one_format() -> None:
+    id = "abcdefghijk"
+    for paths, expected in [
+        ([f"/A [{id}].wav", f"/z/{id}.wav"], f"/z/{id}.wav"),
+        ([f"/A-{id}.wav", f"/z/Y{id}.wav", f"/B-{id}.wav"], f"/z/Y{id}.wav"),
+        ([f"/{id}.f140.m4a", f"/T [{id}].webm"], f"/T [{id}].webm"),
+        ([f"/{id}.f137.mp4", f"/{id}.f251.webm"], f"/{id}.f251.webm"),
+        ([f"/{id}.f137.mp4"], f"/{id}.f137.mp4"),
+        ([f"/T [{id}].m4a", f"/T-{id}.wav"], f"/T [{id}].m4a"),
+    ]:
+        for order in (paths, paths[::-1]):
+            assert find_segment_audio(segment(id), order) == (expected, False)
+
+
+def test_files_with_different_titles_and_one_id_are_ambiguous_and_said_to_be() -> None:
+    id = "abcdefghijk"
+    for paths in ([f"/A [{id}].m4a", f"/B [{id}].m4a"], [f"/A-{id}.wav", f"/A-B-{id}.wav"]):
+        for order in (paths, paths[::-1]):
+            with pytest.raises(AmbiguousNameError, match=r"A.* and .* may both be it: keep one"):
+                find_segment_audio(segment(id), order)
 
 
 def test_a_file_that_was_cut_to_other_times_is_not_taken() -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import gzip
 import io
+import itertools
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,7 +13,12 @@ from hypothesis import strategies as st
 
 from transforms.corpus.clips import Failure
 from transforms.corpus.manifests.errors import ManifestError
-from transforms.corpus.manifests.segments import Segment, check_segments, read_segments
+from transforms.corpus.manifests.segments import (
+    Segment,
+    check_segments,
+    clip_ids,
+    read_segments,
+)
 
 HEAD = (
     "# Segments csv created Sun Mar  5 10:54:31 2017\n"
@@ -135,3 +141,21 @@ def test_any_bytes_are_segments_or_failures_or_a_manifest_error(data: bytes) -> 
     except ManifestError:
         return
     assert found[0] == SEGMENT
+
+
+def test_only_the_segments_of_a_repeated_video_get_ids_of_their_own_in_any_order() -> None:
+    for times, expected in [
+        (["30 40"], ["v"]),
+        (["30 40", "30 40"], ["v", "v"]),
+        (["0 10", "20 30"], ["v_0", "v_20000"]),
+        (["0.5 1", "0.0005 1", "100 200"], ["v_500", "v_0.5", "v_100000"]),
+        (["0 10", "0 20", "5 6"], ["v_0_10000", "v_0_20000", "v_5000"]),
+        ([], []),
+    ]:
+        segments = [
+            Segment("v", Decimal(start), Decimal(end), (f"/m/{line}",), "/s.csv", line)
+            for line, (start, end) in enumerate(map(str.split, times))
+        ]
+        for order in itertools.permutations(segments):
+            by_line = sorted((segment.line, id) for segment, id in clip_ids(order))
+            assert [id for _, id in by_line] == expected

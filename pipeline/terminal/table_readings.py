@@ -1,0 +1,106 @@
+"""How tables are read, printed before a job that reads them starts."""
+
+from collections.abc import Iterator, Sequence
+
+from transforms.corpus.clips import Clip, Failure, printable
+from transforms.corpus.manifests import column_names
+from transforms.corpus.manifests.manifest import ManifestFacts, ManifestReading
+from transforms.corpus.manifests.mapping import LABELS, SPLIT
+from transforms.corpus.times import format_seconds
+from transforms.packed import address
+from transforms.storage import files
+
+_MAX_TABLES = 5
+_MAX_PATHS = 3
+_MAX_SHOWN = 20
+_MAX_CHARACTERS = 200
+
+
+def lines(readings: Sequence[ManifestReading]) -> Iterator[str]:
+    """Yields what to print of the tables of a run."""
+    for reading in readings[:_MAX_TABLES]:
+        yield from _lines_of(reading)
+    if len(readings) > _MAX_TABLES:
+        yield f"table     and {len(readings) - _MAX_TABLES} more"
+
+
+def _lines_of(reading: ManifestReading) -> Iterator[str]:
+    facts = reading.facts
+    yield f"table     {_shown(facts.uri)}: {_dialect(facts)}"
+    meaning = [f"{field}={_shown(text)}" for field, text in facts.meaning]
+    yield f"  columns   {_several(meaning)}"
+    if facts.other_columns:
+        yield f"  not read  {_several([_shown(name) for name in facts.other_columns])}"
+    yield from _notes(facts)
+    yield from _first_row(reading.outcomes)
+    clips = [outcome for outcome in reading.outcomes if isinstance(outcome, Clip)]
+    for uri in list(dict.fromkeys(clip.uri for clip in clips))[:_MAX_PATHS]:
+        yield f"  path      {_shown(printable(uri))}  ({_state(uri)})"
+
+
+def _dialect(facts: ManifestFacts) -> str:
+    parts = [facts.format, facts.encoding]
+    if facts.delimiter:
+        parts.append(f"cells separated by {facts.delimiter!r}")
+    if any(field == LABELS for field, _ in facts.meaning):
+        separator = facts.label_separator
+        parts.append(f"labels separated by {separator!r}" if separator else "one label in a cell")
+    return ", ".join(parts)
+
+
+def _notes(facts: ManifestFacts) -> Iterator[str]:
+    """Yields notes about columns that plainly ask for something and are not read."""
+    fields = {field for field, _ in facts.meaning}
+    for field, looks_like in (
+        (LABELS, column_names.looks_like_labels),
+        (SPLIT, column_names.looks_like_split),
+    ):
+        found = [name for name in facts.other_columns if looks_like(name)]
+        if found and field not in fields:
+            yield (
+                f"  NOTE: {_several([_shown(name) for name in found])} may be meant as {field}, and"
+                f" the clips have none: --columns '{field}={{{_shown(found[0])}}}'"
+            )
+
+
+def _first_row(outcomes: Sequence[Clip | Failure]) -> Iterator[str]:
+    if not outcomes:
+        yield "  no row"
+        return
+    first = outcomes[0]
+    if isinstance(first, Failure):
+        yield f"  line {first.line}    {first.reason}: {_shown(first.message)}"
+        return
+    end = "the end" if first.end_seconds is None else f"{format_seconds(first.end_seconds)} s"
+    parts = [
+        f"id {_shown(first.id)}",
+        f"from {format_seconds(first.start_seconds)} s to {end}",
+        f"labels {_several([_shown(label) for label in first.labels], ', ')}"
+        if first.labels
+        else "no labels",
+    ]
+    parts += [f"split {first.split}"] if first.split else []
+    parts += [f"channel {first.channel}"] if first.channel is not None else []
+    yield f"  line {first.line}    {'; '.join(parts)}"
+
+
+def _state(uri: str) -> str:
+    packed = address.parse(uri)
+    try:
+        if packed is not None:
+            is_there = files.exists(packed.shard)
+            return f"its packed file {'exists' if is_there else 'does not exist, seen from here'}"
+        return "exists" if files.exists(uri) else "does not exist, seen from here"
+    except OSError as error:
+        return f"cannot be looked up: {_shown(error.strerror or str(error))}"
+
+
+def _several(texts: Sequence[str], separator: str = "  ") -> str:
+    more = f"{separator}and {len(texts) - _MAX_SHOWN} more" if len(texts) > _MAX_SHOWN else ""
+    return separator.join(texts[:_MAX_SHOWN]) + more
+
+
+def _shown(text: str) -> str:
+    """Returns a text without control characters, and not longer than a line or two."""
+    short = text if len(text) <= _MAX_CHARACTERS else text[:_MAX_CHARACTERS] + "…"
+    return short if short.isprintable() else repr(short)
