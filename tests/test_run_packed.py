@@ -32,12 +32,26 @@ def unpacked(raw: list[str], tmp_path: Path, members: dict[str, bytes]) -> dict[
 
 
 def test_every_archive_gives_the_rows_of_its_recordings(
-    raw: list[str], tmp_path: Path, members: dict[str, bytes], unpacked: dict[str, Any]
+    capsys: pytest.CaptureFixture[str],
+    raw: list[str],
+    tmp_path: Path,
+    members: dict[str, bytes],
+    unpacked: dict[str, Any],
 ) -> None:
     for name in NAMES:
         write_shard(tmp_path / "shards" / name, members)
     output = tmp_path / "out"
+    capsys.readouterr()
     assert embed(output, *raw, "--input", tmp_path / "shards") == 0
+    told = capsys.readouterr()
+    for line in ("  read      labels of .cls", "  read      no labels in .txt"):
+        assert line in told.err.splitlines()
+    num_recordings = 6 * len(NAMES)
+    assert f"packed    labels of .cls: {num_recordings}" in told.out.splitlines()
+    assert reading.info(output)["packed"] == {
+        "labels of .cls": num_recordings,
+        "no labels in .txt": num_recordings,
+    }
     rows = reading.float_rows(output)
     wanted = {f"{name}/{each}": unpacked[each] for name in NAMES for each in unpacked}
     assert equal_rows(rows, wanted)
@@ -124,3 +138,31 @@ def test_damaged_shards_cost_only_what_is_lost(
     assert failures["x.tar/0005.flac"]["uri"] == f"tar://0005.flac::{tmp_path}/in/x.tar"
     counts = reading.info(output)["counts"]
     assert counts["clips"] == counts["records"] + counts["failures"] == 13
+
+
+def test_a_packed_file_without_audio_is_refused_before_the_run(
+    capsys: pytest.CaptureFixture[str], raw: list[str], tmp_path: Path
+) -> None:
+    write_shard(tmp_path / "x.tar", {"a.md": b"x"})
+    packing.write_parquet(tmp_path / "x.parquet", {"text": ["a"]})
+    (tmp_path / "x.zip").write_bytes(b"no zip")
+    for name, message in (
+        ("x.tar", "none of its 1 members is audio"),
+        ("x.parquet", "no column of it holds audio (there are: text)"),
+        ("x.zip", "no directory of a zip archive"),
+    ):
+        assert embed(tmp_path / "out", *raw, "--input", tmp_path / name) == 2
+        assert message in capsys.readouterr().err
+    many = {f"{index}.json": b"{}" for index in range(300)} | {"z.wav": packing.wav(1)}
+    write_shard(tmp_path / "many.tar", many)
+    assert embed(tmp_path / "out", *raw, "--input", tmp_path / "many.tar") == 0
+
+
+def test_shards_and_tables_of_the_field(raw: list[str], tmp_path: Path) -> None:
+    folder = Path(__file__).resolve().parents[2] / "shared/data/field/32-archives"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    output = tmp_path / "out"
+    assert embed(output, *raw, "--input", folder) == 3
+    assert [*reading.float_rows(output)] == ["shard-000.tar/#1.wav"]
+    assert [each["id"] for each in failures_of(output)] == ["x.parquet"]
