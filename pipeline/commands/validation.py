@@ -20,8 +20,9 @@ from pipeline.options.declaration import PathKind
 from pipeline.options.settings import DROP, EmbedSettings
 from pipeline.runners import runner
 from pipeline.runners.options import is_dataflow, is_elsewhere, request_memory
-from pipeline.terminal import table_readings
-from transforms.corpus import listing, packed
+from pipeline.terminal import packed_readings, table_readings
+from pipeline.terminal.packed_readings import PackedReading
+from transforms.corpus import listing
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.labels import (
     ClassMap,
@@ -110,8 +111,7 @@ def corpus_of(
       UsageError: An input is missing or invalid.
     """
     check_storages(_paths_to_read(settings))
-    for path in settings.inputs:
-        _check_input(path)
+    packed_files = [reading for path in settings.inputs if (reading := _check_input(path))]
     class_map = _class_map(settings.class_map) if settings.class_map is not None else None
     changed = {
         "class_map": class_map,
@@ -122,7 +122,7 @@ def corpus_of(
     readings = _check_manifests(settings, corpus.manifest_options)
     if settings.audioset_segments:
         _check_segments(settings)
-    for line in table_readings.lines(readings):
+    for line in (*packed_readings.lines(packed_files), *table_readings.lines(readings)):
         print(line, file=sys.stderr)
     if refuses_absent and settings.max_failed_ratio < 1:
         absent_recordings.check(readings, elsewhere)
@@ -171,17 +171,34 @@ def check_within_reach(options: PipelineOptions, settings: EmbedSettings) -> Non
             )
 
 
-def _check_input(path: str) -> None:
+def _check_input(path: str) -> PackedReading | None:
+    """Refuses an input without audio; returns how its first packed file is read, if it has one."""
     label = f"--input={printable(path)}"
+    without_audio: list[PackedReading] = []
     try:
         for limit in (1_000, None):
             skipped = 0
-            for found in packed.list_recordings(path, limit):
+            without_audio.clear()
+            for found in listing.list_input(path, limit):
                 if isinstance(found, Clip | Failure):
-                    return
-                skipped += isinstance(found, SkippedFile)
+                    return None
+                if isinstance(found, SkippedFile):
+                    skipped += 1
+                    continue
+                reading = packed_readings.read_beginning(found)
+                is_clear = reading.first is not None or not reading.is_whole
+                if is_clear or len(without_audio) == _NUM_CHECKED:
+                    return reading
+                without_audio.append(reading)
     except OSError as error:
         raise UsageError(f"{label}: cannot be listed: {error}") from error
+    for reading in without_audio:
+        if reading.failure is None:
+            skipped += 1
+        elif reading.failure.id == reading.shard.id:
+            raise UsageError(f"{label}: {reading.shard.id}: {reading.failure.message}")
+        else:
+            return reading
     if skipped:
         raise UsageError(
             f"{label}: none of its {skipped} files is audio by its suffix"

@@ -112,6 +112,7 @@ def _counts(info: dict[str, Any]) -> list[str]:
         f"failures  {counts['failures']}{_by_reason(info['failures'])}",
         f"skipped   {sum(info['skipped'].values())} files of the folders"
         f"{_by_reason(info['skipped'])}",
+        *(f"packed    {what}: {number}" for what, number in info.get("packed", {}).items()),
     ]
 
 
@@ -149,7 +150,8 @@ def _manifests(manifests: Sequence[dict[str, Any]]) -> list[str]:
         f"manifest  {each['uri']}: {each['num_rows']} rows of {each['format']}, {each['encoding']};"
         f" read: {' '.join(each['columns'])}"
         f"{_listed('not read:', each['other_columns'])}"
-        f"{_listed('labels separated by', each['label_separator'])}"
+        f"{_listed('labels separated by', list(filter(None, [each['label_separator']])))}"
+        f"{''.join(f'; {note}' for note in each['notes'])}"
         for each in manifests[:_MAX_MANIFESTS]
     ]
     if more := manifests[_MAX_MANIFESTS:]:
