@@ -194,11 +194,6 @@ def _detect_delimiter(line: str) -> str:
 
 
 def _check_one_object_per_line(start: str) -> None:
-    if start.startswith("["):
-        raise ManifestError(
-            "a JSON array, which cannot be read line by line; write one object per line, as"
-            " jq -c '.[]' does"
-        )
     if start == "{":
         raise ManifestError(
             "a JSON object over several lines; write one object per line, as jq -c . does"

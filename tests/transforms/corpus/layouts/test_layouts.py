@@ -1,4 +1,4 @@
-"""Known layouts: each on a tiny corpus made in that layout, by the command line of the documents."""
+"""Known layouts: each on a tiny corpus made in that layout, by the documents' command line."""
 
 import re
 from collections.abc import Iterator
