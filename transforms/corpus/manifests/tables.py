@@ -107,7 +107,11 @@ def read_table(
         return Table(PARQUET, "", "", parquet_columns(file), read_parquet(file))
     if not header and _is_document(file, format):
         encoding, blocks = read_blocks(file)
-        return Table(JSON, encoding, "", (), read_json_document(blocks, encoding))
+        objects = read_json_document(blocks, encoding)
+        first_object = next(objects, None)
+        if first_object is None:
+            raise ManifestError("a JSON array or object without any object in it")
+        return Table(JSON, encoding, "", (), itertools.chain([first_object], objects))
     text = read_lines(file)
     start = _skip_blank_lines(text)
     first = list(_first_lines(start, text.lines))
