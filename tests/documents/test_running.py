@@ -6,6 +6,7 @@ hub's, and so is the PCA.
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -169,17 +170,18 @@ def _segments(desk: Desk) -> None:
     rows = []
     for index, name in enumerate(_segment_names()):
         video = f"-video_{index:04d}"
-        if name.endswith(".mp4"):  # libsndfile writes none; the content tells what it is
-            name = name.replace(".mp4", ".flac")
-        desk.write(f"audio/{name.replace('ID', video)}", 40 if len(name) <= 8 else 10)
+        stem, suffix = os.path.splitext(name)
+        if suffix in (".mp4", ".m4a"):  # libsndfile writes none; the content tells what it is
+            name = f"{stem}.flac"
+        desk.write(f"audio/{name.replace('ID', video)}", 10 if "30" in name else 40)
         rows.append(f'{video}, 30.000, 40.000, "/m/09x0r,/t/dd00088"')
     rows.append('gone, 0.000, 10.000, "/m/09x0r"')
     Path("eval_segments.csv").write_text("# YTID, ...\n" + "\n".join(rows) + "\n")
 
 
 def _segment_names() -> list[str]:
-    names = re.findall(r"`(Y?ID\S*\.\w+)`", _section("AudioSet's segments"))
-    assert len(names) >= 5
+    names = re.findall(r"`((?:Title[- ]\[?)?Y?ID\S*\.\w+)`", _section("AudioSet's segments"))
+    assert len(names) >= 8
     return names
 
 
