@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.manifests import column_names
 from transforms.corpus.manifests.manifest import ManifestFacts, ManifestReading
-from transforms.corpus.manifests.mapping import LABELS, SPLIT
+from transforms.corpus.manifests.mapping import END, LABELS, SPLIT, START
 from transforms.corpus.times import format_seconds
 from transforms.packed import address
 from transforms.storage import files
@@ -54,12 +54,14 @@ def _notes(facts: ManifestFacts) -> Iterator[str]:
     for field, looks_like in (
         (LABELS, column_names.looks_like_labels),
         (SPLIT, column_names.looks_like_split),
+        (START, column_names.looks_like_times),
     ):
         found = [name for name in facts.other_columns if looks_like(name)]
-        if found and field not in fields:
+        if found and field not in fields and not (field == START and END in fields):
+            names = _several([_shown(name) for name in found], ", ")
             yield (
-                f"  NOTE: {_several([_shown(name) for name in found])} may be meant as {field}, and"
-                f" the clips have none: --columns '{field}={{{_shown(found[0])}}}'"
+                f"  NOTE: {names} may be meant as {field}, which no column is read as:"
+                f" --columns '{field}={{{_shown(found[0])}}}'"
             )
 
 

@@ -33,6 +33,7 @@ RUN = {
     "README.md: Read, python": ("README.md: Run, shell",),
     "docs/corpora.md: A folder, shell": (),
     "docs/corpora.md: A table, shell": (),
+    "docs/corpora.md: Columns of any name, shell": (),
     "docs/corpora.md: AudioSet's segments, shell": (),
     "docs/scaling.md: The arithmetic, python": (),
 }
@@ -161,6 +162,15 @@ def _table(desk: Desk) -> None:
     desk.write("music/song.mp3", 5)
 
 
+def _urban_sounds(desk: Desk) -> None:
+    # The times are those of the recording that the file was cut from.
+    header = "slice_file_name,fsID,start,end,salience,fold,classID,class"
+    rows = ["1-3-0-0.wav,1,1.5,2.5,1,5,3,dog_bark", "2-1-0-0.wav,2,0,3,1,9,1,car_horn"]
+    Path("UrbanSound8K.csv").write_text("\n".join([header, *rows]) + "\n")
+    desk.write("audio/fold5/1-3-0-0.wav", 3)
+    desk.write("audio/fold9/2-1-0-0.wav", 3)
+
+
 def _segments(desk: Desk) -> None:
     Path("class_labels_indices.csv").write_text(
         'index,mid,display_name\n0,/m/09x0r,"Speech"\n1,/t/dd00088,"Gurgling"\n'
@@ -190,6 +200,7 @@ def _meetings(desk: Desk) -> None:
 # What a block finds before it runs.
 BEFORE: dict[str, Callable[[Desk], None]] = {
     "docs/corpora.md: A table, shell": _table,
+    "docs/corpora.md: Columns of any name, shell": _urban_sounds,
     "docs/corpora.md: AudioSet's segments, shell": _segments,
     "docs/corpora.md: Long recordings, shell": _meetings,
 }
@@ -227,6 +238,15 @@ def _table_is_embedded() -> None:
     assert speakers == [[b"ann"], [b"ann"]]
 
 
+def _urban_sounds_are_embedded() -> None:
+    assert _rows("dataset") == {"audio/fold5/1-3-0-0.wav": 3, "audio/fold9/2-1-0-0.wav": 3}
+    labels = [
+        list(each.context.feature["labels"].int64_list.value)
+        for each in reading.records(Path("dataset"))
+    ]
+    assert sorted(labels) == [[0], [1]]
+
+
 def _segments_are_embedded() -> None:
     assert _rows("dataset") == {f"-video_{i:04d}": 10 for i in range(len(_segment_names()))}
     assert reading.failures(Path("dataset")) == {"gone": "not_found"}
@@ -259,6 +279,7 @@ def _own_pipeline_writes_what_the_command_writes() -> None:
 AFTER: dict[str, Callable[[], None]] = {
     "README.md: Run, shell": _folder_is_embedded,
     "docs/corpora.md: A table, shell": _table_is_embedded,
+    "docs/corpora.md: Columns of any name, shell": _urban_sounds_are_embedded,
     "docs/corpora.md: AudioSet's segments, shell": _segments_are_embedded,
     "docs/corpora.md: Long recordings, shell": _meetings_are_cut,
     "docs/options.md: The ones that matter most, shell": _options_have_their_effect,
