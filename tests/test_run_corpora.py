@@ -88,7 +88,8 @@ def _hostile_manifests(folder: Path) -> dict[str, str]:
         "[1, 2]",
     ]
     (folder / "nemo.json").write_text("\n".join(json_lines))
-    reasons |= dict.fromkeys(("nemo.json:2", "nemo.json:3", "nemo.json:4"), "invalid_row")
+    reasons |= dict.fromkeys(("nemo.json:3", "nemo.json:4"), "invalid_row")
+    reasons["json_nan"] = "invalid_time"
     return reasons
 
 

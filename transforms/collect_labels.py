@@ -14,6 +14,8 @@ from transforms.corpus.labels import ClassMap, build_class_map
 class CollectLabels(beam.PTransform):
     """Builds a class map of the labels of all clips, unless there is one already.
 
+    Labels are numbered in sorted order, integers in numeric order.
+
     Input: `Clip`s. Output: one `ClassMap`, empty if no clip has labels.
 
     Attributes:

@@ -59,6 +59,8 @@ class ReadCorpus(beam.PTransform):
       columns: What the columns of manifests mean, where their names do not say it, as
         `uri=audio/{file}.wav`; docs/corpora.md lists the fields and conversions.
       no_header: Names of the columns of manifests without a header line.
+      label_separator: Separator of the labels in a cell of a manifest, any text; `none` if a cell
+        is one label; None to detect it.
       audio_root: Folder of relative paths in manifests, and of the recordings of
         `audioset_segments`.
       audioset_segments: AudioSet's segments files, globs allowed.
@@ -71,7 +73,7 @@ class ReadCorpus(beam.PTransform):
       clips: Further clips.
 
     Raises:
-      ValueError: `audioset_segments` without `audio_root`.
+      ValueError: `audioset_segments` without `audio_root`, or an empty `label_separator`.
       ManifestError: `columns` or `no_header` are invalid.
 
     Example:
@@ -89,6 +91,7 @@ class ReadCorpus(beam.PTransform):
     manifest_format: str | None = None
     columns: Sequence[str] = ()
     no_header: Sequence[str] = ()
+    label_separator: str | None = None
     audio_root: str | None = None
     audioset_segments: Sequence[str] = ()
     audio_name: str | None = None
@@ -100,6 +103,8 @@ class ReadCorpus(beam.PTransform):
 
     def __post_init__(self) -> None:
         super().__init__()
+        if self.label_separator == "":
+            raise ValueError("label_separator='' (allowed: any text, or none)")
         self.inputs = tuple(map(files.absolute, self.inputs))
         self.manifests = tuple(map(files.absolute, self.manifests))
         self.columns, self.no_header = tuple(self.columns), tuple(self.no_header)
@@ -119,6 +124,7 @@ class ReadCorpus(beam.PTransform):
             known_labels=self.class_map.__contains__ if self.class_map else None,
             raw_formats=decoding.RAW_FORMATS,
             mapping=self._mapping,
+            label_separator=self.label_separator,
         )
 
     @property
@@ -169,6 +175,7 @@ class ReadCorpus(beam.PTransform):
             "manifest_format": self.manifest_format,
             "columns": list(self.columns),
             "no_header": list(self._mapping.header),
+            "label_separator": self.label_separator,
             "class_map": self.class_map and printable(self.class_map.uri),
             "unknown_labels": self.class_map and ("drop" if self.drop_unknown_labels else "fail"),
             "split": self.splits and {name: float(share) for name, share in self.splits.shares},

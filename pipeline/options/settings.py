@@ -129,6 +129,16 @@ class EmbedSettings:
         help="names of the columns of manifests that have no header line",
         label="Columns of tables without a header",
     )
+    label_separator: str | None = option(
+        None,
+        group=_CORPUS,
+        metavar="TEXT",
+        requires=("manifests",),
+        check=values.check_separator,
+        help="separator of the labels in a cell, as ';' or ', ', or none if a cell is one label"
+        " (default: detected); lists as JSON and Python print them are understood either way",
+        label="Separator of labels",
+    )
     keep_columns: tuple[str, ...] = option(
         (),
         group=_CORPUS,

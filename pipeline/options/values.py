@@ -126,6 +126,11 @@ def _fault_of(columns: tuple[str, ...], header: tuple[str, ...]) -> str:
     return ""
 
 
+def check_separator(separator: str | None) -> str:
+    """Checks the separator of labels."""
+    return "=: empty (allowed: any text, or none)" if separator == "" else ""
+
+
 def check_model(model: str) -> str:
     """Checks the name of a model; whether a local path exists only where that is certain."""
     try:

@@ -149,7 +149,8 @@ def _manifests(manifests: Sequence[dict[str, Any]]) -> list[str]:
         f"manifest  {each['uri']}: {each['num_rows']} rows of {each['format']}, {each['encoding']};"
         f" read: {' '.join(each['columns'])}"
         f"{_listed('not read:', each['other_columns'])}"
-        f"{_listed('labels separated by', each['label_separator'])}"
+        f"{_listed('labels separated by', list(filter(None, [each['label_separator']])))}"
+        f"{''.join(f'; {note}' for note in each['notes'])}"
         for each in manifests[:_MAX_MANIFESTS]
     ]
     if more := manifests[_MAX_MANIFESTS:]:

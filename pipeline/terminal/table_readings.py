@@ -49,7 +49,8 @@ def _dialect(facts: ManifestFacts) -> str:
 
 
 def _notes(facts: ManifestFacts) -> Iterator[str]:
-    """Yields notes about columns that plainly ask for something and are not read."""
+    """Yields notes about cells, and columns that seem to ask for something and are not read."""
+    yield from (f"  NOTE: {_shown(note)}" for note in facts.notes)
     fields = {field for field, _ in facts.meaning}
     for field, looks_like in (
         (LABELS, column_names.looks_like_labels),

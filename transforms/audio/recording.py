@@ -200,7 +200,9 @@ class Recording:
             self._damages.clear()
         while self._damages:
             damage = self._damages.pop(0)
-            self._report(f"truncated: {damage.message}", damage.num_seconds)
+            # The end is missing: of what the header says, if its length is not known otherwise.
+            rest = (self.header_seconds or 0.0) - self.position / self.sample_rate_hz
+            self._report(f"truncated: {damage.message}", damage.num_seconds or rest)
         if self.num_frames is not None:
             due, slack = self.num_frames / self.sample_rate_hz, 0.0
         else:

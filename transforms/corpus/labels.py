@@ -5,6 +5,7 @@ import csv
 import dataclasses
 import functools
 import io
+import re
 import types
 from collections.abc import Iterable
 
@@ -15,6 +16,7 @@ CLASS_MAP_NAME = "class_map.csv"
 MAX_CLASS_MAP_BYTES = 2**26
 MAX_INDEX = 2**63 - 1  # the largest int64
 _MAX_INDEX_DIGITS = 100
+_INTEGER = re.compile(r"-?[0-9]{1,100}", re.ASCII)
 _HEADER = ("index", "mid", "display_name")
 
 
@@ -65,8 +67,18 @@ class ClassMap:
 
 
 def build_class_map(labels: Iterable[str]) -> ClassMap:
-    """Returns a class map that numbers the labels in sorted order."""
-    return ClassMap(tuple((i, label, label) for i, label in enumerate(sorted(set(labels)))))
+    """Returns a class map that numbers the labels in sorted order.
+
+    If all of them are integers, that is the numeric order: 0 to n - 1 keep their numbers.
+    """
+    distinct = set(labels)
+    are_integers = all(map(_INTEGER.fullmatch, distinct))
+    ordered = sorted(distinct, key=_by_number) if are_integers else sorted(distinct)
+    return ClassMap(tuple((i, label, label) for i, label in enumerate(ordered)))
+
+
+def _by_number(label: str) -> tuple[int, str]:
+    return int(label), label
 
 
 def read_class_map(path: str) -> ClassMap:

@@ -139,12 +139,14 @@ def test_the_summary_has_the_columns_that_were_read_and_those_that_were_not() ->
         "columns": ["uri", "labels"],
         "other_columns": ["speaker", "note"],
         "num_rows": 7,
+        "notes": ["9 nan are no label"],
     }
-    plain = manifest | {"uri": "/b.csv", "label_separator": "", "other_columns": []}
+    plain = manifest | {"uri": "/b.csv", "label_separator": "", "other_columns": [], "notes": []}
     text = summary.summary(_info(manifests=[manifest, plain]), "/out", 1.0)
     assert (
         "manifest  /a.csv: 7 rows of csv, latin-1; read: uri labels; not read: speaker note;"
-        " labels separated by ;\nmanifest  /b.csv: 7 rows of csv, latin-1; read: uri labels"
+        " labels separated by ;; 9 nan are no label\n"
+        "manifest  /b.csv: 7 rows of csv, latin-1; read: uri labels"
     ) in text
     assert text.endswith("read: uri labels")
 

@@ -119,12 +119,26 @@ def test_any_bytes_are_a_class_map_or_an_error_of_its_own(data: bytes, start: by
 
 @given(labels=labels_of_a_corpus)
 def test_the_labels_of_a_corpus_are_numbered_in_their_order_each_once(labels: list[str]) -> None:
+    labels = [*labels, "a"]  # integers have an order of their own
     class_map = build_class_map(labels)
     assert [index for index, _, _ in class_map.classes] == list(range(len(set(labels))))
     assert class_map.indices(reversed(labels)) == list(range(len(set(labels))))
     assert [class_map.indices([label]) for label in sorted(set(labels))] == [
         [index] for index in range(len(set(labels)))
     ]
+
+
+@given(numbers=st.sets(st.integers(-(10**20), 10**20), min_size=1))
+def test_integers_are_numbered_in_numeric_order(numbers: set[int]) -> None:
+    class_map = build_class_map(map(str, numbers))
+    assert [int(name) for _, name, _ in class_map.classes] == sorted(numbers)
+
+
+def test_integers_from_0_on_keep_their_numbers() -> None:
+    class_map = build_class_map(map(str, range(12)))
+    assert all(class_map.indices([str(number)]) == [number] for number in range(12))
+    assert [name for _, name, _ in build_class_map(["10", "9", "x"]).classes] == ["10", "9", "x"]
+    assert [name for _, name, _ in build_class_map(["10", "7", "07"]).classes] == ["07", "7", "10"]
 
 
 @given(labels=labels_of_a_corpus.filter(bool))

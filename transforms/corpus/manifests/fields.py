@@ -8,7 +8,8 @@ from decimal import Decimal
 from transforms.corpus.clips import RawFormat
 from transforms.corpus.manifests.columns import Columns
 from transforms.corpus.manifests.json_lines import json_text
-from transforms.corpus.manifests.label_cells import KnownLabels, distinct_labels, split_labels
+from transforms.corpus.manifests.label_cells import LabelReader, distinct_labels
+from transforms.corpus.manifests.label_lists import NULLS, whole_number
 from transforms.corpus.manifests.mapping import (
     CHANNEL,
     CHANNELS,
@@ -46,6 +47,7 @@ class RowFields:
     Args:
       record: Values by key in the manifest.
       columns: Columns of the record.
+      decimal_commas: Whether commas in times are decimal commas.
 
     Attributes:
       reason: Failure reason of the first invalid value, one of `clips.REASONS`; empty if all are
@@ -54,9 +56,12 @@ class RowFields:
       field: Field of the first invalid value.
     """
 
-    def __init__(self, record: dict[str, object], columns: Columns) -> None:
+    def __init__(
+        self, record: dict[str, object], columns: Columns, decimal_commas: bool = False
+    ) -> None:
         self._record = record
         self._columns = columns
+        self._decimal_commas = decimal_commas
         self.reason = ""
         self.message = ""
         self.field = ""
@@ -94,8 +99,12 @@ class RowFields:
         """Returns the split; empty if invalid or absent."""
         value = self._get(SPLIT)
         text = "" if value is None else as_text(value)
-        if text == "" or (text and is_split_name(text)):
-            return text
+        if text is not None:
+            text = whole_number(text.strip(" \t"))
+            if text == "" or text in NULLS:
+                return ""
+            if is_split_name(text):
+                return text
         allowed = f"must be 1 to 100 of a-z, A-Z, 0-9, _ and -, the first not -, and not {UNSPLIT}"
         self._invalid(SPLIT, value, allowed)
         return ""
@@ -153,23 +162,16 @@ class RowFields:
         num_channels = self._integer(CHANNELS, NUM_CHANNELS, default=1)
         return RawFormat(name, rate_hz, num_channels)
 
-    def labels(self, separator: str, is_known: KnownLabels | None) -> tuple[str, ...]:
+    def labels(self, reader: LabelReader) -> tuple[str, ...]:
         """Returns the labels; none if invalid or absent."""
-        labels: list[str] = []
+        labels: tuple[str, ...] = ()
         for template in self._columns.labels:
-            labels += self._labels_in(self._value(LABELS, template), separator, is_known)
-        return distinct_labels(labels) if len(self._columns.labels) > 1 else tuple(labels)
-
-    def _labels_in(
-        self, value: object, separator: str, is_known: KnownLabels | None
-    ) -> tuple[str, ...]:
-        if value is None or isinstance(value, str):
-            return split_labels(value or "", separator, is_known)
-        labels = [as_text(part) for part in (value if isinstance(value, list) else [value])]
-        if None in labels:
-            self._invalid(LABELS, value, "must be text, or a list of text and numbers")
-            return ()
-        return distinct_labels(label for label in labels if label is not None)
+            value = self._value(LABELS, template)
+            try:
+                labels += reader.read(value)
+            except ValueError as error:
+                self._invalid(LABELS, value, str(error))
+        return distinct_labels(labels) if len(self._columns.labels) > 1 else labels
 
     def other_columns(self, raw_formats: Collection[str]) -> tuple[tuple[str, str], ...]:
         """Returns name and text of each other column that has a value.
@@ -180,9 +182,9 @@ class RowFields:
         is_raw = self._raw_name(raw_formats) != ""
         names = self._columns.others_of_raw if is_raw else self._columns.others
         return tuple(
-            (name, value if isinstance(value, str) else json_text(value))
+            (name, text)
             for key, name in names
-            if (value := self._record.get(key)) is not None and value != ""
+            if (text := value if isinstance(value := self._record.get(key), str) else _json(value))
         )
 
     def _raw_name(self, raw_formats: Collection[str]) -> str:
@@ -213,7 +215,7 @@ class RowFields:
             self._invalid_time(field, "must be a number of seconds")
             return None
         try:
-            return parse_seconds(value)
+            return parse_seconds(value, self._decimal_commas)
         except ValueError as error:
             self._report(field, "invalid_time", f"{self._label(field)}: {error}")
             return None
@@ -254,6 +256,12 @@ def _integer(value: object, allowed: range) -> int | None:
     text = as_text(value)
     match = _INTEGER.fullmatch(text.strip()) if text else None
     return int(match[1]) if match and int(match[1]) in allowed else None
+
+
+def _json(value: object) -> str:
+    """Returns a value of JSON as text, empty for null and for numbers that JSON lacks."""
+    text = "" if value is None else json_text(value)
+    return "" if text == "null" else text
 
 
 def _message(column: str, value: object, why: str) -> str:

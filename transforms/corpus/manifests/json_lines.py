@@ -22,7 +22,8 @@ def read_json_lines(text: TextLines) -> Iterator[tuple[int, dict[str, object] | 
 
     Yields:
       Number of the line, and its object or a bad line. Numbers with a decimal point or an exponent
-      are `Decimal`. Strings are valid Unicode without NUL. Blank lines are skipped.
+      are `Decimal`, and so are NaN and Infinity, which json.dumps writes. Strings are valid Unicode
+      without NUL. Blank lines are skipped.
     """
     for number, line in text.lines:
         if line is None:
@@ -40,7 +41,7 @@ def json_text(value: object) -> str:
     if isinstance(value, list):
         return "[" + ",".join(map(json_text, value)) + "]"
     if isinstance(value, Decimal):
-        return str(value)
+        return str(value) if value.is_finite() else "null"
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -88,10 +89,4 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return members
 
 
-def _reject_constant(constant: str) -> object:
-    raise ValueError(f"{constant} is not a number")
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_float=Decimal, parse_constant=_reject_constant
-)
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=Decimal, parse_constant=Decimal)

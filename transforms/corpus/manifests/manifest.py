@@ -16,7 +16,7 @@ from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.manifests.columns import ColumnMatcher
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.fields import RowFields
-from transforms.corpus.manifests.label_cells import KnownLabels, find_separator
+from transforms.corpus.manifests.label_cells import KnownLabels, LabelReader
 from transforms.corpus.manifests.line_reader import BadLine
 from transforms.corpus.manifests.mapping import NO_MAPPING, ColumnMapping
 from transforms.corpus.manifests.recording_uris import recording_folder
@@ -44,6 +44,8 @@ class ManifestOptions:
       known_labels: Returns whether a text is a known label, which may contain separators.
       raw_formats: Names of raw formats, in lower case.
       mapping: What the columns mean, where their names do not say it.
+      label_separator: Separator of the labels in a cell; `label_cells.NO_SEPARATOR` if a cell is
+        one label; None to detect it.
     """
 
     format: str | None = None
@@ -51,6 +53,7 @@ class ManifestOptions:
     known_labels: KnownLabels | None = None
     raw_formats: frozenset[str] = frozenset()
     mapping: ColumnMapping = NO_MAPPING
+    label_separator: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -68,6 +71,7 @@ class ManifestFacts:
         limited to `columns.MAX_SEEN_COLUMNS`.
       num_rows: Number of rows, valid and invalid.
       meaning: Each field of clips and the template of columns that it comes from.
+      notes: How values were read, where that is not plain.
     """
 
     uri: str
@@ -79,6 +83,7 @@ class ManifestFacts:
     other_columns: tuple[str, ...]
     num_rows: int
     meaning: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def read_manifest(
@@ -98,28 +103,16 @@ def read_manifest(
       ManifestError: The file as a whole is unusable. Raised before anything is yielded.
     """
     opened = _open(file, uri, options)
-    table, matcher, separator = opened.table, opened.matcher, opened.separator
-    builder = _ClipBuilder(uri, options, table.format)
+    table, matcher = opened.table, opened.matcher
+    builder = _ClipBuilder(uri, options, table, opened.labels)
     num_rows = 0
     has_raw = False
     for line, record in itertools.chain(opened.first_rows, table.rows):
         num_rows += 1
-        # If no row has needed a separator so far, the first one that does decides.
-        if not separator and num_rows > len(opened.first_rows):
-            separator = find_separator(_label_cells(record, matcher), options.known_labels)
-        outcome, _ = builder.build(line, record, matcher, separator)
+        outcome, _ = builder.build(line, record, matcher)
         has_raw = has_raw or (isinstance(outcome, Clip) and outcome.raw_format is not None)
         yield outcome
-    yield ManifestFacts(
-        printable(uri),
-        table.format,
-        table.encoding,
-        table.delimiter,
-        separator,
-        *matcher.seen_columns(has_raw),
-        num_rows,
-        matcher.meaning(has_raw),
-    )
+    yield opened.facts(uri, num_rows, has_raw)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,12 +150,12 @@ def check_manifest(file: BinaryIO, uri: str, options: ManifestOptions) -> Manife
     """
     opened = _open(file, uri, options)
     table, matcher = opened.table, opened.matcher
-    builder = _ClipBuilder(uri, options, table.format)
+    builder = _ClipBuilder(uri, options, table, opened.labels)
     outcomes: list[Clip | Failure] = []
     misread: list[Failure] = []
     doubtful = {_COLUMNS, *matcher.fields_to_doubt}
     for line, record in opened.first_rows[:NUM_CHECKED_ROWS]:
-        outcome, field = builder.build(line, record, matcher, opened.separator)
+        outcome, field = builder.build(line, record, matcher)
         outcomes.append(outcome)
         if isinstance(outcome, Failure) and field in doubtful:
             misread.append(outcome)
@@ -173,16 +166,7 @@ def check_manifest(file: BinaryIO, uri: str, options: ManifestOptions) -> Manife
             " (FIELD= for none)"
         )
     has_raw = any(isinstance(each, Clip) and each.raw_format is not None for each in outcomes)
-    facts = ManifestFacts(
-        printable(uri),
-        table.format,
-        table.encoding,
-        table.delimiter,
-        opened.separator,
-        *matcher.seen_columns(has_raw),
-        len(outcomes),
-        matcher.meaning(has_raw),
-    )
+    facts = opened.facts(uri, len(outcomes), has_raw)
     header = None if table.format == JSON_LINES else table.columns
     return ManifestReading(facts, header, matcher.others, tuple(outcomes))
 
@@ -194,7 +178,21 @@ class _OpenManifest:
     table: Table
     matcher: ColumnMatcher
     first_rows: list[Row]
-    separator: str
+    labels: LabelReader
+
+    def facts(self, uri: str, num_rows: int, has_raw: bool) -> ManifestFacts:
+        """Returns the properties that the rows so far have shown."""
+        return ManifestFacts(
+            printable(uri),
+            self.table.format,
+            self.table.encoding,
+            self.table.delimiter,
+            self.labels.separator,
+            *self.matcher.seen_columns(has_raw),
+            num_rows,
+            self.matcher.meaning(has_raw),
+            self.labels.notes(),
+        )
 
 
 def _open(file: BinaryIO, uri: str, options: ManifestOptions) -> _OpenManifest:
@@ -207,7 +205,8 @@ def _open(file: BinaryIO, uri: str, options: ManifestOptions) -> _OpenManifest:
     records = [record for _, record in first_rows if not isinstance(record, BadLine)]
     matcher = ColumnMatcher(header, mapping, records)
     cells = [cell for _, record in first_rows for cell in _label_cells(record, matcher)]
-    return _OpenManifest(table, matcher, first_rows, find_separator(cells, options.known_labels))
+    labels = LabelReader(cells, options.known_labels, options.label_separator)
+    return _OpenManifest(table, matcher, first_rows, labels)
 
 
 def _take_first(rows: Iterator[Row]) -> list[Row]:
@@ -235,10 +234,14 @@ def _label_cells(record: dict[str, object] | BadLine, matcher: ColumnMatcher) ->
 class _ClipBuilder:
     """Builds the clips of one manifest from its records."""
 
-    def __init__(self, uri: str, options: ManifestOptions, format: str) -> None:
+    def __init__(
+        self, uri: str, options: ManifestOptions, table: Table, labels: LabelReader
+    ) -> None:
         self._manifest = printable(uri)
         # Only these have cells whose line ends may be there by mistake.
-        self._has_quoted_cells = format != JSON_LINES
+        self._has_quoted_cells = table.format != JSON_LINES
+        self._decimal_commas = table.delimiter == ";"
+        self._labels = labels
         self._name = posixpath.basename(self._manifest)
         self._options = options
         self._folder = recording_folder(uri, options.audio_root)
@@ -248,7 +251,6 @@ class _ClipBuilder:
         line: int,
         record: dict[str, object] | BadLine,
         matcher: ColumnMatcher,
-        separator: str,
     ) -> tuple[Clip | Failure, str]:
         """Returns the clip or failure of a row, and the field that is invalid, if any."""
         if isinstance(record, BadLine):
@@ -261,17 +263,17 @@ class _ClipBuilder:
             fault = find_swallowed_lines(line, list(record.items()), columns.keys)
             if fault:
                 return self._failure(line, "invalid_row", fault), ""
-        fields = RowFields(record, columns)
-        return self._clip(line, fields, separator), fields.field
+        fields = RowFields(record, columns, self._decimal_commas)
+        return self._clip(line, fields), fields.field
 
-    def _clip(self, line: int, fields: RowFields, separator: str) -> Clip | Failure:
+    def _clip(self, line: int, fields: RowFields) -> Clip | Failure:
         uri, recording = fields.recording(self._folder)
         clip_id = fields.id()
         split = fields.split()
         start, end = fields.times()
         raw_format = fields.raw_format(self._options.raw_formats)
         channel = fields.channel()
-        labels = fields.labels(separator, self._options.known_labels)
+        labels = fields.labels(self._labels)
         others = fields.other_columns(self._options.raw_formats)
         if fields.reason:
             return self._failure(

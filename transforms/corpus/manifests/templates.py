@@ -181,9 +181,11 @@ def find_value(record: Mapping[str, object], placeholder: Placeholder) -> object
 
 
 def as_text(value: object) -> str | None:
-    """Returns text or a number as text; None for any other value."""
+    """Returns text or a number as text, NaN as empty text; None for any other value."""
     if isinstance(value, str):
         return value
+    if isinstance(value, Decimal) and not value.is_finite():
+        return ""
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         try:
             return str(value)

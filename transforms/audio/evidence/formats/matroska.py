@@ -112,7 +112,7 @@ class _Walk:
             self._damages.add(self._seconds, 0.0, f"{found - position} bytes are no whole element")
             return found
         if self._segment_end <= self._end:  # else it is told of the segment
-            self._damages.add(None, self._rest(), "the last element is cut")
+            self._damages.add(None, 0.0, "the last element is cut")
         return self._end
 
     def _skip(self, position: int) -> int:
@@ -133,13 +133,13 @@ class _Walk:
         """Tells a segment that is cut."""
         if self._segment_end > end:
             missing = self._segment_end - end
-            start = None if end == self._end else self._seconds
-            self._damages.add(start, self._rest(), f"the file lacks its last {missing} bytes")
+            message = f"the file lacks its last {missing} bytes"
+            if end == self._end:
+                self._damages.add(None, 0.0, message)
+            else:
+                rest = max(0.0, self._duration - self._seconds)
+                self._damages.add(self._seconds, rest, message)
         self._segment_end = 0
-
-    def _rest(self) -> float:
-        """Returns the length of what is behind the last cluster, by the header."""
-        return max(0.0, self._duration - self._seconds)
 
     def _note_time(self, start: int, end: int) -> None:
         end = min(end, start + _CLUSTER_HEAD_BYTES)

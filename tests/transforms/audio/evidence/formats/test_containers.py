@@ -166,7 +166,6 @@ def test_shared_recordings(shared: Path) -> None:
     for name in ("half.mkv", "half.webm", "start.mkv"):
         account = examine((shared / "data/faults/06-video-truncated" / name).read_bytes())
         assert starts(account) == [None]
-        assert account.damages[0].num_seconds == pytest.approx(2.0, abs=0.1)
     whole = [
         *(shared / "data/faults/06-video-truncated").glob("whole.*"),
         *(shared / "data/field/26-webm-starts-late").glob("*.*[mv]"),
