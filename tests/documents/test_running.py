@@ -21,7 +21,7 @@ import soundfile
 
 from pipeline import cli
 from pipeline.options.settings import EmbedSettings
-from tests import reading
+from tests import packing, reading
 from tests.documents import pages
 from tests.documents.pages import BLOCKS, Block
 from tests.sounds import noise
@@ -32,6 +32,7 @@ RUN = {
     "README.md: Run, shell": (),
     "README.md: Read, python": ("README.md: Run, shell",),
     "docs/corpora.md: A folder, shell": (),
+    "docs/corpora.md: Packed corpora, shell": (),
     "docs/corpora.md: A table, shell": (),
     "docs/corpora.md: Columns of any name, shell": (),
     "docs/corpora.md: AudioSet's segments, shell": (),
@@ -197,8 +198,23 @@ def _meetings(desk: Desk) -> None:
         desk.write(f"meetings/{name}.flac", 35)
 
 
+def _packed_files(desk: Desk) -> None:
+    members = packing.webdataset(2)
+    for name in ("shards/x.tar", "shards/y.tar.gz", "recordings.zip"):
+        packing.write_shard(desk.folder / name, members)
+    sounds = [members["0000.flac"], members["0001.flac"]]
+    packing.write_parquet(
+        desk.folder / "train.parquet",
+        {"audio": packing.audio_structs(sounds, [None, None]), "label": ["a", "b"]},
+    )
+    (desk.folder / "tfds").mkdir()
+    records = [packing.example(audio=sound, label=b"a") for sound in sounds]
+    packing.write_tfrecord(desk.folder / "tfds/x.tfrecord-00000-of-00001", records)
+
+
 # What a block finds before it runs.
 BEFORE: dict[str, Callable[[Desk], None]] = {
+    "docs/corpora.md: Packed corpora, shell": _packed_files,
     "docs/corpora.md: A table, shell": _table,
     "docs/corpora.md: Columns of any name, shell": _urban_sounds,
     "docs/corpora.md: AudioSet's segments, shell": _segments,
@@ -252,6 +268,10 @@ def _segments_are_embedded() -> None:
     assert reading.failures(Path("dataset")) == {"gone": "not_found"}
 
 
+def _packed_files_are_embedded() -> None:
+    assert _rows("dataset") == {f"x.tfrecord-00000-of-00001/{row}": 2 for row in (0, 1)}
+
+
 def _meetings_are_cut() -> None:
     ids = [set(_rows(f"dataset/{split}")) for split in ("train", "validation", "test")]
     assert set.union(*ids) == {f"{n}.flac#{at}" for n in "abcdefghijkl" for at in (0, 10, 20, 30)}
@@ -277,6 +297,7 @@ def _own_pipeline_writes_what_the_command_writes() -> None:
 
 # What a block leaves behind.
 AFTER: dict[str, Callable[[], None]] = {
+    "docs/corpora.md: Packed corpora, shell": _packed_files_are_embedded,
     "README.md: Run, shell": _folder_is_embedded,
     "docs/corpora.md: A table, shell": _table_is_embedded,
     "docs/corpora.md: Columns of any name, shell": _urban_sounds_are_embedded,
