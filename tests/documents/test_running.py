@@ -179,8 +179,8 @@ def _segments(desk: Desk) -> None:
     rows = []
     for index, name in enumerate(_segment_names()):
         video = f"-video_{index:04d}"
-        if name.endswith(".mp4"):  # libsndfile writes none; the content tells what it is
-            name = name.replace(".mp4", ".flac")
+        # libsndfile writes no MP4; the content tells what it is.
+        name = re.sub(r"\.(mp4|m4a)$", ".flac", name)
         desk.write(f"audio/{name.replace('ID', video)}", 40 if len(name) <= 8 else 10)
         rows.append(f'{video}, 30.000, 40.000, "/m/09x0r,/t/dd00088"')
     rows.append('gone, 0.000, 10.000, "/m/09x0r"')
