@@ -181,7 +181,8 @@ def _segments(desk: Desk) -> None:
         video = f"-video_{index:04d}"
         # libsndfile writes no MP4; the content tells what it is.
         name = re.sub(r"\.(mp4|m4a)$", ".flac", name)
-        desk.write(f"audio/{name.replace('ID', video)}", 40 if len(name) <= 8 else 10)
+        # A name with times is that of a segment, any other that of the video.
+        desk.write(f"audio/{name.replace('ID', video)}", 10 if "ID_" in name else 40)
         rows.append(f'{video}, 30.000, 40.000, "/m/09x0r,/t/dd00088"')
     rows.append('gone, 0.000, 10.000, "/m/09x0r"')
     Path("eval_segments.csv").write_text("# YTID, ...\n" + "\n".join(rows) + "\n")
