@@ -117,7 +117,7 @@ def read_manifest(
       ManifestError: The file as a whole is unusable. Raised before anything is yielded.
     """
     opened = _open(file, uri, options)
-    table, matcher = opened.table, opened.matcher
+    matcher = opened.matcher
     builder = _ClipBuilder(uri, options, opened)
     num_rows = 0
     has_raw = False
@@ -126,18 +126,7 @@ def read_manifest(
         outcome, _ = builder.build(line, record, matcher)
         has_raw = has_raw or (isinstance(outcome, Clip) and outcome.raw_format is not None)
         yield outcome
-    yield ManifestFacts(
-        printable(uri),
-        table.format,
-        table.encoding,
-        table.delimiter,
-        opened.labels.separator,
-        *matcher.seen_columns(has_raw),
-        num_rows,
-        matcher.meaning(has_raw),
-        opened.labels.notes(),
-        opened.layout,
-    )
+    yield opened.facts(uri, num_rows, has_raw)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,18 +180,7 @@ def check_manifest(file: BinaryIO, uri: str, options: ManifestOptions) -> Manife
             " (FIELD= for none)"
         )
     has_raw = any(isinstance(each, Clip) and each.raw_format is not None for each in outcomes)
-    facts = ManifestFacts(
-        printable(uri),
-        table.format,
-        table.encoding,
-        table.delimiter,
-        opened.labels.separator,
-        *matcher.seen_columns(has_raw),
-        len(outcomes),
-        matcher.meaning(has_raw),
-        opened.labels.notes(),
-        opened.layout,
-    )
+    facts = opened.facts(uri, len(outcomes), has_raw)
     header = None if table.format in (JSON_LINES, JSON) else table.columns
     return ManifestReading(facts, header, matcher.others, tuple(outcomes))
 
@@ -218,6 +196,21 @@ class _OpenManifest:
     labels: LabelReader
     folder: RecordingFolder
     layout: str
+
+    def facts(self, uri: str, num_rows: int, has_raw: bool) -> ManifestFacts:
+        """Returns the properties that the rows so far have shown."""
+        return ManifestFacts(
+            printable(uri),
+            self.table.format,
+            self.table.encoding,
+            self.table.delimiter,
+            self.labels.separator,
+            *self.matcher.seen_columns(has_raw),
+            num_rows,
+            self.matcher.meaning(has_raw),
+            self.labels.notes(),
+            self.layout,
+        )
 
 
 def _open(file: BinaryIO, uri: str, options: ManifestOptions) -> _OpenManifest:
