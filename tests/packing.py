@@ -1,16 +1,24 @@
 """Packed corpora: archives of recordings with files of labels."""
 
+import bz2
+import gzip
 import io
+import json
+import lzma
 import tarfile
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import soundfile
 import zstandard
 
 from tests.sounds import noise
+from transforms.dataset.tfrecord import frame_record
 
 RATE_HZ = 16_000
 
@@ -63,16 +71,10 @@ def write_shard(path: Path, members: Mapping[str, bytes]) -> Path:
         return path
     data = tar_bytes(members)
     if name.endswith(("gz", "tgz")):
-        import gzip
-
         data = gzip.compress(data)
     elif name.endswith("bz2"):
-        import bz2
-
         data = bz2.compress(data)
     elif name.endswith("xz"):
-        import lzma
-
         data = lzma.compress(data)
     elif name.endswith("zst"):
         data = zstandard.compress(data)
@@ -94,3 +96,49 @@ def equal_rows(found: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray]
     return found.keys() == wanted.keys() and all(
         np.array_equal(found[name], wanted[name]) for name in found
     )
+
+
+def write_parquet(
+    path: Path,
+    columns: Mapping[str, Any],
+    features: Mapping[str, Any] | None = None,
+    row_group_size: int = 4,
+) -> Path:
+    """Writes a Parquet file, with the features that Hugging Face writes into it."""
+    table = pa.table(dict(columns))
+    if features is not None:
+        text = json.dumps({"info": {"features": features}})
+        table = table.replace_schema_metadata({"huggingface": text})
+    pq.write_table(table, path, row_group_size=row_group_size)
+    return path
+
+
+def audio_structs(data: Iterable[bytes | None], paths: Iterable[str | None]) -> pa.Array:
+    """Returns a column as Hugging Face writes recordings."""
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    rows = [{"bytes": each, "path": path} for each, path in zip(data, paths, strict=True)]
+    return pa.array(rows, kind)
+
+
+def example(**features: Any) -> bytes:
+    """Returns a serialized `tf.train.Example`; in names, `__` stands for `/`."""
+    import tensorflow as tf
+
+    message = tf.train.Example()
+    for name, value in features.items():
+        feature = message.features.feature[name.replace("__", "/")]
+        values = value if isinstance(value, list | np.ndarray) else [value]
+        if isinstance(values[0], bytes):
+            feature.bytes_list.value.extend(values)
+        elif isinstance(values[0], float | np.floating):
+            feature.float_list.value.extend(values)
+        else:
+            feature.int64_list.value.extend(map(int, values))
+    return message.SerializeToString()
+
+
+def write_tfrecord(path: Path, records: Iterable[bytes]) -> Path:
+    """Writes a TFRecord file, compressed if its name says so."""
+    data = b"".join(map(frame_record, records))
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path

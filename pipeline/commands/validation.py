@@ -11,6 +11,7 @@ from typing import BinaryIO, TypeVar
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipeline.commands import absent_recordings
 from pipeline.errors import UsageError
 from pipeline.folders.output_folder import OutputFolder
 from pipeline.folders.reachability import check_storages
@@ -19,8 +20,9 @@ from pipeline.options.declaration import PathKind
 from pipeline.options.settings import DROP, EmbedSettings
 from pipeline.runners import runner
 from pipeline.runners.options import is_dataflow, is_elsewhere, request_memory
-from pipeline.terminal import table_readings
-from transforms.corpus import listing, packed
+from pipeline.terminal import packed_readings, table_readings
+from pipeline.terminal.packed_readings import PackedReading
+from transforms.corpus import listing
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.labels import (
     ClassMap,
@@ -43,7 +45,8 @@ from transforms.model.sources import resolving
 from transforms.model.sources.names import is_url
 from transforms.model.sources.pca import load_pca
 from transforms.read_corpus import ReadCorpus
-from transforms.storage import files
+from transforms.storage import files, near_names
+from transforms.storage.globs import is_glob
 
 _NUM_CHECKED = 20
 _Found = TypeVar("_Found")
@@ -84,7 +87,7 @@ def prepare_run(
     """
     runner.check(options, wait)
     check_within_reach(options, settings)
-    corpus = corpus_of(settings)
+    corpus = corpus_of(settings, refuses_absent=True, elsewhere=is_elsewhere(options))
     check_model(settings, is_elsewhere(options))
     request_memory(options, lambda: resolving.num_bytes(settings.model))
     output = OutputFolder(settings.output, settings.name, settings.overwrite)
@@ -93,15 +96,22 @@ def prepare_run(
     return PreparedRun(corpus, output, pca)
 
 
-def corpus_of(settings: EmbedSettings) -> ReadCorpus:
+def corpus_of(
+    settings: EmbedSettings, refuses_absent: bool = False, elsewhere: bool = False
+) -> ReadCorpus:
     """Returns the validated corpus, and prints how its manifests are read.
+
+    Args:
+      settings: The command's own options.
+      refuses_absent: Refuse a manifest whose first recordings are all absent, unless all clips
+        may fail.
+      elsewhere: The workers may be on other machines, which have other local files.
 
     Raises:
       UsageError: An input is missing or invalid.
     """
     check_storages(_paths_to_read(settings))
-    for path in settings.inputs:
-        _check_input(path)
+    packed_files = [reading for path in settings.inputs if (reading := _check_input(path))]
     class_map = _class_map(settings.class_map) if settings.class_map is not None else None
     changed = {
         "class_map": class_map,
@@ -112,8 +122,10 @@ def corpus_of(settings: EmbedSettings) -> ReadCorpus:
     readings = _check_manifests(settings, corpus.manifest_options)
     if settings.audioset_segments:
         _check_segments(settings)
-    for line in table_readings.lines(readings):
+    for line in (*packed_readings.lines(packed_files), *table_readings.lines(readings)):
         print(line, file=sys.stderr)
+    if refuses_absent and settings.max_failed_ratio < 1:
+        absent_recordings.check(readings, elsewhere)
     return corpus
 
 
@@ -159,24 +171,46 @@ def check_within_reach(options: PipelineOptions, settings: EmbedSettings) -> Non
             )
 
 
-def _check_input(path: str) -> None:
+def _check_input(path: str) -> PackedReading | None:
+    """Refuses an input without audio; returns how its first packed file is read, if it has one."""
     label = f"--input={printable(path)}"
+    without_audio: list[PackedReading] = []
     try:
         for limit in (1_000, None):
             skipped = 0
-            for found in packed.list_recordings(path, limit):
+            without_audio.clear()
+            for found in listing.list_input(path, limit):
                 if isinstance(found, Clip | Failure):
-                    return
-                skipped += isinstance(found, SkippedFile)
+                    return None
+                if isinstance(found, SkippedFile):
+                    skipped += 1
+                    continue
+                reading = packed_readings.read_beginning(found)
+                is_clear = reading.first is not None or not reading.is_whole
+                if is_clear or len(without_audio) == _NUM_CHECKED:
+                    return reading
+                without_audio.append(reading)
     except OSError as error:
         raise UsageError(f"{label}: cannot be listed: {error}") from error
+    for reading in without_audio:
+        if reading.failure is None:
+            skipped += 1
+        elif reading.failure.id == reading.shard.id:
+            raise UsageError(f"{label}: {reading.shard.id}: {reading.failure.message}")
+        else:
+            return reading
     if skipped:
         raise UsageError(
             f"{label}: none of its {skipped} files is audio by its suffix"
             f" ({' '.join(sorted(listing.AUDIO_SUFFIXES))}); pass files or a glob to"
             " read them"
         )
-    raise UsageError(f"{label} matches nothing")
+    raise UsageError(f"{label} matches nothing{_hint(path)}")
+
+
+def _hint(path: str) -> str:
+    found = "" if is_glob(path) else near_names.hint(path)
+    return printable(f"; {found}") if found else ""
 
 
 def _check_manifests(settings: EmbedSettings, options: ManifestOptions) -> list[ManifestReading]:
@@ -223,7 +257,8 @@ def _check_segments(settings: EmbedSettings) -> None:
         except segment_names.TemplateError as error:
             raise UsageError(f"--audio_name={settings.audio_name}: {error}") from error
     if not _exists(settings.audio_root):
-        raise UsageError(f"--audio_root={printable(settings.audio_root)} does not exist")
+        why = f"does not exist{_hint(settings.audio_root)}"
+        raise UsageError(f"--audio_root={printable(settings.audio_root)} {why}")
 
 
 def _exists(folder: str) -> bool:
@@ -241,7 +276,8 @@ def _check_first_files(
         try:
             matching = files.matching_files(pattern)
             if not matching:
-                raise UsageError(f"{flag}={printable(pattern)} matches nothing")
+                why = f"matches nothing{_hint(pattern)}"
+                raise UsageError(f"{flag}={printable(pattern)} {why}")
         except OSError as error:
             raise UsageError(f"{flag}={printable(pattern)} cannot be read: {error}") from error
         for uri in matching[:_NUM_CHECKED]:

@@ -113,6 +113,7 @@ def _counts(info: dict[str, Any]) -> list[str]:
         f"failures  {counts['failures']}{_by_reason(info['failures'])}",
         f"skipped   {sum(info['skipped'].values())} files of the folders"
         f"{_by_reason(info['skipped'])}",
+        *(f"packed    {what}: {number}" for what, number in info.get("packed", {}).items()),
     ]
 
 

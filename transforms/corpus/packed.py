@@ -12,11 +12,14 @@ from transforms.corpus.packed_labels import (
     SIDECAR_SUFFIXES,
     LabelsError,
     labels_beside,
+    labels_of_value,
 )
-from transforms.packed import members
-from transforms.packed.address import TAR, ZIP, Address, Place
-from transforms.packed.members import Flaw, Member
+from transforms.packed import members, shards
+from transforms.packed.address import PARQUET, TAR, TFRECORD, ZIP, Address, Place
+from transforms.packed.columns import Layout, NoAudioError, Row
+from transforms.packed.members import Member
 from transforms.packed.shards import normal_name
+from transforms.packed.sources import Flaw
 
 # Members whose labels are looked for among each other: WebDataset writes them one after the other,
 # other programs in any order.
@@ -66,6 +69,11 @@ def list_shard(shard: Shard, limit: int | None = None) -> Iterator[Found | ReadA
             elif not isinstance(found, ReadAs):
                 is_empty = False
             yield found
+    except NoAudioError as error:
+        if shard.is_named:
+            yield _shard_failure(shard, str(error), "unsupported_format")
+        else:
+            yield SkippedFile(OTHER)
     except FileNotFoundError as error:
         yield _shard_failure(shard, error.strerror or str(error), "not_found")
     except OSError as error:
@@ -92,7 +100,44 @@ def _list_archive(shard: Shard, max_held: int) -> Iterator[Found | ReadAs]:
     yield from held.flush()
 
 
-_KINDS = {TAR: _list_archive, ZIP: _list_archive}
+def _list_rows(shard: Shard, _: int) -> Iterator[Found | ReadAs]:
+    """Yields the recordings of a file of rows or records."""
+    for found in shards.list_rows(shard.kind, shard.uri):
+        if isinstance(found, Layout):
+            yield ReadAs(f"recordings of {printable(found.audio)}")
+            if found.labels is not None:
+                yield ReadAs(f"labels of {printable(found.labels)}")
+            if found.others:
+                yield ReadAs(f"not read: {printable(', '.join(found.others))}"[:200])
+        elif isinstance(found, Flaw):
+            yield _shard_failure(shard, found.message)
+        else:
+            yield _row(shard, found)
+
+
+def _row(shard: Shard, row: Row) -> Clip | Failure:
+    clip = _clip(shard, row.name, row.name, row.place)
+    if row.path is not None:
+        folder = posixpath.dirname(shard.uri)
+        clip = dataclasses.replace(
+            clip, uri=f"{folder}/{row.path}" if folder else row.path, place=None, num_bytes=None
+        )
+        if row.path.startswith("/") or "://" in row.path or ".." in row.path.split("/"):
+            message = (
+                f"its path {row.path[:200]!r} leads out of the folder of the table; pass the table"
+                " as --manifest"
+            )
+            return clip.failure("list", "invalid_row", message)
+    if row.problem:
+        return clip.failure("list", "unreadable", row.problem)
+    try:
+        labels = labels_of_value(row.labels, row.label_names)
+    except LabelsError as error:
+        return clip.failure("list", "invalid_row", str(error))
+    return dataclasses.replace(clip, labels=labels)
+
+
+_KINDS = {TAR: _list_archive, ZIP: _list_archive, PARQUET: _list_rows, TFRECORD: _list_rows}
 
 
 @dataclasses.dataclass
@@ -212,7 +257,7 @@ def _join_by_first_dot(groups: dict[str, _Group]) -> None:
             group.contents, group.error = beside.contents, group.error or beside.error
 
 
-def _clip(shard: Shard, name: str, member: str, place: Place, labels: tuple[str, ...]) -> Clip:
+def _clip(shard: Shard, name: str, member: str, place: Place, labels: tuple[str, ...] = ()) -> Clip:
     shown = printable(f"{shard.id}/{name}").replace("\0", "\\x00")
     return Clip(
         shown,

@@ -4,13 +4,10 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from transforms.packed.columns import find_labels
+
 # Suffixes of the files that WebDataset writes beside a recording, the first that is there counts.
 CLS, JSON, TEXT = SIDECAR_SUFFIXES = (".cls", ".json", ".txt")
-# The first of these keys that an object has.
-LABEL_KEYS = (
-    *("labels", "label", "classes", "class", "class_name", "class_label"),
-    *("categories", "category", "tags", "tag", "cls"),
-)
 MAX_SIDECAR_BYTES = 2**16
 _MAX_LABEL_CHARACTERS = 1_000
 # A text of several words is a caption or a transcript.
@@ -24,8 +21,8 @@ class LabelsError(ValueError):
 def labels_beside(contents: Mapping[str, bytes]) -> tuple[tuple[str, ...], str]:
     """Returns the labels in the files beside a recording, and the suffix of the one that counts.
 
-    A `.cls` is one class. A `.json` has labels below one of `LABEL_KEYS`. A `.txt` is a label if it
-    is one word; longer texts are captions or transcripts.
+    A `.cls` is one class. A `.json` has labels below one of `LABEL_NAMES`. A `.txt` is a label if
+    it is one word; longer texts are captions or transcripts.
 
     Args:
       contents: First `MAX_SIDECAR_BYTES` and one more byte of the files, by suffix.
@@ -62,12 +59,6 @@ def labels_of_value(value: Any, names: tuple[str, ...] = ()) -> tuple[str, ...]:
     if isinstance(value, list | tuple):
         return tuple(dict.fromkeys(label for each in value for label in _label(each, names)))
     return tuple(_label(value, names))
-
-
-def find_label_key(keys: Iterable[str]) -> str | None:
-    """Returns the key, among those of an object, that holds labels; None if there is none."""
-    by_name = {key.casefold(): key for key in keys}
-    return next((by_name[name] for name in LABEL_KEYS if name in by_name), None)
 
 
 def _label(value: Any, names: tuple[str, ...]) -> Iterable[str]:
@@ -120,7 +111,7 @@ def _of_json(data: bytes) -> tuple[str, ...]:
         raise LabelsError(f"its .json cannot be parsed: {error}"[:200]) from error
     if not isinstance(value, dict):
         return ()
-    key = find_label_key(value)
+    key = find_labels(value)
     try:
         return () if key is None else labels_of_value(value[key])
     except LabelsError as error:

@@ -116,6 +116,7 @@ def dataset_info(
         "counts": _counts(own, part.num_failures),
         "failures": _below(own, "failures/"),
         "skipped": _below(own, "skipped/"),
+        **_packed(own),
         "manifests": [dataclasses.asdict(each) for each in sorted(manifests)],
         "model": _model_info(origin, models, deviation),
         "audio": _audio_info(origin, _below(own, "decoders/")),
@@ -167,6 +168,7 @@ def collection_info(infos: Mapping[str, dict[str, Any]], tallies: Tallies) -> di
             for reason in failures
         },
         "skipped": _below(own, "skipped/"),
+        **_packed(own),
         "labels": first["labels"],
         "versions": first["versions"],
         "splits": [
@@ -174,6 +176,12 @@ def collection_info(infos: Mapping[str, dict[str, Any]], tallies: Tallies) -> di
             for folder, info in infos.items()
         ],
     }
+
+
+def _packed(tallies: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """Returns what packed files were read as, if there were any."""
+    found = _below(tallies, "packed/")
+    return {"packed": found} if found else {}
 
 
 def to_json(info: dict[str, Any]) -> bytes:

@@ -12,20 +12,18 @@ from transforms.packed import tar, zip
 from transforms.packed.address import TAR, Place, compression_of
 from transforms.packed.sources import (
     MEMORY_BYTES,
+    UNIT_BYTES,
+    UNIT_MEMBERS,
     DamagedShardError,
+    Flaw,
     Source,
     Window,
     buffered,
     open_source,
 )
-from transforms.packed.tar import TarFlaw
 from transforms.packed.zip import ZipMember
 from transforms.storage import files
 
-# About as much as is decoded within seconds, so that one task does not keep a worker for long.
-_UNIT_BYTES = 8 * 2**20
-# Members of a compressed archive that one task reads: it decompresses all that come before.
-_UNIT_MEMBERS = 100_000
 # Larger members of compressed archives are refused: they are kept on disk while they are decoded.
 _MAX_SPOOLED_BYTES = 4 * 2**30
 _COPY_BYTES = 2**20
@@ -51,18 +49,6 @@ class Member(NamedTuple):
     read: Callable[[int], bytes]
 
 
-class Flaw(NamedTuple):
-    """Damage of a packed file.
-
-    Attributes:
-      message: What is wrong, and where.
-      is_in_member: Whether it is the member listed last that is cut off.
-    """
-
-    message: str
-    is_in_member: bool = False
-
-
 def list_archive(kind: str, shard: str) -> Iterator[Member | Flaw]:
     """Yields the members of a tar or zip archive, and its flaws.
 
@@ -77,7 +63,7 @@ def list_archive(kind: str, shard: str) -> Iterator[Member | Flaw]:
         try:
             for member in zip.read_members(file):
                 place = Place(
-                    member.start // _UNIT_BYTES, member.start, member.packed_bytes, member.num_bytes
+                    member.start // UNIT_BYTES, member.start, member.packed_bytes, member.num_bytes
                 )
                 yield Member(
                     member.name, place, member.problem, functools.partial(_read_zip, file, member)
@@ -121,13 +107,13 @@ def open_members(kind: str, shard: str, places: Sequence[Place]) -> Iterator[Ope
 def _list_tar(source: Source) -> Iterator[Member | Flaw]:
     number = 0
     for found in tar.read_members(source):
-        if isinstance(found, TarFlaw):
-            yield Flaw(*found)
+        if isinstance(found, Flaw):
+            yield found
             continue
         if source.num_bytes is None:
-            place = Place(number // _UNIT_MEMBERS, number, found.num_bytes, found.num_bytes)
+            place = Place(number // UNIT_MEMBERS, number, found.num_bytes, found.num_bytes)
         else:
-            unit = found.start // _UNIT_BYTES
+            unit = found.start // UNIT_BYTES
             place = Place(unit, found.start, found.num_bytes, found.num_bytes)
         yield Member(found.name, place, found.problem, functools.partial(_read, source, found))
         number += 1
@@ -160,7 +146,7 @@ def _open_streamed(shard: str, places: Sequence[Place]) -> Iterator[Open]:
             source = stack.enter_context(open_source(shard))
             number = -1
             for found in tar.read_members(source) if place else ():
-                if isinstance(found, TarFlaw):
+                if isinstance(found, Flaw):
                     error = OSError(found.message)
                     continue
                 number += 1

@@ -2,25 +2,56 @@
 
 from collections.abc import Iterator, Sequence
 
-from transforms.packed import members
-from transforms.packed.address import Place
+from transforms.packed import members, parquet, tfrecord
+from transforms.packed.address import PARQUET, TFRECORD, Place
+from transforms.packed.columns import Layout, NoAudioError, Row
 from transforms.packed.members import Member, Open
+from transforms.packed.sources import DamagedShardError, Flaw
+
+_OF_ROWS = {PARQUET: parquet, TFRECORD: tfrecord}
+
+
+def list_rows(kind: str, shard: str) -> Iterator[Layout | Row | Flaw]:
+    """Yields what is read of a Parquet or TFRecord file, its rows, and its damage.
+
+    Raises:
+      NoAudioError: The file holds no audio.
+      OSError: It cannot be opened.
+    """
+    yield from _OF_ROWS[kind].list_rows(shard)
 
 
 def list_places(kind: str, shard: str) -> Iterator[tuple[str, Place, str]]:
     """Yields name, place and problem of each member that can be reached.
 
     Raises:
-      OSError: The file cannot be opened.
+      OSError: The file cannot be opened, or holds no audio.
     """
-    for found in members.list_archive(kind, shard):
-        if isinstance(found, Member):
-            yield normal_name(found.name), found.place, found.problem
+    if kind not in _OF_ROWS:
+        for found in members.list_archive(kind, shard):
+            if isinstance(found, Member):
+                yield normal_name(found.name), found.place, found.problem
+        return
+    try:
+        for row in list_rows(kind, shard):
+            if isinstance(row, Row):
+                yield row.name, row.place, row.problem
+    except NoAudioError as error:
+        raise DamagedShardError(str(error)) from error
 
 
 def open_members(kind: str, shard: str, places: Sequence[Place]) -> Iterator[Open]:
-    """Yields what opens each of some members, see `members.open_members`."""
-    yield from members.open_members(kind, shard, places)
+    """Yields what opens each of some members, before the next one is requested.
+
+    Args:
+      kind: The kind of the packed file.
+      shard: Its path or URL.
+      places: Places of the members, ascending.
+    """
+    if kind in _OF_ROWS:
+        yield from _OF_ROWS[kind].open_rows(shard, places)
+    else:
+        yield from members.open_members(kind, shard, places)
 
 
 def is_seekable(kind: str, shard: str) -> bool:

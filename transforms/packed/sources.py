@@ -7,18 +7,34 @@ import io
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from transforms.packed import address
 from transforms.storage import files
 
 _BLOCK_BYTES = 2**20
+# Of a packed file that one task reads: about as much as is decoded within seconds.
+UNIT_BYTES = 8 * 2**20
+# Members of a compressed file that one task reads: it decompresses all that come before.
+UNIT_MEMBERS = 100_000
 # Up to here the bytes of a compressed member are kept in memory.
 MEMORY_BYTES = 64 * 2**20
 
 
 class DamagedShardError(OSError):
     """A packed file that cannot be read any further; the message says why."""
+
+
+class Flaw(NamedTuple):
+    """Damage of a packed file.
+
+    Attributes:
+      message: What is wrong, and where.
+      is_in_member: Whether the file ends within the member that was listed last.
+    """
+
+    message: str
+    is_in_member: bool = False
 
 
 class Source:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Generator, Iterator, Mapping
 from typing import NamedTuple
 
-from transforms.packed.sources import Source
+from transforms.packed.sources import Flaw, Source
 
 _BLOCK = 512
 _ZEROS = bytes(_BLOCK)
@@ -44,23 +44,11 @@ class TarMember(NamedTuple):
     problem: str = ""
 
 
-class TarFlaw(NamedTuple):
-    """Damage of a tar archive between members.
-
-    Attributes:
-      message: What is wrong, and where.
-      is_in_member: Whether the archive ends within the member that came last.
-    """
-
-    message: str
-    is_in_member: bool = False
-
-
 class _HeaderError(ValueError):
     """A block that is no header."""
 
 
-def read_members(source: Source) -> Iterator[TarMember | TarFlaw]:
+def read_members(source: Source) -> Iterator[TarMember | Flaw]:
     """Yields the members of an archive except folders, in order, and its flaws.
 
     The content of a member may be read from the source before the next one is requested. After a
@@ -71,10 +59,10 @@ def read_members(source: Source) -> Iterator[TarMember | TarFlaw]:
     try:
         yield from _read_members(source)
     except OSError as error:
-        yield TarFlaw(f"it cannot be read beyond byte {source.position}: {error}")
+        yield Flaw(f"it cannot be read beyond byte {source.position}: {error}")
 
 
-def _read_members(source: Source) -> Iterator[TarMember | TarFlaw]:
+def _read_members(source: Source) -> Iterator[TarMember | Flaw]:
     extensions = _Extensions()
     num_zero_blocks, num_headers = 0, 0
     while block := source.read(_BLOCK):
@@ -83,14 +71,14 @@ def _read_members(source: Source) -> Iterator[TarMember | TarFlaw]:
             num_zero_blocks += 1
             continue
         if len(block) < _BLOCK:
-            yield TarFlaw(f"it ends within the header at byte {at}: it is truncated")
+            yield Flaw(f"it ends within the header at byte {at}: it is truncated")
             return
         try:
             header = _Header(block)
         except _HeaderError as error:
             found = _next_header(source)
             rest = "nothing behind it is a header" if found is None else "what follows is read"
-            yield TarFlaw(f"at byte {at}: {error}; {rest}")
+            yield Flaw(f"at byte {at}: {error}; {rest}")
             if found is None:
                 return
             header, extensions = found, _Extensions(extensions.of_all)
@@ -99,14 +87,14 @@ def _read_members(source: Source) -> Iterator[TarMember | TarFlaw]:
         if not (yield from _member(source, header, extensions)):
             return
     if not num_zero_blocks and num_headers:
-        yield TarFlaw(
+        yield Flaw(
             "its end-of-archive mark is missing: it may be truncated, and members be missing"
         )
 
 
 def _member(
     source: Source, header: "_Header", extensions: "_Extensions"
-) -> Generator[TarMember | TarFlaw, None, bool]:
+) -> Generator[TarMember | Flaw, None, bool]:
     """Yields a member, or remembers what a header says of the next one; returns if more follows."""
     start = source.position
     if header.kind in b"LKxgX":
@@ -128,7 +116,7 @@ def _member(
     except OSError as error:
         why = str(error)
     if source.position < start + num_bytes:
-        yield TarFlaw(
+        yield Flaw(
             f"it ends at byte {source.position}, within the member at byte {start}, and later"
             f" members are missing: {why}",
             is_in_member=True,
