@@ -257,7 +257,8 @@ def _check_segments(settings: EmbedSettings) -> None:
         except segment_names.TemplateError as error:
             raise UsageError(f"--audio_name={settings.audio_name}: {error}") from error
     if not _exists(settings.audio_root):
-        raise UsageError(f"--audio_root={printable(settings.audio_root)} does not exist")
+        why = f"does not exist{_hint(settings.audio_root)}"
+        raise UsageError(f"--audio_root={printable(settings.audio_root)} {why}")
 
 
 def _exists(folder: str) -> bool:

@@ -6,7 +6,7 @@ from transforms.corpus import recordings
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.manifests import column_names
 from transforms.corpus.manifests.manifest import ManifestFacts, ManifestReading
-from transforms.corpus.manifests.mapping import LABELS, SPLIT
+from transforms.corpus.manifests.mapping import END, LABELS, SPLIT, START
 from transforms.corpus.times import format_seconds
 from transforms.packed import address
 
@@ -50,17 +50,20 @@ def _dialect(facts: ManifestFacts) -> str:
 
 
 def _notes(facts: ManifestFacts) -> Iterator[str]:
-    """Yields notes about columns that plainly ask for something and are not read."""
+    """Yields notes about cells, and columns that seem to ask for something and are not read."""
+    yield from (f"  NOTE: {_shown(note)}" for note in facts.notes)
     fields = {field for field, _ in facts.meaning}
     for field, looks_like in (
         (LABELS, column_names.looks_like_labels),
         (SPLIT, column_names.looks_like_split),
+        (START, column_names.looks_like_times),
     ):
         found = [name for name in facts.other_columns if looks_like(name)]
-        if found and field not in fields:
+        if found and field not in fields and not (field == START and END in fields):
+            names = _several([_shown(name) for name in found], ", ")
             yield (
-                f"  NOTE: {_several([_shown(name) for name in found])} may be meant as {field}, and"
-                f" the clips have none: --columns '{field}={{{_shown(found[0])}}}'"
+                f"  NOTE: {names} may be meant as {field}, which no column is read as:"
+                f" --columns '{field}={{{_shown(found[0])}}}'"
             )
 
 

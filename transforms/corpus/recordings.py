@@ -82,7 +82,7 @@ def by_spelled_recording(clip: Clip) -> tuple[bytes, bytes]:
 
     Clips of one recording have one key, and are in one split, however their paths are written.
     """
-    if files.is_absent(clip.uri):
+    if spellings.has_readings(_name(clip)) and files.is_absent(clip.uri):
         readings = _readings(clip)
         if len(readings) == 1:
             clip = dataclasses.replace(clip, uri=readings[0])

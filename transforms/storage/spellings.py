@@ -42,6 +42,11 @@ def split_path(path: str, name: str) -> tuple[str, str]:
     return folder + slash, base
 
 
+def has_readings(written: str) -> bool:
+    """Tells whether a path has another reading; most paths have none."""
+    return len(written) <= _MAX_CHARACTERS and _SPECIAL.search(written) is not None
+
+
 def find_readings(path: str, name: str = "") -> list[str]:
     """Returns the files that a path may mean that no file has, sorted.
 
@@ -70,7 +75,7 @@ def find_input(path: str) -> str | None:
 
 def _readings(root: str, written: str) -> Iterator[str]:
     """Yields other paths that may have been meant."""
-    if not _SPECIAL.search(written) or len(written) > _MAX_CHARACTERS:
+    if not has_readings(written):
         return
     found = {written: None}
     for change in _changes(root):
