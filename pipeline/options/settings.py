@@ -16,6 +16,7 @@ from transforms.corpus.layouts.catalogue import (
     table_names,
 )
 from transforms.corpus.manifests.tables import FORMATS
+from transforms.corpus.same_clips import MERGE_LABELS, SAME_CLIP
 from transforms.corpus.spans import SAMPLE_RATE_HZ
 from transforms.corpus.splits import Splits
 from transforms.dataset.profiles import DAMAGED_KEY, PROFILES, Profile
@@ -163,6 +164,15 @@ class EmbedSettings:
         requires=("inputs",),
         help="recordings of --input have the name of the folder that holds them as label",
         label="Labels from folders",
+    )
+    same_clip: str = option(
+        MERGE_LABELS,
+        group=_CORPUS,
+        choices=SAME_CLIP,
+        requires=("manifests", "audioset_segments"),
+        help="rows of one clip with different labels: they become one record with the labels of all"
+        " in the order of the rows, or all but one fail as duplicate_id (default: %(default)s)",
+        label="Rows of one clip",
     )
     keep_columns: tuple[str, ...] = option(
         (),

@@ -25,6 +25,7 @@ REFUSED = [
     *("--manifest=m --columns=x", "--manifest=m --no_header="),
     "--manifest=m --label_separator=",
     *("--layout=nope", "--layout=esc50", "--layout=gtzan --labels_from_folders"),
+    *("--same_clip=x", "--same_clip=fail"),
     "--manifest=m --keep_columns=",
     "--manifest=m --keep_columns=labels",
 ]

@@ -9,7 +9,7 @@ from transforms.corpus.layouts.catalogue import TableLayout
 from transforms.corpus.layouts.placing import Naming, Placement, place_recordings
 from transforms.corpus.layouts.recognition import Head, Recognised, recognise
 from transforms.corpus.layouts.rows import LINE, RECORDING, ROOT, LayoutRows, find_same_stem
-from transforms.corpus.manifests import column_names
+from transforms.corpus.manifests.column_names import ColumnNames
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.headerless import format_names
 from transforms.corpus.manifests.line_reader import BadLine, decode_head
@@ -161,7 +161,7 @@ def _needs_recording(names: Sequence[str], table: TableLayout) -> bool:
     return (
         bool(table.same_stem)
         and not _usable(table.uris, names)
-        and not column_names.recording_columns(names)
+        and not ColumnNames(names).recordings()
     )
 
 
@@ -196,7 +196,7 @@ def _unread_times(names: Iterable[str], table: TableLayout) -> list[str]:
     texts = (*table.columns, *table.if_there, *table.uris)
     known |= {name for text in texts for name in _columns(text)}
     others = [name for name in names if name.strip().casefold() not in known]
-    return [name for name in others if column_names.is_time(name)]
+    return ColumnNames(others).all_times()
 
 
 def _own_mapping(table: TableLayout, names: Sequence[str]) -> ColumnMapping:
