@@ -42,6 +42,11 @@ def need_module(name: str, way: str = STAND_INS) -> None:
     need(is_there, f"the module {name}", way)
 
 
+def need_no_module(name: str) -> None:
+    """Skips the test where a module of Python is installed, whose absence it is about."""
+    need(importlib.util.find_spec(name) is None, f"an environment without {name}", "make one")
+
+
 def program(name: str, way: str = STAND_INS) -> str:
     """Returns where a program is, or skips the test."""
     found = shutil.which(name, path=f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}")

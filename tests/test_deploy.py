@@ -149,6 +149,7 @@ VALUES = {
     "channel": "left",
     "columns": "uri={file}.wav,labels=category",
     "no_header": "file,category",
+    "label_separator": ";",
     "num_shards": "64",
     "dataflow_service_options": "worker_accelerator=type:nvidia-tesla-t4;count:1",
 }
@@ -180,7 +181,7 @@ def test_every_parameter_of_the_template_is_a_flag(template: ModuleType, name: s
     given = {"input": "gs://bucket/a", "output": "gs://bucket/b", name: _value(name)}
     if name == "audioset_segments":
         given["audio_root"] = VALUES["audio_root"]
-    elif name in ("audio_root", "columns", "no_header"):
+    elif name in ("audio_root", "columns", "no_header", "label_separator"):
         given["manifest"] = VALUES["manifest"]
     elif name == "unknown_labels":
         given["class_map"] = VALUES["class_map"]

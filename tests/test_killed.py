@@ -15,7 +15,7 @@ from pipeline.folders.output_folder import OutputFolder
 from tests import publishing
 from tests.memory_filesystem import MemoryFileSystem
 from transforms.publish_dataset import _PublishFn
-from transforms.storage import files
+from transforms.storage import files, leases
 
 
 def _kill_points(folder: Path, every: int) -> list[int]:
@@ -155,7 +155,7 @@ def test_temporary_files_of_any_run_are_removed(tmp_path: Path, where: str) -> N
     output = OutputFolder(path, "audio", overwrite=False)
     output.check()
     with output.staged():
-        assert set(files.list_names(path)) <= {".audio.incomplete"}
+        assert set(files.list_names(path)) <= {".audio.incomplete", leases.FILE_NAME}
     for name in (
         "x.tmp",
         f"mine.{'0' * 32}.tmp",

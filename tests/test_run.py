@@ -216,6 +216,21 @@ def test_rows_begin_at_every_hop(
     assert info["counts"]["rows_skipped"] == len(expected) - len(found)
 
 
+@pytest.mark.slow
+def test_three_runs_give_the_same_bytes_with_any_number_of_threads(
+    corpus: Path, vggish_model: str, tmp_path: Path
+) -> None:
+    written = []
+    for threads in ("1", "2", "4"):
+        output = tmp_path / threads
+        arguments = [f"--input={corpus}", f"--model={vggish_model}", "--profile=raw"]
+        assert embed(output, *arguments, f"--direct_num_workers={threads}") == 3
+        names = sorted(path.name for path in output.iterdir() if path.name != "dataset.json")
+        written.append({name: (output / name).read_bytes() for name in names})
+    assert any(name.endswith(".tfrecord") for name in written[0])
+    assert written[0] == written[1] == written[2]
+
+
 @pytest.mark.parametrize("model", ["stand_in", pytest.param("vggish", marks=pytest.mark.slow)])
 def test_all_real_recordings_in_one_run(
     request: pytest.FixtureRequest, shared: Path, tmp_path: Path, model: str

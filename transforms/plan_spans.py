@@ -15,7 +15,7 @@ from apache_beam.typehints.decorators import no_annotations
 from transforms.audio import decoding
 from transforms.audio.errors import AudioError
 from transforms.corpus import recordings
-from transforms.corpus.clips import Clip, Failure, by_recording, group_recordings, unit_of
+from transforms.corpus.clips import Clip, Failure, group_recordings, unit_of
 from transforms.corpus.serialization import deserialize, serialize
 from transforms.corpus.spans import (
     SPAN_ROWS,
@@ -63,7 +63,7 @@ class PlanSpans(beam.PTransform):
     def expand(self, clips: pvalue.PCollection[Clip]) -> dict[str, pvalue.PCollection]:
         planned = (
             clips
-            | beam.Map(by_recording).with_output_types(tuple[bytes, bytes])
+            | beam.Map(recordings.by_spelled_recording).with_output_types(tuple[bytes, bytes])
             | beam.GroupByKey()
             | beam.ParDo(_PlanFn(self)).with_outputs(FAILURES, REPORTS, main="planned")
         )
@@ -105,9 +105,10 @@ class _PlanFn(ReportingFn):
     def _planned(self, packed: Iterable[bytes]) -> Iterator[DecodeTask | Failure]:
         clips = list(map(deserialize, packed))
         if recordings.is_absent(clips[0].uri):
+            why = os.strerror(errno.ENOENT)
             for each in group_recordings(clips):
                 for clip in self._first_pieces(list(assign_splits(each, self._splits))):
-                    yield clip.failure("plan", "not_found", os.strerror(errno.ENOENT))
+                    yield clip.failure("plan", "not_found", recordings.absence(clip, why))
             return
         if address.parse(clips[0].uri) is None:
             yield from self._tasks_of_recording(clips)

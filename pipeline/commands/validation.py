@@ -11,6 +11,7 @@ from typing import BinaryIO, TypeVar
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipeline.commands import absent_recordings
 from pipeline.errors import UsageError
 from pipeline.folders.output_folder import OutputFolder
 from pipeline.folders.reachability import check_storages
@@ -44,7 +45,8 @@ from transforms.model.sources import resolving
 from transforms.model.sources.names import is_url
 from transforms.model.sources.pca import load_pca
 from transforms.read_corpus import ReadCorpus
-from transforms.storage import files
+from transforms.storage import files, near_names
+from transforms.storage.globs import is_glob
 
 _NUM_CHECKED = 20
 _Found = TypeVar("_Found")
@@ -85,7 +87,7 @@ def prepare_run(
     """
     runner.check(options, wait)
     check_within_reach(options, settings)
-    corpus = corpus_of(settings)
+    corpus = corpus_of(settings, refuses_absent=True, elsewhere=is_elsewhere(options))
     check_model(settings, is_elsewhere(options))
     request_memory(options, lambda: resolving.num_bytes(settings.model))
     output = OutputFolder(settings.output, settings.name, settings.overwrite)
@@ -94,8 +96,16 @@ def prepare_run(
     return PreparedRun(corpus, output, pca)
 
 
-def corpus_of(settings: EmbedSettings) -> ReadCorpus:
+def corpus_of(
+    settings: EmbedSettings, refuses_absent: bool = False, elsewhere: bool = False
+) -> ReadCorpus:
     """Returns the validated corpus, and prints how its manifests are read.
+
+    Args:
+      settings: The command's own options.
+      refuses_absent: Refuse a manifest whose first recordings are all absent, unless all clips
+        may fail.
+      elsewhere: The workers may be on other machines, which have other local files.
 
     Raises:
       UsageError: An input is missing or invalid.
@@ -114,6 +124,8 @@ def corpus_of(settings: EmbedSettings) -> ReadCorpus:
         _check_segments(settings)
     for line in (*packed_readings.lines(packed_files), *table_readings.lines(readings)):
         print(line, file=sys.stderr)
+    if refuses_absent and settings.max_failed_ratio < 1:
+        absent_recordings.check(readings, elsewhere)
     return corpus
 
 
@@ -193,7 +205,12 @@ def _check_input(path: str) -> PackedReading | None:
             f" ({' '.join(sorted(listing.AUDIO_SUFFIXES))}); pass files or a glob to"
             " read them"
         )
-    raise UsageError(f"{label} matches nothing")
+    raise UsageError(f"{label} matches nothing{_hint(path)}")
+
+
+def _hint(path: str) -> str:
+    found = "" if is_glob(path) else near_names.hint(path)
+    return printable(f"; {found}") if found else ""
 
 
 def _check_manifests(settings: EmbedSettings, options: ManifestOptions) -> list[ManifestReading]:
@@ -240,7 +257,8 @@ def _check_segments(settings: EmbedSettings) -> None:
         except segment_names.TemplateError as error:
             raise UsageError(f"--audio_name={settings.audio_name}: {error}") from error
     if not _exists(settings.audio_root):
-        raise UsageError(f"--audio_root={printable(settings.audio_root)} does not exist")
+        why = f"does not exist{_hint(settings.audio_root)}"
+        raise UsageError(f"--audio_root={printable(settings.audio_root)} {why}")
 
 
 def _exists(folder: str) -> bool:
@@ -258,7 +276,8 @@ def _check_first_files(
         try:
             matching = files.matching_files(pattern)
             if not matching:
-                raise UsageError(f"{flag}={printable(pattern)} matches nothing")
+                why = f"matches nothing{_hint(pattern)}"
+                raise UsageError(f"{flag}={printable(pattern)} {why}")
         except OSError as error:
             raise UsageError(f"{flag}={printable(pattern)} cannot be read: {error}") from error
         for uri in matching[:_NUM_CHECKED]:

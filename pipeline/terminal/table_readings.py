@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
+from transforms.corpus import recordings
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.manifests import column_names
 from transforms.corpus.manifests.manifest import ManifestFacts, ManifestReading
-from transforms.corpus.manifests.mapping import LABELS, SPLIT
+from transforms.corpus.manifests.mapping import END, LABELS, SPLIT, START
 from transforms.corpus.times import format_seconds
 from transforms.packed import address
-from transforms.storage import files
 
 _MAX_TABLES = 5
 _MAX_PATHS = 3
@@ -34,8 +34,9 @@ def _lines_of(reading: ManifestReading) -> Iterator[str]:
     yield from _notes(facts)
     yield from _first_row(reading.outcomes)
     clips = [outcome for outcome in reading.outcomes if isinstance(outcome, Clip)]
+    by_uri = {clip.uri: clip for clip in reversed(clips)}
     for uri in list(dict.fromkeys(clip.uri for clip in clips))[:_MAX_PATHS]:
-        yield f"  path      {_shown(printable(uri))}  ({_state(uri)})"
+        yield f"  path      {_shown(printable(uri))}  ({_state(by_uri[uri])})"
 
 
 def _dialect(facts: ManifestFacts) -> str:
@@ -49,17 +50,20 @@ def _dialect(facts: ManifestFacts) -> str:
 
 
 def _notes(facts: ManifestFacts) -> Iterator[str]:
-    """Yields notes about columns that plainly ask for something and are not read."""
+    """Yields notes about cells, and columns that seem to ask for something and are not read."""
+    yield from (f"  NOTE: {_shown(note)}" for note in facts.notes)
     fields = {field for field, _ in facts.meaning}
     for field, looks_like in (
         (LABELS, column_names.looks_like_labels),
         (SPLIT, column_names.looks_like_split),
+        (START, column_names.looks_like_times),
     ):
         found = [name for name in facts.other_columns if looks_like(name)]
-        if found and field not in fields:
+        if found and field not in fields and not (field == START and END in fields):
+            names = _several([_shown(name) for name in found], ", ")
             yield (
-                f"  NOTE: {_several([_shown(name) for name in found])} may be meant as {field}, and"
-                f" the clips have none: --columns '{field}={{{_shown(found[0])}}}'"
+                f"  NOTE: {names} may be meant as {field}, which no column is read as:"
+                f" --columns '{field}={{{_shown(found[0])}}}'"
             )
 
 
@@ -84,15 +88,14 @@ def _first_row(outcomes: Sequence[Clip | Failure]) -> Iterator[str]:
     yield f"  line {first.line}    {'; '.join(parts)}"
 
 
-def _state(uri: str) -> str:
-    packed = address.parse(uri)
+def _state(clip: Clip) -> str:
+    packed = address.parse(clip.uri)
+    what = "its packed file " if packed else ""
     try:
-        if packed is not None:
-            is_there = files.exists(packed.shard)
-            return f"its packed file {'exists' if is_there else 'does not exist, seen from here'}"
-        return "exists" if files.exists(uri) else "does not exist, seen from here"
+        is_absent = recordings.is_absent_now(clip)
     except OSError as error:
         return f"cannot be looked up: {_shown(error.strerror or str(error))}"
+    return f"{what}does not exist, seen from here" if is_absent else f"{what}exists"
 
 
 def _several(texts: Sequence[str], separator: str = "  ") -> str:

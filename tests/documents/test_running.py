@@ -34,6 +34,7 @@ RUN = {
     "docs/corpora.md: A folder, shell": (),
     "docs/corpora.md: Packed corpora, shell": (),
     "docs/corpora.md: A table, shell": (),
+    "docs/corpora.md: Columns of any name, shell": (),
     "docs/corpora.md: AudioSet's segments, shell": (),
     "docs/scaling.md: The arithmetic, python": (),
 }
@@ -162,6 +163,15 @@ def _table(desk: Desk) -> None:
     desk.write("music/song.mp3", 5)
 
 
+def _urban_sounds(desk: Desk) -> None:
+    # The times are those of the recording that the file was cut from.
+    header = "slice_file_name,fsID,start,end,salience,fold,classID,class"
+    rows = ["1-3-0-0.wav,1,1.5,2.5,1,5,3,dog_bark", "2-1-0-0.wav,2,0,3,1,9,1,car_horn"]
+    Path("UrbanSound8K.csv").write_text("\n".join([header, *rows]) + "\n")
+    desk.write("audio/fold5/1-3-0-0.wav", 3)
+    desk.write("audio/fold9/2-1-0-0.wav", 3)
+
+
 def _segments(desk: Desk) -> None:
     Path("class_labels_indices.csv").write_text(
         'index,mid,display_name\n0,/m/09x0r,"Speech"\n1,/t/dd00088,"Gurgling"\n'
@@ -169,17 +179,18 @@ def _segments(desk: Desk) -> None:
     rows = []
     for index, name in enumerate(_segment_names()):
         video = f"-video_{index:04d}"
-        if name.endswith(".mp4"):  # libsndfile writes none; the content tells what it is
-            name = name.replace(".mp4", ".flac")
-        desk.write(f"audio/{name.replace('ID', video)}", 40 if len(name) <= 8 else 10)
+        # libsndfile writes no MP4; the content tells what it is.
+        name = re.sub(r"\.(mp4|m4a)$", ".flac", name)
+        # A name with times is that of a segment, any other that of the video.
+        desk.write(f"audio/{name.replace('ID', video)}", 10 if "ID_" in name else 40)
         rows.append(f'{video}, 30.000, 40.000, "/m/09x0r,/t/dd00088"')
     rows.append('gone, 0.000, 10.000, "/m/09x0r"')
     Path("eval_segments.csv").write_text("# YTID, ...\n" + "\n".join(rows) + "\n")
 
 
 def _segment_names() -> list[str]:
-    names = re.findall(r"`(Y?ID\S*\.\w+)`", _section("AudioSet's segments"))
-    assert len(names) >= 5
+    names = re.findall(r"`((?:Title[- ]\[?)?Y?ID\S*\.\w+)`", _section("AudioSet's segments"))
+    assert len(names) >= 8
     return names
 
 
@@ -206,6 +217,7 @@ def _packed_files(desk: Desk) -> None:
 BEFORE: dict[str, Callable[[Desk], None]] = {
     "docs/corpora.md: Packed corpora, shell": _packed_files,
     "docs/corpora.md: A table, shell": _table,
+    "docs/corpora.md: Columns of any name, shell": _urban_sounds,
     "docs/corpora.md: AudioSet's segments, shell": _segments,
     "docs/corpora.md: Long recordings, shell": _meetings,
 }
@@ -241,6 +253,15 @@ def _table_is_embedded() -> None:
     assert sorted(labels) == [[0, 2], [2]]  # laughter, music, speech
     speakers = [list(each["speaker"].bytes_list.value) for each in contexts]
     assert speakers == [[b"ann"], [b"ann"]]
+
+
+def _urban_sounds_are_embedded() -> None:
+    assert _rows("dataset") == {"audio/fold5/1-3-0-0.wav": 3, "audio/fold9/2-1-0-0.wav": 3}
+    labels = [
+        list(each.context.feature["labels"].int64_list.value)
+        for each in reading.records(Path("dataset"))
+    ]
+    assert sorted(labels) == [[0], [1]]
 
 
 def _segments_are_embedded() -> None:
@@ -280,6 +301,7 @@ AFTER: dict[str, Callable[[], None]] = {
     "docs/corpora.md: Packed corpora, shell": _packed_files_are_embedded,
     "README.md: Run, shell": _folder_is_embedded,
     "docs/corpora.md: A table, shell": _table_is_embedded,
+    "docs/corpora.md: Columns of any name, shell": _urban_sounds_are_embedded,
     "docs/corpora.md: AudioSet's segments, shell": _segments_are_embedded,
     "docs/corpora.md: Long recordings, shell": _meetings_are_cut,
     "docs/options.md: The ones that matter most, shell": _options_have_their_effect,

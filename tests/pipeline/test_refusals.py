@@ -21,12 +21,9 @@ REFUSED = [
     *("--max_model_bytes=0", "--max_model_bytes=x", "--damaged=x"),
     *("--num_shards=0", "--num_shards=x", "--max_failed_ratio=2", "--max_failed_ratio=x"),
     "--profile=audioset --pca=/absent",
-    *(
-        "--columns=uri=x",
-        "--no_header=uri",
-        "--manifest=m --columns=x",
-        "--manifest=m --no_header=",
-    ),
+    *("--columns=uri=x", "--no_header=uri", "--label_separator=none"),
+    *("--manifest=m --columns=x", "--manifest=m --no_header="),
+    "--manifest=m --label_separator=",
     "--manifest=m --keep_columns=",
     "--manifest=m --keep_columns=labels",
 ]

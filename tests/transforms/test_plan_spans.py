@@ -192,7 +192,8 @@ def test_a_recording_of_this_machine_that_is_not_there_fails_at_once(tmp_path: P
         ("a", "plan", "not_found"),
         ("b", "plan", "not_found"),
     ]
-    assert {each.message for each in failures} == {os.strerror(2)}
+    hint = "its folder has 0 files, and none of this name"
+    assert {each.message for each in failures} == {f"{os.strerror(2)}; {hint}"}
     framing = dataclasses.replace(VGGISH, clip_seconds=Decimal(2))
     _, failures = plan(PlanSpans(framing), clips)
     assert [each.id for each in failures] == ["a#0", "b#2"], "as decoding would name them"

@@ -256,7 +256,7 @@ def _duplicate_message(clip: Clip, kept: Clip) -> str:
         where = f"line {kept.line} of {printable(kept.manifest)}" if kept.manifest else "an input"
         return (
             f"{where} has the same id, for {printable(kept.uri)}, and is kept; give each clip a"
-            " unique id in the column id"
+            " unique id in the column id, or list each segment once, with all its labels"
         )
     if clip.uri == kept.uri and clip.place != kept.place:
         return "another member of the packed file has the same name and is kept"

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.packed.address import kind_of
-from transforms.storage import files
+from transforms.storage import files, spellings
 from transforms.storage.globs import glob_root, is_glob
 from transforms.storage.listing import files_below, files_matching, info_or_none
 from transforms.storage.store import FileInfo
@@ -72,6 +72,8 @@ class SkippedFile:
 def list_input(path: str, limit: int | None = None) -> Iterator[Listed | SkippedFile]:
     """Lists the recordings and packed files of an input: a file, a folder, or else a glob.
 
+    Of a path that matches nothing, the only other reading that does is listed.
+
     Args:
       path: Absolute path, URL or glob.
       limit: Maximum number of files listed on a storage; None for no limit.
@@ -79,10 +81,17 @@ def list_input(path: str, limit: int | None = None) -> Iterator[Listed | Skipped
     Raises:
       OSError: The storage failed. An absent input yields nothing.
     """
-    if files.is_local(path):
-        yield from _list_local(path)
-    else:
-        yield from _list_remote(path, limit)
+    found = _list_exactly(path, limit)
+    first = next(found, None)
+    if first is not None:
+        yield first
+        yield from found
+    elif (reading := spellings.find_input(path)) is not None:
+        yield from _list_exactly(reading, limit)
+
+
+def _list_exactly(path: str, limit: int | None) -> Iterator[Listed | SkippedFile]:
+    return _list_local(path) if files.is_local(path) else _list_remote(path, limit)
 
 
 def _list_local(path: str) -> Iterator[Listed | SkippedFile]:

@@ -4,15 +4,17 @@ import contextlib
 import dataclasses
 import functools
 import itertools
+import posixpath
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import BinaryIO
 
-from transforms.corpus.clips import Clip, RawFormat
+from transforms.corpus.clips import Clip, RawFormat, by_recording, printable
 from transforms.corpus.spans import DecodeTask, Span
 from transforms.packed import address, shards
 from transforms.packed.address import Address, Place
-from transforms.storage import files
+from transforms.storage import files, near_names, spellings
+from transforms.storage.store import NoBucketError
 
 Open = Callable[[], AbstractContextManager[BinaryIO]]
 """Opens a recording, seekable; raises `OSError`."""
@@ -30,9 +32,8 @@ def open_all(
     """
     for found, group in itertools.groupby(clips, key=_shard_of):
         if found is None:
-            options = {"in_parts": True} if in_parts else {}
             for clip in group:
-                yield clip, functools.partial(files.open_to_read, clip.uri, **options)
+                yield clip, functools.partial(_open_file, clip, in_parts)
             continue
         members = list(group)
         places = [clip.place for clip in members if clip.place is not None]
@@ -59,6 +60,75 @@ def open_recording_file(clip: Clip, in_parts: bool = False) -> Iterator[BinaryIO
         _, open_file = next(opened)
         with open_file() as file:
             yield file
+
+
+def _open_file(clip: Clip, in_parts: bool) -> BinaryIO:
+    """Opens the file of a clip, or the only one that its path can mean."""
+    options = {"in_parts": True} if in_parts else {}
+    try:
+        return files.open_to_read(clip.uri, **options)
+    except NoBucketError:
+        raise
+    except FileNotFoundError as error:
+        readings = _readings(clip)
+        if len(readings) == 1:
+            return files.open_to_read(readings[0], **options)
+        why = error.strerror or str(error)
+        raise FileNotFoundError(absence(clip, why, readings)) from error
+
+
+def by_spelled_recording(clip: Clip) -> tuple[bytes, bytes]:
+    """Returns what `by_recording` does; the only file that a local path can mean is its uri.
+
+    Clips of one recording have one key, and are in one split, however their paths are written.
+    """
+    if spellings.has_readings(_name(clip)) and files.is_absent(clip.uri):
+        readings = _readings(clip)
+        if len(readings) == 1:
+            clip = dataclasses.replace(clip, uri=readings[0])
+    return by_recording(clip)
+
+
+def is_absent_now(clip: Clip) -> bool:
+    """Tells before a job, within seconds, whether a recording is absent.
+
+    Of a member, its packed file counts. A file counts as present if the only other reading of its
+    path is.
+
+    Raises:
+      OSError: The storage does not answer.
+    """
+    packed = address.parse(clip.uri)
+    uri = packed.shard if packed else clip.uri
+    is_there = files.exists(uri) if files.is_local(uri) else files.info_soon(uri) is not None
+    return not is_there and (packed is not None or len(_readings(clip)) != 1)
+
+
+def absence(clip: Clip, why: str, readings: list[str] | None = None) -> str:
+    """Returns the message of a clip whose recording does not exist, with a hint.
+
+    Args:
+      clip: The clip.
+      why: What is wrong, without a hint.
+      readings: Result of `spellings.find_readings`, if it is known.
+    """
+    readings = _readings(clip) if readings is None else readings
+    if len(readings) > 1:
+        found = f"it may mean {printable(readings[0])} or {printable(readings[1])}"
+    else:
+        found = near_names.hint(clip.uri, _name(clip), posixpath.dirname(clip.manifest))
+    return f"{why}; {printable(found)}" if found else why
+
+
+def _readings(clip: Clip) -> list[str]:
+    try:
+        return spellings.find_readings(clip.uri, _name(clip))
+    except OSError:
+        return []  # no evidence that another path is meant
+
+
+def _name(clip: Clip) -> str:
+    return clip.recording or clip.id
 
 
 def tasks_of(decode_task: DecodeTask) -> Iterator[tuple[DecodeTask, Open]]:

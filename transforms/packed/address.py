@@ -95,4 +95,4 @@ def compression_of(name: str) -> str | None:
 def suffix_of(uri: str) -> str:
     """Returns the suffix of a recording's name, in lower case and with the dot."""
     address = parse(uri)
-    return posixpath.splitext(address.member if address else uri)[1].lower()
+    return posixpath.splitext(address.member if address else uri)[1].strip().lower()

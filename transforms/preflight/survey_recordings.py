@@ -16,7 +16,7 @@ from apache_beam.typehints.decorators import no_annotations
 
 from transforms.audio.errors import AudioError
 from transforms.corpus import recordings
-from transforms.corpus.clips import Clip, Failure, by_recording, group_recordings, unit_of
+from transforms.corpus.clips import Clip, Failure, group_recordings, unit_of
 from transforms.corpus.serialization import deserialize, serialize
 from transforms.corpus.spans import FramingConfig
 from transforms.corpus.splits import Splits, assign_splits
@@ -56,7 +56,7 @@ class SurveyRecordings(beam.PTransform):
     def expand(self, clips: pvalue.PCollection[Clip]) -> dict[str, pvalue.PCollection]:
         present = (
             clips
-            | beam.Map(by_recording).with_output_types(tuple[bytes, bytes])
+            | beam.Map(recordings.by_spelled_recording).with_output_types(tuple[bytes, bytes])
             | beam.GroupByKey()
             | beam.ParDo(_FindRecordingsFn(self.splits)).with_outputs("listed", main="there")
         )

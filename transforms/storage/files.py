@@ -21,13 +21,14 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO
 
-from transforms.storage import ranges
+from transforms.storage import ranges, spellings
 from transforms.storage.choosing import store_of
 from transforms.storage.choosing import use_options as use_options
 from transforms.storage.globs import is_glob
 from transforms.storage.guarding import guarded, outside_errors
 from transforms.storage.listing import files_below, files_matching, info_or_none
 from transforms.storage.reachability import check_reachable as check_reachable
+from transforms.storage.retries import PREFLIGHT_RETRY
 from transforms.storage.schemes import absolute as absolute
 from transforms.storage.schemes import is_local as is_local
 from transforms.storage.store import FileInfo
@@ -45,9 +46,18 @@ _NUM_REQUESTS = 16
 def matching_files(path: str) -> list[str]:
     """Returns the file of exactly this path, or else those that match it as a glob, sorted.
 
+    Of a path that matches nothing, the only other reading that does counts.
+
     Raises:
       OSError: The storage does not answer or refuses.
     """
+    found = _matching_exactly(path)
+    if not found and (reading := spellings.find_input(path)) is not None:
+        found = _matching_exactly(reading)
+    return found
+
+
+def _matching_exactly(path: str) -> list[str]:
     if is_local(path):
         if os.path.lexists(path):
             return [path]
@@ -235,6 +245,19 @@ def info(path: str) -> FileInfo:
         version = str(status.st_mtime_ns)
         return FileInfo(path, status.st_size, version, modified_seconds=status.st_mtime)
     return store_of(path).info(path)
+
+
+@guarded
+def info_soon(path: str) -> FileInfo | None:
+    """Returns `info` of a remote file, None for an absent one, within seconds and before a job.
+
+    Raises:
+      OSError: Its storage does not answer.
+    """
+    try:
+        return store_of(path, PREFLIGHT_RETRY).info(path)
+    except FileNotFoundError:
+        return None
 
 
 @guarded

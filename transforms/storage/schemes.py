@@ -3,10 +3,12 @@
 import difflib
 import os
 import re
+import urllib.parse
 
 OWN_SCHEMES = ("gs", "s3", "https", "http")
 _ALIASES = {"gcs": "gs", "gc": "gs", "google": "gs", "s3a": "s3", "s3n": "s3", "aws": "s3"}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/+")
+_FILE_URL = re.compile(r"(?is)file:(?://(?P<host>[^/]*)|(?!//))(?P<path>/.*)")
 
 
 def is_local(path: str) -> bool:
@@ -14,9 +16,34 @@ def is_local(path: str) -> bool:
     return "://" not in path
 
 
+def without_file_url(path: str) -> str:
+    """Returns the path in a `file:` URL of this machine; any other path or URL as it is.
+
+    Percent signs are decoded unless only the file with exactly these characters exists: many
+    programs write `file://` in front of a path and no more. Blanks before a scheme are dropped.
+    """
+    stripped = path.lstrip()
+    if _SCHEME.match(stripped):
+        path = stripped
+    match = _FILE_URL.fullmatch(path)
+    if match is None or (match["host"] or "localhost").lower() != "localhost":
+        return path
+    written = match["path"]
+    decoded = urllib.parse.unquote(written, errors="surrogateescape")
+    is_literal = not os.path.lexists(decoded) and os.path.lexists(written)
+    return written if is_literal else decoded
+
+
+def file_url_host(path: str) -> str | None:
+    """Returns the other machine that a `file:` URL names; None for any other path."""
+    if path[:7].lower() != "file://" or without_file_url(path) != path:
+        return None
+    return path[7:].partition("/")[0]
+
+
 def absolute(path: str) -> str:
-    """Returns a path that means the same in every process, without `file://`."""
-    path = path.removeprefix("file://")
+    """Returns a path that means the same in every process, without `file:`."""
+    path = without_file_url(path)
     # Whoever uses a misspelt one refuses it.
     return path if not is_local(path) or is_misspelt(path) else os.path.abspath(path)
 
@@ -41,6 +68,9 @@ def check_scheme(path: str) -> None:
     if is_misspelt(path):
         scheme = path.partition(":")[0]
         raise OSError(f"there is no folder {scheme}:{_hint(scheme, always=True)}")
+    host = file_url_host(path)
+    if host is not None:
+        raise OSError(f"{path} names a file of the machine {host!r} (allowed: file:///PATH)")
     scheme = scheme_of(path)
     if not is_local(path) and scheme not in OWN_SCHEMES and scheme not in _beam_schemes():
         raise OSError(f"no storage is known for {scheme}://{_hint(scheme)}")

@@ -124,6 +124,7 @@ def test_properties_of_manifests_and_the_class_map_are_recorded() -> None:
             "other_columns": ["note"],
             "num_rows": 5,
             "meaning": [["uri", "{uri}"], ["labels", "{class}"]],
+            "notes": [],
         }
     ]
     assert found["labels"] == {"class_map": "class_map.csv"}

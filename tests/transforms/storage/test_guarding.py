@@ -1,6 +1,5 @@
 """No path, however hostile, makes a storage raise anything but OSError; a bug of our own does."""
 
-import importlib.util
 import io
 from collections.abc import Callable
 from typing import BinaryIO
@@ -9,6 +8,7 @@ import pytest
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from tests import optional
 from transforms.storage import choosing, files, listing, ranges
 from transforms.storage.guarding import guarded, outside_errors
 from transforms.storage.retries import RetryPolicy
@@ -95,8 +95,7 @@ def test_a_local_glob_with_an_impossible_range_matches_nothing(tmp_path: object)
 
 
 def test_azure_without_its_client_says_what_to_install() -> None:
-    if importlib.util.find_spec("azure"):
-        pytest.skip("Azure's client is installed")
+    optional.need_no_module("azure")
     with pytest.raises(OSError, match=r"install apache-beam\[azure\]"):
         files.open_to_read("azfs://account/container/a.wav")
 

@@ -66,7 +66,8 @@ class FfmpegDecoder:
         self._container = ffmpeg_container.open_container(part, raw_format)
         try:
             self._stream, self._codec = ffmpeg_container.first_audio_stream(self._container)
-            self.format = f"{self._container.format.name} {self._stream.codec_context.name}"
+            names = (self._container.format.name, self._stream.codec_context.codec.canonical_name)
+            self.format = " ".join(dict.fromkeys(names))
             self.sample_rate_hz = int(self._codec.sample_rate)
             self.num_channels = max(1, int(self._codec.channels))
             self.is_float = self._stream.codec_context.name.startswith(("pcm_f", "pcm_double"))

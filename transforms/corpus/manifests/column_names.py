@@ -41,7 +41,13 @@ _START_WORDS = _set("start begin onset tstart tmin")
 _END_WORDS = _set("end stop tend tstop tmax")
 _DURATION_WORDS = _set("duration dur")
 _LENGTH_WORDS = _set("length len")
-_CONTEXT = _set("t time times timestamp clip segment seg event audio")
+_CONTEXT = _set(
+    "t time times timestamp clip segment seg event audio utt utterance call sound chunk window"
+    " annotation region"
+)
+# Words of names that are noted, but not understood.
+_TIME_WORDS = _set("from to t0 t1 xmin xmax offset timestamp")
+_NOT_TIMES = _set("date day month year file path name freq frequency hz id lat lon latitude page")
 _SECONDS = _set("s sec secs second seconds")
 _UNITS = {
     **dict.fromkeys(_set("ms msec msecs millis millisecond milliseconds"), "millis"),
@@ -112,6 +118,18 @@ def looks_like_labels(name: str) -> bool:
 def looks_like_split(name: str) -> bool:
     """Returns whether a name has a word for splits."""
     return bool(_SPLIT_WORDS.intersection(words_of(name)))
+
+
+def looks_like_times(name: str) -> bool:
+    """Returns whether a name has a word for times within a recording."""
+    words = set(words_of(name))
+    return bool(words & (_TIME_WORDS | _START_WORDS | _END_WORDS)) and not words & _NOT_TIMES
+
+
+def start_columns(names: Iterable[str]) -> set[str]:
+    """Returns the columns whose names are those of starts."""
+    columns = (_time_column(name) for name in names)
+    return {column.key for column in columns if column and column.role == START}
 
 
 def time_columns(

@@ -19,6 +19,7 @@ from transforms.corpus.manifests.mapping import (
     LABELS,
     SAMPLE_RATE,
     SPLIT,
+    START,
     URI,
     ColumnMapping,
 )
@@ -263,7 +264,10 @@ def _add_by_name(
     for name in _SAME_NAME:
         if name not in given and name in written:
             sources[name] = column_template(written[name])
-    for role, column in column_names.time_columns(names, given, has_onset).items():
+    times = column_names.time_columns(names, given, has_onset)
+    if END in times and START in given:
+        _refuse_half_of_a_pair(names, sources, times[END].key)
+    for role, column in times.items():
         sources[role] = Template(column.template, parse_bound(column.key, column.unit))
     if LABELS not in given:
         found = column_names.label_columns(names)
@@ -275,6 +279,18 @@ def _add_by_name(
             )
         if found:
             sources[LABELS] = column_template(found[0])
+
+
+def _refuse_half_of_a_pair(names: Sequence[str], sources: Mapping[str, Template], end: str) -> None:
+    """Refuses an end by its name where the start beside it is not the one that is read."""
+    read = sources[START].keys if START in sources else ()
+    starts = column_names.start_columns(names).difference(read)
+    if starts:
+        raise ManifestError(
+            f"--columns says the start, and columns {format_names([*sorted(starts), end])} look"
+            " like another start and its end: say the end, too, as --columns"
+            f" 'end={{{end}}}' or --columns end= for none"
+        )
 
 
 def parse_bound(key: str, conversion: str) -> tuple[Placeholder, ...]:

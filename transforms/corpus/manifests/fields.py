@@ -141,7 +141,12 @@ class RowFields:
             return _CHANNEL_NAMES[name]
         number = _integer(value, _CHANNELS)
         if number is None:
-            self._invalid(CHANNEL, value, f"must be left, right, or 1 to {MAX_CHANNEL}")
+            self._invalid(
+                CHANNEL,
+                value,
+                f"must be left, right, or 1 to {MAX_CHANNEL}; channels that"
+                f" count from 0: --columns 'channel={{{self._label(CHANNEL)}:plus:1}}'",
+            )
         return number
 
     def raw_format(self, raw_formats: Collection[str]) -> RawFormat | None:

@@ -112,17 +112,7 @@ def read_manifest(
         outcome, _ = builder.build(line, record, matcher)
         has_raw = has_raw or (isinstance(outcome, Clip) and outcome.raw_format is not None)
         yield outcome
-    yield ManifestFacts(
-        printable(uri),
-        table.format,
-        table.encoding,
-        table.delimiter,
-        opened.labels.separator,
-        *matcher.seen_columns(has_raw),
-        num_rows,
-        matcher.meaning(has_raw),
-        opened.labels.notes(),
-    )
+    yield opened.facts(uri, num_rows, has_raw)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,17 +166,7 @@ def check_manifest(file: BinaryIO, uri: str, options: ManifestOptions) -> Manife
             " (FIELD= for none)"
         )
     has_raw = any(isinstance(each, Clip) and each.raw_format is not None for each in outcomes)
-    facts = ManifestFacts(
-        printable(uri),
-        table.format,
-        table.encoding,
-        table.delimiter,
-        opened.labels.separator,
-        *matcher.seen_columns(has_raw),
-        len(outcomes),
-        matcher.meaning(has_raw),
-        opened.labels.notes(),
-    )
+    facts = opened.facts(uri, len(outcomes), has_raw)
     header = None if table.format == JSON_LINES else table.columns
     return ManifestReading(facts, header, matcher.others, tuple(outcomes))
 
@@ -199,6 +179,20 @@ class _OpenManifest:
     matcher: ColumnMatcher
     first_rows: list[Row]
     labels: LabelReader
+
+    def facts(self, uri: str, num_rows: int, has_raw: bool) -> ManifestFacts:
+        """Returns the properties that the rows so far have shown."""
+        return ManifestFacts(
+            printable(uri),
+            self.table.format,
+            self.table.encoding,
+            self.table.delimiter,
+            self.labels.separator,
+            *self.matcher.seen_columns(has_raw),
+            num_rows,
+            self.matcher.meaning(has_raw),
+            self.labels.notes(),
+        )
 
 
 def _open(file: BinaryIO, uri: str, options: ManifestOptions) -> _OpenManifest:

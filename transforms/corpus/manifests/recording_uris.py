@@ -4,8 +4,9 @@ import dataclasses
 import posixpath
 import re
 
+from transforms.storage.schemes import file_url_host, without_file_url
+
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_LOCAL_SCHEME = "file://"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +30,11 @@ class RecordingFolder:
         Raises:
           ValueError: The path does not name a file.
         """
-        path = written.removeprefix(_LOCAL_SCHEME)
+        path = without_file_url(written)
+        host = file_url_host(path)
+        if host is not None:
+            allowed = "allowed: file:///PATH, file://localhost/PATH, a path"
+            raise ValueError(f"does not name a file of this machine but of {host!r} ({allowed})")
         if path.startswith("/") or _SCHEME.match(path):
             uri = _normal(path)
             is_below = self.is_root and uri.startswith(self.prefix) and uri != self.prefix
@@ -45,9 +50,9 @@ class RecordingFolder:
 def recording_folder(manifest: str, audio_root: str | None) -> RecordingFolder:
     """Returns the audio root or, without one, the folder of the manifest."""
     if audio_root:
-        root = _normal(audio_root.removeprefix(_LOCAL_SCHEME)).rstrip("/") + "/"
+        root = _normal(without_file_url(audio_root)).rstrip("/") + "/"
         return RecordingFolder(root, is_root=True)
-    path = manifest.removeprefix(_LOCAL_SCHEME)
+    path = without_file_url(manifest)
     return RecordingFolder(path[: path.rfind("/") + 1], is_root=False)
 
 

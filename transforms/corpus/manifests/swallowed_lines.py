@@ -30,7 +30,7 @@ def find_swallowed_lines(
       Explanation for people; empty if the row has no such cell.
     """
     for column, cell in cells:
-        if not isinstance(cell, str):
+        if not isinstance(cell, str) or ("\n" not in cell and "\r" not in cell):
             continue
         num_ends = count_line_ends(cell)
         if num_ends and column in understood:

@@ -95,6 +95,8 @@ def read_table(
     text = dataclasses.replace(text, lines=itertools.chain(first, text.lines))
     if not header and format in (None, PATHS) and (format == PATHS or is_path_list(lines, uri)):
         return Table(PATHS, text.encoding, "", (URI,), _as_rows(read_tsv(text, ""), (URI,), False))
+    if format == PATHS:
+        raise ManifestError("a list of paths has no columns for --no_header to name")
     format = format or _detect_format(start[1] or "", uri)
     if format == JSON_LINES:
         if header:

@@ -4,6 +4,7 @@ A SavedModel is a program: while it is loaded and called, its operations can rea
 and use the network with the rights of the process.
 """
 
+import importlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -49,14 +50,14 @@ def check_graph(model: str, folder: Path) -> None:
 
 
 def _parse(model: str, path: Path) -> Any:
-    onednn.tensorflow()
+    onednn.tensorflow()  # settles its state before any part of it is imported
     from google.protobuf.message import DecodeError
-    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
+    messages = importlib.import_module("tensorflow.core.protobuf.saved_model_pb2")
     try:
         if path.stat().st_size > MAX_GRAPH_BYTES:
             raise ModelError(f"{model}: its saved_model.pb has more than {MAX_GRAPH_BYTES} bytes")
-        return SavedModel.FromString(path.read_bytes())
+        return messages.SavedModel.FromString(path.read_bytes())
     except (OSError, DecodeError, ValueError) as error:
         raise ModelError(
             f"{model} is not a SavedModel that loads: saved_model.pb cannot be read:"

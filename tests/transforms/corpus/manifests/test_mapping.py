@@ -95,7 +95,7 @@ LAYOUTS: list[tuple[str, str, list[str], dict[str, Any]]] = [
     (
         "07-dataset-csvs/07_strong_audioset_eval_strong.tsv",
         "",
-        ["uri={segment_id:before_last:_}.wav", "start={segment_id:millis},duration=10"],
+        ["uri={segment_id:before_last:_}.wav", "start={segment_id:millis}", "duration=10"],
         {"start_seconds": Decimal(30), "end_seconds": Decimal(40)},
     ),
     ("07-dataset-csvs/11_hf_metadata.csv", "", [], {"uri": "/data/data/a.wav"}),
@@ -238,6 +238,19 @@ def test_what_is_said_comes_before_what_names_say() -> None:
     assert (clip.start_seconds, clip.end_seconds) == (1, 3)
     (clip,), _ = mapped("uri,path,label\na.wav,b.wav,x\n", "uri={path}")
     assert (clip.uri, clip.columns) == ("/data/b.wav", (("uri", "a.wav"), ("label", "x")))
+
+
+def test_an_end_by_its_name_does_not_go_with_a_start_that_is_said() -> None:
+    table = "uri,segment,start,end\na.wav,x_0,1.5,3\n"
+    for start in ("start={segment:millis}", "start=", "start=0"):
+        why = refused(table, start)
+        assert "columns start, end look like another start and its end: say the end, too" in why
+    (clip,), _ = mapped(table, "start={segment:millis}", "duration=10")
+    assert (clip.start_seconds, clip.end_seconds) == (0, 10)
+    (clip,), _ = mapped(table, "start={start}")
+    assert clip.end_seconds == 3
+    (clip,), _ = mapped("uri,t,end\na.wav,1500,3\n", "start={t:millis}")
+    assert (clip.start_seconds, clip.end_seconds) == (Decimal("1.5"), 3)
 
 
 def test_labels_may_come_from_several_columns() -> None:

@@ -1,5 +1,7 @@
 """Locations of the recordings in a manifest, and their names."""
 
+from pathlib import Path
+
 import pytest
 
 from transforms.corpus.manifests.recording_uris import recording_folder
@@ -13,7 +15,14 @@ def test_a_recording_is_found_and_named() -> None:
         ("a.csv", None, "b.wav", "b.wav", "b.wav"),
         ("file:///m/a.csv", None, "b.wav", "/m/b.wav", "b.wav"),
         ("/m/a.csv", "/r", "b.wav", "/r/b.wav", "b.wav"),
-        ("/m/a.csv", "/r/", "file://c/b.wav", "/r/c/b.wav", "c/b.wav"),
+        ("/m/a.csv", "/r/", "file:///r/c/a%20b%2520.wav", "/r/c/a b%20.wav", "c/a b%20.wav"),
+        ("/m/a.csv", "/r/", "FILE://LocalHost/r/b.wav", "/r/b.wav", "b.wav"),
+        ("/m/a.csv", "/r/", " file:/r/50%, ok.wav", "/r/50%, ok.wav", "50%, ok.wav"),
+        ("/m/a.csv", "/r/", "file:///r/%ff.wav", "/r/\udcff.wav", "\udcff.wav"),
+        ("/m/a.csv", "/r/", "file:b.wav", "/r/file:b.wav", "file:b.wav"),
+        ("/m/a.csv", "/r/", " s3://b/c.wav ", "s3://b/c.wav ", "s3://b/c.wav "),
+        ("/m/a.csv", "/r/", " b.wav ", "/r/ b.wav ", " b.wav "),
+        ("/m/a.csv", "/r/", "a\\b.wav", "/r/a\\b.wav", "a\\b.wav"),
         ("/m/a.csv", "file:///r", "b.wav", "/r/b.wav", "b.wav"),
         ("/m/a.csv", "/", "b.wav", "/b.wav", "b.wav"),
         ("/m/a.csv", "r", "b.wav", "r/b.wav", "b.wav"),
@@ -38,6 +47,16 @@ def test_a_recording_is_found_and_named() -> None:
 
 
 def test_what_names_the_folder_itself_is_no_recording() -> None:
-    for written in [".", "./", "././/", "file://", "b/.."]:
+    for written in [".", "./", "././/", "file://", "b/..", "file://c/b.wav", "file://C:/b.wav"]:
         with pytest.raises(ValueError, match="does not name a file"):
             recording_folder("/m/a.csv", None).find(written)
+
+
+def test_a_file_url_of_a_program_that_does_not_quote_names_the_file_that_exists(
+    tmp_path: Path,
+) -> None:
+    folder = recording_folder(f"{tmp_path}/a.csv", None)
+    (tmp_path / "a%20b.wav").touch()
+    assert folder.find(f"file://{tmp_path}/a%20b.wav")[0] == f"{tmp_path}/a%20b.wav"
+    (tmp_path / "a b.wav").touch()
+    assert folder.find(f"file://{tmp_path}/a%20b.wav")[0] == f"{tmp_path}/a b.wav"

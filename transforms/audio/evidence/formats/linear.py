@@ -107,7 +107,8 @@ def _measure(
     if declared is None or is_placeholder(declared):
         return data_end, False, None
     missing = declared - (data_end - start)
-    if missing <= _few_bytes(samples) or abs(missing - start) <= 8:  # with the header
+    counts_header = missing <= min(start + 8, _few_bytes(samples)) or abs(missing - start) <= 8
+    if missing <= max(_FEW_BYTES, samples.block_bytes) or counts_header:
         return data_end, False, None
     present = max(0, data_end - start)
     message = f"the header declares {declared} bytes of samples, the file has {present}"
