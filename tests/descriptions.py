@@ -51,6 +51,8 @@ TALLIES = of_no_split(
     {
         "clips": 5,
         "records": 3,
+        "repeats": 4,
+        "merged_rows": 4,
         "rows": 30,
         "samples": 16_000 * 5_400,
         "padded_clips": 1,

@@ -171,3 +171,20 @@ def test_paths_on_a_storage_are_read_when_opening_them_as_written_fails(
     assert embed(corpus / "out", *raw, "--manifest=mem://b/m.csv") == 3
     assert set(reading.float_rows(corpus / "out")) == set(names[:-1])
     assert reading.failures(corpus / "out") == {"s d/A.wav": "not_found"}
+
+
+def test_a_table_of_absent_recordings_is_refused_before_the_job_unless_all_may_fail(
+    raw: list[str], corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = corpus / "m.csv"
+    table.write_text("\n".join(["uri", "z.wav", *(f"{index}.wav" for index in range(30)), ""]))
+    assert embed(corpus / "out", *raw, f"--manifest={table}") == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert (
+        f"--manifest={table}: the first 20 recordings are absent; line 2: {corpus}/z.wav" in error
+    )
+    assert not (corpus / "out").exists()
+    assert embed(corpus / "out", *raw, f"--manifest={table}", "--max_failed_ratio=1") == 0
+    assert set(reading.failures(corpus / "out").values()) == {"not_found"}
+    assert embed(corpus / "more", *raw, f"--manifest={table}", f"--audio_root={corpus}/audio") == 2
+    assert f"--audio_root {corpus}/audio/fold1" in " ".join(capsys.readouterr().err.split())

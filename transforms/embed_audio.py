@@ -12,6 +12,7 @@ from transforms import join_rows, plan_clips, plan_spans
 from transforms.audio import decoding
 from transforms.corpus.clips import Clip, printable
 from transforms.corpus.spans import PATCH_SAMPLES, FramingConfig
+from transforms.dataset.completeness import LISTED
 from transforms.decode_patches import DECODE_RESULTS, DecodePatches
 from transforms.embed_patches import MODEL_FAILURES, EmbedPatches
 from transforms.join_rows import JoinRows
@@ -52,7 +53,8 @@ class EmbeddedClips(dict[str, pvalue.PCollection]):
 
     The items of the dict are intermediate collections: `clips` (`Clip`), the inputs of
     `AssembleClips` (`decode_results`, `rows`, `model_failures`), `failures` (`Failure`) of clips
-    that are not decoded, and `reports`.
+    that are not decoded, `row_notes` of clips that repeat others if these are no `ReadCorpus`'s,
+    and `reports`.
     """
 
     def __init__(self, streams: dict[str, pvalue.PCollection], embedding: Embedding) -> None:
@@ -161,15 +163,16 @@ class EmbedAudio(beam.PTransform):
     @no_annotations
     def expand(self, audio: pvalue.PCollection) -> EmbeddedClips:
         source = source_of(audio)
-        failures, reports = [], []
+        failures, reports, notes = [], [], {}
         if source is not None:
             clips = audio
         else:
             given = audio | "Clips" >> beam.ParDo(_ClipFn()).with_outputs(REPORTS, main="clips")
-            given = given.clips | PlanClips()
-            clips = given.clips
-            failures.append(given[plan_clips.FAILURES])
-            reports.append(given[REPORTS])
+            planned = given.clips | PlanClips()
+            clips = planned.clips
+            failures.append(planned[plan_clips.FAILURES])
+            reports += [given[REPORTS], planned[REPORTS]]
+            notes["row_notes"] = planned[plan_clips.NOTES]
         splits = source.corpus.splits if source else None
         spread = clips | PlanSpans(self.framing, splits)
         decoded = spread["decode_tasks"] | DecodePatches(self.framing)
@@ -189,6 +192,7 @@ class EmbedAudio(beam.PTransform):
                 "model_failures": embedded[MODEL_FAILURES],
                 "failures": failures | "Failures" >> beam.Flatten(),
                 "reports": reports | "Reports" >> beam.Flatten(),
+                **notes,
             },
             Embedding(self.model, self.framing, self.precision, decoding.VERSIONS, source),
         )
@@ -217,8 +221,10 @@ def check_embedding(model: str, framing: FramingConfig, precision: str) -> None:
 
 class _ClipFn(ReportingFn):
     def process(self, element: Any) -> Iterator[Clip]:
+        clip = _clip_of(element)
+        self.report(LISTED)
         self.increment(found=1)
-        yield _clip_of(element)
+        yield clip
 
 
 class _CountFn(ReportingFn):

@@ -14,6 +14,7 @@ from transforms.corpus import listing
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.manifests import segment_names
 from transforms.corpus.manifests.segments import Segment, clip_ids, read_segments
+from transforms.dataset.completeness import LISTED, UNPLANNED
 from transforms.list_clips import count_found
 from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.metrics.run_times import LISTING
@@ -114,6 +115,7 @@ class _ReadFn(ReportingFn):
     def process(self, path: bytes) -> Iterator[Any]:
         for found in self.timed(records_of(os.fsdecode(path), read_segments)):
             if isinstance(found, Segment):
+                self.report(LISTED)
                 self.increment(found=1)
                 yield found
             else:
@@ -131,13 +133,13 @@ class _ListFn(ReportingFn):
                     for possible_id in segment_names.possible_ids(printable(found.uri)):
                         yield possible_id, os.fsencode(found.uri)
                 elif isinstance(found, Failure):
-                    self.count_failure(found.reason, is_new=True)
+                    count_found(self, found)
                     yield pvalue.TaggedOutput(FAILURES, found)
         except OSError as error:
             path = os.fsdecode(folder)
             why = error.strerror or str(error)
             failure = Failure(printable(path), path, "list", "unreadable", why)
-            self.count_failure(failure.reason, is_new=True)
+            count_found(self, failure)
             yield pvalue.TaggedOutput(FAILURES, failure)
 
 
@@ -155,6 +157,7 @@ class _FindFn(ReportingFn):
                 yield clip
             else:
                 # The segment is counted as found already.
+                self.report(UNPLANNED)
                 self.count_failure(clip.reason, clip.split, is_new=True)
                 yield pvalue.TaggedOutput(FAILURES, clip)
 

@@ -13,6 +13,7 @@ from transforms.corpus import listing, packed
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.listing import Shard
 from transforms.corpus.serialization import deserialize, serialize
+from transforms.dataset.completeness import LISTED, UNPLANNED
 from transforms.metrics.reporting import REPORTS, ReportingFn
 from transforms.metrics.run_times import LISTING
 
@@ -99,7 +100,10 @@ class _ListFn(ReportingFn):
 def count_found(counting: ReportingFn, found: object) -> None:
     """Counts a listed clip or failure; ignores anything else."""
     if isinstance(found, Clip):
+        counting.report(LISTED)
         counting.increment(found=1)
     elif isinstance(found, Failure):
+        counting.report(LISTED)
+        counting.report(UNPLANNED)
         counting.increment(found=1)
         counting.count_failure(found.reason, found.split, is_new=True)

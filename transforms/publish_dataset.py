@@ -113,7 +113,9 @@ class _PublishFn(beam.DoFn):
                 [shard.path for _, shard in part.shards],
                 [self._path(folder, name) for name in names],
             )
-            names += self._write_beside(folder, part, tables, class_map)
+            has_notes = infos[folder]["counts"]["notes"] or self._origin.framing.keep_damaged
+            kinds = (FAILURES, NOTES) if has_notes else (FAILURES,)
+            names += self._write_beside(folder, part, tables, class_map, kinds)
             new += [f"{folder}/{name}".lstrip("/") for name in names]
         files.delete_names(self._folder.rstrip("/"), [file for file in old if file not in new])
         times = {step: time for (step,), time in _of_kind(reports, TIME).items()}
@@ -139,11 +141,16 @@ class _PublishFn(beam.DoFn):
         return parts
 
     def _write_beside(
-        self, folder: str, part: Part, tables: Sequence[TableFile], class_map: ClassMap
+        self,
+        folder: str,
+        part: Part,
+        tables: Sequence[TableFile],
+        class_map: ClassMap,
+        kinds: Iterable[str],
     ) -> list[str]:
         """Writes the other files of a part; returns their names."""
         names = []
-        for kind in (FAILURES, NOTES) if self._origin.framing.keep_damaged else (FAILURES,):
+        for kind in kinds:
             names.append(table_name(self._origin.name, kind))
             paths = [each.path for each in tables if (each.kind, each.split) == (kind, part.split)]
             # If an earlier attempt has deleted the temporary files, it has written the table.

@@ -15,10 +15,12 @@ from transforms.corpus.clips import Clip, printable
 from transforms.corpus.labels import ClassMap
 from transforms.corpus.manifests.manifest import ManifestOptions
 from transforms.corpus.manifests.mapping import ColumnMapping
+from transforms.corpus.same_clips import MERGE_LABELS
 from transforms.corpus.splits import Splits
+from transforms.dataset.completeness import LISTED
 from transforms.find_segments import FindSegments
 from transforms.list_clips import ListClips
-from transforms.metrics.reporting import REPORTS
+from transforms.metrics.reporting import COUNT, REPORTS
 from transforms.plan_clips import PlanClips
 from transforms.read_manifests import ReadManifests
 from transforms.storage import files
@@ -31,12 +33,14 @@ class CorpusOutputs(NamedTuple):
       clips: `Clip`s, one per id, with known labels only.
       failures: `Failure`s of everything that does not become a clip.
       manifests: `ManifestFacts` of each manifest.
+      notes: `AudioNote`s of rows of manifests that repeat another one word for word.
       reports: Counts and times, for `WriteDataset`.
     """
 
     clips: pvalue.PCollection
     failures: pvalue.PCollection
     manifests: pvalue.PCollection
+    notes: pvalue.PCollection
     reports: pvalue.PCollection
 
 
@@ -61,6 +65,8 @@ class ReadCorpus(beam.PTransform):
       no_header: Names of the columns of manifests without a header line.
       label_separator: Separator of the labels in a cell of a manifest, any text; `none` if a cell
         is one label; None to detect it.
+      same_clip: What becomes of rows of one clip with different labels: `merge_labels` gives it the
+        labels of all, in the order of the rows; with `fail` all but one fail.
       audio_root: Folder of relative paths in manifests, and of the recordings of
         `audioset_segments`.
       audioset_segments: AudioSet's segments files, globs allowed.
@@ -73,7 +79,8 @@ class ReadCorpus(beam.PTransform):
       clips: Further clips.
 
     Raises:
-      ValueError: `audioset_segments` without `audio_root`, or an empty `label_separator`.
+      ValueError: `audioset_segments` without `audio_root`, an empty `label_separator`, or a
+        `same_clip` that is not allowed.
       ManifestError: `columns` or `no_header` are invalid.
 
     Example:
@@ -92,6 +99,7 @@ class ReadCorpus(beam.PTransform):
     columns: Sequence[str] = ()
     no_header: Sequence[str] = ()
     label_separator: str | None = None
+    same_clip: str = MERGE_LABELS
     audio_root: str | None = None
     audioset_segments: Sequence[str] = ()
     audio_name: str | None = None
@@ -103,6 +111,7 @@ class ReadCorpus(beam.PTransform):
 
     def __post_init__(self) -> None:
         super().__init__()
+        PlanClips(same_clip=self.same_clip)  # validates it
         if self.label_separator == "":
             raise ValueError("label_separator='' (allowed: any text, or none)")
         self.inputs = tuple(map(files.absolute, self.inputs))
@@ -151,13 +160,18 @@ class ReadCorpus(beam.PTransform):
             reports.append(found[REPORTS])
         if self.clips:
             clips.append(pipeline | "Given" >> beam.Create([*self.clips]))
+            number = ((COUNT, "", LISTED), len(self.clips))
+            reports.append(pipeline | "NumberGiven" >> beam.Create([number]))
         planned = (
-            clips | "Clips" >> beam.Flatten() | PlanClips(self.class_map, self.drop_unknown_labels)
+            clips
+            | "Clips" >> beam.Flatten()
+            | PlanClips(self.class_map, self.drop_unknown_labels, self.same_clip, self.splits)
         )
         outputs = CorpusOutputs(
             planned.clips,
             [*failures, planned[plan_clips.FAILURES]] | "Failures" >> beam.Flatten(),
             read[read_manifests.FACTS],
+            planned[plan_clips.NOTES],
             [*reports, planned[REPORTS]] | "Reports" >> beam.Flatten(),
         )
         planned.clips.source = CorpusSource(self, outputs)
@@ -176,6 +190,7 @@ class ReadCorpus(beam.PTransform):
             "columns": list(self.columns),
             "no_header": list(self._mapping.header),
             "label_separator": self.label_separator,
+            "same_clip": self.manifests and self.same_clip,
             "class_map": self.class_map and printable(self.class_map.uri),
             "unknown_labels": self.class_map and ("drop" if self.drop_unknown_labels else "fail"),
             "split": self.splits and {name: float(share) for name, share in self.splits.shares},

@@ -113,7 +113,9 @@ class WriteDataset(beam.PTransform):
         failures, reports = [embedded["failures"]], [embedded["reports"]]
         if source is None:
             manifests = embedded.pipeline | "No manifests" >> beam.Create([])
+            notes = [embedded["row_notes"]] if "row_notes" in embedded else []
         else:
+            notes = [source.outputs.notes]
             failures.append(source.outputs.failures)
             reports.append(source.outputs.reports)
             manifests = source.outputs.manifests
@@ -139,7 +141,7 @@ class WriteDataset(beam.PTransform):
                 | "SumDue" >> beam.CombinePerKey(_sum_records)
             ),
             tables=(
-                (failed, assembled[assemble_clips.NOTES])
+                (failed, assembled[assemble_clips.NOTES], *notes)
                 | "TableLines" >> beam.Flatten()
                 | WriteTables(self.staging)
             ),

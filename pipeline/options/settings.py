@@ -10,6 +10,7 @@ from pipeline.errors import UsageError
 from pipeline.options import declaration, values
 from pipeline.options.declaration import PathKind, option
 from transforms.corpus.manifests.tables import FORMATS
+from transforms.corpus.same_clips import MERGE_LABELS, SAME_CLIP
 from transforms.corpus.spans import SAMPLE_RATE_HZ
 from transforms.corpus.splits import Splits
 from transforms.dataset.profiles import DAMAGED_KEY, PROFILES, Profile
@@ -138,6 +139,15 @@ class EmbedSettings:
         help="separator of the labels in a cell, as ';' or ', ', or none if a cell is one label"
         " (default: detected); lists as JSON and Python print them are understood either way",
         label="Separator of labels",
+    )
+    same_clip: str = option(
+        MERGE_LABELS,
+        group=_CORPUS,
+        choices=SAME_CLIP,
+        requires=("manifests", "audioset_segments"),
+        help="rows of one clip with different labels: they become one record with the labels of all"
+        " in the order of the rows, or all but one fail as duplicate_id (default: %(default)s)",
+        label="Rows of one clip",
     )
     keep_columns: tuple[str, ...] = option(
         (),

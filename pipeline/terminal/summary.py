@@ -103,6 +103,7 @@ def _counts(info: dict[str, Any]) -> list[str]:
     damaged = f"damaged clips, {counts['damaged_seconds']:.3f} s of damage"
     return [
         f"clips     {counts['clips']}",
+        *_repeats(counts),
         f"records   {counts['records']}  ({counts['rows']} rows"
         f", {counts['hours']:.3f} h of audio"
         f"{_also(counts['padded_clips'], 'clips padded to one row')}"
@@ -114,6 +115,17 @@ def _counts(info: dict[str, Any]) -> list[str]:
         f"{_by_reason(info['skipped'])}",
         *(f"packed    {what}: {number}" for what, number in info.get("packed", {}).items()),
     ]
+
+
+def _repeats(counts: dict[str, int]) -> Iterator[str]:
+    """Returns the number of rows that are no clips of their own."""
+    if merged := counts["merged_rows"]:
+        yield (
+            f"merged    {merged} rows with the clip of another row: it has the labels of all"
+            " (--same_clip merge_labels)"
+        )
+    if repeated := counts["repeats"] - merged:
+        yield f"repeated  {repeated} rows or files that repeat another one word for word"
 
 
 def _speed(info: dict[str, Any], seconds: float) -> str:
@@ -138,7 +150,7 @@ def _files(info: dict[str, Any], folder: str) -> list[str]:
         f"failed    {folders}/{failure_table_name(info['name'])}",
         *(
             [f"notes     {folders}/{note_table_name(info['name'])}"]
-            if info["audio"]["damaged"] == "keep"
+            if info["audio"]["damaged"] == "keep" or info["counts"]["notes"]
             else []
         ),
         f"metadata  {printable(folder)}/dataset.json",

@@ -29,6 +29,8 @@ def test_every_input_is_listed_with_ids_below_its_root(tmp_path: Path) -> None:
     assert counted(reports) == {
         ("", "clips"): 1,
         ("", "failures/unreadable"): 1,
+        ("", "listed"): 4,
+        ("", "unplanned"): 1,
         ("", "skipped/hidden"): 1,
         ("", "skipped/other"): 1,
     }

@@ -1,8 +1,13 @@
-"""Proof that a dataset is complete: every clip is a record or a failure."""
+"""Proof that a dataset is complete: every clip is a record, a failure or a repeated row."""
 
 from collections.abc import Collection, Mapping
 
 from transforms.dataset.shards import RecordSums, Shard
+
+# Names of counts.
+LISTED = "listed"
+PLANNED = "planned"
+UNPLANNED = "unplanned"
 
 Tallies = Mapping[tuple[str, str], int]  # counts by split and name
 
@@ -27,8 +32,10 @@ def check_sums(
     """Checks that every requested clip is in a shard or in a failure table.
 
     Args:
-      tallies: Under the empty split: `clips` requested, `decode_tasks` planned and
-        `decode_tasks_done`. By split: `records` assembled, and `notes` about them.
+      tallies: Under the empty split: clips, rows and failures that were `listed`, those that were
+        `planned` as clips of their own or `unplanned` because they failed, `clips` requested,
+        `decode_tasks` planned and `decode_tasks_done`. By split: `repeats` of listed clips,
+        `records` assembled, and `notes` about them.
       failures: Number of lines in the failure tables, by split.
       num_notes: Number of lines in the tables of notes.
       expected_sums: Sums of the assembled records, by split and shard; empty shards may be absent.
@@ -41,6 +48,7 @@ def check_sums(
     planned, done = tallies.get(("", "decode_tasks"), 0), tallies.get(("", "decode_tasks_done"), 0)
     if planned != done:
         raise IncompleteError(f"{planned} decode tasks were planned, but {done} were completed")
+    _check_listed(tallies)
     clips = tallies.get(("", "clips"), 0)
     records = count_all_splits(tallies, "records")
     num_failures = sum(failures.values())
@@ -56,6 +64,17 @@ def check_sums(
     if sum(sums.num_records for sums in expected_sums.values()) != records:
         raise IncompleteError(
             f"{records} records were assembled, but {expected_sums} are in the shards"
+        )
+
+
+def _check_listed(tallies: Tallies) -> None:
+    listed, planned, unplanned, repeats = (
+        count_all_splits(tallies, name) for name in (LISTED, PLANNED, UNPLANNED, "repeats")
+    )
+    if listed != planned + unplanned + repeats:
+        raise IncompleteError(
+            f"{listed} clips were listed, but {planned} were planned, {unplanned} failed and"
+            f" {repeats} repeat another one"
         )
 
 

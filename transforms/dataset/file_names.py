@@ -64,16 +64,18 @@ def own_files(info: bytes) -> list[str]:
     try:
         name = str(parsed["name"])
         splits = parsed.get("splits")
-        parts = [("", parsed["shards"])] if splits is None else []
-        parts += [(f"{split['folder']}/", split["shards"]) for split in splits or ()]
+        parts = [("", parsed)] if splits is None else []
+        parts += [(f"{split['folder']}/", split) for split in splits or ()]
         files = [FILE_NAME]
-        tables = [failure_table_name(name)]
         audio = parsed.get("audio")
-        if isinstance(audio, dict) and audio.get("damaged") == "keep":
-            tables.append(note_table_name(name))
-        others = (*tables, schema.FILE_NAME, CLASS_MAP_NAME, FILE_NAME)
-        for prefix, shards in parts:
-            files += [prefix + file for file in (*(each["name"] for each in shards), *others)]
+        keeps_damaged = isinstance(audio, dict) and audio.get("damaged") == "keep"
+        others = (failure_table_name(name), schema.FILE_NAME, CLASS_MAP_NAME, FILE_NAME)
+        for prefix, part in parts:
+            files += [prefix + each["name"] for each in part["shards"]]
+            files += [prefix + file for file in others]
+            counts = part.get("counts")
+            if keeps_damaged or (isinstance(counts, dict) and counts.get("notes")):
+                files.append(prefix + note_table_name(name))
     except (KeyError, TypeError) as error:
         raise ValueError(f"{FILE_NAME} lacks {error}") from error
     if not all(is_dataset_file(file, name) for file in files):

@@ -1,4 +1,4 @@
-"""The table of notes: one JSON line per remark about the audio of a record."""
+"""The table of notes: one JSON line per remark about the audio of a record, or a repeated row."""
 
 from collections.abc import Iterable, Iterator
 

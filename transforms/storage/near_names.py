@@ -22,7 +22,8 @@ from transforms.storage.spellings import split_path
 
 _MAX_LOCAL_NAMES = 100_000
 _MAX_REMOTE_NAMES = 1_000  # what one request lists
-_MAX_FOLDERS = 50
+_MAX_FOLDERS = 1_000
+_MAX_SEARCHED_FOLDERS = 20
 _MAX_SHOWN = 120
 _KEPT_SECONDS = 60
 _OTHER_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".webm", ".mp4", ".aac")
@@ -37,12 +38,14 @@ class _Folder(NamedTuple):
       folders: Names of the first folders in it, sorted.
       num_files: Number of files.
       is_whole: Whether all of it was listed.
+      below: On a storage, the first paths below it; None for a local folder.
     """
 
     names: dict[str, tuple[str, ...]]
     folders: tuple[str, ...]
     num_files: int
     is_whole: bool
+    below: frozenset[str] | None = None
 
     @property
     def size(self) -> str:
@@ -77,8 +80,11 @@ def _hints(path: str, name: str, base: str) -> Iterator[str]:
     listed = _listed(folder)
     if listed is not None:
         yield from _hints_in_folder(file, listed)
-        if name:
-            yield from _hints_of_roots(root, written, _listed(root.rstrip("/")))
+    if name and root not in ("", "/"):
+        inside, above = root.rstrip("/"), posixpath.dirname(root.rstrip("/"))
+        yield from _hints_of_folders(inside, written, "its folder has {}, and ")
+        if is_local(path):
+            yield from _hints_of_folders(above, written, "")
     if is_local(path) and name:
         yield from _hints_by_tail(root, written, base)
     if listed is None and is_local(path):
@@ -98,17 +104,16 @@ def _hints_in_folder(file: str, listed: _Folder) -> Iterator[str]:
             yield f"there is {_shown(alike[0])} in its folder"
 
 
-def _hints_of_roots(root: str, written: str, listed: _Folder | None) -> Iterator[str]:
+def _hints_of_folders(root: str, written: str, size: str) -> Iterator[str]:
     """Finds the folder in the root that has the file below it."""
+    listed = _listed(root)
     if listed is None:
         return
-    for folder in listed.folders:
-        inner = f"{root}{folder}"
-        found = _listed(inner) if not is_local(root) and "/" not in written else None
-        is_there = os.path.lexists(f"{inner}/{written}") if is_local(root) else False
-        if is_there or (found is not None and written in found.alike(written)):
+    for folder in listed.folders[:_MAX_SEARCHED_FOLDERS]:
+        inner, path = f"{root}/{folder}", f"{folder}/{written}"
+        if os.path.lexists(f"{root}/{path}") if listed.below is None else path in listed.below:
             yield (
-                f"its folder has {listed.size}, and {_shown(folder)}/ holds this one:"
+                f"{size.format(listed.size)}{_shown(folder)}/ holds this one:"
                 f" --audio_root {_shown(inner)}"
             )
 
@@ -178,7 +183,8 @@ def _list_remote(folder: str) -> _Folder | None:
     infos = list(itertools.islice(store_of(prefix).list_prefix(prefix), _MAX_REMOTE_NAMES))
     below = [info.path.removeprefix(prefix) for info in infos]
     found = dict.fromkeys((name.partition("/")[0], "/" in name) for name in below)
-    return _folder(list(found), len(infos) < _MAX_REMOTE_NAMES) if found else None
+    is_whole = len(infos) < _MAX_REMOTE_NAMES
+    return _folder(list(found), is_whole)._replace(below=frozenset(below)) if found else None
 
 
 def _folder(found: list[tuple[str, bool]], is_whole: bool) -> _Folder:

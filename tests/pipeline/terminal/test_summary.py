@@ -27,6 +27,9 @@ def _info(**changes: Any) -> dict[str, Any]:
             "clips": 10,
             "records": 8,
             "failures": 2,
+            "repeats": 0,
+            "merged_rows": 0,
+            "notes": 0,
             "rows": 80,
             "hours": 0.025,
             "padded_clips": 0,
@@ -105,6 +108,16 @@ def test_damaged_clips_are_counted_and_the_table_of_notes_is_named() -> None:
     whole = summary.summary(_info(audio=kept), "/out", 1.0)
     assert "audio-notes.jsonl" in whole
     assert "damaged" not in whole
+
+
+def test_rows_of_one_clip_are_counted() -> None:
+    counts = _info()["counts"] | {"repeats": 7, "merged_rows": 5, "notes": 2}
+    text = summary.summary(_info(counts=counts), "/out", 1.0)
+    assert "merged    5 rows with the clip of another row: it has the labels of all (--same" in text
+    assert "repeated  2 rows or files that repeat another one word for word\n" in text
+    assert "notes     /out/audio-notes.jsonl\n" in text
+    plain = summary.summary(_info(), "/out", 1.0)
+    assert not any(word in plain for word in ("merged", "repeated", "notes"))
 
 
 def test_the_summary_has_each_split_and_its_path() -> None:

@@ -16,6 +16,11 @@ def balanced() -> dict[str, Any]:
     """Returns what a complete run of six clips, two of them failed, hands to `check_sums`."""
     return {
         "tallies": {
+            ("", "listed"): 9,
+            ("", "planned"): 5,
+            ("", "unplanned"): 1,
+            ("", "repeats"): 1,
+            ("train", "repeats"): 2,
             ("", "clips"): 6,
             ("", "decode_tasks"): 9,
             ("", "decode_tasks_done"): 9,
@@ -165,3 +170,12 @@ def test_any_wrong_number_is_detected(data: st.DataObject) -> None:
 def test_missing_and_surplus_notes_are_detected(num_notes: int) -> None:
     with pytest.raises(IncompleteError, match=f"5 notes were made, but {num_notes} are"):
         check_sums(**balanced() | {"num_notes": num_notes})
+
+
+@pytest.mark.parametrize("name", ["listed", "planned", "unplanned", "repeats"])
+@pytest.mark.parametrize("change", [-1, 1])
+def test_clips_that_were_listed_are_planned_failed_or_repeated(name: str, change: int) -> None:
+    run = balanced()
+    run["tallies"]["", name] += change
+    with pytest.raises(IncompleteError, match=r"clips were listed, but . were planned, . failed"):
+        check_sums(**run)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.descriptions import ORIGIN, SHARDS, info, splits
+from tests.descriptions import ORIGIN, SHARDS, TALLIES, info, of_no_split, splits
 from transforms.corpus.spans import FramingConfig
 from transforms.dataset.file_names import is_dataset_file, is_split, is_split_folder, own_files
 from transforms.dataset.provenance import (
@@ -59,6 +59,13 @@ def test_own_files_are_all_that_the_dataset_is_made_of() -> None:
         "dataset.json",
         "schema.pbtxt",
     ]
+
+
+def test_the_table_of_notes_is_a_datasets_own_where_rows_are_repeated() -> None:
+    repeated = info(tallies=TALLIES | of_no_split({"notes": 1}))
+    assert sorted(own_files(to_json(repeated))) == sorted(
+        [*own_files(to_json(info())), "clips-notes.jsonl"]
+    )
 
 
 def test_the_table_of_notes_is_a_datasets_own_only_where_damaged_clips_are_kept() -> None:

@@ -37,6 +37,7 @@ FACTS = ManifestFacts(
     ("note",),
     5,
     (("uri", "{uri}"), ("labels", "{class}")),
+    ("9 nan are no label",),
 )
 
 
@@ -55,6 +56,9 @@ def test_counts_and_hours_are_those_of_the_run() -> None:
         "clips": 5,
         "records": 3,
         "failures": 2,
+        "repeats": 4,
+        "merged_rows": 4,
+        "notes": 0,
         "rows": 30,
         "hours": 1.5,
         "padded_clips": 1,
@@ -124,7 +128,7 @@ def test_properties_of_manifests_and_the_class_map_are_recorded() -> None:
             "other_columns": ["note"],
             "num_rows": 5,
             "meaning": [["uri", "{uri}"], ["labels", "{class}"]],
-            "notes": [],
+            "notes": ["9 nan are no label"],
         }
     ]
     assert found["labels"] == {"class_map": "class_map.csv"}

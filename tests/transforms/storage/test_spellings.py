@@ -164,6 +164,12 @@ def test_the_hint_of_an_absent_file_names_what_may_be_meant(
     assert hint.replace("ROOT", str(tmp_path)) in found
 
 
+def test_a_folder_beside_the_one_of_the_table_may_hold_the_file(tmp_path: Path) -> None:
+    touch(tmp_path, "wavs/x.wav", "tables/m.csv")
+    found = near_names.hint(f"{tmp_path}/tables/x.wav", "x.wav", f"{tmp_path}/tables")
+    assert found == f"wavs/ holds this one: --audio_root {tmp_path}/wavs"
+
+
 def test_absolute_paths_of_another_machine_are_found_by_their_end(tmp_path: Path) -> None:
     touch(tmp_path, "audio/b/x.wav")
     found = near_names.hint("/corpus/b/x.wav", "corpus/b/x.wav", f"{tmp_path}/audio")
