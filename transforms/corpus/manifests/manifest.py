@@ -23,8 +23,6 @@ from transforms.corpus.manifests.mapping import NO_MAPPING, ColumnMapping
 from transforms.corpus.manifests.recording_uris import RecordingFolder
 from transforms.corpus.manifests.swallowed_lines import find_swallowed_lines
 from transforms.corpus.manifests.tables import (
-    JSON,
-    JSON_LINES,
     VALUE_FORMATS,
     Row,
     Table,
@@ -181,7 +179,7 @@ def check_manifest(file: BinaryIO, uri: str, options: ManifestOptions) -> Manife
         )
     has_raw = any(isinstance(each, Clip) and each.raw_format is not None for each in outcomes)
     facts = opened.facts(uri, len(outcomes), has_raw)
-    header = None if table.format in (JSON_LINES, JSON) else table.columns
+    header = None if table.format in VALUE_FORMATS else table.columns
     return ManifestReading(facts, header, matcher.others, tuple(outcomes))
 
 
@@ -220,7 +218,7 @@ def _open(file: BinaryIO, uri: str, options: ManifestOptions) -> _OpenManifest:
     laid_out = LaidOutTable(file, uri, request)
     mapping = laid_out.mapping
     table = read_table(laid_out.file, options.format, uri, mapping.header, mapping.rest_in_last)
-    header = None if table.format in (JSON_LINES, JSON) else laid_out.header(table.columns)
+    header = None if table.format in VALUE_FORMATS else laid_out.header(table.columns)
     if header is not None and not laid_out.name:
         ColumnMatcher(header, mapping)  # refuses a header before rows are read
     rows = laid_out.prepared(table.rows)
