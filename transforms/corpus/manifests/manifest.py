@@ -15,7 +15,7 @@ from typing import BinaryIO
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.manifests.columns import ColumnMatcher
 from transforms.corpus.manifests.errors import ManifestError
-from transforms.corpus.manifests.fields import RowFields
+from transforms.corpus.manifests.fields import COLUMNS, RowFields
 from transforms.corpus.manifests.label_cells import KnownLabels, LabelReader
 from transforms.corpus.manifests.line_reader import BadLine
 from transforms.corpus.manifests.mapping import NO_MAPPING, ColumnMapping
@@ -29,8 +29,6 @@ from transforms.corpus.times import format_seconds
 SEPARATOR_ROWS = 1000
 # Rows of which a check makes clips.
 NUM_CHECKED_ROWS = 20
-# In place of a field: the columns of a row as a whole.
-_COLUMNS = "columns"
 _SEPARATOR_CHARACTERS = 1 << 22
 
 
@@ -66,9 +64,9 @@ class ManifestFacts:
       encoding: As in `TextLines`.
       delimiter: Delimiter between cells; empty for JSON lines.
       label_separator: Separator of the labels in a cell; empty if none was needed.
-      columns: Columns that are read; known ones as spelled in `columns.KNOWN_COLUMNS`.
+      columns: Columns that are read; known ones as spelled in `columns.KNOWNCOLUMNS`.
       other_columns: Columns that are carried along as text. For JSON lines both together are
-        limited to `columns.MAX_SEEN_COLUMNS`.
+        limited to `columns.MAX_SEENCOLUMNS`.
       num_rows: Number of rows, valid and invalid.
       meaning: Each field of clips and the template of columns that it comes from.
       notes: How values were read, where that is not plain.
@@ -146,14 +144,14 @@ def check_manifest(file: BinaryIO, uri: str, options: ManifestOptions) -> Manife
     Raises:
       ManifestError: The file as a whole is unusable, or its columns are misunderstood: all of its
         first rows are invalid because of a column that is read by the mapping or by a name that is
-        not in `columns.KNOWN_COLUMNS`.
+        not in `columns.KNOWNCOLUMNS`.
     """
     opened = _open(file, uri, options)
     table, matcher = opened.table, opened.matcher
     builder = _ClipBuilder(uri, options, table, opened.labels)
     outcomes: list[Clip | Failure] = []
     misread: list[Failure] = []
-    doubtful = {_COLUMNS, *matcher.fields_to_doubt}
+    doubtful = {COLUMNS, *matcher.fields_to_doubt}
     for line, record in opened.first_rows[:NUM_CHECKED_ROWS]:
         outcome, field = builder.build(line, record, matcher)
         outcomes.append(outcome)
@@ -258,7 +256,7 @@ class _ClipBuilder:
         try:
             columns = matcher.match(record)
         except ManifestError as error:
-            return self._failure(line, "invalid_row", str(error)), _COLUMNS
+            return self._failure(line, "invalid_row", str(error)), COLUMNS
         if self._has_quoted_cells:
             fault = find_swallowed_lines(line, list(record.items()), columns.keys)
             if fault:
