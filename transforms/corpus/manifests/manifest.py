@@ -191,7 +191,7 @@ class _OpenManifest:
             *self.matcher.seen_columns(has_raw),
             num_rows,
             self.matcher.meaning(has_raw),
-            self.labels.notes(),
+            (*self.table.notes, *self.labels.notes()),
         )
 
 
