@@ -5,7 +5,7 @@ Names are compared by their words: `Begin Time (s)`, `begin_time_s` and `beginTi
 
 import dataclasses
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.headerless import format_names
@@ -18,7 +18,7 @@ def _set(words: str) -> frozenset[str]:
 
 RECORDING_COLUMNS = ("uri", "path", "audio_filepath", "recording")
 # Understood only where none of `RECORDING_COLUMNS` is there.
-_RECORDING_NAMES = _set("""
+_RECORDINGS = _set("""
     file filename file_name filepath file_path fname wav wav_file wav_filename wav_path
     audio audio_file audio_filename audio_file_name audio_path audio_file_path sound_file begin_path
     recording_file recording_path recording_filename
@@ -57,6 +57,12 @@ _UNCLEAR = _set(
     "sample samples frame frames idx index pos position ns tick ticks min minute minutes h hour"
     " hours hms num"
 )
+_MAY_BE_TIME = re.compile(
+    "|".join(sorted(_START_WORDS | _END_WORDS | _DURATION_WORDS | _LENGTH_WORDS))
+    + "|offset|num_samples|num_frames"
+)
+# A longer name means nothing by its words.
+_MAX_CHARACTERS = 100
 _ONSET, _OFFSET = "onset", "offset"
 _EXACT = {START: "start_seconds", END: "end_seconds", DURATION: "duration"}
 # UrbanSound8K's times are those of the recording that the file was cut from.
@@ -94,22 +100,6 @@ def words_of(name: str) -> list[str]:
     return [part for word, two in zip(words, glued, strict=True) for part in _parts(word, two)]
 
 
-def recording_columns(names: Iterable[str]) -> list[str]:
-    """Returns the columns that name the recording: one, if the table is understood."""
-    names = list(names)
-    exact = [name for name in names if name.strip().casefold() in RECORDING_COLUMNS]
-    return exact or [name for name in names if _joined(name) in _RECORDING_NAMES]
-
-
-def label_columns(names: Iterable[str]) -> list[str]:
-    """Returns the columns of labels: one, if the table is understood."""
-    names = list(names)
-    for kind in _LABEL_NAMES:
-        if found := [name for name in names if _joined(name) in kind]:
-            return found
-    return []
-
-
 def looks_like_labels(name: str) -> bool:
     """Returns whether a name has a word for labels."""
     return bool(_LABEL_WORDS.intersection(words_of(name)))
@@ -126,49 +116,71 @@ def looks_like_times(name: str) -> bool:
     return bool(words & (_TIME_WORDS | _START_WORDS | _END_WORDS)) and not words & _NOT_TIMES
 
 
-def start_columns(names: Iterable[str]) -> set[str]:
-    """Returns the columns whose names are those of starts."""
-    columns = (_time_column(name) for name in names)
-    return {column.key for column in columns if column and column.role == START}
-
-
-def time_columns(
-    names: Iterable[str], given: frozenset[str], has_onset: bool = False
-) -> dict[str, TimeColumn]:
-    """Returns the columns of times by `start`, `end` and `duration`.
+class ColumnNames:
+    """The columns of a table, or of a line of JSON lines, by what their names mean.
 
     Args:
       names: Names of all columns.
-      given: Fields for which no column is to be found, because the user says what they are.
-      has_onset: Whether other rows of the table have a column onset, so that `offset` is an end.
-
-    Raises:
-      ManifestError: Two columns have the same meaning or exclude each other, or the name of one
-        does not tell its unit.
     """
-    names = list(names)
-    if any(_joined(name) == _CUT_FILES for name in names):
-        return {}
-    columns = [column for name in names if (column := _time_column(name))]
-    has_onset = has_onset or any(column.is_onset for column in columns)
-    found: dict[str, TimeColumn] = {}
-    for role in (START, END):
-        if role not in given:
-            _add(found, role, columns)
-    _add_offset(found, [each for each in columns if each.role == _OFFSET], given, has_onset)
-    if DURATION not in given:
-        _add_duration(found, columns, given)
-    if END in found and DURATION in found:
-        raise _contradiction([found[END].key], [found[DURATION].key])
-    for column in found.values():
-        if not column.is_clear:
-            raise ManifestError(
-                f"column {format_names([column.key])} looks like the {column.role} of clips, and"
-                f" its name does not tell the unit: say --columns"
-                f" '{column.role}={{{column.key}:samples:16000}}' (or :millis, or no conversion for"
-                f" seconds), or --columns {column.role}= if it is something else"
-            )
-    return found
+
+    def __init__(self, names: Iterable[str]) -> None:
+        # Each name is taken apart once: a hostile line has a hundred thousand of them.
+        self._joined = {name: _joined(name) for name in names if len(name) <= _MAX_CHARACTERS}
+
+    def recordings(self) -> list[str]:
+        """Returns the columns that name the recording: one, if the table is understood."""
+        exact = [name for name in self._joined if name.strip().casefold() in RECORDING_COLUMNS]
+        return exact or [name for name, joined in self._joined.items() if joined in _RECORDINGS]
+
+    def labels(self) -> list[str]:
+        """Returns the columns of labels: one, if the table is understood."""
+        for kind in _LABEL_NAMES:
+            if found := [name for name, joined in self._joined.items() if joined in kind]:
+                return found
+        return []
+
+    def starts(self) -> set[str]:
+        """Returns the columns whose names are those of starts."""
+        return {column.key for column in self._times() if column.role == START}
+
+    def times(self, given: frozenset[str], has_onset: bool = False) -> dict[str, TimeColumn]:
+        """Returns the columns of times by `start`, `end` and `duration`.
+
+        Args:
+          given: Fields for which no column is to be found, because the user says what they are.
+          has_onset: Whether other rows of the table have a column onset, so that `offset` is an
+            end.
+
+        Raises:
+          ManifestError: Two columns have the same meaning or exclude each other, or the name of one
+            does not tell its unit.
+        """
+        if self._has_cut_files():
+            return {}
+        columns = self._times()
+        has_onset = has_onset or any(column.is_onset for column in columns)
+        found: dict[str, TimeColumn] = {}
+        for role in (START, END):
+            if role not in given:
+                _add(found, role, columns)
+        _add_offset(found, [each for each in columns if each.role == _OFFSET], given, has_onset)
+        if DURATION not in given:
+            _add_duration(found, columns, given)
+        if END in found and DURATION in found:
+            raise _contradiction([found[END].key], [found[DURATION].key])
+        _check_units(found.values())
+        return found
+
+    def _times(self) -> list[TimeColumn]:
+        found = (
+            _time_column(name, joined.split("_"))
+            for name, joined in self._joined.items()
+            if _MAY_BE_TIME.search(joined)
+        )
+        return [column for column in found if column]
+
+    def _has_cut_files(self) -> bool:
+        return _CUT_FILES in self._joined.values()
 
 
 def _add(found: dict[str, TimeColumn], role: str, columns: list[TimeColumn]) -> None:
@@ -212,6 +224,17 @@ def _add_duration(
     _add(found, DURATION, columns)
 
 
+def _check_units(columns: Iterable[TimeColumn]) -> None:
+    for column in columns:
+        if not column.is_clear:
+            raise ManifestError(
+                f"column {format_names([column.key])} looks like the {column.role} of clips, and"
+                f" its name does not tell the unit: say --columns"
+                f" '{column.role}={{{column.key}:samples:16000}}' (or :millis, or no conversion for"
+                f" seconds), or --columns {column.role}= if it is something else"
+            )
+
+
 def _contradiction(some: list[str], others: list[str]) -> ManifestError:
     return ManifestError(
         f"found columns {format_names(some)} and {format_names(others)}; times are either"
@@ -220,8 +243,7 @@ def _contradiction(some: list[str], others: list[str]) -> ManifestError:
     )
 
 
-def _time_column(name: str) -> TimeColumn | None:
-    words = words_of(name)
+def _time_column(name: str, words: Sequence[str]) -> TimeColumn | None:
     for role, kinds in (
         (START, _START_WORDS),
         (END, _END_WORDS),

@@ -4,8 +4,7 @@ import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
-from transforms.corpus.manifests import column_names
-from transforms.corpus.manifests.column_names import RECORDING_COLUMNS
+from transforms.corpus.manifests.column_names import RECORDING_COLUMNS, ColumnNames, words_of
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.headerless import format_names, header_hint
 from transforms.corpus.manifests.mapping import (
@@ -38,6 +37,8 @@ DURATION_COLUMNS = ("offset", "duration")
 MAX_SEEN_COLUMNS = 1000
 _MAX_SEEN_CHARACTERS = 200
 _MAX_CACHED = 16
+# Names that are compared with a misspelt one.
+_MAX_COMPARED = 1000
 # They describe files without a header, if `format` names a raw format; else they have no meaning.
 RAW_COLUMNS = (FORMAT, SAMPLE_RATE, CHANNELS)
 _RAW = frozenset(RAW_COLUMNS)
@@ -237,7 +238,7 @@ class _Binder:
         return name if is_there else None
 
     def _near(self, name: str) -> list[str]:
-        by_fold = {_folded(each): each for each in self._names}
+        by_fold = {_folded(each): each for each in self._names[:_MAX_COMPARED]}
         near = difflib.get_close_matches(_folded(name), by_fold, n=3, cutoff=0.75)
         return [by_fold[each] for each in near]
 
@@ -250,8 +251,9 @@ def _add_by_name(
     has_onset: bool,
 ) -> None:
     """Adds the fields that columns have by their names."""
+    by_name = ColumnNames(names)
     if URI not in given:
-        recordings = column_names.recording_columns(names)
+        recordings = by_name.recordings()
         if len(recordings) > 1:
             raise ManifestError(
                 f"found columns {format_names(names)}: more than one of them names the recording"
@@ -264,13 +266,13 @@ def _add_by_name(
     for name in _SAME_NAME:
         if name not in given and name in written:
             sources[name] = column_template(written[name])
-    times = column_names.time_columns(names, given, has_onset)
+    times = by_name.times(given, has_onset)
     if END in times and START in given:
-        _refuse_half_of_a_pair(names, sources, times[END].key)
+        _refuse_half_of_a_pair(by_name.starts(), sources, times[END].key)
     for role, column in times.items():
         sources[role] = Template(column.template, parse_bound(column.key, column.unit))
     if LABELS not in given:
-        found = column_names.label_columns(names)
+        found = by_name.labels()
         if len(found) > 1:
             raise ManifestError(
                 f"columns {format_names(found)} both look like the labels: say which with"
@@ -281,13 +283,13 @@ def _add_by_name(
             sources[LABELS] = column_template(found[0])
 
 
-def _refuse_half_of_a_pair(names: Sequence[str], sources: Mapping[str, Template], end: str) -> None:
+def _refuse_half_of_a_pair(starts: set[str], sources: Mapping[str, Template], end: str) -> None:
     """Refuses an end by its name where the start beside it is not the one that is read."""
     read = sources[START].keys if START in sources else ()
-    starts = column_names.start_columns(names).difference(read)
-    if starts:
+    others = sorted(starts.difference(read))
+    if others:
         raise ManifestError(
-            f"--columns says the start, and columns {format_names([*sorted(starts), end])} look"
+            f"--columns says the start, and columns {format_names([*others, end])} look"
             " like another start and its end: say the end, too, as --columns"
             f" 'end={{{end}}}' or --columns end= for none"
         )
@@ -349,7 +351,8 @@ class ColumnMatcher:
         self._cache: dict[tuple[str, ...], Columns] = {}
         # An offset that lacks its onset in one line is an end all the same.
         self._has_onset = any(
-            "onset" in column_names.words_of(name) for name in set(_names_in(records))
+            "onset" in name.casefold() and "onset" in words_of(name)
+            for name in set(_names_in(records))
         )
         self._header = None if header is None else match_columns(header, self._mapping)
         if self._header is not None:

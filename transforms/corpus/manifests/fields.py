@@ -69,6 +69,10 @@ class RowFields:
     def recording(self, folder: RecordingFolder) -> tuple[str, str]:
         """Returns uri and name of the recording; both empty if invalid."""
         written = self._get(URI)
+        if isinstance(written, dict):
+            inside = f"{self._label(URI)}.{next(iter(written), 'path')}"[:MAX_SHOWN_CHARACTERS]
+            why = f"must be the path or URL of a recording: say --columns 'uri={{{inside}}}'"
+            return self._invalid_recording(written, why)
         if not isinstance(written, str) or not written.strip():
             return self._invalid_recording(written, "must be the path or URL of a recording")
         if len(written) > MAX_NAME_CHARACTERS:

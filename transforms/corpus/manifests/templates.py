@@ -9,7 +9,7 @@ import dataclasses
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 from transforms.corpus.manifests.errors import ManifestError
@@ -19,6 +19,8 @@ MAX_VALUE_CHARACTERS = 1 << 16
 _MAX_NUMBER_CHARACTERS = 100
 _MAX_WIDTH = 100
 _PLACES = Decimal(1).scaleb(-12)
+# Not the thread's context, which another library may have changed.
+_CONTEXT = Context(prec=40, traps=[InvalidOperation])
 _TRAILING_DIGITS = re.compile(r".*_([0-9]+)")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 
@@ -237,7 +239,7 @@ def _number(text: str) -> Decimal:
 def _divided(number: Decimal, divisor: int) -> str:
     """Returns a quotient as text, to the 12 decimals that times have."""
     try:
-        quotient = (number / divisor).quantize(_PLACES)
+        quotient = _CONTEXT.divide(number, divisor).quantize(_PLACES, context=_CONTEXT)
     except InvalidOperation:
         raise ConversionError(f"{str(number)[:40]} is too large") from None
     text = format(quotient, "f").rstrip("0").rstrip(".")
@@ -251,7 +253,7 @@ def _millis(text: str) -> str:
 
 def _plus(text: str, number: Decimal) -> str:
     try:
-        total = (_number(text) + number).quantize(_PLACES)
+        total = _CONTEXT.add(_number(text), number).quantize(_PLACES, context=_CONTEXT)
     except InvalidOperation:
         raise ConversionError(f"{text[:40]!r} is too large") from None
     return format(total, "f").rstrip("0").rstrip(".") or "0"

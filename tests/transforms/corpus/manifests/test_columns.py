@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.manifests import as_json, clips_of, only, only_failure, read
-from transforms.corpus.manifests import column_names
+from transforms.corpus.manifests.column_names import ColumnNames
 from transforms.corpus.manifests.columns import match_columns
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.manifest import ManifestOptions, check_manifest, read_manifest
@@ -141,7 +141,7 @@ def test_an_offset_whose_onset_is_missing_in_its_line_is_an_end_all_the_same() -
 
 def test_times_of_a_recording_that_the_file_was_cut_from_are_not_read(shared: Path) -> None:
     data = (shared / FIELD / "07-dataset-csvs/02_us8k_metadata_UrbanSound8K.csv").read_bytes()
-    assert column_names.time_columns(data.decode().splitlines()[0].split(","), frozenset()) == {}
+    assert ColumnNames(data.decode().splitlines()[0].split(",")).times(frozenset()) == {}
 
 
 def test_a_channel_is_a_number_from_one_and_part_of_the_id() -> None:
@@ -176,3 +176,14 @@ def test_columns_that_all_first_rows_contradict_are_refused_by_the_check_only() 
 def test_columns_that_are_read_by_another_name_can_be_kept() -> None:
     clip = only("fname,class,fold\na.wav,dog,1\n")
     assert clip.columns == (("fname", "a.wav"), ("class", "dog"), ("fold", "1"))
+
+
+def test_a_recording_that_is_an_object_says_how_to_name_what_is_in_it() -> None:
+    why = refused_by_check('{"audio": {"path": "a.wav", "bytes": null}}\n')
+    assert "it must be the path or URL of a recording: say --columns 'uri={audio.path}'" in why
+
+
+def test_a_column_is_found_among_a_hundred_thousand() -> None:
+    names = ["uri", *(f"x{number}" for number in range(100_000)), "start", "label"]
+    columns = match_columns(names)
+    assert dict(columns.meaning()) == {"uri": "{uri}", "start": "{start}", "labels": "{label}"}
