@@ -38,7 +38,9 @@ class Preamble:
 
     def notes(self) -> tuple[str, ...]:
         """Returns what was skipped."""
-        return (f"{self.num_comments} lines of comments skipped",) if self.num_comments else ()
+        if not self.num_comments:
+            return ()
+        return (f"{self.num_comments} line{'s' * (self.num_comments > 1)} of comments skipped",)
 
 
 def skip_preamble(lines: Iterator[NumberedLine]) -> Preamble:

@@ -130,7 +130,7 @@ def test_a_missing_split_is_none_and_blanks_do_not_count() -> None:
         ("25_twounnamed_x.csv", ",", [("dog",)], ""),
         ("33_spaces_x.csv", ",", [("dog", "cat"), ("cow",)], "blanks behind delimiters skipped"),
         ("34_tsvcomma_x.tsv", ",", [("dog",)], ""),
-        ("35_comment_x.csv", ",", [("dog",)], "1 lines of comments skipped"),
+        ("35_comment_x.csv", ",", [("dog",)], "1 line of comments skipped"),
         ("43_trail_x.csv", ",", [("dog",), ("cat",)], ""),
         ("47_pipe_x.csv", "|", [("dog",)], ""),
     ],
