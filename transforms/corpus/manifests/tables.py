@@ -1,4 +1,4 @@
-"""Reader of tables in text files: CSV, TSV, JSON lines, and plain lists of paths.
+"""Reader of tables: CSV, TSV, JSON lines, JSON documents, Parquet, and plain lists of paths.
 
 The format is detected by content first and by suffix second.
 """
@@ -25,15 +25,27 @@ from transforms.corpus.manifests.headerless import (
     is_path_list,
     refuse_without_header,
 )
+from transforms.corpus.manifests.json_documents import is_document, read_json_document
 from transforms.corpus.manifests.json_lines import read_json_lines
-from transforms.corpus.manifests.line_reader import BadLine, read_lines
+from transforms.corpus.manifests.line_reader import (
+    BadLine,
+    decode_head,
+    read_blocks,
+    read_lines,
+)
+from transforms.corpus.manifests.parquet_tables import is_parquet, parquet_columns, read_parquet
+from transforms.corpus.manifests.peeked_file import PeekedFile
 from transforms.corpus.manifests.swallowed_lines import count_line_ends
 
 CSV = "csv"
 TSV = "tsv"
 JSON_LINES = "jsonl"
+JSON = "json"  # one array or object of objects
+PARQUET = "parquet"
 PATHS = "paths"  # one path a line, and nothing else
-FORMATS = (CSV, TSV, JSON_LINES, PATHS)
+FORMATS = (CSV, TSV, JSON_LINES, JSON, PARQUET, PATHS)
+# Formats without a delimiter, and without a header of their own but for Parquet.
+VALUE_FORMATS = (JSON_LINES, JSON, PARQUET)
 
 _FORMAT_OF_SUFFIX = {
     ".jsonl": JSON_LINES,
@@ -45,6 +57,7 @@ _FORMAT_OF_SUFFIX = {
 _COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".deflate")
 URI = "uri"
 _FIRST_CHARACTERS = 1 << 14
+_HEAD_BYTES = 1 << 16
 
 
 # Number of the first line, from 1, and the values by column: text, or for JSON lines values of
@@ -74,7 +87,7 @@ class Table:
 
 
 def read_table(
-    file: BinaryIO,
+    file: BinaryIO | PeekedFile,
     format: str | None,
     uri: str,
     header: tuple[str, ...] = (),
@@ -95,6 +108,16 @@ def read_table(
     """
     if format is not None and format not in FORMATS:
         raise ValueError(f"format={format!r} is not one of {FORMATS}")
+    file = PeekedFile(file, _HEAD_BYTES)
+    if format == PARQUET or (format is None and is_parquet(file)):
+        return Table(PARQUET, "", "", parquet_columns(file), read_parquet(file))
+    if not header and _is_document(file, format):
+        encoding, blocks = read_blocks(file)
+        objects = read_json_document(blocks, encoding)
+        first_object = next(objects, None)
+        if first_object is None:
+            raise ManifestError("a JSON array or object without any object in it")
+        return Table(JSON, encoding, "", (), itertools.chain([first_object], objects))
     text = read_lines(file)
     preamble = skip_preamble(text.lines)
     start = preamble.start
@@ -129,6 +152,10 @@ def read_table(
     if blanks:
         notes += ("blanks behind delimiters skipped",)
     return Table(format, text.encoding, delimiter, columns, rows, notes)
+
+
+def _is_document(file: PeekedFile, format: str | None) -> bool:
+    return format == JSON or (format is None and is_document(decode_head(file.head)))
 
 
 def _first_lines(
@@ -175,11 +202,6 @@ def _detect_format(line: str, uri: str, delimiter: str) -> str:
 
 
 def _check_one_object_per_line(start: str) -> None:
-    if start.startswith("["):
-        raise ManifestError(
-            "a JSON array, which cannot be read line by line; write one object per line, as"
-            " jq -c '.[]' does"
-        )
     if start == "{":
         raise ManifestError(
             "a JSON object over several lines; write one object per line, as jq -c . does"
