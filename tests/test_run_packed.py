@@ -98,12 +98,14 @@ def test_a_table_may_name_members(
     for name in ("x.tar", "y.tgz", "z.zip"):
         write_shard(tmp_path / name, members)
     rows = [f"{kind}://0001.flac::{tmp_path}/{name},{name}" for kind, name in KINDS_AND_NAMES]
+    rows += ["tar://0002.flac::x.tar,relative"]  # below the folder of the table
     rows += [f"tar://absent.flac::{tmp_path}/x.tar,absent", f"zip://a.wav::{tmp_path}/no.zip,no"]
     (tmp_path / "m.csv").write_text("uri,id\n" + "\n".join(rows) + "\n")
     output = tmp_path / "out"
     assert embed(output, *raw, "--manifest", tmp_path / "m.csv") == 3
     rows_of = reading.float_rows(output)
     wanted = {name: unpacked["0001.flac"] for _, name in KINDS_AND_NAMES}
+    wanted["relative"] = unpacked["0002.flac"]
     assert equal_rows(rows_of, wanted)
     failures = {each["id"]: (each["reason"], each["message"]) for each in failures_of(output)}
     assert failures == {

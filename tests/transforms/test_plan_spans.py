@@ -13,9 +13,11 @@ import soundfile
 from apache_beam import pvalue
 
 from tests.memory_filesystem import MemoryFileSystem
+from tests.packing import wav, write_shard
 from tests.running import outputs
 from tests.sounds import noise, write_wav
 from transforms.corpus.clips import Clip, Failure, RawFormat
+from transforms.corpus.packed import list_recordings
 from transforms.corpus.spans import (
     DecodeTask,
     FramingConfig,
@@ -260,3 +262,22 @@ def test_the_length_of_a_recording_without_a_header_follows_from_its_format(tmp_
     ):
         clips = [Clip("a", uri, raw_format=raw_format)]
         assert len(readings_of(EAGER, clips)) == num_readings
+
+
+def test_members_of_packed_files_are_tasks_together_unless_they_are_long(
+    tmp_path: Path, long_wav: str
+) -> None:
+    sounds = {"long.wav": Path(long_wav).read_bytes(), "a.wav": wav(1), "b.wav": wav(1)}
+    alone = readings_of(EAGER, [Clip("x", long_wav)])
+    assert len(alone) > 2
+    for name, num_tasks in (("x.tar", len(alone) + 1), ("x.tar.gz", 1), ("x.zip", 1)):
+        shard = write_shard(tmp_path / name, sounds)
+        clips = [each for each in list_recordings(str(shard)) if isinstance(each, Clip)]
+        tasks = readings_of(EAGER, clips)
+        assert len(tasks) == num_tasks
+        spans = [span for task in tasks for span in task.spans if span.clip == clips[0]]
+        if num_tasks > 1:
+            rows = [(span.first_row, span.num_rows) for task in alone for span in task.spans]
+            assert sorted((span.first_row, span.num_rows) for span in spans) == sorted(rows)
+        else:
+            assert [span.first_row for span in spans] == [0]

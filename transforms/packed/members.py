@@ -129,6 +129,11 @@ def _read_zip(file: BinaryIO, member: ZipMember, num_bytes: int) -> bytes:
 
 
 def _window(file: BinaryIO, place: Place) -> BinaryIO:
+    if place.num_bytes <= UNIT_BYTES:  # decoders read in small pieces, forwards and backwards
+        file.seek(place.start)
+        data = file.read(place.num_bytes)
+        if len(data) == place.num_bytes:
+            return io.BytesIO(data)
     return buffered(Window(file, place.start, place.num_bytes))
 
 
@@ -171,6 +176,7 @@ class _Spooled:
     def __init__(self, source: Source, num_bytes: int) -> None:
         self._source = source
         self._num_bytes = num_bytes
+        self._data: bytes | None = None
         self._file: BinaryIO | None = None
         self._error: OSError | None = None
 
@@ -184,15 +190,18 @@ class _Spooled:
     def open(self) -> BinaryIO:
         if self._error is not None:
             raise self._error
-        if self._file is None:
+        if self._data is None and self._file is None:
             try:
-                self._file = self._spool()
+                self._spool()
             except OSError as error:
                 self._error = error
                 raise
+        if self._data is not None:
+            return io.BytesIO(self._data)
+        assert self._file is not None
         return buffered(Window(self._file, 0, self._num_bytes))
 
-    def _spool(self) -> BinaryIO:
+    def _spool(self) -> None:
         if self._num_bytes > _MAX_SPOOLED_BYTES:
             raise OSError(
                 f"a member of {self._num_bytes} bytes in a compressed archive (allowed: up to"
@@ -200,15 +209,14 @@ class _Spooled:
             )
         if self._num_bytes <= MEMORY_BYTES:
             data = self._source.read(self._num_bytes)
-            file: BinaryIO = io.BytesIO(data)
             num_bytes = len(data)
+            if num_bytes == self._num_bytes:
+                self._data = data
         else:
-            file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `__exit__`
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `__exit__`
             num_bytes = 0
             while part := self._source.read(min(_COPY_BYTES, self._num_bytes - num_bytes)):
-                file.write(part)
+                self._file.write(part)
                 num_bytes += len(part)
         if num_bytes < self._num_bytes:
-            file.close()
             raise OSError(f"the archive is truncated: {num_bytes} of {self._num_bytes} bytes")
-        return file

@@ -4,6 +4,7 @@ import dataclasses
 import posixpath
 import re
 
+from transforms.packed import address
 from transforms.storage.schemes import file_url_host, without_file_url
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -25,11 +26,16 @@ class RecordingFolder:
         """Returns uri and name of a recording.
 
         Args:
-          written: Absolute path, URL, or path relative to the folder, as written in the manifest.
+          written: Absolute path, URL, or path relative to the folder, as written in the manifest;
+            or the address of a member of such a packed file.
 
         Raises:
           ValueError: The path does not name a file.
         """
+        member = address.parse(written)
+        if member is not None:
+            shard, name = self.find(member.shard)
+            return member._replace(shard=shard).uri, f"{name}/{member.member}"
         path = without_file_url(written)
         host = file_url_host(path)
         if host is not None:

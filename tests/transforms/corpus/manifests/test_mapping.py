@@ -38,8 +38,15 @@ def mapped(
     return clips, failures
 
 
-def refused(data: str, *columns: str, header: str = "", uri: str = "/data/m.csv") -> str:
-    options = ManifestOptions(mapping=ColumnMapping.of(columns, [header] if header else []))
+def refused(
+    data: str,
+    *columns: str,
+    header: str = "",
+    uri: str = "/data/m.csv",
+    layout: str | None = None,
+) -> str:
+    mapping = ColumnMapping.of(columns, [header] if header else [])
+    options = ManifestOptions(mapping=mapping, layout=layout)
     with pytest.raises(ManifestError) as error:
         check_manifest(io.BytesIO(data.encode()), uri, options)
     return str(error.value)
@@ -328,7 +335,7 @@ def test_a_table_without_a_header_is_named_and_told_how_to_be_read(shared: Path)
         ("14_kaldi_segments", "if the file has no header line, name its columns"),
     ]:
         data = (shared / FIELD / "08-headerless" / name).read_text()
-        assert hint in refused(data, uri=f"/data/{name}")
+        assert hint in refused(data, uri=f"/data/{name}", layout="none")
     assert "no header line? Then name" in refused("0.5\t0.5\tx\n1.0\t2.0\ty\n")
     assert "line 1 is a header, uri, label: leave --no_header out" in refused(
         "uri,label\na.wav,x\n", header="uri,label"

@@ -60,3 +60,12 @@ def test_a_file_url_of_a_program_that_does_not_quote_names_the_file_that_exists(
     assert folder.find(f"file://{tmp_path}/a%20b.wav")[0] == f"{tmp_path}/a%20b.wav"
     (tmp_path / "a b.wav").touch()
     assert folder.find(f"file://{tmp_path}/a%20b.wav")[0] == f"{tmp_path}/a b.wav"
+
+
+def test_a_member_of_a_packed_file_is_named_as_the_listing_of_the_file_names_it() -> None:
+    folder = recording_folder("/data/m.csv", None)
+    assert folder.find("tar://a/dog.flac::x.tar") == (
+        "tar://a/dog.flac::/data/x.tar",
+        "x.tar/a/dog.flac",
+    )
+    assert folder.find("zip://dog.flac::s3://b/x.zip")[0] == "zip://dog.flac::s3://b/x.zip"
