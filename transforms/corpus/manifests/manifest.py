@@ -76,9 +76,9 @@ class ManifestFacts:
       encoding: As in `TextLines`.
       delimiter: Delimiter between cells; empty for JSON lines.
       label_separator: Separator of the labels in a cell; empty if none was needed.
-      columns: Columns that are read; known ones as spelled in `columns.KNOWNCOLUMNS`.
+      columns: Columns that are read; known ones as spelled in `columns.KNOWN_COLUMNS`.
       other_columns: Columns that are carried along as text. For JSON lines both together are
-        limited to `columns.MAX_SEENCOLUMNS`.
+        limited to `columns.MAX_SEEN_COLUMNS`.
       num_rows: Number of rows, valid and invalid.
       meaning: Each field of clips and the template of columns that it comes from.
       notes: How values were read, where that is not plain.
@@ -158,7 +158,7 @@ def check_manifest(file: BinaryIO, uri: str, options: ManifestOptions) -> Manife
     Raises:
       ManifestError: The file as a whole is unusable, or its columns are misunderstood: all of its
         first rows are invalid because of a column that is read by the mapping or by a name that is
-        not in `columns.KNOWNCOLUMNS`.
+        not in `columns.KNOWN_COLUMNS`.
     """
     opened = _open(file, uri, options)
     table, matcher = opened.table, opened.matcher
