@@ -25,6 +25,7 @@ setup(
     package_data={
         "transforms": ["py.typed"],  # type checkers read the annotations of the library
         "transforms.audio": ["tones/*"],
+        "transforms.corpus.layouts": ["*.json"],
         "transforms.model": ["*.json"],
     },
     install_requires=requirements(),

@@ -151,6 +151,10 @@ def _main(arguments: Sequence[str]) -> int:
             return int(module.run(settings, rest))
         if rest:
             raise UsageError(f"{rest[0]} is unknown to {parsed.command}")
+        if parsed.command == "layouts":
+            from pipeline.commands import layouts
+
+            return layouts.run()
         if parsed.command == "export-model":
             from pipeline.commands import export_model
 
@@ -204,9 +208,20 @@ def _parser() -> argparse.ArgumentParser:
             ),
         )
         declaration.add_arguments(job, EmbedSettings)
+    _add_layouts(commands)
     _add_export_model(commands)
     _add_demo(commands)
     return parser
+
+
+def _add_layouts(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    layouts = commands.add_parser(
+        "layouts",
+        help="list the layouts of public data sets that are known",
+        description="Lists the layouts of public data sets and annotation tools that embed knows:"
+        " name, whether --manifest or --input takes it, a line of description, and the source.",
+    )
+    _add_verbose(layouts)
 
 
 def _add_export_model(commands: "argparse._SubParsersAction[_Parser]") -> None:

@@ -147,6 +147,7 @@ VALUES = {
     "split": "train=0.8,test=0.2",
     "clip_seconds": "10",
     "channel": "left",
+    "layout": "audiofolder",
     "columns": "uri={file}.wav,labels=category",
     "no_header": "file,category",
     "label_separator": ";",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from transforms.audio import codecs
+from transforms.corpus.layouts import catalogue
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -47,6 +48,7 @@ def test_the_archive_holds_the_two_packages_and_no_more(archive: Path) -> None:
     others = {name.as_posix() for name in names if "egg-info" not in name.parts[0]} - modules
     assert others == {
         *(path.relative_to(ROOT).as_posix() for path in codecs.FOLDER.iterdir()),
+        *(path.relative_to(ROOT).as_posix() for path in catalogue.FOLDER.glob("*.json")),
         "transforms/model/smoke_test.json",
         "transforms/py.typed",
         *("LICENSE", "MANIFEST.in", "PKG-INFO", "README.md", "pyproject.toml"),
@@ -81,9 +83,11 @@ for package in (pipeline, transforms):
 import sys
 assert "tensorflow" not in sys.modules, "importing a module must not take seconds"
 from transforms.audio import codecs
+from transforms.corpus.layouts.catalogue import layouts
 from transforms.model import smoke_test
 assert codecs.undecodable_formats() == {{}}, "data must be installed with the modules"
 smoke_test.golden()
+assert "esc50" in layouts(), "layouts must be installed with the modules"
 """
     subprocess.run([python, "-c", script], cwd=tmp_path, check=True, timeout=3000)
     program = tmp_path / "venv/bin/beam-audio-embeddings"

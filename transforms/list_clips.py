@@ -11,6 +11,7 @@ from apache_beam.typehints.decorators import no_annotations
 
 from transforms.corpus import listing, packed
 from transforms.corpus.clips import Clip, Failure, printable
+from transforms.corpus.layouts.folders import NO_OPTIONS, FolderOptions
 from transforms.corpus.listing import Shard
 from transforms.corpus.serialization import deserialize, serialize
 from transforms.dataset.completeness import LISTED, UNPLANNED
@@ -28,7 +29,12 @@ class ListClips(beam.PTransform):
     Input: absolute paths as bytes from `os.fsencode`, because Beam's coder for text rejects paths
     that are not UTF-8. Outputs: `clips` (`Clip`), `failures` (`Failure`: files and folders
     that cannot be listed, and inputs without audio) and `reports`, with the skipped files.
+
+    Attributes:
+      options: What the paths below the inputs say.
     """
+
+    options: FolderOptions = NO_OPTIONS
 
     @no_annotations
     def expand(self, inputs: pvalue.PCollection[bytes]) -> dict[str, pvalue.PCollection]:
@@ -36,13 +42,15 @@ class ListClips(beam.PTransform):
             inputs
             # Without it, the runner lists all inputs in one bundle.
             | beam.Reshuffle()
-            | beam.ParDo(_ListFn()).with_outputs(FAILURES, REPORTS, _SHARDS, main="clips")
+            | beam.ParDo(_ListFn(self.options)).with_outputs(
+                FAILURES, REPORTS, _SHARDS, main="clips"
+            )
         )
         unpacked = (
             listed[_SHARDS]
             # Without it, one worker reads all packed files of a folder.
             | "SpreadShards" >> beam.Reshuffle()
-            | beam.ParDo(_ListShardFn()).with_outputs(FAILURES, REPORTS, main="clips")
+            | beam.ParDo(_ListShardFn(self.options)).with_outputs(FAILURES, REPORTS, main="clips")
         )
         return {
             "clips": (listed.clips, unpacked.clips) | "Clips" >> beam.Flatten(),
@@ -53,11 +61,17 @@ class ListClips(beam.PTransform):
         }
 
 
-class _ListShardFn(ReportingFn):
+class _InputFn(ReportingFn):
     step = LISTING
 
+    def __init__(self, options: FolderOptions) -> None:
+        self._options = options
+
+
+class _ListShardFn(_InputFn):
     def process(self, shard: bytes) -> Iterator[Any]:
-        for found in self.timed(packed.list_shard(deserialize(shard))):
+        listed = packed.list_shard(deserialize(shard))
+        for found in map(self._options.applied, self.timed(listed)):
             count_found(self, found)
             if isinstance(found, Clip):
                 yield found
@@ -69,13 +83,11 @@ class _ListShardFn(ReportingFn):
                 self.count(f"skipped/{found.why}")
 
 
-class _ListFn(ReportingFn):
-    step = LISTING
-
+class _ListFn(_InputFn):
     def process(self, path: bytes) -> Iterator[Any]:
         uri = os.fsdecode(path)
         is_empty, num_skipped = True, 0
-        for found in self.timed(listing.list_input(uri)):
+        for found in map(self._options.applied, self.timed(listing.list_input(uri))):
             count_found(self, found)
             if isinstance(found, Clip):
                 is_empty = False

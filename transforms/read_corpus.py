@@ -13,6 +13,8 @@ from transforms import find_segments, list_clips, plan_clips, read_manifests
 from transforms.audio import decoding
 from transforms.corpus.clips import Clip, printable
 from transforms.corpus.labels import ClassMap
+from transforms.corpus.layouts.catalogue import NO_LAYOUT, layouts
+from transforms.corpus.layouts.folders import FolderOptions
 from transforms.corpus.manifests.manifest import ManifestOptions
 from transforms.corpus.manifests.mapping import ColumnMapping
 from transforms.corpus.same_clips import MERGE_LABELS
@@ -58,20 +60,24 @@ class ReadCorpus(beam.PTransform):
 
     Attributes:
       inputs: Files, folders and globs; each recording becomes a clip.
-      manifests: Tables of clips, globs allowed: CSV, TSV or JSON lines.
-      manifest_format: `csv`, `tsv`, `jsonl` or `paths`; None to detect it.
+      manifests: Tables of clips, globs allowed: CSV, TSV, JSON lines, JSON or Parquet.
+      manifest_format: `csv`, `tsv`, `jsonl`, `json`, `parquet` or `paths`; None to detect it.
       columns: What the columns of manifests mean, where their names do not say it, as
         `uri=audio/{file}.wav`; docs/corpora.md lists the fields and conversions.
       no_header: Names of the columns of manifests without a header line.
       label_separator: Separator of the labels in a cell of a manifest, any text; `none` if a cell
         is one label; None to detect it.
+      layout: Name of a known layout of manifests, or of the folders of inputs; `none` for none.
+        None to recognise manifests by their columns, if `columns` and `no_header` are not given.
+      labels_from_folders: Whether recordings of inputs have the name of their folder as label.
       same_clip: What becomes of rows of one clip with different labels: `merge_labels` gives it the
         labels of all, in the order of the rows; with `fail` all but one fail.
       audio_root: Folder of relative paths in manifests, and of the recordings of
         `audioset_segments`.
       audioset_segments: AudioSet's segments files, globs allowed.
       audio_name: Template of the segments' file names; None to search `audio_root`.
-      segments_are_cut: Whether the files hold the segments only instead of whole recordings.
+      segments_are_cut: Whether the files hold the segments only instead of whole recordings; also
+        for the known layouts of YouTube segments.
       class_map: Indices of the labels; None to number the labels in sorted order.
       drop_unknown_labels: Whether to drop labels that are not in `class_map`; otherwise their
         clips fail.
@@ -80,7 +86,7 @@ class ReadCorpus(beam.PTransform):
 
     Raises:
       ValueError: `audioset_segments` without `audio_root`, an empty `label_separator`, or a
-        `same_clip` that is not allowed.
+        `layout` or `same_clip` that is not allowed.
       ManifestError: `columns` or `no_header` are invalid.
 
     Example:
@@ -99,6 +105,8 @@ class ReadCorpus(beam.PTransform):
     columns: Sequence[str] = ()
     no_header: Sequence[str] = ()
     label_separator: str | None = None
+    layout: str | None = None
+    labels_from_folders: bool = False
     same_clip: str = MERGE_LABELS
     audio_root: str | None = None
     audioset_segments: Sequence[str] = ()
@@ -118,11 +126,19 @@ class ReadCorpus(beam.PTransform):
         self.manifests = tuple(map(files.absolute, self.manifests))
         self.columns, self.no_header = tuple(self.columns), tuple(self.no_header)
         self._mapping = ColumnMapping.of(self.columns, self.no_header)
+        if self.layout not in (None, NO_LAYOUT, *layouts()):
+            raise ValueError(f"layout={self.layout!r} (allowed: {', '.join(layouts())})")
         self.audioset_segments = tuple(map(files.absolute, self.audioset_segments))
         if self.audio_root is not None:
             self.audio_root = files.absolute(self.audio_root)
         elif self.audioset_segments:
             raise ValueError("audio_root=None (with audioset_segments, a folder is required)")
+
+    @property
+    def folder_options(self) -> FolderOptions:
+        """What the paths of recordings below inputs say."""
+        layout = None if self.layout == NO_LAYOUT or not self.inputs else self.layout
+        return FolderOptions(layout, self.labels_from_folders)
 
     @property
     def manifest_options(self) -> ManifestOptions:
@@ -133,6 +149,8 @@ class ReadCorpus(beam.PTransform):
             known_labels=self.class_map.__contains__ if self.class_map else None,
             raw_formats=decoding.RAW_FORMATS,
             mapping=self._mapping,
+            layout=self.layout,
+            segments_are_cut=self.segments_are_cut,
             label_separator=self.label_separator,
         )
 
@@ -146,7 +164,7 @@ class ReadCorpus(beam.PTransform):
 
     @no_annotations
     def expand(self, pipeline: beam.Pipeline) -> CorpusOutputs:
-        listed = pipeline | "Inputs" >> _paths(self.inputs) | ListClips()
+        listed = pipeline | "Inputs" >> _paths(self.inputs) | ListClips(self.folder_options)
         read = (
             pipeline | "Manifests" >> _paths(self.manifests) | ReadManifests(self.manifest_options)
         )
@@ -190,6 +208,8 @@ class ReadCorpus(beam.PTransform):
             "columns": list(self.columns),
             "no_header": list(self._mapping.header),
             "label_separator": self.label_separator,
+            "layout": self.layout,
+            "labels_from_folders": self.labels_from_folders,
             "same_clip": self.manifests and self.same_clip,
             "class_map": self.class_map and printable(self.class_map.uri),
             "unknown_labels": self.class_map and ("drop" if self.drop_unknown_labels else "fail"),

@@ -12,6 +12,7 @@ from typing import BinaryIO, TypeVar
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.commands import absent_recordings
+from pipeline.commands.input_layouts import check_paths
 from pipeline.errors import UsageError
 from pipeline.folders.output_folder import OutputFolder
 from pipeline.folders.reachability import check_storages
@@ -117,8 +118,11 @@ def corpus_of(
         "class_map": class_map,
         "drop_unknown_labels": settings.unknown_labels == DROP,
         "splits": settings.split,
+        "layout": settings.corpus_layout,
     }
     corpus = ReadCorpus(**declaration.shared_values(settings, ReadCorpus) | changed)
+    for path in settings.inputs:
+        check_paths(path, corpus.folder_options)
     readings = _check_manifests(settings, corpus.manifest_options)
     if settings.audioset_segments:
         _check_segments(settings)

@@ -9,6 +9,12 @@ from fractions import Fraction
 from pipeline.errors import UsageError
 from pipeline.options import declaration, values
 from pipeline.options.declaration import PathKind, option
+from transforms.corpus.layouts.catalogue import (
+    NO_LAYOUT,
+    folder_names,
+    layouts,
+    table_names,
+)
 from transforms.corpus.manifests.tables import FORMATS
 from transforms.corpus.same_clips import MERGE_LABELS, SAME_CLIP
 from transforms.corpus.spans import SAMPLE_RATE_HZ
@@ -140,6 +146,25 @@ class EmbedSettings:
         " (default: detected); lists as JSON and Python print them are understood either way",
         label="Separator of labels",
     )
+    corpus_layout: str | None = option(
+        None,
+        flag="--layout",
+        group=_CORPUS,
+        choices=(NO_LAYOUT, *layouts()),
+        metavar="NAME",
+        requires=("inputs", "manifests"),
+        help="known layout of the manifests, or of the folders of --input, as the command layouts"
+        " lists them; none for none (default: manifests are recognised by their columns, unless"
+        " --columns or --no_header say what these are)",
+        label="Known layout",
+    )
+    labels_from_folders: bool = option(
+        False,
+        group=_CORPUS,
+        requires=("inputs",),
+        help="recordings of --input have the name of the folder that holds them as label",
+        label="Labels from folders",
+    )
     same_clip: str = option(
         MERGE_LABELS,
         group=_CORPUS,
@@ -169,9 +194,9 @@ class EmbedSettings:
     segments_are_cut: bool = option(
         False,
         group=_CORPUS,
-        requires=("audioset_segments",),
-        help="the segments' files hold the segments only, not the whole videos; implied for files"
-        " whose names hold the times",
+        requires=("audioset_segments", "manifests"),
+        help="the segments' files, also those of known layouts of YouTube segments, hold the"
+        " segments only, not the whole videos; implied for files whose names hold the times",
     )
     clip_seconds: Decimal | None = option(
         None,
@@ -337,6 +362,7 @@ class EmbedSettings:
         declaration.validate(self)
         if not (self.inputs or self.manifests or self.audioset_segments):
             raise UsageError("no input: pass --input, --manifest or --audioset_segments")
+        self._check_layout()
         features = {*self.profile.context_keys, self.profile.rows_key}
         if self.damaged == KEEP:
             features.add(DAMAGED_KEY)
@@ -350,6 +376,21 @@ class EmbedSettings:
                 f"--pca={self.pca!r} does not exist (allowed: path or URL of"
                 f" vggish_pca_params.npz, as from {RELEASED_PCA_URL}; --profile raw needs none)"
             )
+
+    def _check_layout(self) -> None:
+        name = self.corpus_layout
+        if name in (None, NO_LAYOUT):
+            return
+        if self.labels_from_folders:
+            raise UsageError("--layout and --labels_from_folders exclude each other")
+        for flag, given, known in (
+            ("--input", self.inputs, folder_names()),
+            ("--manifest", self.manifests, table_names()),
+        ):
+            if given and name not in known:
+                raise UsageError(
+                    f"--layout={name} is no layout of {flag} (allowed: {', '.join(known)})"
+                )
 
     @property
     def layout(self) -> Profile:

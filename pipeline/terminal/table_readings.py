@@ -27,6 +27,8 @@ def lines(readings: Sequence[ManifestReading]) -> Iterator[str]:
 def _lines_of(reading: ManifestReading) -> Iterator[str]:
     facts = reading.facts
     yield f"table     {_shown(facts.uri)}: {_dialect(facts)}"
+    if facts.layout:
+        yield f"  read as the layout {facts.layout} (--layout none: by the names of its columns)"
     meaning = [f"{field}={_shown(text)}" for field, text in facts.meaning]
     yield f"  columns   {_several(meaning)}"
     if facts.other_columns:

@@ -29,7 +29,7 @@ OTHER_FLAGS = {
     "docs/storages.md": {"--s3_"},
     "docs/upstream-faults.md": {"--direct_num_worker"},
 }
-OUR_COMMANDS = {"check", "demo", "embed", "export-model", "plan"}
+OUR_COMMANDS = {"check", "demo", "embed", "export-model", "layouts", "plan"}
 
 
 def _flags(text: str) -> set[str]:

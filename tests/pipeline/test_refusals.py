@@ -24,6 +24,8 @@ REFUSED = [
     *("--columns=uri=x", "--no_header=uri", "--label_separator=none"),
     *("--manifest=m --columns=x", "--manifest=m --no_header="),
     "--manifest=m --label_separator=",
+    *("--layout=nope", "--layout=esc50", "--layout=gtzan --labels_from_folders"),
+    *("--same_clip=x", "--same_clip=fail"),
     "--manifest=m --keep_columns=",
     "--manifest=m --keep_columns=labels",
 ]

@@ -129,6 +129,7 @@ def test_properties_of_manifests_and_the_class_map_are_recorded() -> None:
             "num_rows": 5,
             "meaning": [["uri", "{uri}"], ["labels", "{class}"]],
             "notes": ["9 nan are no label"],
+            "layout": "",
         }
     ]
     assert found["labels"] == {"class_map": "class_map.csv"}

@@ -139,6 +139,10 @@ class ColumnNames:
                 return found
         return []
 
+    def all_times(self) -> list[str]:
+        """Returns the columns whose names are those of starts, ends, durations or offsets."""
+        return [column.key for column in self._times()]
+
     def starts(self) -> set[str]:
         """Returns the columns whose names are those of starts."""
         return {column.key for column in self._times() if column.role == START}

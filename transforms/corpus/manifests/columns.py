@@ -27,7 +27,6 @@ from transforms.corpus.manifests.templates import (
     Template,
     column_template,
     find_value,
-    parse_placeholder,
     parse_template,
 )
 
@@ -233,7 +232,7 @@ class _Binder:
             return None
         if not self._records:  # an empty table refuses nothing
             return name
-        part = parse_placeholder(name)
+        part = Placeholder(name, (), name)
         is_there = any(find_value(record, part) is not None for record in self._records)
         return name if is_there else None
 

@@ -30,7 +30,7 @@ def read_json_lines(text: TextLines) -> Iterator[tuple[int, dict[str, object] | 
             yield number, BadLine(TOO_LONG)
         elif line.strip():
             fault = text.find_fault(line)
-            yield number, BadLine(fault) if fault else _parse(line)
+            yield number, BadLine(fault) if fault else parse_object(line)
 
 
 def json_text(value: object) -> str:
@@ -45,7 +45,8 @@ def json_text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _parse(line: str) -> dict[str, object] | BadLine:
+def parse_object(line: str) -> dict[str, object] | BadLine:
+    """Parses one JSON object, checked as of `read_json_lines`."""
     try:
         value = _DECODER.decode(line)
     except json.JSONDecodeError as error:
@@ -60,12 +61,13 @@ def _parse(line: str) -> dict[str, object] | BadLine:
         return BadLine("not a JSON object; write one object, {…}, per line")
     # Both are rare, and checking every value would take as long as parsing.
     if line.count("[") + line.count("{") > MAX_NESTING or _SUSPICIOUS_ESCAPE.search(line):
-        fault = _find_fault(value)
+        fault = find_fault(value)
         return BadLine(fault) if fault else value
     return value
 
 
-def _find_fault(value: object) -> str:
+def find_fault(value: object) -> str:
+    """Returns why a parsed value is invalid; empty if it is valid."""
     # A stack, not recursion: the value may be nested deeper than Python's own stack.
     pending = [(value, 0)]
     while pending:

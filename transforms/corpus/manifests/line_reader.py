@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from transforms.corpus.manifests.errors import ManifestError
+from transforms.corpus.manifests.peeked_file import PeekedFile, read_head
 
 # Bytes at the beginning from which the encoding is detected.
 HEAD_BYTES = 1 << 20
@@ -105,7 +106,7 @@ class TextLines:
         return ""
 
 
-def read_lines(file: BinaryIO) -> TextLines:
+def read_lines(file: BinaryIO | PeekedFile) -> TextLines:
     """Opens a text file.
 
     Args:
@@ -114,9 +115,7 @@ def read_lines(file: BinaryIO) -> TextLines:
     Raises:
       ManifestError: The file is not text.
     """
-    head = _read_head(file)
-    mark, encoding = _detect_encoding(head)
-    blocks = itertools.chain([head[len(mark) :]], iter(lambda: file.read(_BLOCK_BYTES), b""))
+    encoding, blocks = read_blocks(file)
     if encoding.startswith("utf-") and encoding != "utf-8":
         lines = _decode(_split(_transcode_to_utf8(blocks, encoding)), "utf-8")
     else:
@@ -124,11 +123,29 @@ def read_lines(file: BinaryIO) -> TextLines:
     return TextLines(encoding, enumerate(lines, 1))
 
 
-def _read_head(file: BinaryIO) -> bytes:
-    head = bytearray()
-    while len(head) < HEAD_BYTES and (block := file.read(HEAD_BYTES - len(head))):
-        head += block
-    return bytes(head)
+def decode_head(head: bytes) -> str:
+    """Returns the first bytes of a text file as text; empty if they are not text."""
+    try:
+        mark, encoding = _detect_encoding(head)
+    except ManifestError:
+        return ""
+    return head[len(mark) :].decode(encoding, "replace")
+
+
+def read_blocks(file: BinaryIO | PeekedFile) -> tuple[str, Iterator[bytes]]:
+    """Opens a text file.
+
+    Returns:
+      The encoding, and the bytes without byte order mark, read lazily.
+
+    Raises:
+      ManifestError: The file is not text.
+    """
+    head = read_head(file, HEAD_BYTES)
+    mark, encoding = _detect_encoding(head)
+    return encoding, itertools.chain(
+        [head[len(mark) :]], iter(lambda: file.read(_BLOCK_BYTES), b"")
+    )
 
 
 def _detect_encoding(head: bytes) -> tuple[bytes, str]:

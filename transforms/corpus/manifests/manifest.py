@@ -13,15 +13,23 @@ from decimal import Decimal
 from typing import BinaryIO
 
 from transforms.corpus.clips import Clip, Failure, printable
+from transforms.corpus.layouts.tables import LaidOutTable, LayoutRequest
 from transforms.corpus.manifests.columns import ColumnMatcher
 from transforms.corpus.manifests.errors import ManifestError
-from transforms.corpus.manifests.fields import RowFields
+from transforms.corpus.manifests.fields import COLUMNS, RowFields
 from transforms.corpus.manifests.label_cells import KnownLabels, LabelReader
 from transforms.corpus.manifests.line_reader import BadLine
 from transforms.corpus.manifests.mapping import NO_MAPPING, ColumnMapping
-from transforms.corpus.manifests.recording_uris import recording_folder
+from transforms.corpus.manifests.recording_uris import RecordingFolder
 from transforms.corpus.manifests.swallowed_lines import find_swallowed_lines
-from transforms.corpus.manifests.tables import JSON_LINES, Row, Table, read_table
+from transforms.corpus.manifests.tables import (
+    JSON,
+    JSON_LINES,
+    VALUE_FORMATS,
+    Row,
+    Table,
+    read_table,
+)
 from transforms.corpus.manifests.templates import ConversionError
 from transforms.corpus.times import format_seconds
 
@@ -29,8 +37,6 @@ from transforms.corpus.times import format_seconds
 SEPARATOR_ROWS = 1000
 # Rows of which a check makes clips.
 NUM_CHECKED_ROWS = 20
-# In place of a field: the columns of a row as a whole.
-_COLUMNS = "columns"
 _SEPARATOR_CHARACTERS = 1 << 22
 
 
@@ -46,6 +52,8 @@ class ManifestOptions:
       mapping: What the columns mean, where their names do not say it.
       label_separator: Separator of the labels in a cell; `label_cells.NO_SEPARATOR` if a cell is
         one label; None to detect it.
+      layout: Name of a known layout, or `catalogue.NO_LAYOUT`; None to recognise it.
+      segments_are_cut: Whether recordings that a known layout finds hold the clips only.
     """
 
     format: str | None = None
@@ -54,6 +62,8 @@ class ManifestOptions:
     raw_formats: frozenset[str] = frozenset()
     mapping: ColumnMapping = NO_MAPPING
     label_separator: str | None = None
+    layout: str | None = None
+    segments_are_cut: bool = False
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -66,12 +76,13 @@ class ManifestFacts:
       encoding: As in `TextLines`.
       delimiter: Delimiter between cells; empty for JSON lines.
       label_separator: Separator of the labels in a cell; empty if none was needed.
-      columns: Columns that are read; known ones as spelled in `columns.KNOWN_COLUMNS`.
+      columns: Columns that are read; known ones as spelled in `columns.KNOWNCOLUMNS`.
       other_columns: Columns that are carried along as text. For JSON lines both together are
-        limited to `columns.MAX_SEEN_COLUMNS`.
+        limited to `columns.MAX_SEENCOLUMNS`.
       num_rows: Number of rows, valid and invalid.
       meaning: Each field of clips and the template of columns that it comes from.
       notes: How values were read, where that is not plain.
+      layout: Name of the known layout as which it was read; empty for none.
     """
 
     uri: str
@@ -84,6 +95,7 @@ class ManifestFacts:
     num_rows: int
     meaning: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    layout: str = ""
 
 
 def read_manifest(
@@ -103,11 +115,11 @@ def read_manifest(
       ManifestError: The file as a whole is unusable. Raised before anything is yielded.
     """
     opened = _open(file, uri, options)
-    table, matcher = opened.table, opened.matcher
-    builder = _ClipBuilder(uri, options, table, opened.labels)
+    matcher = opened.matcher
+    builder = _ClipBuilder(uri, options, opened)
     num_rows = 0
     has_raw = False
-    for line, record in itertools.chain(opened.first_rows, table.rows):
+    for line, record in itertools.chain(opened.first_rows, opened.rows):
         num_rows += 1
         outcome, _ = builder.build(line, record, matcher)
         has_raw = has_raw or (isinstance(outcome, Clip) and outcome.raw_format is not None)
@@ -146,14 +158,14 @@ def check_manifest(file: BinaryIO, uri: str, options: ManifestOptions) -> Manife
     Raises:
       ManifestError: The file as a whole is unusable, or its columns are misunderstood: all of its
         first rows are invalid because of a column that is read by the mapping or by a name that is
-        not in `columns.KNOWN_COLUMNS`.
+        not in `columns.KNOWNCOLUMNS`.
     """
     opened = _open(file, uri, options)
     table, matcher = opened.table, opened.matcher
-    builder = _ClipBuilder(uri, options, table, opened.labels)
+    builder = _ClipBuilder(uri, options, opened)
     outcomes: list[Clip | Failure] = []
     misread: list[Failure] = []
-    doubtful = {_COLUMNS, *matcher.fields_to_doubt}
+    doubtful = {COLUMNS, *matcher.fields_to_doubt}
     for line, record in opened.first_rows[:NUM_CHECKED_ROWS]:
         outcome, field = builder.build(line, record, matcher)
         outcomes.append(outcome)
@@ -167,7 +179,7 @@ def check_manifest(file: BinaryIO, uri: str, options: ManifestOptions) -> Manife
         )
     has_raw = any(isinstance(each, Clip) and each.raw_format is not None for each in outcomes)
     facts = opened.facts(uri, len(outcomes), has_raw)
-    header = None if table.format == JSON_LINES else table.columns
+    header = None if table.format in (JSON_LINES, JSON) else table.columns
     return ManifestReading(facts, header, matcher.others, tuple(outcomes))
 
 
@@ -178,7 +190,10 @@ class _OpenManifest:
     table: Table
     matcher: ColumnMatcher
     first_rows: list[Row]
+    rows: Iterator[Row]
     labels: LabelReader
+    folder: RecordingFolder
+    layout: str
 
     def facts(self, uri: str, num_rows: int, has_raw: bool) -> ManifestFacts:
         """Returns the properties that the rows so far have shown."""
@@ -191,22 +206,30 @@ class _OpenManifest:
             *self.matcher.seen_columns(has_raw),
             num_rows,
             self.matcher.meaning(has_raw),
-            self.labels.notes(),
+            (*self.table.notes, *self.labels.notes()),
+            self.layout,
         )
 
 
 def _open(file: BinaryIO, uri: str, options: ManifestOptions) -> _OpenManifest:
-    mapping = options.mapping
-    table = read_table(file, options.format, uri, mapping.header, mapping.rest_in_last)
-    header = None if table.format == JSON_LINES else table.columns
-    if header is not None:
+    request = LayoutRequest(
+        options.layout, options.mapping, options.audio_root, options.segments_are_cut
+    )
+    laid_out = LaidOutTable(file, uri, request)
+    mapping = laid_out.mapping
+    table = read_table(laid_out.file, options.format, uri, mapping.header, mapping.rest_in_last)
+    header = None if table.format in (JSON_LINES, JSON) else laid_out.header(table.columns)
+    if header is not None and not laid_out.name:
         ColumnMatcher(header, mapping)  # refuses a header before rows are read
-    first_rows = _take_first(table.rows)
+    rows = laid_out.prepared(table.rows)
+    first_rows = _take_first(rows)
+    placement = laid_out.place(header, first_rows)
     records = [record for _, record in first_rows if not isinstance(record, BadLine)]
-    matcher = ColumnMatcher(header, mapping, records)
+    matcher = ColumnMatcher(header, placement.mapping, records)
     cells = [cell for _, record in first_rows for cell in _label_cells(record, matcher)]
-    labels = LabelReader(cells, options.known_labels, options.label_separator)
-    return _OpenManifest(table, matcher, first_rows, labels)
+    separator = options.label_separator or laid_out.label_separator
+    labels = LabelReader(cells, options.known_labels, separator)
+    return _OpenManifest(table, matcher, first_rows, rows, labels, placement.folder, laid_out.name)
 
 
 def _take_first(rows: Iterator[Row]) -> list[Row]:
@@ -234,17 +257,15 @@ def _label_cells(record: dict[str, object] | BadLine, matcher: ColumnMatcher) ->
 class _ClipBuilder:
     """Builds the clips of one manifest from its records."""
 
-    def __init__(
-        self, uri: str, options: ManifestOptions, table: Table, labels: LabelReader
-    ) -> None:
+    def __init__(self, uri: str, options: ManifestOptions, opened: _OpenManifest) -> None:
         self._manifest = printable(uri)
         # Only these have cells whose line ends may be there by mistake.
-        self._has_quoted_cells = table.format != JSON_LINES
-        self._decimal_commas = table.delimiter == ";"
-        self._labels = labels
+        self._has_quoted_cells = opened.table.format not in VALUE_FORMATS
+        self._decimal_commas = opened.table.delimiter == ";"
+        self._labels = opened.labels
         self._name = posixpath.basename(self._manifest)
         self._options = options
-        self._folder = recording_folder(uri, options.audio_root)
+        self._folder = opened.folder
 
     def build(
         self,
@@ -258,7 +279,7 @@ class _ClipBuilder:
         try:
             columns = matcher.match(record)
         except ManifestError as error:
-            return self._failure(line, "invalid_row", str(error)), _COLUMNS
+            return self._failure(line, "invalid_row", str(error)), COLUMNS
         if self._has_quoted_cells:
             fault = find_swallowed_lines(line, list(record.items()), columns.keys)
             if fault:

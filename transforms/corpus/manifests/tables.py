@@ -1,4 +1,4 @@
-"""Reader of tables in text files: CSV, TSV, JSON lines, and plain lists of paths.
+"""Reader of tables: CSV, TSV, JSON lines, JSON documents, Parquet, and plain lists of paths.
 
 The format is detected by content first and by suffix second.
 """
@@ -7,11 +7,17 @@ import collections
 import dataclasses
 import itertools
 import posixpath
-import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from transforms.corpus.manifests.delimited import read_csv, read_tsv
+from transforms.corpus.manifests.dialects import (
+    detect_delimiter,
+    has_blanks,
+    is_without_tabs,
+    name_columns,
+    skip_preamble,
+)
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.headerless import (
     find_delimiter,
@@ -19,15 +25,27 @@ from transforms.corpus.manifests.headerless import (
     is_path_list,
     refuse_without_header,
 )
+from transforms.corpus.manifests.json_documents import is_document, read_json_document
 from transforms.corpus.manifests.json_lines import read_json_lines
-from transforms.corpus.manifests.line_reader import BadLine, TextLines, read_lines
+from transforms.corpus.manifests.line_reader import (
+    BadLine,
+    decode_head,
+    read_blocks,
+    read_lines,
+)
+from transforms.corpus.manifests.parquet_tables import is_parquet, parquet_columns, read_parquet
+from transforms.corpus.manifests.peeked_file import PeekedFile
 from transforms.corpus.manifests.swallowed_lines import count_line_ends
 
 CSV = "csv"
 TSV = "tsv"
 JSON_LINES = "jsonl"
+JSON = "json"  # one array or object of objects
+PARQUET = "parquet"
 PATHS = "paths"  # one path a line, and nothing else
-FORMATS = (CSV, TSV, JSON_LINES, PATHS)
+FORMATS = (CSV, TSV, JSON_LINES, JSON, PARQUET, PATHS)
+# Formats without a delimiter, and without a header of their own but for Parquet.
+VALUE_FORMATS = (JSON_LINES, JSON, PARQUET)
 
 _FORMAT_OF_SUFFIX = {
     ".jsonl": JSON_LINES,
@@ -37,9 +55,9 @@ _FORMAT_OF_SUFFIX = {
     ".tab": TSV,
 }
 _COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".deflate")
-_QUOTED = re.compile(r'"[^"]*"')
 URI = "uri"
 _FIRST_CHARACTERS = 1 << 14
+_HEAD_BYTES = 1 << 16
 
 
 # Number of the first line, from 1, and the values by column: text, or for JSON lines values of
@@ -57,6 +75,7 @@ class Table:
       delimiter: Delimiter between cells; empty for JSON lines, and where a line is one cell.
       columns: Distinct names in the header; empty for JSON lines.
       rows: Rows, read from the file lazily. Blank lines are skipped.
+      notes: How the file was read, where that is not plain.
     """
 
     format: str
@@ -64,10 +83,11 @@ class Table:
     delimiter: str
     columns: tuple[str, ...]
     rows: Iterator[Row]
+    notes: tuple[str, ...] = ()
 
 
 def read_table(
-    file: BinaryIO,
+    file: BinaryIO | PeekedFile,
     format: str | None,
     uri: str,
     header: tuple[str, ...] = (),
@@ -88,32 +108,54 @@ def read_table(
     """
     if format is not None and format not in FORMATS:
         raise ValueError(f"format={format!r} is not one of {FORMATS}")
+    file = PeekedFile(file, _HEAD_BYTES)
+    if format == PARQUET or (format is None and is_parquet(file)):
+        return Table(PARQUET, "", "", parquet_columns(file), read_parquet(file))
+    if not header and _is_document(file, format):
+        encoding, blocks = read_blocks(file)
+        objects = read_json_document(blocks, encoding)
+        first_object = next(objects, None)
+        if first_object is None:
+            raise ManifestError("a JSON array or object without any object in it")
+        return Table(JSON, encoding, "", (), itertools.chain([first_object], objects))
     text = read_lines(file)
-    start = _skip_blank_lines(text)
+    preamble = skip_preamble(text.lines)
+    start = preamble.start
     first = list(_first_lines(start, text.lines))
     lines = [line for _, line in first if line is not None and line.strip()]
     text = dataclasses.replace(text, lines=itertools.chain(first, text.lines))
     if not header and format in (None, PATHS) and (format == PATHS or is_path_list(lines, uri)):
-        return Table(PATHS, text.encoding, "", (URI,), _as_rows(read_tsv(text, ""), (URI,), False))
+        rows = _as_rows(read_tsv(text, ""), (URI,), False)
+        return Table(PATHS, text.encoding, "", (URI,), rows, preamble.notes())
     if format == PATHS:
         raise ManifestError("a list of paths has no columns for --no_header to name")
-    format = format or _detect_format(start[1] or "", uri)
+    format = format or _detect_format(start[1] or "", uri, preamble.delimiter)
     if format == JSON_LINES:
         if header:
             raise ManifestError("JSON lines need no header: --no_header is for CSV and TSV")
         _check_one_object_per_line((start[1] or "").strip())
-        return Table(format, text.encoding, "", (), read_json_lines(text))
-    if header:
-        delimiter = "\t" if format == TSV else find_delimiter(lines, len(header))
+        return Table(format, text.encoding, "", (), read_json_lines(text), preamble.notes())
+    if format == TSV:
+        delimiter = "\t"
+    elif header and not preamble.delimiter:
+        delimiter = find_delimiter(lines, len(header))
     else:
-        delimiter = "\t" if format == TSV else _detect_delimiter(start[1] or "")
+        delimiter = preamble.delimiter or detect_delimiter(start[1] or "")
     is_csv = delimiter in (",", ";")
-    cells = read_csv(text, delimiter) if is_csv else read_tsv(text, delimiter)
+    blanks = is_csv and bool(lines) and has_blanks(lines, delimiter)
+    cells = read_csv(text, delimiter, blanks) if is_csv else read_tsv(text, delimiter)
     if header:
         cells = _without_header(cells, header)
     columns = header or _read_header(*next(cells))
     rows = _as_rows(cells, columns, rest_in_last)
-    return Table(format, text.encoding, delimiter, columns, rows)
+    notes = preamble.notes()
+    if blanks:
+        notes += ("blanks behind delimiters skipped",)
+    return Table(format, text.encoding, delimiter, columns, rows, notes)
+
+
+def _is_document(file: PeekedFile, format: str | None) -> bool:
+    return format == JSON or (format is None and is_document(decode_head(file.head)))
 
 
 def _first_lines(
@@ -146,37 +188,20 @@ def _without_header(
     return itertools.chain([first], cells)
 
 
-def _skip_blank_lines(text: TextLines) -> tuple[int, str | None]:
-    for number, line in text.lines:
-        if line is None or line.strip():
-            return number, line
-    raise ManifestError(
-        "the file is empty; write a header with a column uri and then one line per clip, or JSON"
-        ' lines: {"uri": …}'
-    )
-
-
-def _detect_format(line: str, uri: str) -> str:
+def _detect_format(line: str, uri: str, delimiter: str) -> str:
+    if delimiter:
+        return TSV if delimiter == "\t" else CSV
     if line.lstrip().startswith(("{", "[")):
         return JSON_LINES
     path = uri.lower()
     stem, suffix = posixpath.splitext(path)
     if suffix in _COMPRESSIONS:
         suffix = posixpath.splitext(stem)[1]
-    return _FORMAT_OF_SUFFIX.get(suffix, TSV if "\t" in line else CSV)
-
-
-def _detect_delimiter(line: str) -> str:
-    names = _QUOTED.sub("", line)
-    return ";" if ";" in names and "," not in names else ","
+    format = _FORMAT_OF_SUFFIX.get(suffix, TSV if "\t" in line else CSV)
+    return CSV if format == TSV and is_without_tabs(line) else format
 
 
 def _check_one_object_per_line(start: str) -> None:
-    if start.startswith("["):
-        raise ManifestError(
-            "a JSON array, which cannot be read line by line; write one object per line, as"
-            " jq -c '.[]' does"
-        )
     if start == "{":
         raise ManifestError(
             "a JSON object over several lines; write one object per line, as jq -c . does"
@@ -186,7 +211,7 @@ def _check_one_object_per_line(start: str) -> None:
 def _read_header(number: int, cells: list[str] | BadLine) -> tuple[str, ...]:
     if isinstance(cells, BadLine):
         raise ManifestError(f"line {number}, the header: {cells.message}")
-    names = tuple(cell.strip() for cell in cells)
+    names = name_columns([cell.strip() for cell in cells])
     if len(set(names)) < len(names):
         refuse_without_header(names)
         duplicates = [name for name, count in collections.Counter(names).items() if count > 1]
@@ -205,12 +230,20 @@ def _wrong_number(number: int, cells: list[str], num_columns: int) -> str:
     )
 
 
+def _num_named(columns: tuple[str, ...]) -> int:
+    """Returns the number of columns up to the last one that has a name in the header."""
+    return max(
+        (number for number, name in enumerate(columns, 1) if name != f"column {number}"), default=0
+    )
+
+
 def _as_rows(
     numbered_cells: Iterator[tuple[int, list[str] | BadLine]],
     columns: tuple[str, ...],
     rest_in_last: bool,
 ) -> Iterator[Row]:
     num_columns = len(columns)
+    num_named = 0 if rest_in_last else _num_named(columns)
     for number, cells in numbered_cells:
         if isinstance(cells, BadLine):
             yield number, cells
@@ -219,5 +252,9 @@ def _as_rows(
         elif len(cells) >= num_columns and rest_in_last:
             values = [*cells[: num_columns - 1], cells[num_columns - 1 :]]
             yield number, dict(zip(columns, values, strict=True))
+        elif num_named <= len(cells) < num_columns and num_named < num_columns:
+            yield number, dict(itertools.zip_longest(columns, cells, fillvalue=""))
+        elif len(cells) > num_columns and not any(map(str.strip, cells[num_columns:])):
+            yield number, dict(zip(columns, cells, strict=False))  # by a trailing delimiter
         else:
             yield number, BadLine(_wrong_number(number, cells, num_columns))

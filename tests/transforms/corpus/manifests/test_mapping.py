@@ -38,8 +38,15 @@ def mapped(
     return clips, failures
 
 
-def refused(data: str, *columns: str, header: str = "", uri: str = "/data/m.csv") -> str:
-    options = ManifestOptions(mapping=ColumnMapping.of(columns, [header] if header else []))
+def refused(
+    data: str,
+    *columns: str,
+    header: str = "",
+    uri: str = "/data/m.csv",
+    layout: str | None = None,
+) -> str:
+    mapping = ColumnMapping.of(columns, [header] if header else [])
+    options = ManifestOptions(mapping=mapping, layout=layout)
     with pytest.raises(ManifestError) as error:
         check_manifest(io.BytesIO(data.encode()), uri, options)
     return str(error.value)
@@ -202,6 +209,18 @@ def test_nested_values_of_json_lines_are_named_with_dots() -> None:
     assert (clip.start_seconds, clip.end_seconds) == (Decimal("0.5"), Decimal("1.7"))
 
 
+def test_values_of_json_lines_are_converted_as_cells_are() -> None:
+    line = {"audio": {"path": "x/a.wav"}, "channel": 0, "t": {"begin": 1500}, "a:b": "dog"}
+    (clip,), _ = mapped(
+        json.dumps(line),
+        *("uri={audio.path:name}", "channel={channel:plus:1}", "start={t.begin:millis}"),
+        "labels=a:b",
+    )
+    assert (clip.uri, clip.channel, clip.start_seconds) == ("/data/a.wav", 1, Decimal("1.5"))
+    assert clip.labels == ("dog",)
+    assert clip.id == "a.wav@1#1.5"
+
+
 def test_a_bare_name_is_a_column_if_there_is_one_and_else_a_constant() -> None:
     table = "Name,kind\na.wav,dog\n"
     (clip,), _ = mapped(table, "uri=name", "labels=kind", "split=train", "duration=2.5")
@@ -316,7 +335,7 @@ def test_a_table_without_a_header_is_named_and_told_how_to_be_read(shared: Path)
         ("14_kaldi_segments", "if the file has no header line, name its columns"),
     ]:
         data = (shared / FIELD / "08-headerless" / name).read_text()
-        assert hint in refused(data, uri=f"/data/{name}")
+        assert hint in refused(data, uri=f"/data/{name}", layout="none")
     assert "no header line? Then name" in refused("0.5\t0.5\tx\n1.0\t2.0\ty\n")
     assert "line 1 is a header, uri, label: leave --no_header out" in refused(
         "uri,label\na.wav,x\n", header="uri,label"

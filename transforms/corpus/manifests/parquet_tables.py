@@ -1,0 +1,82 @@
+"""Reader of Parquet tables: rows with the values that JSON lines would have."""
+
+import base64
+import datetime
+import math
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from transforms.corpus.manifests.errors import ManifestError
+from transforms.corpus.manifests.json_lines import find_fault
+from transforms.corpus.manifests.line_reader import BadLine
+from transforms.corpus.manifests.peeked_file import PeekedFile
+
+MAGIC = b"PAR1"
+# Rows that are held at a time.
+_BATCH_ROWS = 1_000
+
+
+def is_parquet(file: PeekedFile) -> bool:
+    """Returns whether a file is a Parquet table."""
+    return file.head.startswith(MAGIC)
+
+
+def parquet_columns(file: PeekedFile) -> tuple[str, ...]:
+    """Returns the names of a Parquet table's columns; empty for any other file.
+
+    Raises:
+      ManifestError: The table is damaged, or its file cannot seek.
+    """
+    return tuple(_open(file).schema_arrow.names) if is_parquet(file) else ()
+
+
+def read_parquet(file: PeekedFile) -> Iterator[tuple[int, dict[str, object] | BadLine]]:
+    """Reads the rows of a Parquet table.
+
+    Yields:
+      Number of the row, from 1, and its values by column: text, integers, `Decimal`, booleans,
+      lists, objects and None. Bytes are a list of nothing that a manifest takes.
+
+    Raises:
+      ManifestError: The table is damaged, or its file cannot seek.
+    """
+    import pyarrow
+
+    table = _open(file)
+    number = 0
+    try:
+        for batch in table.iter_batches(batch_size=_BATCH_ROWS):
+            for row in batch.to_pylist():
+                number += 1
+                record = {name: _value(value) for name, value in row.items()}
+                fault = find_fault(record)
+                yield number, BadLine(fault) if fault else record
+    except (pyarrow.ArrowException, OSError) as error:
+        yield number + 1, BadLine(f"the rest of the file cannot be read: {error}")
+
+
+def _open(file: PeekedFile) -> Any:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        return parquet.ParquetFile(file.whole())
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        raise ManifestError(f"a Parquet table that cannot be read: {error}") from error
+
+
+def _value(value: Any) -> object:
+    if isinstance(value, float):
+        return Decimal(repr(value)) if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _value(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_value(each) for each in value]
+    if isinstance(value, datetime.timedelta):
+        return Decimal(value // datetime.timedelta(microseconds=1)).scaleb(-6)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if value is None or isinstance(value, str | int | Decimal):
+        return value
+    return str(value)
