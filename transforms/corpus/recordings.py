@@ -116,7 +116,9 @@ def absence(clip: Clip, why: str, readings: list[str] | None = None) -> str:
     if len(readings) > 1:
         found = f"it may mean {printable(readings[0])} or {printable(readings[1])}"
     else:
-        found = near_names.hint(clip.uri, _name(clip), posixpath.dirname(clip.manifest))
+        packed = address.parse(clip.uri)
+        path, name = (packed.shard, "") if packed else (clip.uri, _name(clip))
+        found = near_names.hint(path, name, posixpath.dirname(clip.manifest))
     return f"{why}; {printable(found)}" if found else why
 
 

@@ -128,3 +128,10 @@ def test_a_storage_that_is_slow_never_refuses(
     started = time.monotonic()
     absent_recordings.check([_reading(tmp_path, "https://h/a.wav")], elsewhere=False)
     assert time.monotonic() - started < 0.9
+
+
+def test_a_member_of_an_absent_packed_file_has_the_hint_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "Shard.tar").touch()
+    reading = _reading(tmp_path, f"tar://a.wav::{tmp_path}/shard.tar")
+    with pytest.raises(UsageError, match=r"there is Shard\.tar in its folder"):
+        absent_recordings.check([reading], elsewhere=False)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from transforms.corpus.layouts.rows import SUFFIXES
-from transforms.corpus.manifests.columns import bind_mapping
+from transforms.corpus.manifests.column_binding import bind_mapping
 from transforms.corpus.manifests.mapping import DURATION, END, START, URI, ColumnMapping
 from transforms.corpus.manifests.recording_uris import RecordingFolder
 from transforms.corpus.manifests.templates import ConversionError, Template

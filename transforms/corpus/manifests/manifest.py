@@ -16,7 +16,7 @@ from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.layouts.tables import LaidOutTable, LayoutRequest
 from transforms.corpus.manifests.columns import ColumnMatcher
 from transforms.corpus.manifests.errors import ManifestError
-from transforms.corpus.manifests.fields import RowFields
+from transforms.corpus.manifests.fields import COLUMNS, RowFields
 from transforms.corpus.manifests.label_cells import KnownLabels, LabelReader
 from transforms.corpus.manifests.line_reader import BadLine
 from transforms.corpus.manifests.mapping import NO_MAPPING, ColumnMapping
@@ -35,8 +35,6 @@ from transforms.corpus.times import format_seconds
 SEPARATOR_ROWS = 1000
 # Rows of which a check makes clips.
 NUM_CHECKED_ROWS = 20
-# In place of a field: the columns of a row as a whole.
-_COLUMNS = "columns"
 _SEPARATOR_CHARACTERS = 1 << 22
 
 
@@ -165,7 +163,7 @@ def check_manifest(file: BinaryIO, uri: str, options: ManifestOptions) -> Manife
     builder = _ClipBuilder(uri, options, opened)
     outcomes: list[Clip | Failure] = []
     misread: list[Failure] = []
-    doubtful = {_COLUMNS, *matcher.fields_to_doubt}
+    doubtful = {COLUMNS, *matcher.fields_to_doubt}
     for line, record in opened.first_rows[:NUM_CHECKED_ROWS]:
         outcome, field = builder.build(line, record, matcher)
         outcomes.append(outcome)
@@ -206,7 +204,7 @@ class _OpenManifest:
             *self.matcher.seen_columns(has_raw),
             num_rows,
             self.matcher.meaning(has_raw),
-            self.labels.notes(),
+            (*self.table.notes, *self.labels.notes()),
             self.layout,
         )
 
@@ -279,7 +277,7 @@ class _ClipBuilder:
         try:
             columns = matcher.match(record)
         except ManifestError as error:
-            return self._failure(line, "invalid_row", str(error)), _COLUMNS
+            return self._failure(line, "invalid_row", str(error)), COLUMNS
         if self._has_quoted_cells:
             fault = find_swallowed_lines(line, list(record.items()), columns.keys)
             if fault:

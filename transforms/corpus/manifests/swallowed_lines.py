@@ -3,6 +3,8 @@
 import re
 from collections.abc import Collection, Sequence
 
+from transforms.corpus.manifests.label_lists import parse_list
+
 # Those of `line_reader`.
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _MAX_SHOWN = 40
@@ -19,7 +21,8 @@ def find_swallowed_lines(
     """Returns why a row of CSV is invalid: a cell with a line end in an understood column.
 
     No id, path, time, label or split has a line end, but a stray quote makes a cell of all that
-    follows up to the next quote, rows included. Free text in other columns may have line ends.
+    follows up to the next quote, rows included. Free text in other columns may have line ends, and
+    so may a list of labels, which NumPy prints over several lines.
 
     Args:
       line: Number of the row's first line.
@@ -33,7 +36,7 @@ def find_swallowed_lines(
         if not isinstance(cell, str) or ("\n" not in cell and "\r" not in cell):
             continue
         num_ends = count_line_ends(cell)
-        if num_ends and column in understood:
+        if num_ends and column in understood and not _is_list(cell):
             shown = cell if len(cell) <= _MAX_SHOWN else cell[:_MAX_SHOWN] + "…"
             return (
                 f"{column.strip()}={shown!r} is a quoted cell from line {line} to line"
@@ -43,3 +46,10 @@ def find_swallowed_lines(
             )
         line += num_ends
     return ""
+
+
+def _is_list(cell: str) -> bool:
+    try:
+        return parse_list(cell.strip()) is not None
+    except ValueError:
+        return False

@@ -7,11 +7,17 @@ import collections
 import dataclasses
 import itertools
 import posixpath
-import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from transforms.corpus.manifests.delimited import read_csv, read_tsv
+from transforms.corpus.manifests.dialects import (
+    detect_delimiter,
+    has_blanks,
+    is_without_tabs,
+    name_columns,
+    skip_preamble,
+)
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.headerless import (
     find_delimiter,
@@ -23,7 +29,6 @@ from transforms.corpus.manifests.json_documents import is_document, read_json_do
 from transforms.corpus.manifests.json_lines import read_json_lines
 from transforms.corpus.manifests.line_reader import (
     BadLine,
-    TextLines,
     decode_head,
     read_blocks,
     read_lines,
@@ -50,7 +55,6 @@ _FORMAT_OF_SUFFIX = {
     ".tab": TSV,
 }
 _COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".deflate")
-_QUOTED = re.compile(r'"[^"]*"')
 URI = "uri"
 _FIRST_CHARACTERS = 1 << 14
 _HEAD_BYTES = 1 << 16
@@ -71,6 +75,7 @@ class Table:
       delimiter: Delimiter between cells; empty for JSON lines, and where a line is one cell.
       columns: Distinct names in the header; empty for JSON lines.
       rows: Rows, read from the file lazily. Blank lines are skipped.
+      notes: How the file was read, where that is not plain.
     """
 
     format: str
@@ -78,6 +83,7 @@ class Table:
     delimiter: str
     columns: tuple[str, ...]
     rows: Iterator[Row]
+    notes: tuple[str, ...] = ()
 
 
 def read_table(
@@ -113,31 +119,39 @@ def read_table(
             raise ManifestError("a JSON array or object without any object in it")
         return Table(JSON, encoding, "", (), itertools.chain([first_object], objects))
     text = read_lines(file)
-    start = _skip_blank_lines(text)
+    preamble = skip_preamble(text.lines)
+    start = preamble.start
     first = list(_first_lines(start, text.lines))
     lines = [line for _, line in first if line is not None and line.strip()]
     text = dataclasses.replace(text, lines=itertools.chain(first, text.lines))
     if not header and format in (None, PATHS) and (format == PATHS or is_path_list(lines, uri)):
-        return Table(PATHS, text.encoding, "", (URI,), _as_rows(read_tsv(text, ""), (URI,), False))
+        rows = _as_rows(read_tsv(text, ""), (URI,), False)
+        return Table(PATHS, text.encoding, "", (URI,), rows, preamble.notes())
     if format == PATHS:
         raise ManifestError("a list of paths has no columns for --no_header to name")
-    format = format or _detect_format(start[1] or "", uri)
+    format = format or _detect_format(start[1] or "", uri, preamble.delimiter)
     if format == JSON_LINES:
         if header:
             raise ManifestError("JSON lines need no header: --no_header is for CSV and TSV")
         _check_one_object_per_line((start[1] or "").strip())
-        return Table(format, text.encoding, "", (), read_json_lines(text))
-    if header:
-        delimiter = "\t" if format == TSV else find_delimiter(lines, len(header))
+        return Table(format, text.encoding, "", (), read_json_lines(text), preamble.notes())
+    if format == TSV:
+        delimiter = "\t"
+    elif header and not preamble.delimiter:
+        delimiter = find_delimiter(lines, len(header))
     else:
-        delimiter = "\t" if format == TSV else _detect_delimiter(start[1] or "")
+        delimiter = preamble.delimiter or detect_delimiter(start[1] or "")
     is_csv = delimiter in (",", ";")
-    cells = read_csv(text, delimiter) if is_csv else read_tsv(text, delimiter)
+    blanks = is_csv and bool(lines) and has_blanks(lines, delimiter)
+    cells = read_csv(text, delimiter, blanks) if is_csv else read_tsv(text, delimiter)
     if header:
         cells = _without_header(cells, header)
     columns = header or _read_header(*next(cells))
     rows = _as_rows(cells, columns, rest_in_last)
-    return Table(format, text.encoding, delimiter, columns, rows)
+    notes = preamble.notes()
+    if blanks:
+        notes += ("blanks behind delimiters skipped",)
+    return Table(format, text.encoding, delimiter, columns, rows, notes)
 
 
 def _is_document(file: PeekedFile, format: str | None) -> bool:
@@ -174,29 +188,17 @@ def _without_header(
     return itertools.chain([first], cells)
 
 
-def _skip_blank_lines(text: TextLines) -> tuple[int, str | None]:
-    for number, line in text.lines:
-        if line is None or line.strip():
-            return number, line
-    raise ManifestError(
-        "the file is empty; write a header with a column uri and then one line per clip, or JSON"
-        ' lines: {"uri": …}'
-    )
-
-
-def _detect_format(line: str, uri: str) -> str:
+def _detect_format(line: str, uri: str, delimiter: str) -> str:
+    if delimiter:
+        return TSV if delimiter == "\t" else CSV
     if line.lstrip().startswith(("{", "[")):
         return JSON_LINES
     path = uri.lower()
     stem, suffix = posixpath.splitext(path)
     if suffix in _COMPRESSIONS:
         suffix = posixpath.splitext(stem)[1]
-    return _FORMAT_OF_SUFFIX.get(suffix, TSV if "\t" in line else CSV)
-
-
-def _detect_delimiter(line: str) -> str:
-    names = _QUOTED.sub("", line)
-    return ";" if ";" in names and "," not in names else ","
+    format = _FORMAT_OF_SUFFIX.get(suffix, TSV if "\t" in line else CSV)
+    return CSV if format == TSV and is_without_tabs(line) else format
 
 
 def _check_one_object_per_line(start: str) -> None:
@@ -209,7 +211,7 @@ def _check_one_object_per_line(start: str) -> None:
 def _read_header(number: int, cells: list[str] | BadLine) -> tuple[str, ...]:
     if isinstance(cells, BadLine):
         raise ManifestError(f"line {number}, the header: {cells.message}")
-    names = tuple(cell.strip() for cell in cells)
+    names = name_columns([cell.strip() for cell in cells])
     if len(set(names)) < len(names):
         refuse_without_header(names)
         duplicates = [name for name, count in collections.Counter(names).items() if count > 1]
@@ -228,12 +230,20 @@ def _wrong_number(number: int, cells: list[str], num_columns: int) -> str:
     )
 
 
+def _num_named(columns: tuple[str, ...]) -> int:
+    """Returns the number of columns up to the last one that has a name in the header."""
+    return max(
+        (number for number, name in enumerate(columns, 1) if name != f"column {number}"), default=0
+    )
+
+
 def _as_rows(
     numbered_cells: Iterator[tuple[int, list[str] | BadLine]],
     columns: tuple[str, ...],
     rest_in_last: bool,
 ) -> Iterator[Row]:
     num_columns = len(columns)
+    num_named = 0 if rest_in_last else _num_named(columns)
     for number, cells in numbered_cells:
         if isinstance(cells, BadLine):
             yield number, cells
@@ -242,5 +252,9 @@ def _as_rows(
         elif len(cells) >= num_columns and rest_in_last:
             values = [*cells[: num_columns - 1], cells[num_columns - 1 :]]
             yield number, dict(zip(columns, values, strict=True))
+        elif num_named <= len(cells) < num_columns and num_named < num_columns:
+            yield number, dict(itertools.zip_longest(columns, cells, fillvalue=""))
+        elif len(cells) > num_columns and not any(map(str.strip, cells[num_columns:])):
+            yield number, dict(zip(columns, cells, strict=False))  # by a trailing delimiter
         else:
             yield number, BadLine(_wrong_number(number, cells, num_columns))

@@ -4,9 +4,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.manifests import RAW, read
 from transforms.corpus.clips import Clip, Failure
+from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.manifest import ManifestFacts, ManifestOptions
 
 
@@ -117,3 +120,53 @@ def test_a_missing_split_is_none_and_blanks_do_not_count() -> None:
         "split='dev clean'",
         "split='test/clean'",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "delimiter", "labels", "note"),
+    [
+        ("23_excel_semi.csv", ";", [("dog",)], ""),
+        ("23b_excel_sep.csv", ";", [("dog",)], ""),
+        ("25_twounnamed_x.csv", ",", [("dog",)], ""),
+        ("33_spaces_x.csv", ",", [("dog", "cat"), ("cow",)], "blanks behind delimiters skipped"),
+        ("34_tsvcomma_x.tsv", ",", [("dog",)], ""),
+        ("35_comment_x.csv", ",", [("dog",)], "1 line of comments skipped"),
+        ("43_trail_x.csv", ",", [("dog",), ("cat",)], ""),
+        ("47_pipe_x.csv", "|", [("dog",)], ""),
+    ],
+)
+def test_dialects_of_csv(
+    field: Path, name: str, delimiter: str, labels: list[tuple[str, ...]], note: str
+) -> None:
+    path = field / "13-csv-dialects" / name
+    clips = clips_in(path)
+    assert [clip.labels for clip in clips] == labels
+    assert [clip.recording for clip in clips] == ["a.wav", "b.wav"][: len(labels)]
+    facts = read_file(path)[1]
+    assert facts.delimiter == delimiter
+    assert facts.notes == ((note,) if note else ())
+
+
+def test_splits_with_blanks(field: Path) -> None:
+    outcomes, _ = read_file(field / "13-csv-dialects" / "36_split_x.csv")
+    found = [each.split if isinstance(each, Clip) else each.reason for each in outcomes]
+    assert found == ["train", "Train", "invalid_row", "invalid_row", "1"]
+
+
+def test_a_list_that_numpy_printed_over_several_lines_is_one_cell() -> None:
+    printed = "['" + "'\n '".join(["dog", "cat"]) + "']"
+    (clip,), _ = read(f'uri,labels\na.wav,"{printed}"\n')
+    assert isinstance(clip, Clip)
+    assert clip.labels == ("dog", "cat")
+
+
+@given(
+    text=st.text("ab,;|\t\"' #\r\nuri=sep[]0.:{}", max_size=60),
+    suffix=st.sampled_from(["csv", "tsv"]),
+)
+def test_any_text_is_clips_and_failures_or_refused(text: str, suffix: str) -> None:
+    for start in ("uri,labels\n", "uri;start\n", "# c\nuri|split\n", ""):
+        try:
+            read(start + text, uri=f"/data/m.{suffix}")
+        except ManifestError:
+            continue

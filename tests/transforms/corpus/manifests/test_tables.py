@@ -305,7 +305,11 @@ def test_the_format_is_detected_by_content_and_suffix() -> None:
         ("m", "uri\ta\n", "tsv", "\t"),
         ("m.csv", "uri\ta\n", "tsv", "\t"),
         ("m.TSV", "uri\n", "tsv", "\t"),
-        ("m.tab", "uri,a\n", "tsv", "\t"),
+        ("m.tab", "uri,a\n", "csv", ","),
+        ("m.tsv", "uri|a\n", "csv", "|"),
+        ("m.csv", "uri|a\n", "csv", "|"),
+        ("m.csv", "sep=;\r\nuri;a,b\r\n", "csv", ";"),
+        ("m.csv", '"sep=\t"\nuri\ta\n', "tsv", "\t"),
         ("m.tsv.gz", "uri\n", "tsv", "\t"),
         ("m.csv", '\n  {"uri": 1}\n', "jsonl", ""),
         ("m.tsv", '{"uri": 1}\n', "jsonl", ""),
@@ -317,6 +321,37 @@ def test_the_format_is_detected_by_content_and_suffix() -> None:
         assert (table.format, table.delimiter, table.encoding) == (format, delimiter, "utf-8")
 
 
+def test_columns_without_a_name_are_numbered_and_their_cells_may_be_absent() -> None:
+    for header, rows, columns, cells in [
+        ("uri,a,,", "x,y,,", ("uri", "a", "column 3", "column 4"), ["x", "y", "", ""]),
+        ("uri,a,,", "x,y", ("uri", "a", "column 3", "column 4"), ["x", "y", "", ""]),
+        (",uri", "0,x", ("column 1", "uri"), ["0", "x"]),
+        ("uri,,a", "x,1,y", ("uri", "column 2", "a"), ["x", "1", "y"]),
+        ("uri,column 3,", "x,y,z", ("uri", "column 3", "column 3'"), ["x", "y", "z"]),
+        ("uri,a", "x,y,", ("uri", "a"), ["x", "y"]),
+        ("uri,a", "x,y, ,", ("uri", "a"), ["x", "y"]),
+    ]:
+        assert table_of(f"{header}\n").columns == columns
+        assert outcomes(f"{header}\n{rows}\n") == [(2, cells)]
+    for text in ("uri,,a\nx,1\n", "uri,a,\nx\n", "uri,a\nx,y,,z\n"):
+        ((_, message),) = outcomes(text)
+        assert "as in the header" in str(message)
+
+
+def test_comments_before_the_header_are_skipped_and_told() -> None:
+    table = table_of("# my clips\n\n#\nuri,a\nx,y\n#z,1\n")
+    assert table.columns == ("uri", "a")
+    assert table.notes == ("2 lines of comments skipped",)
+    assert [line for line, _ in table.rows] == [5, 6]
+
+
+def test_blanks_behind_delimiters_are_no_part_of_cells_that_are_quoted_behind_them() -> None:
+    for text in ('uri, a\nx, "y,z"\n', 'uri,a\nx, "y,z"\n', 'uri; a\nx; "y,z"\n'):
+        assert outcomes(text) == [(2, ["x", "y,z"])]
+        assert table_of(text).notes == ("blanks behind delimiters skipped",)
+    assert outcomes('uri,a\nx, y\nx,"a, ""b"" c"\n') == [(2, ["x", " y"]), (3, ["x", 'a, "b" c'])]
+
+
 def test_a_format_that_is_given_is_taken() -> None:
     assert table_of("[a],uri\n", "m.jsonl", "csv").columns == ("[a]", "uri")
     assert table_of('{"a": 1}\n', "m.csv", "tsv").columns == ('{"a": 1}',)
@@ -326,7 +361,7 @@ def test_a_format_that_is_given_is_taken() -> None:
 
 
 def test_names_in_the_header_lose_spaces_around_them_and_may_be_quoted() -> None:
-    assert table_of('\n uri , "a" ,"b, c",\n').columns == ("uri", '"a"', "b, c", "")
+    assert table_of('\n uri , "a" ,"b, c",\n').columns == ("uri", '"a"', "b, c", "column 4")
 
 
 def test_unusable_files_are_rejected_with_a_hint() -> None:
@@ -335,7 +370,8 @@ def test_unusable_files_are_rejected_with_a_hint() -> None:
         ("\n \r\n\t\n", "m.csv", "empty"),
         ("\ufeff", "m.jsonl", "empty"),
         ("uri,a, uri\n", "m.csv", "duplicate columns uri;"),
-        ("uri,,\n", "m.csv", r"duplicate columns \(empty\);"),
+        ("# a\n#b\n", "m.csv", "empty"),
+        ("uri,a,a\n", "m.csv", "duplicate columns a;"),
         ('uri,"a\nb,c\n', "m.csv", "line 1, the header: a quote is not closed"),
         ("\n" + "x" * (MAX_LINE_BYTES + 1), "m.csv", "line 2, the header: the line is longer"),
         ("x" * (MAX_LINE_BYTES + 1), "m.tsv", "line 1, the header: the line is longer"),
