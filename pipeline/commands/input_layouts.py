@@ -33,13 +33,13 @@ def check_paths(path: str, options: FolderOptions) -> None:
     faults = [found for found in applied if isinstance(found, Failure)]
     if clips and len(faults) == len(clips):
         raise UsageError(f"{label}: {clips[0].id}: {faults[0].message}")
-    if options.labels_from_folders and clips and not any("/" in clip.id for clip in clips):
+    read = [found for found in applied if isinstance(found, Clip)]
+    if options.labels_from_folders and read and not any(clip.labels for clip in read):
         raise UsageError(
             f"{label}: its recordings are in no folder below it, whose name would be their label:"
             " pass the folder above"
         )
-    clip = next((found for found in applied if isinstance(found, Clip)), None)
-    if clip is not None:
+    for clip in read[:1]:
         read_as = f"the layout {options.layout}" if options.layout else "folders with labels"
         print(f"input     {printable(path)}: read as {read_as}", file=sys.stderr)
         labels = " ".join(clip.labels) or "none"

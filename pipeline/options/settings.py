@@ -62,8 +62,8 @@ class EmbedSettings:
         group=_DATA,
         metavar="FILE",
         path=PathKind.WORKERS,
-        help="tables of clips, globs allowed: CSV or TSV with a header, JSON lines, or a list of"
-        " paths. Columns: uri (or path, audio_filepath, recording, file_name …), and optionally id,"
+        help="tables of clips, globs allowed: CSV or TSV with a header, JSON lines, JSON, Parquet,"
+        " or a list of paths. Columns: uri (or path, audio_filepath, file_name …), optionally id,"
         " start_seconds and end_seconds (or onset and offset, or a start and duration), labels,"
         " split, channel, and for files without a header format, sample_rate, channels; others by"
         " --columns",

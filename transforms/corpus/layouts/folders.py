@@ -7,6 +7,7 @@ from transforms.corpus.clips import Clip, Failure
 from transforms.corpus.layouts.catalogue import FolderLayout, Layout, expression, layouts
 from transforms.corpus.manifests.mapping import ID, LABELS, SPLIT, ColumnMapping
 from transforms.corpus.manifests.templates import ConversionError, Template, parse_template
+from transforms.packed import address
 
 _Found = TypeVar("_Found")
 
@@ -35,15 +36,17 @@ class FolderOptions:
         if self.layout is not None:
             return _laid_out(found, layouts()[self.layout])
         if self.labels_from_folders and not found.labels:
-            return dataclasses.replace(found, labels=folder_labels(found.id))
+            return dataclasses.replace(found, labels=_folder_labels(found))
         return found
 
 
 NO_OPTIONS = FolderOptions()
 
 
-def folder_labels(path: str) -> tuple[str, ...]:
-    """Returns the name of the folder that holds a file, as labels; none directly in the input."""
+def _folder_labels(clip: Clip) -> tuple[str, ...]:
+    """Returns the folder that holds a recording, as labels; none if there is none."""
+    packed = address.parse(clip.uri)
+    path = clip.id if packed is None else packed.member
     return tuple(path.split("/")[-2:-1])
 
 

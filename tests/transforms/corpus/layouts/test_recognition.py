@@ -16,6 +16,7 @@ from tests.layout_corpora import CASES
 from tests.manifests import read
 from tests.transforms.corpus.layouts.test_layouts import COMMANDS, corpus_of, listed
 from transforms.corpus.clips import Clip, Failure
+from transforms.corpus.layouts.folders import FolderOptions
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.manifest import (
     ManifestFacts,
@@ -202,6 +203,12 @@ def test_labels_come_from_folders_where_this_is_asked_for(
         "cat/2.wav": ("cat",),
         "3.wav": (),
     }
+    in_archive = Clip("x.tar/a/1.wav", "tar://a/1.wav::/in/x.tar")
+    labelled = FolderOptions(labels_from_folders=True).applied(in_archive)
+    assert isinstance(labelled, Clip)
+    assert labelled.labels == ("a",)
+    in_archive = Clip("x.tar/1.wav", "tar://1.wav::/in/x.tar")
+    assert FolderOptions(labels_from_folders=True).applied(in_archive) == in_archive
     assert "read as folders with labels" in capsys.readouterr().err
     with pytest.raises(UsageError, match="pass the folder above"):
         corpus_of("--input flat --labels_from_folders")
