@@ -571,9 +571,9 @@ CASES: dict[str, Case] = {
     ),
     "--input folder/ --layout audiofolder": Case(
         {},
-        ["folder/train/dog/a.wav", "folder/train/cat/b.wav", "folder/test/dog/c.wav"],
+        ["folder/train/dog/a.wav", "folder/train/cat/b.wav", "folder/test/c.wav"],
         [
-            _whole("test/dog/c.wav", "folder/test/dog/c.wav", "dog", split="test"),
+            _whole("test/c.wav", "folder/test/c.wav", split="test"),
             _whole("train/cat/b.wav", "folder/train/cat/b.wav", "cat", split="train"),
             _whole("train/dog/a.wav", "folder/train/dog/a.wav", "dog", split="train"),
         ],

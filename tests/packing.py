@@ -18,6 +18,8 @@ import soundfile
 import zstandard
 
 from tests.sounds import noise
+from transforms.corpus import recordings
+from transforms.corpus.clips import Clip
 from transforms.dataset.tfrecord import frame_record
 
 RATE_HZ = 16_000
@@ -80,6 +82,15 @@ def write_shard(path: Path, members: Mapping[str, bytes]) -> Path:
         data = zstandard.compress(data)
     path.write_bytes(data)
     return path
+
+
+def contents(clips: list[Clip]) -> list[bytes]:
+    """Returns the recordings of clips, which are read in one pass."""
+    found = []
+    for _, open_file in recordings.open_all(clips):
+        with open_file() as file:
+            found.append(file.read())
+    return found
 
 
 def unpack(folder: Path, members: Mapping[str, bytes]) -> Path:

@@ -110,7 +110,10 @@ def test_a_table_may_name_members(
     failures = {each["id"]: (each["reason"], each["message"]) for each in failures_of(output)}
     assert failures == {
         "absent": ("not_found", "the packed file has no such member"),
-        "no": ("not_found", "No such file or directory"),
+        "no": (
+            "not_found",
+            "No such file or directory; its folder has 4 files, and none of this name",
+        ),
     }
 
 

@@ -150,7 +150,7 @@ class ReadCorpus(beam.PTransform):
             raw_formats=decoding.RAW_FORMATS,
             mapping=self._mapping,
             layout=self.layout,
-            segments_are_cut=self.segments_are_cut,
+            segments_are_cut=self.segments_are_cut and not self.audioset_segments,
             label_separator=self.label_separator,
         )
 

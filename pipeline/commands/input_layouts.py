@@ -1,6 +1,7 @@
 """Refusal of inputs whose paths do not say what is asked of them."""
 
 import itertools
+import sys
 
 from pipeline.errors import UsageError
 from transforms.corpus import packed
@@ -11,7 +12,7 @@ _NUM_CHECKED = 20
 
 
 def check_paths(path: str, options: FolderOptions) -> None:
-    """Checks the paths of an input's first recordings against a layout of folders.
+    """Checks the paths of an input's first recordings, and prints how the first one is read.
 
     Args:
       path: The input.
@@ -37,3 +38,11 @@ def check_paths(path: str, options: FolderOptions) -> None:
             f"{label}: its recordings are in no folder below it, whose name would be their label:"
             " pass the folder above"
         )
+    clip = next((found for found in applied if isinstance(found, Clip)), None)
+    if clip is not None:
+        read_as = f"the layout {options.layout}" if options.layout else "folders with labels"
+        print(f"input     {printable(path)}: read as {read_as}", file=sys.stderr)
+        labels = " ".join(clip.labels) or "none"
+        split = f", split {clip.split}" if clip.split else ""
+        name = clip.id if clip.id.isprintable() else repr(clip.id)
+        print(f"  first     {name}: labels {labels}{split}", file=sys.stderr)

@@ -25,7 +25,7 @@ def test_a_run_without_an_input_is_refused_with_the_flags_for_one(
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["embed"], ["check"], ["plan"], ["export-model"], ["demo"]]
+    "command", [[], ["embed"], ["check"], ["plan"], ["layouts"], ["export-model"], ["demo"]]
 )
 def test_help_has_defaults_and_units(
     capsys: pytest.CaptureFixture[str], command: list[str]

@@ -19,6 +19,7 @@ from transforms.packed.sources import (
     Source,
     Window,
     buffered,
+    fail,
     open_source,
 )
 from transforms.packed.zip import ZipMember
@@ -94,7 +95,7 @@ def open_members(kind: str, shard: str, places: Sequence[Place]) -> Iterator[Ope
             file = stack.enter_context(files.open_to_read(shard, in_parts=True))
         except OSError as error:
             for _ in places:
-                yield functools.partial(_fail, error)
+                yield functools.partial(fail, error)
             return
         for place in places:
             if kind == TAR:
@@ -137,10 +138,6 @@ def _window(file: BinaryIO, place: Place) -> BinaryIO:
     return buffered(Window(file, place.start, place.num_bytes))
 
 
-def _fail(error: OSError) -> BinaryIO:
-    raise error
-
-
 def _open_streamed(shard: str, places: Sequence[Place]) -> Iterator[Open]:
     """Yields the members of a compressed tar archive, in one pass."""
     wanted = iter(places)
@@ -166,7 +163,7 @@ def _open_streamed(shard: str, places: Sequence[Place]) -> Iterator[Open]:
         except OSError as opening_error:
             error = opening_error
     while place is not None:
-        yield functools.partial(_fail, error)
+        yield functools.partial(fail, error)
         place = next(wanted, None)
 
 

@@ -20,7 +20,7 @@ from transforms.packed.columns import (
     find_labels,
     is_audio_name,
 )
-from transforms.packed.sources import DamagedShardError, Flaw
+from transforms.packed.sources import DamagedShardError, Flaw, fail
 from transforms.storage import files
 
 _BATCH_BYTES = 2**23
@@ -108,17 +108,13 @@ def open_rows(shard: str, places: Sequence[Place]) -> Iterator[Any]:
         except OSError as exception:
             error = exception
         for _ in wanted[given:]:
-            yield functools.partial(_fail, error)
+            yield functools.partial(fail, error)
 
 
 def _open_value(value: bytes | None) -> BinaryIO:
     if value is None:
-        raise OSError("the row has no audio: its bytes are null")
+        raise OSError("the row has no audio: it has neither bytes nor a path")
     return io.BytesIO(value)
-
-
-def _fail(error: OSError) -> BinaryIO:
-    raise error
 
 
 @contextlib.contextmanager
@@ -190,7 +186,7 @@ def _table(file: Any, num_bytes: int) -> _Table:
     )
 
 
-_STRUCT = {"bytes", "path", "sampling_rate", "array"}
+_STRUCT = {"bytes", "path"}
 
 
 def _is_binary(kind: Any) -> bool:
@@ -280,7 +276,10 @@ def _batch_rows(table: _Table, group: int) -> int:
 
 def _audio_values(table: _Table, group: int) -> Iterator[bytes | None]:
     with _arrow_errors():
-        if not table.has_bytes or not 0 <= group < table.file.num_row_groups:
+        if not 0 <= group < table.file.num_row_groups:
+            return
+        if not table.has_bytes:
+            yield from itertools.repeat(None, table.file.metadata.row_group(group).num_rows)
             return
         name = f"{table.layout.audio}.bytes" if table.is_struct else table.layout.audio
         size = _batch_rows(table, group)

@@ -132,12 +132,10 @@ class _Decompressed:
         self._file.close()
 
 
-class Window(io.RawIOBase):
-    """The bytes `[start, start + num_bytes)` of a file, which stays open when this is closed."""
+class _Seekable(io.RawIOBase):
+    """A file of a known length whose subclass reads at the position."""
 
-    def __init__(self, file: BinaryIO, start: int, num_bytes: int) -> None:
-        self._file = file
-        self._start = start
+    def __init__(self, num_bytes: int) -> None:
         self._num_bytes = num_bytes
         self._position = 0
 
@@ -159,15 +157,30 @@ class Window(io.RawIOBase):
 
     def readinto(self, buffer: object) -> int:
         view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
-        wanted = max(0, min(len(view), self._num_bytes - self._position))
-        self._file.seek(self._start + self._position)
-        data = self._file.read(wanted)
+        wanted = min(len(view), self._num_bytes - self._position)
+        data = self._read_here(wanted) if wanted > 0 else b""
         view[: len(data)] = data
         self._position += len(data)
         return len(data)
 
+    def _read_here(self, num_bytes: int) -> bytes:
+        raise NotImplementedError
 
-class Rewindable(io.RawIOBase):
+
+class Window(_Seekable):
+    """The bytes `[start, start + num_bytes)` of a file, which stays open when this is closed."""
+
+    def __init__(self, file: BinaryIO, start: int, num_bytes: int) -> None:
+        super().__init__(num_bytes)
+        self._file = file
+        self._start = start
+
+    def _read_here(self, num_bytes: int) -> bytes:
+        self._file.seek(self._start + self._position)
+        return self._file.read(num_bytes)
+
+
+class Rewindable(_Seekable):
     """A stream as a seekable file: going back means reading it again from its start.
 
     Args:
@@ -176,43 +189,27 @@ class Rewindable(io.RawIOBase):
     """
 
     def __init__(self, open_stream: Callable[[], Any], num_bytes: int) -> None:
+        super().__init__(num_bytes)
         self._open_stream = open_stream
-        self._num_bytes = num_bytes
         self._stream = open_stream()
         self._stream_position = 0
-        self._position = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._num_bytes}
-        if base[whence] + offset < 0:
-            raise ValueError(f"negative position {base[whence] + offset}")
-        self._position = base[whence] + offset
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
-        wanted = max(0, min(len(view), self._num_bytes - self._position))
-        if wanted and self._position < self._stream_position:
+    def _read_here(self, num_bytes: int) -> bytes:
+        if self._position < self._stream_position:
             self._stream, self._stream_position = self._open_stream(), 0
-        while wanted and self._stream_position < self._position:
+        while self._stream_position < self._position:
             skipped = min(self._position - self._stream_position, _BLOCK_BYTES)
             self._stream_position += len(self._stream.read(skipped))
-        data = self._stream.read(wanted) if wanted else b""
-        view[: len(data)] = data
-        self._position += len(data)
-        self._stream_position = self._position
-        return len(data)
+        data: bytes = self._stream.read(num_bytes)
+        self._stream_position += len(data)
+        return data
 
 
 def buffered(file: io.RawIOBase) -> BinaryIO:
     """Returns a file with the buffer that decoders' small reads call for."""
     return io.BufferedReader(file, 2**16)
+
+
+def fail(error: OSError) -> BinaryIO:
+    """Raises an error, in place of the opening of a file that cannot be opened."""
+    raise error

@@ -22,6 +22,7 @@ from transforms.packed.sources import (
     DamagedShardError,
     Flaw,
     Source,
+    fail,
     open_source,
 )
 from transforms.storage import files
@@ -125,7 +126,7 @@ def open_rows(shard: str, places: Sequence[Place]) -> Iterator[Any]:
     except OSError as exception:
         error = exception
     for _ in places[given:]:
-        yield functools.partial(_fail, error)
+        yield functools.partial(fail, error)
 
 
 def _open_record(record: _Record | Flaw, sampling: Callable[[], Sampling]) -> BinaryIO:
@@ -140,10 +141,6 @@ def _open_record(record: _Record | Flaw, sampling: Callable[[], Sampling]) -> Bi
         return io.BytesIO(examples.recording_of(features, audio, known))
     except (ExampleError, NoAudioError) as error:
         raise DamagedShardError(str(error)) from error
-
-
-def _fail(error: OSError) -> BinaryIO:
-    raise error
 
 
 def _records(source: Source) -> Iterator[_Record | Flaw]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.packing import flac, tar_bytes, webdataset, write_shard
-from transforms.corpus import packed, recordings
+from tests.packing import contents, flac, tar_bytes, webdataset, write_shard
+from transforms.corpus import packed
 from transforms.corpus.clips import Clip, Failure
 from transforms.corpus.listing import Shard, SkippedFile
 from transforms.corpus.packed import ReadAs
@@ -29,14 +29,6 @@ def clips_of(path: Path) -> list[Clip]:
 
 def failures_of(path: Path) -> list[tuple[str, str]]:
     return [(each.id, each.message) for each in listed(path) if isinstance(each, Failure)]
-
-
-def contents(clips: list[Clip]) -> list[bytes]:
-    found = []
-    for _, open_file in recordings.open_all(clips):
-        with open_file() as file:
-            found.append(file.read())
-    return found
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -104,7 +104,15 @@ def test_paths_are_files_below_the_folder_of_the_table(tmp_path: Path) -> None:
         f"parquet://4::{path}",
     ]
     assert contents(clips[:2]) == SOUNDS[:2]
-    assert contents(clips[2:]) == ["the row has no audio: its bytes are null"]
+    assert contents(clips[2:]) == ["the row has no audio: it has neither bytes nor a path"]
+    (tmp_path / "only").mkdir()
+    alone = pa.array([{"path": "c.wav"}, {"path": None}])
+    only_paths = write_parquet(tmp_path / "only/y.parquet", {"audio": alone})
+    assert [clip.uri for clip in clips_of(only_paths)] == [
+        f"{tmp_path}/only/c.wav",
+        f"parquet://1::{only_paths}",
+    ]
+    assert contents(clips_of(only_paths)[1:]) == contents(clips[2:])
     failures = failures_of(path)
     assert [*failures] == ["x.parquet/2", "x.parquet/3"]
     assert all("leads out of the folder of the table" in why for why in failures.values())

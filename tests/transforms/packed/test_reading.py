@@ -9,7 +9,7 @@ from typing import BinaryIO
 import pytest
 
 from tests.memory_filesystem import MemoryFileSystem
-from tests.packing import example, wav, write_parquet, write_shard, write_tfrecord
+from tests.packing import contents, example, wav, write_parquet, write_shard, write_tfrecord
 from transforms.corpus import packed, recordings
 from transforms.corpus.clips import Clip, unit_of
 from transforms.packed import address, members, zip
@@ -22,14 +22,6 @@ ARCHIVES = ("x.tar", "x.tar.gz", "x.tar.bz2", "x.tar.xz", "x.tar.zst", "x.zip")
 
 def clips_in(path: object) -> list[Clip]:
     return [each for each in packed.list_recordings(str(path)) if isinstance(each, Clip)]
-
-
-def contents(clips: list[Clip]) -> list[bytes]:
-    found = []
-    for _, open_file in recordings.open_all(clips):
-        with open_file() as file:
-            found.append(file.read())
-    return found
 
 
 def _write_rows(folder: Path) -> None:

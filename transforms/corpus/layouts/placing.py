@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from transforms.corpus.layouts.rows import SUFFIXES
-from transforms.corpus.manifests.columns import bind_mapping
+from transforms.corpus.manifests.column_binding import bind_mapping
 from transforms.corpus.manifests.mapping import DURATION, END, START, URI, ColumnMapping
 from transforms.corpus.manifests.recording_uris import RecordingFolder
 from transforms.corpus.manifests.templates import ConversionError, Template
 from transforms.storage import files
 
-_NUM_TRIED = 3
+# Rows whose recordings are looked for: many of YouTube's are no longer to be had.
+_NUM_TRIED = 100
+_NUM_TRIED_REMOTELY = 5
 _ANY_SUFFIX = ".*"
 _HERE = "."
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^/]*)(.*)", re.DOTALL)
@@ -70,9 +72,10 @@ def place_recordings(
     if not namings:
         return Placement(mapping, base)
     tried = [(folder, naming) for naming in _with_suffixes(namings) for folder in folders]
+    num_tried = _NUM_TRIED if files.is_local(base.prefix) else _NUM_TRIED_REMOTELY
     bound = {naming.uri: _bound(naming.uri, header, records) for _, naming in tried}
     for folder, naming in tried:
-        if _exists(below(base, folder), bound[naming.uri], records[:_NUM_TRIED]):
+        if _exists(below(base, folder), bound[naming.uri], records[:num_tried]):
             return _placement(naming, folder, base, mapping)
     folder = _HERE if base.is_root and _HERE in folders else folders[0]
     whole = (naming for _, naming in tried if not naming.is_cut)

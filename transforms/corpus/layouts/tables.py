@@ -131,6 +131,11 @@ class LaidOutTable:
         Raises:
           ManifestError: The first rows contradict the layout.
         """
+        if self._request.segments_are_cut and not (self._rows and self._table.cut_uris):
+            raise ManifestError(
+                "--segments_are_cut is for the layouts of YouTube segments, and this table has none"
+                " of these"
+            )
         if self._rows is None:
             return Placement(self.mapping, self._base)
         first = first_rows[:_NUM_CHECKED]
@@ -141,7 +146,7 @@ class LaidOutTable:
                 f" {faults[0][0]}: {faults[0][1]}; --layout none reads it by the names of its"
                 " columns"
             )
-        records = [row for _, row in first if not isinstance(row, BadLine)]
+        records = [row for _, row in first_rows if not isinstance(row, BadLine)]
         return place_recordings(
             self._namings(), self._table.folders, self._base, self.mapping, header, records
         )

@@ -1,16 +1,15 @@
 """The columns of manifests: which of them a field of clips comes from."""
 
 import dataclasses
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
+from transforms.corpus.manifests.column_binding import BoundMapping, bind_mapping, names_in
 from transforms.corpus.manifests.column_names import RECORDING_COLUMNS, ColumnNames, words_of
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.headerless import format_names, header_hint
 from transforms.corpus.manifests.mapping import (
     CHANNEL,
     CHANNELS,
-    DURATION,
     END,
     FIELDS,
     FORMAT,
@@ -26,9 +25,6 @@ from transforms.corpus.manifests.templates import (
     Placeholder,
     Template,
     column_template,
-    find_value,
-    parse_placeholder,
-    parse_template,
 )
 
 END_COLUMNS = ("start_seconds", "end_seconds")
@@ -37,8 +33,6 @@ DURATION_COLUMNS = ("offset", "duration")
 MAX_SEEN_COLUMNS = 1000
 _MAX_SEEN_CHARACTERS = 200
 _MAX_CACHED = 16
-# Names that are compared with a misspelt one.
-_MAX_COMPARED = 1000
 # They describe files without a header, if `format` names a raw format; else they have no meaning.
 RAW_COLUMNS = (FORMAT, SAMPLE_RATE, CHANNELS)
 _RAW = frozenset(RAW_COLUMNS)
@@ -46,7 +40,6 @@ _SAME_NAME = (ID, SPLIT, CHANNEL, *RAW_COLUMNS)
 KNOWN_COLUMNS = frozenset(
     (*RECORDING_COLUMNS, *END_COLUMNS, *DURATION_COLUMNS, *_SAME_NAME, LABELS)
 )
-_QUOTES = "'\""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +78,7 @@ class Columns:
 
 def match_columns(
     names: Sequence[str],
-    mapping: "BoundMapping | None" = None,
+    mapping: BoundMapping | None = None,
     has_onset: bool = False,
     is_header: bool = True,
 ) -> Columns:
@@ -135,112 +128,6 @@ def match_columns(
         tuple(others),
         tuple((key, name) for key, name in others if name.casefold() not in _RAW),
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class BoundMapping:
-    """A mapping whose templates name columns of one table.
-
-    Attributes:
-      templates: Field and template.
-      given: Fields that no column has by its name.
-    """
-
-    templates: tuple[tuple[str, Template], ...]
-    given: frozenset[str]
-
-
-def bind_mapping(
-    mapping: ColumnMapping, header: Sequence[str] | None, records: Iterable[Mapping[str, object]]
-) -> BoundMapping:
-    """Finds the columns of a mapping's templates.
-
-    Args:
-      mapping: The mapping.
-      header: Names in the header; None for JSON lines.
-      records: The first records, from which the names in JSON lines are taken.
-
-    Raises:
-      ManifestError: A template names a column that does not exist.
-    """
-    given = {field for field, _ in mapping.templates}
-    if any(text and field in (END, DURATION) for field, text in mapping.templates):
-        given |= {END, DURATION}
-    records = list(records)
-    names = list(header) if header is not None else list(dict.fromkeys(_names_in(records)))
-    bind = _Binder(names, None if header is not None else records)
-    templates = tuple(
-        (field, bind.template(field, text)) for field, text in mapping.templates if text
-    )
-    return BoundMapping(templates, frozenset(given))
-
-
-class _Binder:
-    def __init__(
-        self, names: Sequence[str], records: Sequence[Mapping[str, object]] | None
-    ) -> None:
-        self._names = names
-        self._records = records
-
-    def template(self, field: str, text: str) -> Template:
-        parts = parse_template(text)
-        if len(parts) == 1 and isinstance(parts[0], str) and parts[0] == text:
-            return self._bare(field, text)
-        bound = tuple(
-            part if isinstance(part, str) else self._placeholder(field, text, part)
-            for part in parts
-        )
-        return Template(text, bound)
-
-    def _bare(self, field: str, text: str) -> Template:
-        """Returns a column of this name, or else a constant."""
-        if len(text) > 1 and text[0] == text[-1] and text[0] in _QUOTES:
-            return Template(text, (text[1:-1],))
-        key = self._find(text)
-        if key is not None:
-            return Template(f"{{{key}}}", column_template(key).parts)
-        near = self._near(text)
-        if near or field == ID or (field == URI and not {"/", "."} & set(text)):
-            hint = f"; nearest: {format_names(near)}" if near else ""
-            raise ManifestError(
-                f"--columns {field}={text}: there is no column {text} (there are:"
-                f" {format_names(self._names)}{hint}); for the text itself write"
-                f" {field}='{text}' with its quotes"
-            )
-        return Template(text, (text,))
-
-    def _placeholder(self, field: str, text: str, part: Placeholder) -> Placeholder:
-        whole = self._find(part.body)
-        if whole is not None:
-            return Placeholder(whole, (), part.body)
-        key = self._find(part.column)
-        if key is not None:
-            return dataclasses.replace(part, column=key)
-        near = self._near(part.column)
-        hint = f"; nearest: {format_names(near)}" if near else ""
-        raise ManifestError(
-            f"--columns {field}={text}: there is no column {part.column} (there are:"
-            f" {format_names(self._names)}{hint})"
-        )
-
-    def _find(self, name: str) -> str | None:
-        if name in self._names:
-            return name
-        alike = [each for each in self._names if _folded(each) == _folded(name)]
-        if len(alike) == 1:
-            return alike[0]
-        if self._records is None:
-            return None
-        if not self._records:  # an empty table refuses nothing
-            return name
-        part = parse_placeholder(name)
-        is_there = any(find_value(record, part) is not None for record in self._records)
-        return name if is_there else None
-
-    def _near(self, name: str) -> list[str]:
-        by_fold = {_folded(each): each for each in self._names[:_MAX_COMPARED]}
-        near = difflib.get_close_matches(_folded(name), by_fold, n=3, cutoff=0.75)
-        return [by_fold[each] for each in near]
 
 
 def _add_by_name(
@@ -309,14 +196,6 @@ def _refuse_without_recording(names: Sequence[str], is_header: bool) -> None:
     )
 
 
-def _names_in(records: Iterable[Mapping[str, object]]) -> Iterable[str]:
-    return (name for record in records for name in record)
-
-
-def _folded(name: str) -> str:
-    return name.strip().casefold()
-
-
 def _top(key: str, read: frozenset[str]) -> bool:
     """Returns whether a value inside of a JSON value is read."""
     return any(each.startswith(f"{key}.") for each in read)
@@ -352,7 +231,7 @@ class ColumnMatcher:
         # An offset that lacks its onset in one line is an end all the same.
         self._has_onset = any(
             "onset" in name.casefold() and "onset" in words_of(name)
-            for name in set(_names_in(records))
+            for name in set(names_in(records))
         )
         self._header = None if header is None else match_columns(header, self._mapping)
         if self._header is not None:

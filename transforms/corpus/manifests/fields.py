@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from transforms.corpus.clips import RawFormat
 from transforms.corpus.manifests.columns import Columns
+from transforms.corpus.manifests.headerless import is_recording
 from transforms.corpus.manifests.json_lines import json_text
 from transforms.corpus.manifests.label_cells import LabelReader, distinct_labels
 from transforms.corpus.manifests.label_lists import NULLS, whole_number
@@ -36,6 +37,8 @@ SAMPLE_RATES_HZ = range(1_000, 768_001)
 NUM_CHANNELS = range(1, 65)
 _CHANNELS = range(1, MAX_CHANNEL + 1)
 _CHANNEL_NAMES = {"left": 1, "right": 2}
+# In place of a field: what the columns of a row mean as a whole.
+COLUMNS = "columns"
 _TIMES = frozenset({START, END, DURATION})
 
 # Data frames with missing values write integers as floats: 16000.0.
@@ -71,9 +74,10 @@ class RowFields:
         """Returns uri and name of the recording; both empty if invalid."""
         written = self._get(URI)
         if isinstance(written, dict):
-            inside = f"{self._label(URI)}.{next(iter(written), 'path')}"[:MAX_SHOWN_CHARACTERS]
+            inside = f"{self._label(URI)}.{_path_inside(written)}"[:MAX_SHOWN_CHARACTERS]
             why = f"must be the path or URL of a recording: say --columns 'uri={{{inside}}}'"
-            return self._invalid_recording(written, why)
+            self._report(COLUMNS, "invalid_row", _message(self._label(URI), written, why))
+            return "", ""
         if not isinstance(written, str) or not written.strip():
             return self._invalid_recording(written, "must be the path or URL of a recording")
         if len(written) > MAX_NAME_CHARACTERS:
@@ -279,6 +283,18 @@ def _json(value: object) -> str:
     """Returns a value of JSON as text, empty for null and for numbers that JSON lacks."""
     text = "" if value is None else json_text(value)
     return "" if text == "null" else text
+
+
+def _path_inside(value: dict[str, object], depth: int = 4) -> str:
+    """Returns the dotted name of what may be a path in an object, or else of its first value."""
+    for name, inside in value.items():
+        if isinstance(inside, list) and inside:
+            name, inside = f"{name}.0", inside[0]
+        if isinstance(inside, str) and is_recording(inside):
+            return name
+        if isinstance(inside, dict) and depth:
+            return f"{name}.{_path_inside(inside, depth - 1)}"
+    return next(iter(value), "path")
 
 
 def _message(column: str, value: object, why: str) -> str:

@@ -38,7 +38,7 @@ def is_path_list(lines: Sequence[str], uri: str) -> bool:
         suffix = posixpath.splitext(stem)[1]
     others = "\t" if suffix in _LIST_SUFFIXES else "\t,;|"
     return bool(lines) and all(
-        _is_recording(line) and line.lstrip()[0] not in "{[#" and not set(others) & set(line)
+        is_recording(line) and line.lstrip()[0] not in "{[#" and not set(others) & set(line)
         for line in lines
     )
 
@@ -70,7 +70,7 @@ def find_delimiter(lines: Sequence[str], num_columns: int) -> str:
 
 def looks_like_data(cells: Sequence[str]) -> bool:
     """Returns whether a first row cannot be a header: it has a number or names a recording."""
-    return any(_NUMBER.fullmatch(cell.strip()) or _is_recording(cell) for cell in cells)
+    return any(_NUMBER.fullmatch(cell.strip()) or is_recording(cell) for cell in cells)
 
 
 def refuse_without_header(cells: Sequence[str]) -> None:
@@ -100,5 +100,6 @@ def _num_cells(line: str, delimiter: str) -> int:
     return text.count(delimiter) + 1
 
 
-def _is_recording(cell: str) -> bool:
+def is_recording(cell: str) -> bool:
+    """Returns whether a text ends like the path of a recording."""
     return posixpath.splitext(cell.strip().casefold())[1] in AUDIO_SUFFIXES

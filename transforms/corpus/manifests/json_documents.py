@@ -39,7 +39,7 @@ def is_document(head: str) -> bool:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):
-        return not rest.lstrip().startswith("{") and bool(_NESTED_MEMBER.match(text))
+        return bool(_NESTED_MEMBER.match(text)) and not _is_object(rest.lstrip().partition("\n")[0])
     if rest.strip() or not isinstance(value, dict) or not value:
         return False
     return all(map(_holds_objects, value.values()))
@@ -73,6 +73,13 @@ def read_json_document(
     decoder = codecs.getincrementaldecoder(encoding)("surrogateescape")
     texts = (decoder.decode(block) for block in blocks)
     yield from _Reader(texts).records()
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _holds_objects(value: object) -> bool:

@@ -16,15 +16,13 @@ from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.layouts.tables import LaidOutTable, LayoutRequest
 from transforms.corpus.manifests.columns import ColumnMatcher
 from transforms.corpus.manifests.errors import ManifestError
-from transforms.corpus.manifests.fields import RowFields
+from transforms.corpus.manifests.fields import COLUMNS, RowFields
 from transforms.corpus.manifests.label_cells import KnownLabels, LabelReader
 from transforms.corpus.manifests.line_reader import BadLine
 from transforms.corpus.manifests.mapping import NO_MAPPING, ColumnMapping
 from transforms.corpus.manifests.recording_uris import RecordingFolder
 from transforms.corpus.manifests.swallowed_lines import find_swallowed_lines
 from transforms.corpus.manifests.tables import (
-    JSON,
-    JSON_LINES,
     VALUE_FORMATS,
     Row,
     Table,
@@ -37,8 +35,6 @@ from transforms.corpus.times import format_seconds
 SEPARATOR_ROWS = 1000
 # Rows of which a check makes clips.
 NUM_CHECKED_ROWS = 20
-# In place of a field: the columns of a row as a whole.
-_COLUMNS = "columns"
 _SEPARATOR_CHARACTERS = 1 << 22
 
 
@@ -167,7 +163,7 @@ def check_manifest(file: BinaryIO, uri: str, options: ManifestOptions) -> Manife
     builder = _ClipBuilder(uri, options, opened)
     outcomes: list[Clip | Failure] = []
     misread: list[Failure] = []
-    doubtful = {_COLUMNS, *matcher.fields_to_doubt}
+    doubtful = {COLUMNS, *matcher.fields_to_doubt}
     for line, record in opened.first_rows[:NUM_CHECKED_ROWS]:
         outcome, field = builder.build(line, record, matcher)
         outcomes.append(outcome)
@@ -181,7 +177,7 @@ def check_manifest(file: BinaryIO, uri: str, options: ManifestOptions) -> Manife
         )
     has_raw = any(isinstance(each, Clip) and each.raw_format is not None for each in outcomes)
     facts = opened.facts(uri, len(outcomes), has_raw)
-    header = None if table.format in (JSON_LINES, JSON) else table.columns
+    header = None if table.format in VALUE_FORMATS else table.columns
     return ManifestReading(facts, header, matcher.others, tuple(outcomes))
 
 
@@ -220,7 +216,7 @@ def _open(file: BinaryIO, uri: str, options: ManifestOptions) -> _OpenManifest:
     laid_out = LaidOutTable(file, uri, request)
     mapping = laid_out.mapping
     table = read_table(laid_out.file, options.format, uri, mapping.header, mapping.rest_in_last)
-    header = None if table.format in (JSON_LINES, JSON) else laid_out.header(table.columns)
+    header = None if table.format in VALUE_FORMATS else laid_out.header(table.columns)
     if header is not None and not laid_out.name:
         ColumnMatcher(header, mapping)  # refuses a header before rows are read
     rows = laid_out.prepared(table.rows)
@@ -281,7 +277,7 @@ class _ClipBuilder:
         try:
             columns = matcher.match(record)
         except ManifestError as error:
-            return self._failure(line, "invalid_row", str(error)), _COLUMNS
+            return self._failure(line, "invalid_row", str(error)), COLUMNS
         if self._has_quoted_cells:
             fault = find_swallowed_lines(line, list(record.items()), columns.keys)
             if fault:

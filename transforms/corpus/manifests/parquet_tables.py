@@ -1,6 +1,5 @@
 """Reader of Parquet tables: rows with the values that JSON lines would have."""
 
-import base64
 import datetime
 import math
 from collections.abc import Iterator
@@ -36,7 +35,7 @@ def read_parquet(file: PeekedFile) -> Iterator[tuple[int, dict[str, object] | Ba
 
     Yields:
       Number of the row, from 1, and its values by column: text, integers, `Decimal`, booleans,
-      lists, objects and None. Bytes are a list of nothing that a manifest takes.
+      lists, objects and None. Columns of bytes are left out: audio is read with `--input`.
 
     Raises:
       ManifestError: The table is damaged, or its file cannot seek.
@@ -46,7 +45,8 @@ def read_parquet(file: PeekedFile) -> Iterator[tuple[int, dict[str, object] | Ba
     table = _open(file)
     number = 0
     try:
-        for batch in table.iter_batches(batch_size=_BATCH_ROWS):
+        columns = [name for field in table.schema_arrow for name in _leaves(field.name, field.type)]
+        for batch in table.iter_batches(batch_size=_BATCH_ROWS, columns=columns):
             for row in batch.to_pylist():
                 number += 1
                 record = {name: _value(value) for name, value in row.items()}
@@ -66,6 +66,17 @@ def _open(file: PeekedFile) -> Any:
         raise ManifestError(f"a Parquet table that cannot be read: {error}") from error
 
 
+def _leaves(name: str, type: Any) -> Iterator[str]:
+    """Yields the names of columns, or of parts of a struct, that hold no bytes."""
+    from pyarrow import types
+
+    if types.is_struct(type):
+        for field in type:
+            yield from _leaves(f"{name}.{field.name}", field.type)
+    elif not (types.is_binary(type) or types.is_large_binary(type)):
+        yield name
+
+
 def _value(value: Any) -> object:
     if isinstance(value, float):
         return Decimal(repr(value)) if math.isfinite(value) else None
@@ -75,8 +86,6 @@ def _value(value: Any) -> object:
         return [_value(each) for each in value]
     if isinstance(value, datetime.timedelta):
         return Decimal(value // datetime.timedelta(microseconds=1)).scaleb(-6)
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
     if value is None or isinstance(value, str | int | Decimal):
         return value
     return str(value)

@@ -209,6 +209,18 @@ def test_nested_values_of_json_lines_are_named_with_dots() -> None:
     assert (clip.start_seconds, clip.end_seconds) == (Decimal("0.5"), Decimal("1.7"))
 
 
+def test_values_of_json_lines_are_converted_as_cells_are() -> None:
+    line = {"audio": {"path": "x/a.wav"}, "channel": 0, "t": {"begin": 1500}, "a:b": "dog"}
+    (clip,), _ = mapped(
+        json.dumps(line),
+        *("uri={audio.path:name}", "channel={channel:plus:1}", "start={t.begin:millis}"),
+        "labels=a:b",
+    )
+    assert (clip.uri, clip.channel, clip.start_seconds) == ("/data/a.wav", 1, Decimal("1.5"))
+    assert clip.labels == ("dog",)
+    assert clip.id == "a.wav@1#1.5"
+
+
 def test_a_bare_name_is_a_column_if_there_is_one_and_else_a_constant() -> None:
     table = "Name,kind\na.wav,dog\n"
     (clip,), _ = mapped(table, "uri=name", "labels=kind", "split=train", "duration=2.5")

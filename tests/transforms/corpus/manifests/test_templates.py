@@ -1,11 +1,13 @@
 """Templates: columns, conversions and nothing else."""
 
+import re
 from decimal import Decimal
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.documents import pages
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.templates import (
     CONVERSIONS,
@@ -163,3 +165,9 @@ def test_any_template_with_any_value_is_refused_or_gives_a_value(
         return
     if len(parsed.parts) > 1:
         assert found is None or isinstance(found, str)
+
+
+def test_every_conversion_is_documented() -> None:
+    page = pages.sections("docs/corpora.md")["Columns of any name"]
+    documented = re.findall(r"`([a-z_]+(?::[A-Z]+)?)`", page.split("| --- | --- |")[1])
+    assert set(documented) >= {each.usage for each in CONVERSIONS.values()}
