@@ -60,6 +60,7 @@ RUN_SLOWLY = {
 READ = {
     "CONTRIBUTING.md: Start, shell": ".ci/run does the same",
     "README.md: Install, shell": "installs everything: .ci/run does it in a clone of its own",
+    "docs/layouts.md: Known layouts, shell": "test_run_layouts.py runs a command of each layout",
     "docs/models.md: VGGish without the hub, shell": "test_vggish.py makes such a checkpoint",
     "docs/runners.md: A job server, shell": "test_run_on_engines.py starts these programs",
     "docs/storages.md: Storages, shell": "tests/transforms/storage has stand-ins of both storages",
