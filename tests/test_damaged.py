@@ -89,6 +89,7 @@ def test_kept_damage_is_in_records_notes_counts_and_summary(
     assert f"notes     {output}/audio-notes.jsonl" in said
 
 
+@pytest.mark.slow
 def test_a_dataset_in_its_place_has_no_notes(
     corpus: Path, stand_in_model: str, tmp_path: Path
 ) -> None:
@@ -170,6 +171,7 @@ def _write_damaged(path: Path, samples: np.ndarray) -> np.ndarray:
     return heard
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "clip_seconds", "damage"),
     [

@@ -125,6 +125,7 @@ SCRIPT = """
 """
 
 
+@pytest.mark.slow
 def test_a_users_own_pipeline_module_is_not_in_the_way(
     folder: Path, stand_in_model: str, tmp_path: Path
 ) -> None:
@@ -155,6 +156,7 @@ def _run_example(*arguments: str | Path) -> list[str]:
     return finished.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_the_example_finds_recordings_that_are_alike(stand_in_model: str, tmp_path: Path) -> None:
     for name, seed in {"a": 1, "b": 2, "like_a": 1}.items():
         write_wav(tmp_path / f"in/{name}.wav", noise(48_000, seed))

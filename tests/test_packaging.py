@@ -56,6 +56,7 @@ def test_the_archive_holds_the_two_packages_and_no_more(archive: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_archive_installs_alone_and_every_module_imports(archive: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "venv")
     python = tmp_path / "venv/bin/python"

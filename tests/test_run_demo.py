@@ -63,6 +63,7 @@ def test_the_demo_without_a_hub_makes_the_real_network_and_runs_again(tmp_path: 
     assert (model["trained"], model["untrained_seed"]) == (False, 0)
 
 
+@pytest.mark.slow
 def test_the_demo_with_a_model_and_the_pca_shows_the_profile_audioset(
     stand_in_model: str,
     shared: Path,

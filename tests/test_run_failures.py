@@ -230,6 +230,7 @@ def largest_file(num_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.slow
 def test_overwriting_replaces_our_own_files_only_and_not_before_the_new_ones_are_complete(
     raw: list[str], tmp_path: Path
 ) -> None:
@@ -260,7 +261,9 @@ def test_overwriting_replaces_our_own_files_only_and_not_before_the_new_ones_are
     assert {path.name for path in output.iterdir()} == shards | others
 
 
-@pytest.mark.parametrize("delay", [pytest.param(1.5, marks=pytest.mark.slow), 4.0])
+@pytest.mark.parametrize(
+    "delay", [pytest.param(each, marks=pytest.mark.slow) for each in (1.5, 4.0)]
+)
 def test_ctrl_c_leaves_no_half_written_dataset(
     vggish_model: str, tmp_path: Path, delay: float
 ) -> None:

@@ -32,14 +32,14 @@ RUN = {
     "README.md: Run, shell": (),
     "README.md: Read, python": ("README.md: Run, shell",),
     "docs/corpora.md: A folder, shell": (),
-    "docs/corpora.md: Packed corpora, shell": (),
     "docs/corpora.md: A table, shell": (),
-    "docs/corpora.md: Columns of any name, shell": (),
     "docs/corpora.md: AudioSet's segments, shell": (),
     "docs/scaling.md: The arithmetic, python": (),
 }
 # These as well, by `-m slow`.
 RUN_SLOWLY = {
+    "docs/corpora.md: Columns of any name, shell": (),
+    "docs/corpora.md: Packed corpora, shell": (),
     "docs/index.md: beam-audio-embeddings, shell": (),
     "docs/corpora.md: Long recordings, shell": (),
     "docs/output.md: Reading, shell": (),
@@ -60,6 +60,7 @@ RUN_SLOWLY = {
 READ = {
     "CONTRIBUTING.md: Start, shell": ".ci/run does the same",
     "README.md: Install, shell": "installs everything: .ci/run does it in a clone of its own",
+    "docs/layouts.md: Known layouts, shell": "test_run_layouts.py runs a command of each layout",
     "docs/models.md: VGGish without the hub, shell": "test_vggish.py makes such a checkpoint",
     "docs/runners.md: A job server, shell": "test_run_on_engines.py starts these programs",
     "docs/storages.md: Storages, shell": "tests/transforms/storage has stand-ins of both storages",

@@ -106,6 +106,7 @@ def reports() -> dict[int, Report]:
     return {report.number: report for report in found}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", range(len(FAULTS)), ids=[fault[0].__name__ for fault in FAULTS])
 def test_a_planted_fault_is_found_and_costs_one_file(
     reports: dict[int, Report], index: int
@@ -161,6 +162,7 @@ def test_files_are_made_again_whichever_were_made_before() -> None:
     assert {seed.data for seed in SEEDS}.isdisjoint(case.data for case in made if case.data)
 
 
+@pytest.mark.slow
 def test_the_corpus_is_the_same_each_time() -> None:
     first = corpus.build()
     time.sleep(1.1)  # some formats have the time in seconds

@@ -79,6 +79,7 @@ def test_export_model_refuses_a_used_folder_and_an_absent_checkpoint(
     )
 
 
+@pytest.mark.slow
 def test_export_model_prints_the_kind_of_the_weights(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

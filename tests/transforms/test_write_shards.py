@@ -27,6 +27,7 @@ class _ToShards(beam.PTransform):
         return (records | WriteShards(self._folder, beam.pvalue.AsDict(num_shards))).shards
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_shards", [1, 7, 200])
 def test_shards_hold_their_records_in_the_order_of_the_ids(
     tf: Any, tmp_path: Path, num_shards: int

@@ -153,6 +153,7 @@ with console.redirect_native_output():
     assert log.read_text() == "F0000 check failed\n"
 
 
+@pytest.mark.slow
 def test_an_immediate_exit_leaves_no_file(tmp_path: Path) -> None:
     program = """
 from pipeline.runners import runner

@@ -142,6 +142,7 @@ def test_a_link_back_to_a_folder_above_is_a_failure_and_ends(tmp_path: Path) -> 
         (tmp_path / "corpus" / "b" / "loop").unlink()
 
 
+@pytest.mark.slow
 def test_many_folders_that_all_link_to_each_other_end_soon(tmp_path: Path) -> None:
     names = [f"folder{index}" for index in range(8)]
     for name in names:

@@ -203,7 +203,7 @@ print(model.facts.batch_rows, model.facts.onednn)
 @pytest.mark.parametrize(
     "settings",
     [
-        {},
+        pytest.param({}, marks=pytest.mark.slow),
         # As TensorFlow computes on many CPUs without AVX-512, if it is left to itself.
         pytest.param(
             {"TF_ENABLE_ONEDNN_OPTS": "0", "ONEDNN_MAX_CPU_ISA": "AVX2"}, marks=pytest.mark.slow

@@ -40,7 +40,8 @@ def test_it_is_preferred_on_cpus_with_avx2(
     assert os.environ.get(onednn.VARIABLE) == after
 
 
-@pytest.mark.parametrize("asked", [pytest.param("0", marks=pytest.mark.slow), "1"])
+@pytest.mark.slow
+@pytest.mark.parametrize("asked", ["0", "1"])
 def test_the_state_of_the_process_is_reported(asked: str) -> None:
     script = (
         "import os\n"

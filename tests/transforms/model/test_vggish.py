@@ -77,7 +77,8 @@ def test_rows_of_different_sounds_differ_and_are_not_cut_by_a_relu(loaded_vggish
     assert (first < 0).any()
 
 
-@pytest.mark.parametrize("version", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("version", [1, 2])
 def test_a_tf1_checkpoint_gives_the_network_it_holds(
     tf: Any, tmp_path: Path, loaded_vggish: Any, version: int
 ) -> None:

@@ -1,5 +1,6 @@
 """The values of one manifest record, validated."""
 
+import functools
 import re
 import reprlib
 from collections.abc import Collection
@@ -107,12 +108,11 @@ class RowFields:
         """Returns the split; empty if invalid or absent."""
         value = self._get(SPLIT)
         text = "" if value is None else as_text(value)
-        if text is not None:
-            text = whole_number(text.strip(" \t"))
-            if text == "" or text in NULLS:
-                return ""
-            if is_split_name(text):
-                return text
+        if text == "":
+            return ""
+        name = _split_name(text) if text and len(text) <= MAX_NAME_CHARACTERS else None
+        if name is not None:
+            return name
         allowed = f"must be 1 to 100 of a-z, A-Z, 0-9, _ and -, the first not -, and not {UNSPLIT}"
         self._invalid(SPLIT, value, allowed)
         return ""
@@ -172,14 +172,18 @@ class RowFields:
 
     def labels(self, reader: LabelReader) -> tuple[str, ...]:
         """Returns the labels; none if invalid or absent."""
-        labels: tuple[str, ...] = ()
-        for template in self._columns.labels:
-            value = self._value(LABELS, template)
-            try:
-                labels += reader.read(value)
-            except ValueError as error:
-                self._invalid(LABELS, value, str(error))
-        return distinct_labels(labels) if len(self._columns.labels) > 1 else labels
+        templates = self._columns.labels
+        if len(templates) < 2:
+            return self._labels_in(self._get(LABELS), reader)
+        values = (self._value(LABELS, template) for template in templates)
+        return distinct_labels(label for each in values for label in self._labels_in(each, reader))
+
+    def _labels_in(self, value: object, reader: LabelReader) -> tuple[str, ...]:
+        try:
+            return reader.read(value)
+        except ValueError as error:
+            self._invalid(LABELS, value, str(error))
+            return ()
 
     def other_columns(self, raw_formats: Collection[str]) -> tuple[tuple[str, str], ...]:
         """Returns name and text of each other column that has a value.
@@ -257,6 +261,15 @@ class RowFields:
             self.field = field
             self.reason = reason
             self.message = message
+
+
+@functools.lru_cache(maxsize=64)
+def _split_name(text: str) -> str | None:
+    """Returns the name of a split, empty if the text is a missing value; None if it is invalid."""
+    name = whole_number(text.strip(" \t"))
+    if name == "" or name in NULLS:
+        return ""
+    return name if is_split_name(name) else None
 
 
 def _integer(value: object, allowed: range) -> int | None:

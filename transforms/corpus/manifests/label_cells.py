@@ -23,6 +23,8 @@ _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.0*)?", re.ASCII)
 _OPENING = frozenset("[({")
 _NAMES = frozenset("afnslt")  # first letters of array(…), frozenset(…), np.array(…), set(…) …
 _MAX_JOINED = 100
+_MAX_CACHED = 4096
+_MAX_CACHED_CHARACTERS = 200
 
 
 class LabelReader:
@@ -52,6 +54,8 @@ class LabelReader:
         self._has_bare_lists = False
         self._has_whole_numbers = False
         self._nulls: dict[str, int] = {}
+        # A cache: most cells are equal to an earlier one.
+        self._read: dict[str, tuple[str, ...]] = {}
         self._num_lists = 0
         texts = [text for cell in first_cells if isinstance(cell, str) and (text := cell.strip())]
         texts = [text for text in texts if text not in NULLS]
@@ -101,6 +105,9 @@ class LabelReader:
     def _read_text(self, text: str) -> tuple[str, ...]:
         if not text:
             return ()
+        labels = self._read.get(text)
+        if labels is not None:
+            return labels
         if text in NULLS and not self._is_known(text):
             self._nulls[text] = self._nulls.get(text, 0) + 1
             return ()
@@ -111,7 +118,10 @@ class LabelReader:
                 return self._distinct(items)
         if not self._is_decided:
             self._decide((text,))
-        return self._split(text)
+        labels = self._split(text)
+        if len(self._read) < _MAX_CACHED and len(text) <= _MAX_CACHED_CHARACTERS:
+            self._read[text] = labels
+        return labels
 
     def _list(self, text: str) -> list[str] | None:
         """Returns the items of a printed list; None for any other text."""

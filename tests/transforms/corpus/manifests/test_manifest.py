@@ -346,6 +346,7 @@ def test_columns_of_json_lines_are_noted_as_they_come_and_not_without_end() -> N
 LONG = "x" * 500_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "lines",
     [
