@@ -13,7 +13,7 @@ from transforms.corpus.manifests.column_names import ColumnNames
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.headerless import format_names
 from transforms.corpus.manifests.line_reader import BadLine, decode_head
-from transforms.corpus.manifests.mapping import NO_MAPPING, URI, ColumnMapping
+from transforms.corpus.manifests.mapping import END, NO_MAPPING, URI, ColumnMapping
 from transforms.corpus.manifests.parquet_tables import parquet_columns
 from transforms.corpus.manifests.peeked_file import PeekedFile
 from transforms.corpus.manifests.recording_uris import recording_folder
@@ -21,6 +21,10 @@ from transforms.corpus.manifests.tables import Row
 
 HEAD_BYTES = 1 << 16
 _NUM_CHECKED = 20
+_WHOLE_VIDEOS = (
+    "recordings are whole videos, from which the segments are cut (--segments_are_cut: they hold"
+    " the segments only)"
+)
 _COLUMN = re.compile(r"\{([^:{}]+)")
 
 
@@ -147,9 +151,14 @@ class LaidOutTable:
                 " columns"
             )
         records = [row for _, row in first_rows if not isinstance(row, BadLine)]
-        return place_recordings(
+        placement = place_recordings(
             self._namings(), self._table.folders, self._base, self.mapping, header, records
         )
+        if self._table.cut_uris and any(
+            field == END and text for field, text in placement.mapping.templates
+        ):
+            return dataclasses.replace(placement, notes=(_WHOLE_VIDEOS,))
+        return placement
 
     def _namings(self) -> list[Naming]:
         if any(field == URI for field, _ in self._request.mapping.templates):

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import BinaryIO
 
 from transforms.corpus.clips import Clip, Failure, printable
+from transforms.corpus.layouts.placing import Placement
 from transforms.corpus.layouts.tables import LaidOutTable, LayoutRequest
 from transforms.corpus.manifests.columns import ColumnMatcher
 from transforms.corpus.manifests.errors import ManifestError
@@ -20,7 +21,6 @@ from transforms.corpus.manifests.fields import COLUMNS, RowFields
 from transforms.corpus.manifests.label_cells import KnownLabels, LabelReader
 from transforms.corpus.manifests.line_reader import BadLine
 from transforms.corpus.manifests.mapping import NO_MAPPING, ColumnMapping
-from transforms.corpus.manifests.recording_uris import RecordingFolder
 from transforms.corpus.manifests.swallowed_lines import find_swallowed_lines
 from transforms.corpus.manifests.tables import (
     VALUE_FORMATS,
@@ -190,7 +190,7 @@ class _OpenManifest:
     first_rows: list[Row]
     rows: Iterator[Row]
     labels: LabelReader
-    folder: RecordingFolder
+    placement: Placement
     layout: str
 
     def facts(self, uri: str, num_rows: int, has_raw: bool) -> ManifestFacts:
@@ -204,7 +204,7 @@ class _OpenManifest:
             *self.matcher.seen_columns(has_raw),
             num_rows,
             self.matcher.meaning(has_raw),
-            (*self.table.notes, *self.labels.notes()),
+            (*self.table.notes, *self.labels.notes(), *self.placement.notes),
             self.layout,
         )
 
@@ -227,7 +227,7 @@ def _open(file: BinaryIO, uri: str, options: ManifestOptions) -> _OpenManifest:
     cells = [cell for _, record in first_rows for cell in _label_cells(record, matcher)]
     separator = options.label_separator or laid_out.label_separator
     labels = LabelReader(cells, options.known_labels, separator)
-    return _OpenManifest(table, matcher, first_rows, rows, labels, placement.folder, laid_out.name)
+    return _OpenManifest(table, matcher, first_rows, rows, labels, placement, laid_out.name)
 
 
 def _take_first(rows: Iterator[Row]) -> list[Row]:
@@ -263,7 +263,7 @@ class _ClipBuilder:
         self._labels = opened.labels
         self._name = posixpath.basename(self._manifest)
         self._options = options
-        self._folder = opened.folder
+        self._folder = opened.placement.folder
 
     def build(
         self,

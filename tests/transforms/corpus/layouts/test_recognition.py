@@ -105,8 +105,10 @@ def test_times_of_youtube_segments_are_those_of_whole_videos_only(tmp_path: Path
     ):
         (tmp_path / name).touch()
         with table.open("rb") as file:
-            clip, _ = read_manifest(file, str(table), ManifestOptions())
+            clip, facts = read_manifest(file, str(table), ManifestOptions())
         assert isinstance(clip, Clip)
+        assert isinstance(facts, ManifestFacts)
+        assert any("whole videos" in note for note in facts.notes) == (times[1] != "None")
         assert (clip.uri, str(clip.start_seconds), str(clip.end_seconds)) == (
             str(tmp_path / name),
             *times,
