@@ -1,7 +1,7 @@
 """PlanClips: one clip per id, with the labels of all its rows and known labels only."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -31,6 +31,8 @@ class PlanClips(beam.PTransform):
       class_map: Class map of the known labels; None to accept any.
       drop_unknown_labels: Whether to drop unknown labels; otherwise their clips fail.
       same_clip: What becomes of rows of one clip with different labels, one of `SAME_CLIP`.
+      keep_columns: Columns that rows of one clip may not differ in, because records have them; None
+        for all.
       splits: Splits of the dataset, for notes; None if clips have their own.
 
     Raises:
@@ -40,6 +42,7 @@ class PlanClips(beam.PTransform):
     class_map: ClassMap | None = None
     drop_unknown_labels: bool = False
     same_clip: str = MERGE_LABELS
+    keep_columns: Sequence[str] | None = None
     splits: Splits | None = None
 
     def __post_init__(self) -> None:
@@ -62,10 +65,11 @@ class _ResolveFn(ReportingFn):
         self._class_map = plan.class_map
         self._drop_unknown_labels = plan.drop_unknown_labels
         self._same_clip = plan.same_clip
+        self._keep_columns = plan.keep_columns
         self._splits = plan.splits
 
     def process(self, element: tuple[str, Iterable[bytes]]) -> Iterator[Any]:
-        resolved = resolve_clips(map(deserialize, element[1]), self._same_clip)
+        resolved = resolve_clips(map(deserialize, element[1]), self._same_clip, self._keep_columns)
         clip, failures = resolved.clip, list(resolved.failures)
         num_repeats = len(resolved.repeats) + resolved.num_merged
         if num_repeats:

@@ -72,6 +72,8 @@ class ReadCorpus(beam.PTransform):
       labels_from_folders: Whether recordings of inputs have the name of their folder as label.
       same_clip: What becomes of rows of one clip with different labels: `merge_labels` gives it the
         labels of all, in the order of the rows; with `fail` all but one fail.
+      keep_columns: Columns in which rows of one clip may not differ, as the dataset keeps them; None
+        for all columns.
       audio_root: Folder of relative paths in manifests, and of the recordings of
         `audioset_segments`.
       audioset_segments: AudioSet's segments files, globs allowed.
@@ -108,6 +110,7 @@ class ReadCorpus(beam.PTransform):
     layout: str | None = None
     labels_from_folders: bool = False
     same_clip: str = MERGE_LABELS
+    keep_columns: Sequence[str] | None = None
     audio_root: str | None = None
     audioset_segments: Sequence[str] = ()
     audio_name: str | None = None
@@ -183,7 +186,13 @@ class ReadCorpus(beam.PTransform):
         planned = (
             clips
             | "Clips" >> beam.Flatten()
-            | PlanClips(self.class_map, self.drop_unknown_labels, self.same_clip, self.splits)
+            | PlanClips(
+                self.class_map,
+                self.drop_unknown_labels,
+                self.same_clip,
+                self.keep_columns,
+                self.splits,
+            )
         )
         outputs = CorpusOutputs(
             planned.clips,

@@ -1,7 +1,7 @@
 """Clips that share an id: rows of one clip, rows repeated word for word, and true duplicates."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from transforms.corpus.clips import AudioNote, Clip, Failure, printable
 from transforms.corpus.times import format_seconds
@@ -29,7 +29,11 @@ class Resolved:
     num_merged: int = 0
 
 
-def resolve_clips(clips: Iterable[Clip], same_clip: str = MERGE_LABELS) -> Resolved:
+def resolve_clips(
+    clips: Iterable[Clip],
+    same_clip: str = MERGE_LABELS,
+    keep_columns: Collection[str] | None = None,
+) -> Resolved:
     """Makes one clip of the clips that share an id.
 
     Kept is the first by uri and times, and among rows of one clip, by manifest and line. Clips are
@@ -40,6 +44,8 @@ def resolve_clips(clips: Iterable[Clip], same_clip: str = MERGE_LABELS) -> Resol
       same_clip: With `MERGE_LABELS`, rows of the same clip that differ in their labels only become
         one clip with the labels of all, in the order of the rows. With `FAIL`, only the first by
         labels is kept.
+      keep_columns: The columns that rows of one clip may not differ in, because records have them;
+        None for all columns.
     """
     kept, *others = clips = list(clips)
     if not others:
@@ -54,7 +60,7 @@ def resolve_clips(clips: Iterable[Clip], same_clip: str = MERGE_LABELS) -> Resol
             repeats.append((clip, first[clip]))
             continue
         first[clip] = clip
-        message = _why_other(clip, kept, merges)
+        message = _why_other(clip, kept, merges, keep_columns)
         if message:
             failures.append(clip.failure("plan", "duplicate_id", message))
         else:
@@ -73,13 +79,15 @@ def repeat_note(repeat: Clip, first: Clip, split: str) -> AudioNote:
     return AudioNote(repeat.id, repeat.uri, start, end, message, split)
 
 
-def _why_other(clip: Clip, kept: Clip, merges: bool) -> str:
+def _why_other(clip: Clip, kept: Clip, merges: bool, keep_columns: Collection[str] | None) -> str:
     """Returns why a clip is not merged into another one of the same id; empty if it is."""
     if _audio(clip) != _audio(kept):
         return _duplicate_message(clip, kept)
     names = {"split": (kept.split, clip.split)}
     columns, others = dict(kept.columns), dict(clip.columns)
     for name in {**columns, **others}:
+        if merges and keep_columns is not None and name not in keep_columns:
+            continue
         names[f"column {name}"] = (columns.get(name, ""), others.get(name, ""))
     if not merges:
         names["labels"] = (", ".join(kept.labels), ", ".join(clip.labels))

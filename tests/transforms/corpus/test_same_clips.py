@@ -140,6 +140,19 @@ def test_rows_that_differ_in_more_than_their_labels_fail(changes: dict[str, Any]
     assert why in failure.message
 
 
+def test_columns_that_no_record_has_do_not_keep_rows_of_one_clip_apart() -> None:
+    ann = row(3, "x2", columns=(("who", "ann"), ("confidence", "0.9")))
+    bob = row(4, "x3", columns=(("who", "bob"), ("confidence", "0.4")))
+    merged = resolve_clips([bob, ann], keep_columns=())
+    assert merged.clip.labels == ("x2", "x3")
+    assert merged.clip.columns == ann.columns
+    assert (merged.num_merged, merged.failures) == (1, ())
+    (failure,) = resolve_clips([bob, ann], keep_columns=("who",)).failures
+    assert "with column who 'ann' instead of 'bob'" in failure.message
+    (failure,) = resolve_clips([ann, bob], FAIL, ()).failures
+    assert failure.reason == "duplicate_id"
+
+
 def test_rows_that_differ_in_their_labels_fail_if_that_is_said() -> None:
     (failure,) = resolve_clips([A, row(3, "x2")], FAIL).failures
     assert "is the same clip and is kept, with labels 'x1' instead of 'x2'" in failure.message
