@@ -72,8 +72,8 @@ class ReadCorpus(beam.PTransform):
       labels_from_folders: Whether recordings of inputs have the name of their folder as label.
       same_clip: What becomes of rows of one clip with different labels: `merge_labels` gives it the
         labels of all, in the order of the rows; with `fail` all but one fail.
-      keep_columns: Columns in which rows of one clip may not differ, as the dataset keeps them; None
-        for all columns.
+      keep_columns: Columns that rows of one clip may not differ in, because records have them; None
+        for all.
       audio_root: Folder of relative paths in manifests, and of the recordings of
         `audioset_segments`.
       audioset_segments: AudioSet's segments files, globs allowed.
