@@ -96,7 +96,7 @@ def _with_values(reading: ManifestReading, allowed: frozenset[str]) -> list[str]
 def _columns_of_layout(name: str) -> frozenset[str]:
     """Returns the columns that a layout knows, so that it has a reason not to read them."""
     tables = layouts()[name].tables if name else ()
-    return frozenset(column for table in tables for column in table.header)
+    return frozenset(column for table in tables for column in (*table.header, *table.unread))
 
 
 def _first_row(outcomes: Sequence[Clip | Failure]) -> Iterator[str]:

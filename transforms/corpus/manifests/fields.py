@@ -150,12 +150,11 @@ class RowFields:
             return _CHANNEL_NAMES[name]
         number = _integer(value, _CHANNELS)
         if number is None:
-            self._invalid(
-                CHANNEL,
-                value,
-                f"must be left, right, or 1 to {MAX_CHANNEL}; channels that"
-                f" count from 0: --columns 'channel={{{self._label(CHANNEL)}:plus:1}}'",
-            )
+            hint = ""
+            if CHANNEL in self._columns.direct:
+                column = self._label(CHANNEL)
+                hint = f"; channels that count from 0: --columns 'channel={{{column}:plus:1}}'"
+            self._invalid(CHANNEL, value, f"must be left, right, or 1 to {MAX_CHANNEL}{hint}")
         return number
 
     def raw_format(self, raw_formats: Collection[str]) -> RawFormat | None:

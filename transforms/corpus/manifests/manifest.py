@@ -240,7 +240,8 @@ def _open(file: BinaryIO, uri: str, options: ManifestOptions) -> _OpenManifest:
     )
     laid_out = LaidOutTable(file, uri, request)
     mapping = laid_out.mapping
-    table = read_table(laid_out.file, options.format, uri, mapping.header, mapping.rest_in_last)
+    format = options.format or laid_out.format
+    table = read_table(laid_out.file, format, uri, mapping.header, mapping.rest_in_last)
     header = None if table.format in VALUE_FORMATS else laid_out.header(table.columns)
     if header is not None and not laid_out.name:
         ColumnMatcher(header, mapping)  # refuses a header before rows are read
