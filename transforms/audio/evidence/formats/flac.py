@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from transforms.audio.evidence.account import Account, Damage, chained
+from transforms.audio.evidence.formats import tags
 from transforms.audio.evidence.source import Source
 
 _STREAMINFO_BYTES = 4 + 4 + 34
@@ -156,7 +157,8 @@ class _Tail:
             )
             return following._replace(num_samples=0), following.start, damage
         frame_end = following.start + length
-        rest = self._limit - frame_end
+        # Tags between this file and another one, or behind it; zeros may end them.
+        rest = self._limit - tags.end_of_tags(self._source, frame_end, self._source.size)
         if rest < _FEW_BYTES:
             return following, frame_end, None
         damage = Damage(None, 0.0, f"{rest} bytes at the end are no FLAC frame")
