@@ -4,12 +4,17 @@ from collections.abc import Iterator, Sequence
 
 from transforms.corpus import recordings
 from transforms.corpus.clips import Clip, Failure, printable
+from transforms.corpus.layouts.catalogue import layouts
 from transforms.corpus.manifests import column_names
 from transforms.corpus.manifests.manifest import ManifestFacts, ManifestReading
 from transforms.corpus.manifests.mapping import END, LABELS, SPLIT, START
 from transforms.corpus.times import format_seconds
 from transforms.packed import address
 
+_MARKS = frozenset({"0", "1", "0.0", "1.0", "true", "false"})
+_SPLITS = frozenset(
+    {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"}
+)
 _MAX_TABLES = 5
 _MAX_PATHS = 3
 _MAX_SHOWN = 20
@@ -33,7 +38,7 @@ def _lines_of(reading: ManifestReading) -> Iterator[str]:
     yield f"  columns   {_several(meaning)}"
     if facts.other_columns:
         yield f"  not read  {_several([_shown(name) for name in facts.other_columns])}"
-    yield from _notes(facts)
+    yield from _notes(reading)
     yield from _first_row(reading.outcomes)
     clips = [outcome for outcome in reading.outcomes if isinstance(outcome, Clip)]
     by_uri = {clip.uri: clip for clip in reversed(clips)}
@@ -51,14 +56,24 @@ def _dialect(facts: ManifestFacts) -> str:
     return ", ".join(parts)
 
 
-def _notes(facts: ManifestFacts) -> Iterator[str]:
+def _notes(reading: ManifestReading) -> Iterator[str]:
     """Yields notes about cells, and columns that seem to ask for something and are not read."""
+    facts = reading.facts
     yield from (f"  NOTE: {_shown(note)}" for note in facts.notes)
     fields = {field for field, _ in facts.meaning}
+    marked = _with_values(reading, _MARKS) if not facts.layout and LABELS not in fields else []
+    if len(marked) > 1:
+        yield (
+            f"  NOTE: {_several([_shown(name) for name in marked], ', ')} have only 0 and 1 in the"
+            " first rows: labels with a column each are not read; write the names of the columns"
+            " that have 1 into one column"
+        )
+    with_splits = {*_with_values(reading, _SPLITS)}
+    of_layout = _columns_of_layout(facts.layout)
     for field, looks_like in (
-        (LABELS, column_names.looks_like_labels),
-        (SPLIT, column_names.looks_like_split),
-        (START, column_names.looks_like_times),
+        (LABELS, lambda name: column_names.looks_like_labels(name) and name not in marked),
+        (SPLIT, lambda name: column_names.looks_like_split(name) or name in with_splits),
+        (START, lambda name: column_names.looks_like_times(name) and name not in of_layout),
     ):
         found = [name for name in facts.other_columns if looks_like(name)]
         if found and field not in fields and not (field == START and END in fields):
@@ -67,6 +82,21 @@ def _notes(facts: ManifestFacts) -> Iterator[str]:
                 f"  NOTE: {names} may be meant as {field}, which no column is read as:"
                 f" --columns '{field}={{{_shown(found[0])}}}'"
             )
+
+
+def _with_values(reading: ManifestReading, allowed: frozenset[str]) -> list[str]:
+    """Returns the columns that are not read whose values in all first rows are of some."""
+    rows = [
+        {name: text.strip().casefold() for name, text in each.columns} for each in reading.outcomes
+    ]
+    names = reading.facts.other_columns if rows else ()
+    return [name for name in names if all(row.get(name) in allowed for row in rows)]
+
+
+def _columns_of_layout(name: str) -> frozenset[str]:
+    """Returns the columns that a layout knows, so that it has a reason not to read them."""
+    tables = layouts()[name].tables if name else ()
+    return frozenset(column for table in tables for column in (*table.header, *table.unread))
 
 
 def _first_row(outcomes: Sequence[Clip | Failure]) -> Iterator[str]:

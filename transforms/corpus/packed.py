@@ -194,11 +194,11 @@ class _Held:
             group.error = f"its file of labels is cut off: {message}"
 
     def flush(self, keep_group_of: str | None = None) -> Iterator[Found | ReadAs]:
-        """Yields all members but those of one group, and forgets them."""
-        kept = "" if keep_group_of is None else posixpath.splitext(normal_name(keep_group_of))[0]
+        """Yields all members but those of one key, and forgets them."""
         groups, self._groups = self._groups, {}
-        if keep_group_of is not None and kept in groups:
-            self._groups[kept] = groups.pop(kept)
+        if keep_group_of is not None:
+            kept = _key(normal_name(keep_group_of))
+            self._groups = {stem: groups.pop(stem) for stem in list(groups) if _key(stem) == kept}
         self.num_members = self.num_bytes = 0
         for _ in range(self._num_skipped):
             yield SkippedFile(OTHER)
@@ -244,17 +244,26 @@ class _Held:
 
 
 def _join_by_first_dot(groups: dict[str, _Group]) -> None:
-    """Gives `key.audio.flac`, the only recording of its key, what is beside `key.cls`."""
+    """Gives `key.audio.flac` and all other recordings of a key the labels in `key.cls`.
+
+    A sample of WebDataset is what has the same name up to the first dot.
+    """
     stems: dict[str, list[str]] = {}
     for stem, group in groups.items():
-        folder, base = posixpath.split(stem)
-        if group.recordings and not group.contents and "." in base:
-            stems.setdefault(posixpath.join(folder, base.partition(".")[0]), []).append(stem)
+        if group.recordings and not group.contents and _key(stem) != stem:
+            stems.setdefault(_key(stem), []).append(stem)
     for key, found in stems.items():
-        if len(found) == 1 and key in groups and not groups[key].recordings:
+        if key in groups and not groups[key].recordings:
             beside = groups.pop(key)
-            group = groups[found[0]]
-            group.contents, group.error = beside.contents, group.error or beside.error
+            for stem in found:
+                group = groups[stem]
+                group.contents, group.error = beside.contents, group.error or beside.error
+
+
+def _key(name: str) -> str:
+    """Returns the key of a member in WebDataset: its name up to the first dot behind the folder."""
+    folder, base = posixpath.split(name)
+    return posixpath.join(folder, base.partition(".")[0])
 
 
 def _clip(shard: Shard, name: str, member: str, place: Place, labels: tuple[str, ...] = ()) -> Clip:

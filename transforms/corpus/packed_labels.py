@@ -1,9 +1,11 @@
 """Labels of recordings in packed files: from files beside them, columns and features."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from transforms.corpus.manifests.label_lists import parse_list
 from transforms.packed.columns import find_labels
 
 # Suffixes of the files that WebDataset writes beside a recording, the first that is there counts.
@@ -45,10 +47,10 @@ def labels_beside(contents: Mapping[str, bytes]) -> tuple[tuple[str, ...], str]:
 
 
 def labels_of_value(value: Any, names: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Returns the labels in a value: text, an integer, or a list of these.
+    """Returns the labels in a value: text, a whole number, a list of these, or one as text.
 
     Args:
-      value: The value; None and empty ones have no labels.
+      value: The value; None, NaN and empty ones have no labels.
       names: Names of the integers from 0, if they are known.
 
     Raises:
@@ -56,14 +58,34 @@ def labels_of_value(value: Any, names: tuple[str, ...] = ()) -> tuple[str, ...]:
     """
     if value is None:
         return ()
+    if isinstance(value, bytes):
+        value = _text(value)
+    if isinstance(value, str):
+        value = _printed_list(value)
     if isinstance(value, list | tuple):
         return tuple(dict.fromkeys(label for each in value for label in _label(each, names)))
     return tuple(_label(value, names))
 
 
+def _printed_list(text: str) -> str | list[str]:
+    """Returns the items of a list such as `["dog", "cat"]`; any other text as it is."""
+    try:
+        items = parse_list(text.strip())
+    except ValueError as error:
+        raise LabelsError(f"labels {text!r:.100} {error}") from error
+    return text if items is None else items
+
+
 def _label(value: Any, names: tuple[str, ...]) -> Iterable[str]:
+    if value is None:
+        return ()
     if isinstance(value, bytes):
         value = _text(value)
+    if isinstance(value, float):
+        if math.isnan(value):
+            return ()
+        # Data frames write integers beside missing values as 1.0.
+        value = int(value) if value.is_integer() else value
     if isinstance(value, int) and not isinstance(value, bool):
         if not names:
             return (str(value),)

@@ -203,7 +203,13 @@ def _features(schema: Any) -> dict[str, Any]:
         return {}
     if not isinstance(features, dict):
         return {}
-    return {str(name): each for name, each in features.items() if isinstance(each, dict)}
+    # A list of classes is also written as a list of one feature.
+    plain = {name: each[0] if _is_lone(each) else each for name, each in features.items()}
+    return {str(name): each for name, each in plain.items() if isinstance(each, dict)}
+
+
+def _is_lone(feature: Any) -> bool:
+    return isinstance(feature, list) and len(feature) == 1
 
 
 def _names(feature: Any) -> tuple[str, ...]:

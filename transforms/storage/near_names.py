@@ -128,7 +128,7 @@ def _hints_by_tail(root: str, written: str, base: str) -> Iterator[str]:
                 tail = "/".join(parts[start:])
                 if not os.path.lexists(f"{above}/{tail}"):
                     continue
-                if not start and root.rstrip("/") == below:
+                if not start and root != "/":
                     yield f"{_shown(above)} has it: --audio_root {_shown(above)}"
                     continue
                 first = _shown("/".join(parts[:start]) + "/")

@@ -89,7 +89,7 @@ def _readings(root: str, written: str) -> Iterator[str]:
 
 
 def _changes(root: str) -> Iterator[Callable[[str], tuple[str, ...]]]:
-    yield lambda path: (path.strip(BLANKS),)
+    yield lambda path: (path.strip(BLANKS).removeprefix("./"),)
     yield lambda path: (path.replace("\\", "/").removeprefix("./"),)
     if scheme_of(root) not in ("http", "https"):  # there the server decodes
         yield lambda path: (urllib.parse.unquote(path, errors="surrogateescape"),)

@@ -41,6 +41,10 @@ def test_a_table_is_told_with_its_first_row_and_paths(tmp_path: Path) -> None:
         ("uri,from,to", "NOTE: from, to may be meant as start"),
         ("uri,song_start,song_end", "NOTE: song_start, song_end may be meant as start"),
         ("slice_file_name,start,end,uri", "NOTE: start, end may be meant as start"),
+        ("uri,min_t,max_t", "NOTE: min_t, max_t may be meant as start"),
+        ("uri,onsets,offsets", "NOTE: onsets, offsets may be meant as start"),
+        ("uri,Annotation", "NOTE: Annotation may be meant as labels"),
+        ("uri,genre", "NOTE: genre may be meant as labels"),
     ],
 )
 def test_columns_that_plainly_ask_for_something_and_are_not_read_are_noted(
@@ -48,6 +52,33 @@ def test_columns_that_plainly_ask_for_something_and_are_not_read_are_noted(
 ) -> None:
     assert any(note in line for line in printed(header + "\n"))
     assert "  no row" in printed(header + "\n")
+
+
+def test_columns_are_noted_by_their_values_where_their_names_tell_nothing() -> None:
+    text = "\n".join(printed("uri,dog,label_cat,usage,n\na.wav,1,0,train,1\nb.wav,0,True,Test,2\n"))
+    assert "NOTE: dog, label_cat have only 0 and 1 in the first rows" in text
+    assert "NOTE: usage may be meant as split" in text
+    assert "may be meant as labels" not in text
+    for plain in ("uri,dog,cat\na.wav,1,0\nb.wav,0,3\n", "uri,is_new,cat\na.wav,1,x\n"):
+        assert "NOTE" not in "\n".join(printed(plain))
+    assert "only 0 and 1" not in "\n".join(printed("uri,label,x,y\na.wav,dog,0,1\n"))
+
+
+def test_columns_that_a_layout_does_not_read_on_purpose_are_not_noted() -> None:
+    text = "\n".join(
+        printed(
+            "slice_file_name,fsID,start,end,salience,fold,classID,class\n"
+            "1-0-0-0.wav,1,0.5,0.9,1,5,3,dog_bark\n"
+        )
+    )
+    assert "read as the layout urbansound8k" in text
+    assert "may be meant as start" not in text
+
+
+def test_fields_of_files_without_a_header_that_have_no_effect_are_noted() -> None:
+    note = "sample_rate of --columns have no effect"
+    assert note in "\n".join(printed("uri\na.wav\n", "sample_rate=8000"))
+    assert note not in "\n".join(printed("uri\na.wav\n"))
 
 
 def test_nothing_is_noted_that_is_read_or_asks_for_nothing() -> None:

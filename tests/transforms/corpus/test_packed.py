@@ -54,6 +54,9 @@ def test_members_are_clips_with_ids_of_their_own(tmp_path: Path, name: str) -> N
         ({"a.json": b'{"label": "dog, big"}'}, ("dog, big",)),
         ({"a.json": b'{"labels": ["dog", "cat", "dog"]}'}, ("dog", "cat")),
         ({"a.json": b'{"Label": 7, "text": "x"}'}, ("7",)),
+        ({"a.json": b'{"label": 7.0}'}, ("7",)),
+        ({"a.json": b'{"label": NaN, "tags": ["x"]}'}, ()),
+        ({"a.json": b"{\"labels\": \"['dog', 'cat']\"}"}, ("dog", "cat")),
         ({"a.json": b'{"text": "x"}'}, ()),
         ({"a.json": b"[1]", "a.txt": b"dog\n"}, ("dog",)),
         ({"a.txt": b"a dog barks"}, ()),
@@ -99,10 +102,17 @@ def test_a_key_may_have_several_suffixes(tmp_path: Path) -> None:
         "a.cls": b"1",
         "b.1.flac": b"x",
         "b.2.flac": b"x",
-        "b.cls": b"1",
+        "b.2.cls": b"3",
+        "b.3.flac": b"x",
+        "b.cls": b"2",
     }
     labels = {clip.id: clip.labels for clip in clips_of(write_shard(tmp_path / "x.tar", members))}
-    assert labels == {"x.tar/a.audio.flac": ("1",), "x.tar/b.1.flac": (), "x.tar/b.2.flac": ()}
+    assert labels == {
+        "x.tar/a.audio.flac": ("1",),
+        "x.tar/b.1.flac": ("2",),
+        "x.tar/b.2.flac": ("3",),
+        "x.tar/b.3.flac": ("2",),
+    }
 
 
 @pytest.mark.parametrize("name", ["x.tar", "x.tar.gz", "x.tar.xz", "x.tar.zst"])

@@ -74,11 +74,28 @@ def test_hugging_faces_structs_of_bytes(tmp_path: Path) -> None:
     ]
 
 
+def test_the_names_of_classes_in_lists_are_found_however_they_are_written(tmp_path: Path) -> None:
+    one = {"_type": "ClassLabel", "names": ["cat", "dog"]}
+    for feature in (
+        {"_type": "Sequence", "feature": one},
+        {"_type": "List", "feature": one},
+        [one],
+    ):
+        path = write_parquet(
+            tmp_path / "x.parquet",
+            {"audio": audio_structs(SOUNDS[:2], ["a", "b"]), "labels": [[1, 0], [0]]},
+            {"labels": feature},
+        )
+        assert list(labels_of(path).values()) == [("dog", "cat"), ("cat",)]
+
+
 @pytest.mark.parametrize(
     ("columns", "labels"),
     [
         ({"wav": SOUNDS[:2], "labels": [["x", "y"], []]}, [("x", "y"), ()]),
         ({"content": SOUNDS[:2], "category": ["x", "y"], "target": [1, 2]}, [("x",), ("y",)]),
+        ({"wav": SOUNDS[:2], "label": [1.0, None]}, [("1",), ()]),
+        ({"wav": SOUNDS[:2], "tags": ["['x', 'y']", '["z"]']}, [("x", "y"), ("z",)]),
         ({"audio": SOUNDS[:2], "cover": [b"1", b"2"]}, [(), ()]),
         ({"audio": pa.array(SOUNDS[:2], pa.large_binary()), "class": [3, 4]}, [("3",), ("4",)]),
     ],

@@ -53,7 +53,7 @@ def test_a_sample_of_many_recordings_is_opened(tmp_path: Path) -> None:
         Path(path).hardlink_to(tmp_path / "a.wav")
     listed, opened = surveyed([Clip(path, path) for path in paths], max_recordings=20)
     assert listed.num_recordings == 200
-    assert 10 < opened.num_recordings < 30
+    assert 3 < opened.num_recordings < 45  # 20 on average, by a hash of their paths
     again = surveyed([Clip(path, path) for path in reversed(paths)], max_recordings=20)[1]
     assert again.candidates == opened.candidates
 

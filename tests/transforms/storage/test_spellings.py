@@ -64,6 +64,7 @@ def touch(folder: Path, *names: str) -> None:
         ("\ufeffa.wav", "a.wav"),
         ("audio\\fold 1\\z.wav", "audio/fold 1/z.wav"),
         (".\\a.wav", "a.wav"),
+        (" ./a.wav", "a.wav"),
         ("sub%20dir/x%2C.wav", "sub dir/x,.wav"),
         (" sub%20dir\\a.wav ", "sub dir/a.wav"),
         (_NFC, unicodedata.normalize("NFD", _NFC)),
@@ -168,6 +169,9 @@ def test_a_folder_beside_the_one_of_the_table_may_hold_the_file(tmp_path: Path) 
     touch(tmp_path, "wavs/x.wav", "tables/m.csv")
     found = near_names.hint(f"{tmp_path}/tables/x.wav", "x.wav", f"{tmp_path}/tables")
     assert found == f"wavs/ holds this one: --audio_root {tmp_path}/wavs"
+    touch(tmp_path, "tables/y.wav")
+    found = near_names.hint("/absent/y.wav", "y.wav", f"{tmp_path}/tables")
+    assert found == f"{tmp_path}/tables has it: --audio_root {tmp_path}/tables"
 
 
 def test_absolute_paths_of_another_machine_are_found_by_their_end(tmp_path: Path) -> None:

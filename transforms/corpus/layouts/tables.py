@@ -17,7 +17,7 @@ from transforms.corpus.manifests.mapping import END, NO_MAPPING, URI, ColumnMapp
 from transforms.corpus.manifests.parquet_tables import parquet_columns
 from transforms.corpus.manifests.peeked_file import PeekedFile
 from transforms.corpus.manifests.recording_uris import recording_folder
-from transforms.corpus.manifests.tables import Row
+from transforms.corpus.manifests.tables import CSV, Row
 
 HEAD_BYTES = 1 << 16
 _NUM_CHECKED = 20
@@ -58,6 +58,7 @@ class LaidOutTable:
       name: Name of the layout; empty for none.
       mapping: What the columns mean, but for the recording.
       label_separator: Separator of labels in a cell, as of `TableLayout`; None to detect it.
+      format: Format of the table; None to detect it.
       added: Columns that rows get besides their own.
 
     Raises:
@@ -75,6 +76,7 @@ class LaidOutTable:
         self.name = ""
         self.mapping = request.mapping
         self.label_separator: str | None = None
+        self.format: str | None = None
         self.added: tuple[str, ...] = ()
         is_told = bool(request.mapping.templates or request.mapping.header)
         found = None if is_told and request.name is None else recognise(head, request.name)
@@ -116,6 +118,8 @@ class LaidOutTable:
         self._names = [*names, *self.added]
         self.mapping = self._request.mapping.over(_own_mapping(table, self._names))
         self.label_separator = table.label_separator
+        if table.words:  # a tab separates words, too
+            self.format = CSV
 
     def header(self, columns: Sequence[str]) -> tuple[str, ...]:
         """Returns the columns of prepared rows."""

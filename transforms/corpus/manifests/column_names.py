@@ -30,7 +30,8 @@ _LABEL_NAMES = (
     _set("class classes class_name category categories tag tags trial_type species"),
 )
 _LABEL_WORDS = _set(
-    "label labels class classes category categories target targets tag tags species"
+    "label labels class classes category categories target targets tag tags species annotation"
+    " annotations genre genres emotion emotions"
 )
 _SPLIT_WORDS = _set("split subset partition")
 
@@ -46,7 +47,10 @@ _CONTEXT = _set(
     " annotation region"
 )
 # Words of names that are noted, but not understood.
-_TIME_WORDS = _set("from to t0 t1 xmin xmax offset timestamp")
+_TIME_WORDS = _set(
+    "from to t0 t1 xmin xmax offset timestamp onsets offsets starts begins ends startpoint endpoint"
+)
+_EXTREMES = _set("min max")
 _NOT_TIMES = _set("date day month year file path name freq frequency hz id lat lon latitude page")
 _SECONDS = _set("s sec secs second seconds")
 _UNITS = {
@@ -113,7 +117,10 @@ def looks_like_split(name: str) -> bool:
 def looks_like_times(name: str) -> bool:
     """Returns whether a name has a word for times within a recording."""
     words = set(words_of(name))
-    return bool(words & (_TIME_WORDS | _START_WORDS | _END_WORDS)) and not words & _NOT_TIMES
+    is_time = bool(words & (_TIME_WORDS | _START_WORDS | _END_WORDS)) or (
+        len(words) == 2 and bool(words & _EXTREMES) and bool(words & {"t", "time"})
+    )
+    return is_time and not words & _NOT_TIMES
 
 
 class ColumnNames:

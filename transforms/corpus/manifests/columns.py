@@ -265,6 +265,11 @@ class ColumnMatcher:
         return frozenset(doubtful)
 
     @property
+    def given_raw_fields(self) -> tuple[str, ...]:
+        """Fields among `RAW_COLUMNS` that the mapping gives."""
+        return tuple(field for field, _ in self._mapping.templates if field in _RAW)
+
+    @property
     def others(self) -> frozenset[str]:
         """Names of the columns so far that are carried along as text."""
         return frozenset(self._others)

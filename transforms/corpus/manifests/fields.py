@@ -95,11 +95,12 @@ class RowFields:
             return ""
         value = self._get(ID)
         text = as_text(value)
-        if text and text.strip() and len(text) <= MAX_NAME_CHARACTERS:
+        is_missing = isinstance(value, str) and value.strip() in NULLS
+        if text and text.strip() and len(text) <= MAX_NAME_CHARACTERS and not is_missing:
             return text
         allowed = (
             f"must be text of 1 to {MAX_NAME_CHARACTERS} characters that are not all spaces, or a"
-            " number; without a column id the path is the id"
+            f" number, and not {', '.join(sorted(NULLS))}; without a column id the path is the id"
         )
         self._invalid(ID, value, allowed)
         return ""
@@ -149,12 +150,11 @@ class RowFields:
             return _CHANNEL_NAMES[name]
         number = _integer(value, _CHANNELS)
         if number is None:
-            self._invalid(
-                CHANNEL,
-                value,
-                f"must be left, right, or 1 to {MAX_CHANNEL}; channels that"
-                f" count from 0: --columns 'channel={{{self._label(CHANNEL)}:plus:1}}'",
-            )
+            hint = ""
+            if CHANNEL in self._columns.direct:
+                column = self._label(CHANNEL)
+                hint = f"; channels that count from 0: --columns 'channel={{{column}:plus:1}}'"
+            self._invalid(CHANNEL, value, f"must be left, right, or 1 to {MAX_CHANNEL}{hint}")
         return number
 
     def raw_format(self, raw_formats: Collection[str]) -> RawFormat | None:
@@ -229,7 +229,11 @@ class RowFields:
         try:
             return parse_seconds(value, self._decimal_commas)
         except ValueError as error:
-            self._report(field, "invalid_time", f"{self._label(field)}: {error}")
+            hint = ""
+            if isinstance(value, str) and value.strip() in NULLS:
+                column = f"{{{self._label(field)}:without:{value.strip()}}}"
+                hint = f"; for {field}s at that of the recording: --columns '{field}={column}'"
+            self._report(field, "invalid_time", f"{self._label(field)}: {error}{hint}")
             return None
 
     def _integer(self, field: str, allowed: range, default: int = 0) -> int:

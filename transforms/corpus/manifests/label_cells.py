@@ -21,7 +21,7 @@ KnownLabels = Callable[[str], bool]
 _SPACED_COMMA = re.compile(r",\s")
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.0*)?", re.ASCII)
 _OPENING = frozenset("[({")
-_NAMES = frozenset("afnslt")  # first letters of array(…), frozenset(…), np.array(…), set(…) …
+_BARE_LISTS = ("[]", "{}")
 _MAX_JOINED = 100
 _MAX_CACHED = 4096
 _MAX_CACHED_CHARACTERS = 200
@@ -111,7 +111,7 @@ class LabelReader:
         if text in NULLS and not self._is_known(text):
             self._nulls[text] = self._nulls.get(text, 0) + 1
             return ()
-        if text[0] in _OPENING or (text[-1] == ")" and text[0] in _NAMES):
+        if text[0] in _OPENING or text[-1] == ")":
             items = self._list(text)
             if items is not None:
                 self._num_lists += 1
@@ -128,7 +128,9 @@ class LabelReader:
         if self._is_known(text):
             return None
         items = parse_list(text)
-        if items is None and self._has_bare_lists and text[0] == "[" and text[-1] == "]":
+        if items is None and self._has_bare_lists and text[0] + text[-1] in _BARE_LISTS:
+            if '"' in text:
+                raise ValueError("must have quotes around all of its labels or around none")
             return text[1:-1].split(",")
         return items
 
@@ -209,8 +211,8 @@ def _do_commas_separate(
 
 
 def _are_bare_lists(texts: Sequence[str]) -> bool:
-    """Returns whether all cells are lists without quotes, as `[dog, cat]`."""
-    return all(text[0] == "[" and text[-1] == "]" for text in texts) and any(
+    """Returns whether all cells are lists without quotes, as `[dog, cat]` or `{dog,cat}`."""
+    return all(text[0] + text[-1] in _BARE_LISTS for text in texts) and any(
         "," in text for text in texts
     )
 

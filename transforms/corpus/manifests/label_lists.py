@@ -1,17 +1,19 @@
-"""Lists of labels as programs print them: JSON, Python and NumPy.
+"""Lists of labels as programs print them: JSON, Python, NumPy, pandas, PyTorch and R.
 
 `["dog", "cat"]`, `['cow', 'hen']`, `('cow',)`, `{'cow'}`, `['cow' 'hen']`, `[1. 2.]`,
-`array(['cow'], dtype=object)`.
+`array(['cow'], dtype=object)`, `tensor([1, 2])`, `c("cow", "hen")`.
 """
 
 import dataclasses
 import re
 
-# Missing values as pandas, Python, JSON and databases print them.
-NULLS = frozenset({"nan", "NaN", "None", "null", "NULL", "<NA>"})
+# Missing values as pandas, Python, JSON, databases, R, spreadsheets and BIDS print them.
+NULLS = frozenset({"nan", "NaN", "None", "null", "NULL", "<NA>", "NA", "N/A", "#N/A", "n/a"})
 
 _WRAPPER = re.compile(
-    r"(?:np\.|numpy\.)?(?:array|frozenset|set|list|tuple)\((?P<inside>.*?)(?:,\s*dtype=[^,()]*)?\)",
+    r"(?:(?:np\.|numpy\.)?(?:array|frozenset|set|list|tuple)\("
+    r"|(?:\w{1,30}\.)?[a-zA-Z_]\w{0,30}\((?=\s*[\[({'\"]))"
+    r"(?P<inside>.*?)(?:,\s*\w{1,30}=[^,()]*){0,3}\)",
     re.DOTALL,
 )
 _CLOSING = {"[": "]", "(": ")", "{": "}"}
@@ -51,7 +53,8 @@ def parse_list(text: str) -> list[str] | None:
     if wrapped and not inside:
         return []
     is_enclosed = len(inside) > 1 and _CLOSING.get(inside[0]) == inside[-1]
-    items = _items(inside[1:-1]) if is_enclosed else None
+    is_call = wrapped is not None and inside[0] in "'\""
+    items = _items(inside[1:-1] if is_enclosed else inside) if is_enclosed or is_call else None
     if items is None or (inside[0] == "(" and items.is_lone_number):
         if not _LIKE_A_LIST.match(text):
             return None

@@ -8,7 +8,7 @@ text.
 import dataclasses
 import itertools
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import BinaryIO
 
@@ -169,6 +169,7 @@ def check_manifest(file: BinaryIO, uri: str, options: ManifestOptions) -> Manife
         outcomes.append(outcome)
         if isinstance(outcome, Failure) and field in doubtful:
             misread.append(outcome)
+    _refuse_bad_lines([record for _, record in opened.first_rows[:NUM_CHECKED_ROWS]], table)
     if outcomes and len(misread) == len(outcomes):
         raise ManifestError(
             f"the first {len(misread)} rows are all invalid; line {misread[0].line}:"
@@ -179,6 +180,22 @@ def check_manifest(file: BinaryIO, uri: str, options: ManifestOptions) -> Manife
     facts = opened.facts(uri, len(outcomes), has_raw)
     header = None if table.format in VALUE_FORMATS else table.columns
     return ManifestReading(facts, header, matcher.others, tuple(outcomes))
+
+
+def _refuse_bad_lines(first: Sequence[dict[str, object] | BadLine], table: Table) -> None:
+    """Refuses a table of which several rows have been read, none of which is one."""
+    messages = [each.message for each in first if isinstance(each, BadLine)]
+    if len(first) < 2 or len(messages) < len(first):
+        return
+    hint = (
+        ""
+        if table.format in VALUE_FORMATS
+        else (
+            "; if the first cells are the numbers of the rows, as R's write.table writes them, give"
+            " them a name in the header, or write the table with row.names=FALSE"
+        )
+    )
+    raise ManifestError(f"none of the first {len(first)} rows can be read: {messages[0]}{hint}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,9 +221,17 @@ class _OpenManifest:
             *self.matcher.seen_columns(has_raw),
             num_rows,
             self.matcher.meaning(has_raw),
-            (*self.table.notes, *self.labels.notes(), *self.placement.notes),
+            (*self.table.notes, *self.labels.notes(), *self.placement.notes, *self._raw(has_raw)),
             self.layout,
         )
+
+    def _raw(self, has_raw: bool) -> Iterator[str]:
+        fields = () if has_raw else self.matcher.given_raw_fields
+        if fields:
+            yield (
+                f"{', '.join(fields)} of --columns have no effect: no row so far has the format of"
+                " a file without a header"
+            )
 
 
 def _open(file: BinaryIO, uri: str, options: ManifestOptions) -> _OpenManifest:
@@ -215,7 +240,8 @@ def _open(file: BinaryIO, uri: str, options: ManifestOptions) -> _OpenManifest:
     )
     laid_out = LaidOutTable(file, uri, request)
     mapping = laid_out.mapping
-    table = read_table(laid_out.file, options.format, uri, mapping.header, mapping.rest_in_last)
+    format = options.format or laid_out.format
+    table = read_table(laid_out.file, format, uri, mapping.header, mapping.rest_in_last)
     header = None if table.format in VALUE_FORMATS else laid_out.header(table.columns)
     if header is not None and not laid_out.name:
         ColumnMatcher(header, mapping)  # refuses a header before rows are read

@@ -236,6 +236,13 @@ def _number(text: str) -> Decimal:
     return Decimal(text)
 
 
+def _num_samples(text: str) -> Decimal:
+    number = _number(text)
+    if number != number.to_integral_value():
+        raise ConversionError(f"{text.strip()[:40]!r} is not a whole number of samples")
+    return number
+
+
 def _divided(number: Decimal, divisor: int) -> str:
     """Returns a quotient as text, to the 12 decimals that times have."""
     try:
@@ -305,7 +312,7 @@ CONVERSIONS: dict[str, Conversion] = {
     "millis": Conversion("millis", _millis),
     "micros": Conversion("micros", lambda text: _divided(_number(text), 1_000_000)),
     "samples": Conversion(
-        "samples:RATE", lambda text, rate: _divided(_number(text), rate), (_whole,)
+        "samples:RATE", lambda text, rate: _divided(_num_samples(text), rate), (_whole,)
     ),
     "plus": Conversion("plus:NUMBER", _plus, (_number,)),
     "name": Conversion("name", _name),

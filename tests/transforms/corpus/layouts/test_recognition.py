@@ -4,6 +4,7 @@ import io
 import json
 import random
 import shutil
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,36 @@ def test_a_table_that_contradicts_its_layout_is_refused() -> None:
     assert "lines of ytid" in refused("a,b\n", layout="vggsound")
     assert "needs wav.scp" in refused("u r 0.0 1.0\n", uri="/data/segments", layout="kaldi")
     assert "--segments_are_cut is for" in refused(ESC50 + ROW, segments_are_cut=True)
+
+
+def test_words_of_kaldi_are_separated_by_any_blanks() -> None:
+    table = "a\t/x/a b.wav\nc  /x/c.wav \nd\t /x/d\te.wav\n"
+    outcomes, _ = read(table, ManifestOptions(), "/data/wav.scp")
+    found = [(each.id, each.uri) for each in outcomes]
+    assert found == [("a", "/x/a b.wav"), ("c", "/x/c.wav"), ("d", "/x/d\te.wav")]
+
+
+def test_the_end_of_a_recording_in_segments_of_kaldi_is_minus_one(tmp_path: Path) -> None:
+    (tmp_path / "wav.scp").write_text("r /x/r.wav\n")
+    uri = f"{tmp_path}/segments"
+    outcomes, _ = read("a r 1 -1\nb r 0.5 1.5\n", ManifestOptions(), uri)
+    clips = [each for each in outcomes if isinstance(each, Clip)]
+    assert [(clip.start_seconds, clip.end_seconds) for clip in clips] == [
+        (1, None),
+        (Decimal("0.5"), Decimal("1.5")),
+    ]
+
+
+def test_a_list_of_channels_is_refused_without_a_conversion_of_a_conversion() -> None:
+    cut = (
+        '{"id": "c", "start": 0, "duration": 1, "channel": [0, 1], "type": "MonoCut", "recording":'
+        ' {"id": "r", "sources": [{"type": "file", "source": "a.wav"}]}}'
+    )
+    outcomes, _ = read(cut, ManifestOptions(layout="lhotse"), "/data/cuts.jsonl")
+    (failure,) = outcomes
+    assert isinstance(failure, Failure)
+    assert "must be left, right, or 1 to 1024" in failure.message
+    assert "--columns" not in failure.message
 
 
 def test_a_column_of_times_that_a_layout_lacks_is_not_passed_over() -> None:

@@ -1,5 +1,7 @@
 """Values of cells in tables from the field: times, labels, numbers that JSON lacks."""
 
+import dataclasses
+import io
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,7 +12,12 @@ from hypothesis import strategies as st
 from tests.manifests import RAW, read
 from transforms.corpus.clips import Clip, Failure
 from transforms.corpus.manifests.errors import ManifestError
-from transforms.corpus.manifests.manifest import ManifestFacts, ManifestOptions
+from transforms.corpus.manifests.manifest import (
+    ManifestFacts,
+    ManifestOptions,
+    check_manifest,
+)
+from transforms.corpus.manifests.mapping import ColumnMapping
 
 
 @pytest.fixture
@@ -151,6 +158,33 @@ def test_splits_with_blanks(field: Path) -> None:
     outcomes, _ = read_file(field / "13-csv-dialects" / "36_split_x.csv")
     found = [each.split if isinstance(each, Clip) else each.reason for each in outcomes]
     assert found == ["train", "Train", "invalid_row", "invalid_row", "1"]
+
+
+def test_missing_times_tell_how_to_read_them_as_empty() -> None:
+    table = "uri,start,label\na.wav,0.5,dog\nb.wav,NA,NA\n"
+    _, second = read(table)[0]
+    assert isinstance(second, Failure)
+    hint = "start={start:without:NA}"
+    assert second.reason == "invalid_time"
+    assert f"--columns '{hint}'" in second.message
+    options = dataclasses.replace(RAW, mapping=ColumnMapping.of([hint]))
+    first, second = read(table, options)[0]
+    assert isinstance(first, Clip)
+    assert isinstance(second, Clip)
+    assert (first.start_seconds, second.start_seconds, second.labels) == (Decimal("0.5"), 0, ())
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("file\tlabel\n1\ta.wav\tdog\n2\tb.wav\tcat\n", "row.names=FALSE"),
+        ('["a.wav", "b.wav"]', "none of the first 2 rows can be read: not a JSON object"),
+    ],
+)
+def test_a_table_without_a_row_that_can_be_read_is_refused(table: str, message: str) -> None:
+    with pytest.raises(ManifestError, match=message):
+        check_manifest(io.BytesIO(table.encode()), "/data/m.txt", RAW)
+    assert all(isinstance(each, Failure) for each in read(table)[0])
 
 
 def test_a_list_that_numpy_printed_over_several_lines_is_one_cell() -> None:

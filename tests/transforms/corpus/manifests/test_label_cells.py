@@ -113,8 +113,17 @@ def test_printed_lists_are_lists_and_missing_values_no_labels() -> None:
     assert read(["None", "['None', 'a']"], {"None", "a"}) == [("None",), ("None", "a")]
 
 
+def test_missing_values_are_no_label_however_programs_print_them() -> None:
+    printed = ["nan", "NaN", "None", "null", "NULL", "<NA>", "NA", "N/A", "#N/A", "n/a"]
+    assert read(["dog", *printed]) == [("dog",), *[()] * len(printed)]
+    assert read(["NA"], {"NA"}) == [("NA",)]
+
+
 def test_brackets_without_quotes_are_a_list_only_if_all_cells_have_them() -> None:
     assert read(["[dog, cat]", "[cow]", "[]"]) == [("dog", "cat"), ("cow",), ()]
+    assert read(["{dog,cat}", "{cow}", "{}"]) == [("dog", "cat"), ("cow",), ()]
+    with pytest.raises(ValueError, match="quotes around all"):
+        read(['{dog,"cat, big"}', "{cow}"])
     assert read(["[laughter]", "speech"]) == [("[laughter]",), ("speech",)]
     assert read(["[laughter]", "[noise]"]) == [("[laughter]",), ("[noise]",)]
 

@@ -58,6 +58,10 @@ def test_what_numpy_prints_is_read(items: list[str]) -> None:
         ("[np.int64(3), np.float64(4.0)]", ["3", "4"]),
         ("[1, 2]", ["1", "2"]),
         ("[1. 2.5]", ["1", "2.5"]),
+        ("tensor([1, 2], device='cuda:0')", ["1", "2"]),
+        ("Index(['a', 'b'], dtype='object', name='x')", ["a", "b"]),
+        ("pd.Index(['a'])", ["a"]),
+        ('c("dog", "cat")', ["dog", "cat"]),
         ("[None]", []),
         ("['a', nan]", ["a"]),
         ('[null, "a",]', ["a"]),
@@ -70,7 +74,22 @@ def test_a_printed_list_is_its_items(printed: str, items: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[laughter]", "(unknown)", "(1)", "{noise}", "dog", "set", "array", "[dog, cat]", "["]
+    "text",
+    [
+        "Bird (call)",
+        "c(dog)",
+        "f('x') and (y)",
+        "dog('s)",
+        "[laughter]",
+        "(unknown)",
+        "(1)",
+        "{noise}",
+        "dog",
+        "set",
+        "array",
+        "[dog, cat]",
+        "[",
+    ],
 )
 def test_other_text_is_no_list(text: str) -> None:
     assert parse_list(text) is None

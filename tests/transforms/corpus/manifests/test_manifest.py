@@ -174,6 +174,7 @@ def test_an_invalid_row_is_a_failure_with_column_value_and_what_is_allowed() -> 
         ({"uri": "a", "x": 1, " x": 1}, "two columns are named x"),
         ({"uri": "a", "offset": 1, "end_seconds": 2}, "found columns end_seconds and offset"),
         ({"uri": "a", "id": ""}, "id is empty"),
+        ({"uri": "a", "id": "nan"}, "id='nan': it must be text"),
         ({"uri": "a", "id": True}, "id=True: it must be text"),
         ({"uri": "a", "id": ["b"]}, "id=['b']: it must be text"),
         ({"uri": "a", "id": "x" * 4097}, "1 to 4096 characters"),
