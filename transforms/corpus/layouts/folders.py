@@ -1,6 +1,7 @@
 """Recordings of an input whose path says what they are: labels, split and id."""
 
 import dataclasses
+import posixpath
 from typing import TypeVar
 
 from transforms.corpus.clips import Clip, Failure
@@ -50,9 +51,19 @@ def _folder_labels(clip: Clip) -> tuple[str, ...]:
     return tuple(path.split("/")[-2:-1])
 
 
+def _path_below_input(clip: Clip) -> str:
+    """Returns the path that a member has where its archive is unpacked beside itself."""
+    packed = address.parse(clip.uri)
+    inside = f"/{packed.member}" if packed else ""
+    if not inside or not clip.id.endswith(inside):
+        return clip.id
+    return posixpath.join(posixpath.dirname(clip.id.removesuffix(inside)), inside[1:])
+
+
 def _laid_out(clip: Clip, layout: Layout) -> Clip | Failure:
+    path = _path_below_input(clip)
     for folder in layout.folders:
-        match = expression(folder.path).fullmatch(clip.id)
+        match = expression(folder.path).fullmatch(path)
         if match:
             return _with_columns(clip, folder, match.groupdict(""))
     shown = " or ".join(folder.shown for folder in layout.folders)

@@ -76,6 +76,8 @@ class RowFields:
         if isinstance(written, dict):
             inside = f"{self._label(URI)}.{_path_inside(written)}"[:MAX_SHOWN_CHARACTERS]
             why = f"must be the path or URL of a recording: say --columns 'uri={{{inside}}}'"
+            if "path" in written:
+                why += ", or --input for a Parquet file that has the bytes of the audio"
             self._report(COLUMNS, "invalid_row", _message(self._label(URI), written, why))
             return "", ""
         if not isinstance(written, str) or not written.strip():

@@ -182,9 +182,11 @@ def test_a_recording_that_is_an_object_says_how_to_name_what_is_in_it() -> None:
     line = '{"audio": {"path": "a.wav", "bytes": null}, "text": "hello"}\n'
     why = refused_by_check(2 * line)
     assert "it must be the path or URL of a recording: say --columns 'uri={audio.path}'" in why
+    assert "or --input for a Parquet file" in why
     recording = '{"id": "r", "sources": [{"type": "file", "source": "a.flac"}]}'
     why = refused_by_check(f'{{"id": "c", "start": 1, "recording": {recording}}}\n')
     assert "say --columns 'uri={recording.sources.0.source}'" in why
+    assert "--input" not in why
 
 
 def test_a_column_is_found_among_a_hundred_thousand() -> None:
