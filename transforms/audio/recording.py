@@ -196,7 +196,7 @@ class Recording:
         return False
 
     def _report_missing_end(self) -> None:
-        if self._decoder.is_complete():
+        if self._decoder.is_complete() and not self._account.is_open:
             self._damages.clear()
         while self._damages:
             damage = self._damages.pop(0)

@@ -184,7 +184,7 @@ def raw_format_of(suffix: str, beginning: bytes) -> RawFormat | None:
       beginning: First `not_audio.NUM_BYTES` of the file: what they are overrules the suffix.
     """
     is_other = has_signature(beginning) or (
-        beginning[0] and not_audio.describe(beginning, len(beginning))
+        any(beginning[:4]) and not_audio.describe(beginning, len(beginning))
     )
     return None if is_other else SUFFIXES.get(suffix)
 

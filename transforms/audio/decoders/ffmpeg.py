@@ -21,6 +21,9 @@ _MIN_GAP_SECONDS_AT_START = 0.0015
 # In all, so that a few bytes with hostile timestamps do not become days of silence.
 _MAX_SILENCE_SECONDS = 3_600.0
 _SILENCE_FRAMES = 2**16
+# FFmpeg counts the first page of FLAC in Ogg from 0, wherever it is. Lost pages are shorter.
+_LEAST_START_SECONDS = 60.0
+_MOST_PAGE_BYTES = 255 * 255
 # Priming and padding, by which lengths in headers may differ from what is decoded.
 _LENGTH_SLACK_SECONDS = 0.25
 # A demuxer may go on after an error, but not for ever.
@@ -201,6 +204,8 @@ class _Timeline:
         self._is_first = True
         self._is_reference = decoder._codec is not stream.codec_context
         self._packet_seconds = 0.0
+        self._may_start_late = decoder.format == "ogg flac"
+        self._num_bytes = 0
         # Time of the audio that follows without a gap, by the timestamps.
         self.end_seconds = 0.0
 
@@ -208,6 +213,8 @@ class _Timeline:
         """Takes the times of the packet that is decoded next."""
         if packet.size:  # the last one is empty, for what the decoder has delayed
             self._packet_seconds = _duration(packet)
+            self._num_bytes += packet.size
+            self._may_start_late &= self._num_bytes < 2 * _MOST_PAGE_BYTES
 
     def trim(self, values: np.ndarray, frame: av.AudioFrame) -> np.ndarray:
         """Drops the padding of a packet that lasts less than its frame."""
@@ -242,6 +249,10 @@ class _Timeline:
         else:
             gap, least = time - self.end_seconds, _MIN_GAP_SECONDS
         if gap < least:
+            return 0.0, False
+        if self._may_start_late and gap > _LEAST_START_SECONDS:
+            self._may_start_late = False
+            self.end_seconds = time  # the recording was cut out of a longer one
             return 0.0, False
         if self._silence_seconds + gap > _MAX_SILENCE_SECONDS:
             return 0.0, True

@@ -58,6 +58,8 @@ class Account:
         header is right, and for all other encodings.
       audio_range: Byte range `(start, end)` of the recording, if tags, padding or other bytes that
         a decoder may stumble over are in front of it or behind it; None if nothing is.
+      is_open: Whether audio is missing at the end that the file does not list, so that a decoder
+        may take what it has for all of it.
     """
 
     num_frames: int | None = None
@@ -67,6 +69,7 @@ class Account:
     damages: tuple[Damage, ...] = ()
     samples: LinearSamples | None = None
     audio_range: tuple[int, int] | None = None
+    is_open: bool = False
 
 
 def chained(parts: tuple[tuple[int, int], ...], accounts: list[Account]) -> Account:

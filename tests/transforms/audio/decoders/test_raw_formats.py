@@ -146,6 +146,8 @@ def test_every_suffix_of_headerless_audio_is_listed_as_audio() -> None:
 def test_a_web_page_with_the_suffix_of_headerless_audio_is_no_audio() -> None:
     with pytest.raises(AudioError, match="an HTML page"):
         decode(b"<!DOCTYPE html><html><title>Not found</title></html>", ".ulaw")
+    with pytest.raises(AudioError, match="AppleDouble"):
+        decode(bytes.fromhex("00051607 00020000") + b"Mac OS X        " + bytes(4_000), ".ulaw")
 
 
 @pytest.mark.parametrize("raw_format", [RawFormat("gsm", 8_000, 2), RawFormat("s16le", 8_000, 0)])

@@ -1,9 +1,12 @@
 """Other formats whose structure tells that their end is missing: ASF, AVI, FLV, TTA and so on."""
 
+import dataclasses
 import math
+import re
 import struct
 
 from transforms.audio.evidence.account import Account, Damage
+from transforms.audio.evidence.formats.chunks import RIFF
 from transforms.audio.evidence.source import Source
 
 ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
@@ -16,6 +19,9 @@ _FLV_TYPES = (8, 9, 18)
 _TS_BYTES = 188
 _TS_SYNC = 0x47
 _FEW_BYTES = 64
+# The chunks of larger files are not looked at one by one.
+_SEARCHED_BYTES = 1 << 26
+_AVI_CHUNK = re.compile(rb"[0-9A-Fa-f]{2}[A-Za-z]{2}|ix[0-9]{2}|JUNK|LIST|idx1")
 _MOST_TTA_FRAMES = 10_000_000
 
 
@@ -41,6 +47,8 @@ def walk_asf(source: Source, start: int, end: int) -> Account:
 def walk_avi(source: Source, start: int, end: int) -> Account:
     """Accounts for AVI: one or more RIFF chunks, the last of which is there in full."""
     position = start
+    if end <= _SEARCHED_BYTES and (damage := _damage_of_movie(source, start, end)):
+        return Account(damages=(damage,))
     while position < end and source.at(position, 4) == b"RIFF":
         size = int.from_bytes(source.at(position + 4, 4), "little")
         missing = position + 8 + size - end
@@ -52,18 +60,45 @@ def walk_avi(source: Source, start: int, end: int) -> Account:
     return Account()
 
 
+def _damage_of_movie(source: Source, start: int, end: int) -> Damage | None:
+    """Returns where the chunks of the first movie list of AVI are broken; None if nowhere."""
+    movie = movie_end = 0
+    for chunk in RIFF.walk(source, start + 12, end):
+        if chunk.name == b"LIST" and source.at(chunk.start, 4) == b"movi":
+            movie, movie_end = chunk.start + 4, chunk.start + chunk.size
+            break
+    if not movie or movie_end > end:
+        return None
+    position = movie
+    while position < movie_end - 8:
+        piece = RIFF.at(source, position)
+        is_chunk = piece is not None and _AVI_CHUNK.match(piece.name)
+        if piece is None or not is_chunk or piece.start + piece.size > movie_end:
+            # Before the list there is the main header, with the length of the video.
+            head = source.at(start + 32, 20)
+            seconds = int.from_bytes(head[:4], "little") * int.from_bytes(head[16:], "little") / 1e6
+            seconds *= (position - movie) / (movie_end - movie)
+            return Damage(seconds or None, 0.0, f"byte {position} begins no chunk")
+        position = piece.start + 4 if piece.name == b"LIST" else piece.next
+    return None
+
+
 def walk_flv(source: Source, start: int, end: int) -> Account:
     """Accounts for Flash video: a row of tags."""
     position = start + int.from_bytes(source.at(start + 5, 4), "big") + 4
+    seconds = 0.0
     while position < end:
         head = source.at(position, 11)
         if len(head) < 11:
             return _cut("the last tag is cut") if head[:1] in b"\x08\x09\x12" else Account()
-        if head[0] & 0x1F not in _FLV_TYPES:
-            return _rest(source, position, end, "tag")
         following = position + 11 + int.from_bytes(head[1:4], "big")
+        if head[0] & 0x1F not in _FLV_TYPES or head[8:11] != bytes(3):  # the stream is always 0
+            account = _rest(source, position, end, "tag")
+            damages = (dataclasses.replace(each, start_seconds=seconds) for each in account.damages)
+            return Account(damages=tuple(damages))
         if following > end:
             return _cut("the last tag is cut")
+        seconds = int.from_bytes(head[7:8] + head[4:7], "big") / 1e3
         position = following + 4
     return Account()
 

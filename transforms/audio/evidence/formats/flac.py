@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from transforms.audio.evidence.account import Account, Damage, chained
+from transforms.audio.evidence.formats import tags
 from transforms.audio.evidence.source import Source
 
 _STREAMINFO_BYTES = 4 + 4 + 34
@@ -23,6 +24,7 @@ _MOST_METADATA_BLOCKS = 10_000
 _UNKNOWN_LENGTHS = (0, (1 << 36) - 1)
 _SLACK_SECONDS = 0.25
 _FEW_BYTES = 64
+_MOST_LENGTHS = 100  # of a frame whose end is not known; junk behind it has more
 _MOST_LATER = 4  # candidates that may be false, inside frames
 # A file of at most this size is read as a whole, to find another one behind its end.
 _SEARCHED_BYTES = 1 << 26
@@ -149,18 +151,27 @@ class _Tail:
     ) -> tuple[_Frame | None, int, Damage | None]:
         """As `find`, where a frame begins behind the last one that is whole up to another."""
         num_bytes = min(self._limit - following.start, _MOST_FRAME_BYTES)
-        length = _shortest_frame(self._source.at(following.start, num_bytes))
-        if not length:
+        # A checksum is right by chance too, inside a frame: the end is where tags lead on.
+        lengths = _frame_lengths(self._source.at(following.start, num_bytes))
+        rests = {following.start + each: self._rest(following.start + each) for each in lengths}
+        if not rests:
             damage = Damage(
                 None, following.num_samples / self._info.rate_hz, "the last frame is cut"
             )
             return following._replace(num_samples=0), following.start, damage
-        frame_end = following.start + length
-        rest = self._limit - frame_end
-        if rest < _FEW_BYTES:
-            return following, frame_end, None
+        for frame_end, rest in rests.items():
+            if rest < _FEW_BYTES:
+                return following, frame_end, None
+        frame_end, rest = next(iter(rests.items()))
         damage = Damage(None, 0.0, f"{rest} bytes at the end are no FLAC frame")
         return following, frame_end, damage
+
+    def _rest(self, frame_end: int) -> int:
+        """Number of bytes behind a frame, and behind the tags that follow it.
+
+        These may be between this file and another one, and end with zeros.
+        """
+        return self._limit - tags.end_of_tags(self._source, frame_end, self._source.size)
 
     def _candidates(self) -> Iterator[_Frame]:
         """Yields what may be headers of frames, from the last one on backwards."""
@@ -243,11 +254,12 @@ def _crc_16(content: bytes) -> int:
     return crc
 
 
-def _shortest_frame(content: bytes) -> int:
-    """Returns the first length at which the checksum of a frame is right; 0 if none is."""
+def _frame_lengths(content: bytes) -> list[int]:
+    """Returns the first lengths at which the checksum of a frame is right."""
     crc, table = 0, _crc_table(0x18005, 16)
+    lengths: list[int] = []
     for length, byte in enumerate(content, 1):
         crc = (crc << 8 & 0xFF00) ^ table[crc >> 8 ^ byte]
-        if not crc and length >= _SHORTEST_FRAME_BYTES:
-            return length
-    return 0
+        if not crc and length >= _SHORTEST_FRAME_BYTES and len(lengths) < _MOST_LENGTHS:
+            lengths.append(length)
+    return lengths

@@ -233,6 +233,8 @@ class _Walk:
         if found < self._end:
             if not self._audio_bytes:
                 self._lead(found, num_bytes)
+            elif header is not None and self._is_headerless_ape(position + header.num_bytes, found):
+                self._count(position, header)
             elif not self._is_headerless_ape(position, found):
                 self._add_damage(num_bytes, f"{num_bytes} bytes are no {self._codec.name}")
             return found

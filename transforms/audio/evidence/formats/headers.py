@@ -56,7 +56,8 @@ def walk_aiff(source: Source, start: int, end: int) -> Account:
     declared: int | None = sound.size - 8 - offset
     block_bytes = _WIDTHS.get(kind or "", 0) * num_channels
     if sound.size == 0 or linear.is_placeholder(sound.size):
-        declared = num_frames * block_bytes or None
+        is_unknown = linear.is_placeholder(num_frames)
+        declared = None if is_unknown else num_frames * block_bytes or None
     samples = linear.Samples(
         sound.start + 8 + offset,
         declared,

@@ -108,6 +108,7 @@ def _measure(
         return data_end, False, None
     missing = declared - (data_end - start)
     counts_header = missing <= min(start + 8, _few_bytes(samples)) or abs(missing - start) <= 8
+    counts_header |= abs(declared - end) <= 8  # the size of the file
     if missing <= max(_FEW_BYTES, samples.block_bytes) or counts_header:
         return data_end, False, None
     present = max(0, data_end - start)

@@ -21,6 +21,9 @@ _FEW_BYTES = 64
 _MOST_PARTS = 10_000
 _INFO_BYTES = 1 << 16
 _CLUSTER_HEAD_BYTES = 64
+_BLOCK = 0xA3
+# The blocks of larger files, which are videos, are not looked at one by one.
+_SEARCHED_BYTES = 1 << 26
 
 
 class _Element(NamedTuple):
@@ -49,7 +52,9 @@ class _Walk:
         self._has_segment = False
         self._segment_end = 0
         self._scale_seconds = 1e-3
-        self._seconds = 0.0  # of the cluster that the walk has reached
+        self._cluster_seconds = 0.0  # of the cluster that the walk has reached
+        self._track_seconds: dict[int, float] = {}  # of the last block of each track there
+        self._hole: tuple[float, str] | None = None  # since the last block
         self._duration = 0.0  # by the header
 
     def account(self) -> Account:
@@ -58,12 +63,13 @@ class _Walk:
             element = self._element(position)
             if element is None:
                 position = self._skip(position)
-            elif element.size is None or element.name == _SEGMENT:
+            elif element.size is None or element.name == _SEGMENT or self._is_searched(element):
                 self._enter(element)
                 position = element.start
             else:
                 position = self._hop(position, element)
         self._check_segment(self._end)
+        self._end_hole(max(self._seconds, self._duration))
         ends = [*self._parts[1:], self._end]
         return Account(
             parts=tuple(zip(self._parts, ends, strict=True)) if len(ends) > 1 else (),
@@ -85,6 +91,16 @@ class _Walk:
             return element if behind and behind.name in _KNOWN else None
         return element if following == self._end else None
 
+    @property
+    def _seconds(self) -> float:
+        """Time up to which there is audio, whichever track it is."""
+        return max(self._cluster_seconds, min(self._track_seconds.values(), default=0.0))
+
+    def _is_searched(self, element: _Element) -> bool:
+        """Whether the blocks of a cluster are looked at: one that is there in full."""
+        is_small = element.name == _CLUSTER and self._end <= _SEARCHED_BYTES
+        return is_small and element.start + (element.size or 0) <= self._end
+
     def _enter(self, element: _Element) -> None:
         if element.name == _SEGMENT:
             self._has_segment = True
@@ -103,13 +119,15 @@ class _Walk:
             self._has_segment = False
         elif element.name == _CLUSTER:
             self._note_time(element.start, following)
+        elif element.name == _BLOCK:
+            self._note_block(element.start)
         elif element.name == _INFO:
             self._note_duration(element.start, min(following, element.start + _INFO_BYTES))
         if following <= self._end:
             return following
         found = self._source.find(_STARTS, position + 4, self._end, 4)
         if found < self._end and self._element(found):
-            self._damages.add(self._seconds, 0.0, f"{found - position} bytes are no whole element")
+            self._begin_hole(f"{found - position} bytes are no whole element")
             return found
         if self._segment_end <= self._end:  # else it is told of the segment
             self._damages.add(None, 0.0, "the last element is cut")
@@ -124,7 +142,7 @@ class _Walk:
                 break
         num_bytes = found - position
         if found < self._end:
-            self._damages.add(self._seconds, 0.0, f"{num_bytes} bytes are no element")
+            self._begin_hole(f"{num_bytes} bytes are no element")
         elif num_bytes > _FEW_BYTES and self._source.end_of_zeros(position, found) < found:
             self._damages.add(None, 0.0, f"{num_bytes} bytes at the end are no element")
         return found
@@ -145,8 +163,28 @@ class _Walk:
         end = min(end, start + _CLUSTER_HEAD_BYTES)
         for name, content in self._children(start, end):
             if name == _TIMESTAMP:
-                self._seconds = int.from_bytes(content, "big") * self._scale_seconds
+                self._cluster_seconds = int.from_bytes(content, "big") * self._scale_seconds
+                self._track_seconds.clear()
+                self._end_hole(self._cluster_seconds)
                 return
+
+    def _begin_hole(self, message: str) -> None:
+        self._end_hole(self._seconds)
+        self._hole = self._seconds, message
+
+    def _end_hole(self, seconds: float) -> None:
+        """Tells what was lost since a block, now that the time of the next one is known."""
+        if self._hole:
+            start, message = self._hole
+            self._damages.add(start, seconds - start, message)
+        self._hole = None
+
+    def _note_block(self, start: int) -> None:
+        head = self._source.at(start, 3)
+        if len(head) == 3 and head[0] & 0x80:  # one of the first 127 tracks
+            offset = int.from_bytes(head[1:], "big", signed=True)
+            seconds = self._cluster_seconds + offset * self._scale_seconds
+            self._track_seconds[head[0]] = max(0.0, seconds)
 
     def _note_duration(self, start: int, end: int) -> None:
         duration = 0.0

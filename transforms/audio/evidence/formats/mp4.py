@@ -43,6 +43,9 @@ def walk(source: Source, start: int, end: int) -> Account:
         has_fragments |= box.name == b"moof"
         if box.name == b"moov":
             seconds = _seconds(source, box)
+        if box.end > end and box.name == b"moof":  # decoders refuse a file that ends so
+            lost = Damage(None, 0.0, "the last fragment is cut")
+            return Account(damages=(lost,), audio_range=(start, position), is_open=True)
         if box.end > end:
             return _account_of_cut(box, end, 0.0 if has_fragments else seconds)
         position = box.end
@@ -54,8 +57,6 @@ def _account_of_cut(box: _Box, end: int, seconds: float) -> Account:
     if box.name == b"mdat":
         message = f"the last media data have {size - missing} of {size} bytes"
         return Account(damages=(Damage(None, seconds * missing / max(1, size), message),))
-    if box.name == b"moof":
-        return Account(damages=(Damage(None, 0.0, "the last fragment is cut"),))
     return Account()
 
 
@@ -65,7 +66,7 @@ def _account_of_rest(source: Source, position: int, end: int, has_fragments: boo
     if source.end_of_zeros(position, end) == end and (num_bytes > 3 or not has_fragments):
         return Account()
     if num_bytes < 8 and has_fragments:
-        return Account(damages=(Damage(None, 0.0, "the last fragment is cut"),))
+        return Account(damages=(Damage(None, 0.0, "the last fragment is cut"),), is_open=True)
     if num_bytes < _FEW_BYTES:
         return Account()
     message = f"{num_bytes} bytes at the end are no box"

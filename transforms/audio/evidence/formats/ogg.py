@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from transforms.audio.evidence.account import Account, Damage, DamageList
-from transforms.audio.evidence.formats import packets
+from transforms.audio.evidence.formats import packets, tags
 from transforms.audio.evidence.source import Source
 
 _CAPTURE = b"OggS"
@@ -217,6 +217,8 @@ class _Walk:
         missing = page.sequence - stream.last.sequence - 1
         if self._broken or (stream.granule and 0 < missing < 1 << 31):
             self._add_hole(stream, page, min(max(0, missing), 1 << 31))
+        if missing == -1 and stream.granule and not stream.last.flags & _LAST:
+            self._add_repetition(stream)
         if not stream.granule:
             stream.begins_with_hole |= missing > 0
         stream.advance(page, self._content(page))
@@ -254,11 +256,19 @@ class _Walk:
         if len(stream.holes) < _MOST_HOLES:
             stream.holes.append(Damage(start, seconds, f"{missing} pages are missing"))
 
+    def _add_repetition(self, stream: _Stream) -> None:
+        """Notes that a page comes twice: decoders play it twice."""
+        stream.num_holes += 1
+        if len(stream.holes) < _MOST_HOLES:
+            start = self._seconds + stream.seconds(stream.granule)
+            stream.holes.append(Damage(start, 0.0, "a page is repeated"))
+
     def _skip(self, position: int, page: Page | None) -> int:
         """Accounts for bytes that are no page, and returns where the next one begins."""
         found = self._source.find(_CAPTURE_PATTERN, position + 1, self._end, len(_CAPTURE))
-        zeros_end = self._source.end_of_zeros(position, found)
-        if zeros_end == found:
+        if self._source.end_of_zeros(position, found) == found:
+            return found
+        if tags.end_of_tags(self._source, position, found) == found:
             return found
         num_bytes = found - position
         if found < self._end:

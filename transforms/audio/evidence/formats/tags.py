@@ -42,6 +42,16 @@ def end_of_tag(source: Source, start: int, end: int) -> int:
     return tag_end if tag_end <= end else start
 
 
+def end_of_tags(source: Source, start: int, end: int) -> int:
+    """Returns where the tags in a row end that begin at `start`; `start` if there are none."""
+    for _ in range(_MOST_TAGS):
+        tag_end = end_of_tag(source, start, end)
+        if tag_end == start:
+            break
+        start = tag_end
+    return start
+
+
 def end_of_leading_tags(source: Source) -> int:
     """Returns where the ID3v2 tags in front of a recording end."""
     position = 0

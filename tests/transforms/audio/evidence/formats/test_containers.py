@@ -4,10 +4,12 @@ import io
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from tests.evidence import examine, starts
-from tests.sounds import encode_with_ffmpeg, noise
+from tests.sounds import decode, encode_with_ffmpeg, noise
+from transforms.audio.errors import AudioError
 from transforms.audio.evidence.account import Account
 
 RATE_HZ = 48_000
@@ -101,7 +103,40 @@ def test_damage_inside_a_segment_is_told() -> None:
     content[clusters[3] : clusters[3] + 5] = bytes(5)
     account = examine(bytes(content))
     assert len(account.damages) == 1
-    assert account.damages[0].start_seconds == pytest.approx(1.0, abs=0.15)
+    # From the last block before the hole to the next cluster.
+    assert account.damages[0].start_seconds == pytest.approx(1.4, abs=0.1)
+    assert account.damages[0].num_seconds == pytest.approx(0.55, abs=0.1)
+
+
+@pytest.mark.parametrize("name", ["mkv", "webm", "avi", "flv"])
+def test_damage_between_blocks_is_told_where_it_is(name: str) -> None:
+    if name == "avi":
+        samples = noise(4 * RATE_HZ)
+        content = encode_with_ffmpeg(samples, RATE_HZ, "avi", "libmp3lame", 64_000, with_video=True)
+    else:
+        content = encoded(name)
+    middle = len(content) // 2
+    junk = np.random.default_rng(0).bytes(3_000)
+    account = examine(content[:middle] + junk + content[middle + 3_000 :])
+    assert len(account.damages) == 1
+    assert account.damages[0].start_seconds == pytest.approx(2.0, abs=0.4)
+
+
+def test_a_hole_between_blocks_is_silence_of_its_length() -> None:
+    content = remuxed(encoded("webm"), "webm", {"cluster_time_limit": "500"})
+    middle = len(content) // 2
+    content = content[:middle] + bytes(3_000) + content[middle + 3_000 :]
+    with pytest.raises(AudioError, match=r"after [12]\.\d+ s: \d+ bytes are no"):
+        decode(content)
+    _, samples = decode(content, keep_damaged=True)
+    assert len(samples) == pytest.approx(4 * RATE_HZ, abs=0.1 * RATE_HZ)
+
+
+def test_a_hole_in_the_last_cluster_lasts_to_the_end() -> None:
+    content = encoded("webm")  # of one cluster
+    middle = len(content) // 2
+    account = examine(content[:middle] + bytes(3_000) + content[middle + 3_000 :])
+    assert [each.num_seconds for each in account.damages] == [pytest.approx(2.0, abs=0.3)]
 
 
 def test_segments_in_a_row_are_parts() -> None:
@@ -134,6 +169,10 @@ def test_a_fragment_of_mp4_that_is_cut() -> None:
     for end in range(fragments[1] + 1, fragments[3]):
         is_whole = end == fragments[2] or content[end + 4 : end + 8] == b"mdat"
         assert is_whole or starts(examine(content[:end])) == [None], end
+    cut = content[: fragments[3] + 20]
+    with pytest.raises(AudioError, match="the last fragment is cut"):
+        decode(cut)
+    assert len(decode(cut, keep_damaged=True)[1]) > RATE_HZ
 
 
 @pytest.mark.parametrize("name", ["adts", "ac3", "eac3"])

@@ -98,11 +98,14 @@ def test_junk_at_the_end_is_told() -> None:
     assert account.num_frames == NUM_FRAMES
 
 
-def test_files_in_a_row_are_parts() -> None:
-    first, second = flac(), flac(8_000, 8_000)
-    account = examine(first + second)
-    total = len(first) + len(second)
-    assert account.parts == ((0, len(first)), (len(first), total))
+@pytest.mark.parametrize("tag", [b"", b"TAG" + b"a" * 125, ID3V2 + b"TAG" + b"a" * 125])
+def test_files_in_a_row_are_parts(tag: bytes) -> None:
+    first, second = flac() + tag, flac(8_000, 8_000)
+    account = examine(first + second + tag)
+    total = len(first + second)
+    assert account.parts[0] == (0, len(first))
+    assert account.parts[1][0] == len(first)
+    assert total <= account.parts[1][1] <= total + len(tag)
     assert account.rates_hz == (RATE_HZ, 8_000)
     assert account.damages == ()
     assert account.num_seconds == pytest.approx(NUM_FRAMES / RATE_HZ + 1)

@@ -126,6 +126,13 @@ def test_some_bytes_too_many_are_none(surplus: int, tail: bytes) -> None:
     assert account.num_frames == NUM_FRAMES
 
 
+def test_the_size_of_the_file_as_that_of_the_samples() -> None:
+    content = wav() + LIST
+    account = examine(with_size(content, len(content)))
+    assert account.damages == ()
+    assert account.num_frames == NUM_FRAMES
+
+
 def test_a_last_frame_that_is_cut_is_no_damage() -> None:
     content = wav("PCM_24")[:-2]
     account = examine(content)
@@ -177,11 +184,14 @@ def test_compressed_samples_that_are_cut(subtype: str) -> None:
     assert cut.damages[0].num_seconds == pytest.approx(2.0, abs=0.1)
 
 
-@pytest.mark.parametrize("name", ["AU", "CAF"])
+@pytest.mark.parametrize("name", ["AU", "CAF", "AIFF"])
 def test_an_unknown_size(name: str) -> None:
     content = bytearray(encode(stereo(), RATE_HZ, name, "PCM_16"))
     if name == "AU":
         content[8:12] = b"\xff" * 4
+    elif name == "AIFF":
+        for at in (4, content.find(b"COMM") + 10, content.find(b"SSND") + 4):
+            content[at : at + 4] = b"\xff" * 4
     else:
         position = content.find(b"data")
         content[position + 4 : position + 12] = b"\xff" * 8

@@ -1,5 +1,6 @@
 """MPEG audio: every byte is accounted for."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,9 @@ ID3V1 = b"TAG" + bytes(124) + b"\xff"
 APE = b"APETAGEX" + b"\xd0\x07\0\0" + b"\x20\0\0\0" + bytes(4) + bytes(4) + bytes(8)
 LYRICS = b"LYRICSBEGIN" + b"IND0000200" + b"000021LYRICS200"
 RATE_HZ = 44_100
+# Without a header, and with text in front of its footer.
+APE_V1 = struct.pack("<II", 40, 0) + b"Title\0" + b"x" * 40
+APE_V1 += struct.pack("<8sIIII8x", b"APETAGEX", 1_000, len(APE_V1) + 32, 1, 0)
 
 
 def mp3(seconds: float = 2.0, rate_hz: int = RATE_HZ, **options: object) -> bytes:
@@ -61,7 +65,7 @@ def test_recordings_in_a_row_are_one(between: bytes) -> None:
 
 def test_the_length_of_many_recordings_in_a_row() -> None:
     """Decoders drop the delay and the padding of each."""
-    account = examine((ID3V2 + mp3(1.0) + ID3V1) * 20)
+    account = examine((ID3V2 + mp3(1.0) + APE_V1 + ID3V1) * 20)
     assert account.damages == ()
     assert account.num_seconds == pytest.approx(20.0, abs=0.01)
 

@@ -10,6 +10,7 @@ from tests.sounds import decode, encode, encode_with_ffmpeg
 from transforms.audio.evidence.formats import ogg
 
 ID3V1 = b"TAG" + bytes(125)
+ID3V2 = b"ID3\x03\0\0\0\0\x01\0" + b"text" * 32
 NAMES = ("vorbis", "opus", "flac")
 
 
@@ -49,7 +50,8 @@ every_codec = pytest.mark.parametrize("name", NAMES)
 @every_codec
 def test_a_whole_recording_is_whole(name: str) -> None:
     content = encoded(name)
-    for whole in (content, content + bytes(1_000), content + ID3V1, b"".join(pages(content))):
+    for tail in (b"", bytes(1_000), ID3V1, ID3V2):
+        whole = content + tail
         account = examine(whole)
         assert account.damages == ()
         assert account.parts == ()
@@ -149,6 +151,31 @@ def test_audio_in_the_page_of_the_headers_is_counted() -> None:
     assert account.num_seconds == pytest.approx(4.0, abs=0.05)
     _, samples = decode(content, ".ogg")
     assert len(samples) == pytest.approx(4.0 * 48_000, abs=2_000)
+
+
+@every_codec
+def test_a_page_that_comes_twice_is_told(name: str) -> None:
+    """Decoders play it twice."""
+    content = pages(encoded(name))
+    middle = len(content) // 2
+    account = examine(b"".join([*content[: middle + 1], *content[middle:]]))
+    assert [damage.message for damage in account.damages] == ["a page is repeated"]
+    behind = examine(b"".join([*content, content[-1]]))
+    assert behind.damages == ()
+
+
+def test_flac_that_was_cut_out_of_a_stream_begins_at_once() -> None:
+    """Of a broadcast of FLAC the headers come first, and then pages of hours later."""
+    first, second, *rest = pages(encoded("flac"))
+    late = []
+    for page in rest:
+        granule = int.from_bytes(page[6:14], "little", signed=True)
+        granule += 2 * 3_600 * 48_000 if granule > 0 else 0
+        moved = page[:6] + granule.to_bytes(8, "little", signed=True) + page[14:]
+        late.append(with_flags(moved, page[5]))
+    _, expected = decode(b"".join([first, second, *rest]))
+    _, samples = decode(b"".join([first, second, *late]))
+    assert samples.tolist() == expected.tolist()
 
 
 def test_a_page_behind_the_end_of_the_stream_is_whole() -> None:
