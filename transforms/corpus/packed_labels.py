@@ -2,10 +2,10 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from transforms.corpus.manifests.label_lists import parse_list
+from transforms.corpus.manifests.label_lists import check_no_vector, parse_list
 from transforms.packed.columns import find_labels
 
 # Suffixes of the files that WebDataset writes beside a recording, the first that is there counts.
@@ -58,13 +58,24 @@ def labels_of_value(value: Any, names: tuple[str, ...] = ()) -> tuple[str, ...]:
     """
     if value is None:
         return ()
+    if isinstance(value, list | tuple) and len(value) == 1:
+        value = value[0]
     if isinstance(value, bytes):
         value = _text(value)
     if isinstance(value, str):
         value = _printed_list(value)
     if isinstance(value, list | tuple):
+        _refuse_vector(value, names)
         return tuple(dict.fromkeys(label for each in value for label in _label(each, names)))
     return tuple(_label(value, names))
+
+
+def _refuse_vector(values: Sequence[Any], names: tuple[str, ...]) -> None:
+    try:
+        if not names and not any(isinstance(each, bool) for each in values):
+            check_no_vector(list(map(str, values)))
+    except ValueError as error:
+        raise LabelsError(f"labels {values!r:.100} {error}") from error
 
 
 def _printed_list(text: str) -> str | list[str]:

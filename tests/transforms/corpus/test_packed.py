@@ -55,6 +55,7 @@ def test_members_are_clips_with_ids_of_their_own(tmp_path: Path, name: str) -> N
         ({"a.json": b'{"labels": ["dog", "cat", "dog"]}'}, ("dog", "cat")),
         ({"a.json": b'{"Label": 7, "text": "x"}'}, ("7",)),
         ({"a.json": b'{"label": 7.0}'}, ("7",)),
+        ({"a.json": b'{"label": ["[0, 1]"]}'}, ("0", "1")),
         ({"a.json": b'{"label": NaN, "tags": ["x"]}'}, ()),
         ({"a.json": b"{\"labels\": \"['dog', 'cat']\"}"}, ("dog", "cat")),
         ({"a.json": b'{"text": "x"}'}, ()),
@@ -80,6 +81,7 @@ def test_labels_are_those_of_the_files_beside_a_recording(
     [
         ({"a.json": b'{"label": '}, "its .json cannot be parsed"),
         ({"a.json": b'{"label": {"name": "dog"}}'}, "the key 'label' of its .json"),
+        ({"a.json": b'{"labels": [0, 1, 0.0]}'}, "must name the labels"),
         ({"a.json": b"[" * 60_000}, "its .json cannot be parsed"),
         ({"a.json": b" " * 70_000}, "its .json has more than 65536 bytes"),
         ({"a.cls": b"1\n2"}, "its .cls has several lines"),

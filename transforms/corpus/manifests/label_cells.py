@@ -9,7 +9,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 
-from transforms.corpus.manifests.label_lists import NULLS, parse_list, whole_number
+from transforms.corpus.manifests.label_lists import (
+    NULLS,
+    check_no_vector,
+    parse_list,
+    whole_number,
+)
 
 # In order of preference: commas occur in labels more often than the others.
 SEPARATORS = (";", "|", ",")
@@ -79,7 +84,9 @@ class LabelReader:
         if value is None:
             return ()
         parts = value if isinstance(value, list) else [value]
-        return self._distinct(_as_text(part) for part in parts if part is not None)
+        texts = [_as_text(part) for part in parts if part is not None]
+        check_no_vector(texts)
+        return self._distinct(texts)
 
     def notes(self) -> tuple[str, ...]:
         """Returns how labels were read, where that is not plain."""
@@ -114,10 +121,13 @@ class LabelReader:
         if text[0] in _OPENING or text[-1] == ")":
             items = self._list(text)
             if items is not None:
+                check_no_vector(items)
                 self._num_lists += 1
                 return self._distinct(items)
         if not self._is_decided:
             self._decide((text,))
+        if text[0] in "01" and not self._is_known(text):
+            check_no_vector([part.strip() for part in text.split(self.separator or None)])
         labels = self._split(text)
         if len(self._read) < _MAX_CACHED and len(text) <= _MAX_CACHED_CHARACTERS:
             self._read[text] = labels

@@ -6,6 +6,7 @@
 
 import dataclasses
 import re
+from collections.abc import Sequence
 
 # Missing values as pandas, Python, JSON, databases, R, spreadsheets and BIDS print them.
 NULLS = frozenset({"nan", "NaN", "None", "null", "NULL", "<NA>", "NA", "N/A", "#N/A", "n/a"})
@@ -33,6 +34,8 @@ _ESCAPE = re.compile(
     r"|x(?P<x>[0-9a-fA-F]{2})|u(?P<u>[0-9a-fA-F]{4})|U(?P<U>000[0-9a-fA-F]{5}|0010[0-9a-fA-F]{4}))"
 )
 _CHARACTERS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_BITS = frozenset({"0", "1"})
+_ONES = frozenset({"1", "1.", "1.0"})
 _WHOLE_FLOAT = re.compile(r"[+-]?[0-9]+\.0*", re.ASCII)
 
 
@@ -63,6 +66,18 @@ def parse_list(text: str) -> list[str] | None:
             ' nothing left out, such as ["dog", "cat"]'
         )
     return items.texts
+
+
+def check_no_vector(items: Sequence[str]) -> None:
+    """Refuses labels that are a vector, such as 0, 1, 0: it has 1 for the classes that apply.
+
+    Raises:
+      ValueError: There are at least three of 0 and 1, and not only 1.
+    """
+    if len(items) > 2 and _BITS.issuperset(map(whole_number, items)) and set(items) - _ONES:
+        raise ValueError(
+            "must name the labels, and not be a vector of 0 and 1 with a place for each class"
+        )
 
 
 def whole_number(text: str) -> str:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from transforms.corpus.manifests.errors import ManifestError
+from transforms.corpus.manifests.headerless import format_names
 from transforms.corpus.manifests.json_lines import find_fault
 from transforms.corpus.manifests.line_reader import BadLine
 from transforms.corpus.manifests.peeked_file import PeekedFile
@@ -25,9 +26,13 @@ def parquet_columns(file: PeekedFile) -> tuple[str, ...]:
     """Returns the names of a Parquet table's columns; empty for any other file.
 
     Raises:
-      ManifestError: The table is damaged, or its file cannot seek.
+      ManifestError: The table is damaged, two of its columns have one name, or its file cannot
+        seek.
     """
-    return tuple(_open(file).schema_arrow.names) if is_parquet(file) else ()
+    names = tuple(_open(file).schema_arrow.names) if is_parquet(file) else ()
+    if duplicates := sorted({name for name in names if names.count(name) > 1}):
+        raise ManifestError(f"two columns are named {format_names(duplicates)}; rename one")
+    return names
 
 
 def read_parquet(file: PeekedFile) -> Iterator[tuple[int, dict[str, object] | BadLine]]:
@@ -79,10 +84,10 @@ def _leaves(name: str, type: Any) -> Iterator[str]:
 
 def _value(value: Any) -> object:
     if isinstance(value, float):
-        return Decimal(repr(value)) if math.isfinite(value) else None
+        return None if math.isnan(value) else Decimal(repr(value))
     if isinstance(value, dict):
         return {name: _value(each) for name, each in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):  # a map is a list of pairs
         return [_value(each) for each in value]
     if isinstance(value, datetime.timedelta):
         return Decimal(value // datetime.timedelta(microseconds=1)).scaleb(-6)

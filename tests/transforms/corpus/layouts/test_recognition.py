@@ -177,6 +177,11 @@ def test_parquet_tables_are_read_as_csv_is(tmp_path: Path) -> None:
         assert (clip.id, start, clip.labels, facts.layout) == expected
         assert facts.format == "parquet"
         assert not any("RIFF" in value for _, value in clip.columns)
+    twice = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["uri", "uri"])
+    endless = pa.table({"uri": ["a.wav"], "start": [float("inf")]})
+    for table, message in ((twice, "two columns are named uri"), (endless, "is not a number of")):
+        parquet.write_table(table, tmp_path / "bad.parquet")
+        assert message in refused_bytes((tmp_path / "bad.parquet").read_bytes())
     damaged = (tmp_path / "own.parquet").read_bytes()[:-9]
     assert "cannot be read" in refused_bytes(damaged)
 

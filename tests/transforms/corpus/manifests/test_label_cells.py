@@ -125,6 +125,15 @@ def test_missing_values_are_no_label_however_programs_print_them() -> None:
     assert read(["NA"], {"NA"}) == [("NA",)]
 
 
+def test_vectors_of_0_and_1_are_refused() -> None:
+    for value in ("0,1,0", "[0, 1, 0]", "[0. 1. 0.]", "0 1 0 0", "1.0;0.0;0.0", [0, 0, 0]):
+        with pytest.raises(ValueError, match="must name the labels"):
+            LabelReader([value]).read(value)
+    for cell, labels in [("0,1", ("0", "1")), ("0,1,2", ("0", "1", "2")), ("1,1,1", ("1",))]:
+        assert read([cell]) == [labels]
+    assert read(["0,1,0"], {"0,1,0"}) == [("0,1,0",)]
+
+
 def test_brackets_without_quotes_are_a_list_only_if_all_cells_have_them() -> None:
     assert read(["[dog, cat]", "[cow]", "[]"]) == [("dog", "cat"), ("cow",), ()]
     assert read(["{dog,cat}", "{cow}", "{}"]) == [("dog", "cat"), ("cow",), ()]
