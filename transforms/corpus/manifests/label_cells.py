@@ -196,11 +196,17 @@ def _do_commas_separate(
 
     A comma without a space behind it separates. With a space, as in "Male speech, man speaking",
     it separates if the class map knows the parts, or if most parts are found in other cells, too.
+    Parts that are one known label count as one.
     """
     num_commas = sum(cell.count(",") for cell in with_commas)
     num_spaced = sum(len(_SPACED_COMMA.findall(cell)) for cell in with_commas)
     if num_spaced * 2 <= num_commas:
         return True
+    if is_known is not _knows_nothing:
+        split = [_joined_known(cell.split(","), ",", is_known) for cell in with_commas]
+        num_known_cells = sum(all(is_known(part.strip()) for part in parts) for parts in split)
+        if num_known_cells * 2 > len(split):
+            return True
     counts: collections.Counter[str] = collections.Counter()
     for cell in set(with_commas):
         counts.update({part.strip() for part in cell.split(",")})

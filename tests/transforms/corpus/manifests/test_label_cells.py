@@ -57,6 +57,12 @@ def test_a_comma_with_a_space_behind_it_separates_if_the_parts_are_found_elsewhe
     ]:
         assert separator_of(cells, set()) == separator
     assert separator_of(["dog, cat"], {"dog", "cat"}) == ","
+    names = {"Male speech, man speaking", "Music", "Dog"}
+    assert read(["Male speech, man speaking, Music", "Dog, Music"], names) == [
+        ("Male speech, man speaking", "Music"),
+        ("Dog", "Music"),
+    ]
+    assert separator_of(["Male speech, man speaking", "Dog, big"], names) == ""
 
 
 def test_a_cell_is_split_at_the_separator_unless_it_is_one_label() -> None:
