@@ -171,6 +171,7 @@ def open_part(part: FilePart, raw_format: RawFormat | None, account: Account) ->
             if str(error) not in errors:
                 errors.append(str(error))
     if has_signature(beginning):
+        errors += [damage.message for damage in account.damages[:1]]
         raise AudioError("decode_error", f"no decoder can open the file: {'; '.join(errors)}")
     message = description or f"no decoder takes the file: {'; '.join(errors)}"
     raise AudioError("unsupported_format", message)

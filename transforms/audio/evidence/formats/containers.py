@@ -4,6 +4,7 @@ import dataclasses
 import math
 import re
 import struct
+from typing import NamedTuple
 
 from transforms.audio.evidence.account import Account, Damage
 from transforms.audio.evidence.formats.chunks import RIFF
@@ -11,7 +12,10 @@ from transforms.audio.evidence.source import Source
 
 ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_ASF_DATA_BYTES = 50
 _ASF_LIVE_BYTES = 50
+_ASF_PACKET = b"\x82\0\0"  # of nearly all programs: two bytes of error correction, all zero
 _AMR_BYTES = (13, 14, 16, 18, 20, 21, 27, 32, 6, 0, 0, 0, 0, 0, 0, 1)
 _AMR_WB_BYTES = (18, 24, 33, 37, 41, 47, 51, 59, 61, 6, 0, 0, 0, 0, 1, 1)
 _AMR_SECONDS = 0.02
@@ -26,8 +30,12 @@ _MOST_TTA_FRAMES = 10_000_000
 
 
 def walk_asf(source: Source, start: int, end: int) -> Account:
-    """Accounts for ASF: WMA and WMV. Its data object has to be there in full."""
+    """Accounts for ASF: WMA and WMV. Its data object has to be there in full.
+
+    Packets have one size; damage is where one does not begin as the first one.
+    """
     position = start
+    packets = _AsfPackets(0, 0.0)
     for _ in range(10_000):
         head = source.at(position, 24)
         size = int.from_bytes(head[16:], "little")
@@ -37,11 +45,54 @@ def walk_asf(source: Source, start: int, end: int) -> Account:
             missing = position + size - end
             if missing > 0 and size > _ASF_LIVE_BYTES and size < 1 << 62:
                 return _cut(f"the file lacks {missing} of {size} bytes of its data")
-            break
+            damage = _damage_of_packets(source, position, min(end, position + size), packets)
+            return Account(damages=(damage,) if damage else ())
         if position + size > end:
             return _cut("the file ends in its header")
+        if head[:16] == ASF_HEADER:
+            packets = _asf_packets(source, position + 30, position + size)
         position += size
     return Account()
+
+
+class _AsfPackets(NamedTuple):
+    """Size of the packets of ASF, 0 if it is unknown, and how long all of them last."""
+
+    num_bytes: int
+    seconds: float
+
+
+def _asf_packets(source: Source, position: int, end: int) -> _AsfPackets:
+    """Reads the file properties among the objects of a header."""
+    while position < end:
+        head = source.at(position, 100)
+        size = int.from_bytes(head[16:24], "little")
+        if len(head) < 100 or size < 24:
+            break
+        if head[:16] == _ASF_PROPERTIES:
+            duration, preroll, least, most = struct.unpack("<64xQ8xQ4xII", head)
+            num_bytes = least if least == most else 0
+            return _AsfPackets(num_bytes, max(0.0, duration / 1e7 - preroll / 1e3))
+        position += size
+    return _AsfPackets(0, 0.0)
+
+
+def _damage_of_packets(source: Source, start: int, end: int, packets: _AsfPackets) -> Damage | None:
+    """Returns where the first packet of a data object is that is none; None if all are."""
+    first, step = start + _ASF_DATA_BYTES, packets.num_bytes
+    if step < 16 or end > _SEARCHED_BYTES or source.at(first, 3) != _ASF_PACKET:
+        return None
+    broken = [
+        position
+        for position in range(first, end - step + 1, step)
+        if source.at(position, 3) != _ASF_PACKET
+    ]
+    if not broken or source.end_of_zeros(broken[0], end) == end:
+        return None
+    share = packets.seconds / (end - first)
+    lost = len(broken) * step * share
+    message = f"{len(broken)} packets are none, from byte {broken[0]} on"
+    return Damage((broken[0] - first) * share, lost, message)
 
 
 def walk_avi(source: Source, start: int, end: int) -> Account:
@@ -134,7 +185,10 @@ def walk_wavpack(source: Source, start: int, end: int) -> Account:
     while position < end:
         head = source.at(position, 32)
         if head[:4] != b"wvpk"[: len(head)]:
-            return _rest(source, position, end, "block")
+            account = _rest(source, position, end, "block")
+            if account.damages:
+                return account
+            return Account(audio_range=(start, position))
         following = position + 8 + int.from_bytes(head[4:8], "little")
         if len(head) < 32 or following > end or following < position + 32:
             return _cut("the last block is cut")
@@ -145,7 +199,7 @@ def walk_wavpack(source: Source, start: int, end: int) -> Account:
         position = following
     if total not in (0, 0xFFFF_FFFF) and total > counted + 1:
         return _cut(f"the header declares {total} samples, there are {counted}")
-    return Account()
+    return Account(audio_range=(start, end) if end < source.size else None)
 
 
 def walk_amr(source: Source, start: int, end: int) -> Account:
@@ -177,6 +231,10 @@ def is_transport_stream(source: Source, start: int) -> bool:
 
 def walk_transport_stream(source: Source, start: int, end: int) -> Account:
     """Accounts for the last packet of an MPEG transport stream."""
+    zeros = source.start_of_zeros(start, end)
+    if end - zeros >= _TS_BYTES:  # a packet may end with zeros
+        whole = start + -(-(zeros - start) // _TS_BYTES) * _TS_BYTES
+        return Account(audio_range=(start, min(end, whole)))
     rest = (end - start) % _TS_BYTES
     is_packet = rest and source.at(end - rest, 1)[:1] == bytes([_TS_SYNC])
     return _cut("the last packet is cut") if is_packet else Account()

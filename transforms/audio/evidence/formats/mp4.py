@@ -7,7 +7,9 @@ from transforms.audio.evidence.source import Source
 
 _FIRST = (b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"moof", b"sidx")
 _MOST_BOXES = 1_000_000
+_MOST_PARTS = 10_000
 _FEW_BYTES = 64
+_NO_INDEX = "the index (moov) is missing, as in a file that was cut"
 
 
 class _Box(NamedTuple):
@@ -25,14 +27,13 @@ def is_mp4(source: Source, start: int) -> bool:
 def walk(source: Source, start: int, end: int) -> Account:
     """Walks the boxes of a file.
 
-    A movie box that is missing is left to decoders, which cannot do without it.
-
     Args:
       source: The file.
       start: Where it begins.
       end: Where it ends, without tags.
     """
     has_fragments, seconds, position = False, 0.0, start
+    has_index, parts = False, [start]
     for _ in range(_MOST_BOXES):
         rest = end - position
         if rest <= 0:
@@ -40,6 +41,12 @@ def walk(source: Source, start: int, end: int) -> Account:
         box = _box(source, position, end)
         if box is None:
             return _account_of_rest(source, position, end, has_fragments)
+        if box.name == b"ftyp" and has_index and len(parts) < _MOST_PARTS:
+            parts.append(position)
+            has_fragments = has_index = False
+        has_index |= box.name == b"moov"
+        if box.end > end and not has_index and len(parts) == 1:
+            return Account(damages=(Damage(None, 0.0, _NO_INDEX),))
         has_fragments |= box.name == b"moof"
         if box.name == b"moov":
             seconds = _seconds(source, box)
@@ -49,7 +56,8 @@ def walk(source: Source, start: int, end: int) -> Account:
         if box.end > end:
             return _account_of_cut(box, end, 0.0 if has_fragments else seconds)
         position = box.end
-    return Account()
+    ends = (*parts[1:], end)
+    return Account(parts=tuple(zip(parts, ends, strict=True)) if len(parts) > 1 else ())
 
 
 def _account_of_cut(box: _Box, end: int, seconds: float) -> Account:

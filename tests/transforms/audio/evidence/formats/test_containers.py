@@ -108,7 +108,7 @@ def test_damage_inside_a_segment_is_told() -> None:
     assert account.damages[0].num_seconds == pytest.approx(0.55, abs=0.1)
 
 
-@pytest.mark.parametrize("name", ["mkv", "webm", "avi", "flv"])
+@pytest.mark.parametrize("name", ["mkv", "webm", "avi", "flv", "wma"])
 def test_damage_between_blocks_is_told_where_it_is(name: str) -> None:
     if name == "avi":
         samples = noise(4 * RATE_HZ)
@@ -116,8 +116,8 @@ def test_damage_between_blocks_is_told_where_it_is(name: str) -> None:
     else:
         content = encoded(name)
     middle = len(content) // 2
-    junk = np.random.default_rng(0).bytes(3_000)
-    account = examine(content[:middle] + junk + content[middle + 3_000 :])
+    junk = np.random.default_rng(0).bytes(4_000)
+    account = examine(content[:middle] + junk + content[middle + 4_000 :])
     assert len(account.damages) == 1
     assert account.damages[0].start_seconds == pytest.approx(2.0, abs=0.4)
 
@@ -145,6 +145,24 @@ def test_segments_in_a_row_are_parts() -> None:
     account = examine(first + second)
     assert account == Account(parts=((0, len(first)), (len(first), total)))
     assert starts(examine(first + second[:-9])) == [None]
+
+
+def test_files_of_mp4_in_a_row_are_parts() -> None:
+    content = encoded("mp4", 1.0)
+    assert examine(content * 2).parts == ((0, len(content)), (len(content), 2 * len(content)))
+    assert len(decode(content * 2)[1]) == 2 * len(decode(content)[1])
+
+
+@pytest.mark.parametrize("name", ["ts", "wv"])
+def test_zeros_behind_the_packets_are_no_damage(name: str) -> None:
+    content = encoded(name)
+    expected = decode(content)[1]
+    assert decode(content + bytes(3_000))[1].tolist() == expected.tolist()
+
+
+def test_mp4_without_its_index_says_so() -> None:
+    with pytest.raises(AudioError, match=r"the index \(moov\) is missing"):
+        decode(encoded("mp4")[:-3_000])
 
 
 def test_media_data_of_mp4_that_are_cut() -> None:
