@@ -83,6 +83,7 @@ def test_columns_that_the_user_explains_become_clips_and_are_recorded(
     assert facts["other_columns"] == []
 
 
+@pytest.mark.slow
 def test_each_row_may_have_a_channel_of_its_own(raw: list[str], tmp_path: Path) -> None:
     sound = noise(12 * RATE_HZ).reshape(-1, 3)
     write_wav(tmp_path / "in/a.wav", sound)

@@ -50,7 +50,7 @@ def _hostile_manifests(folder: Path) -> dict[str, str]:
         ("negative", "good.wav,-1,4,x", "invalid_time"),
         ("reversed", "good.wav,4,1,x", "invalid_time"),
         ("nothing", "good.wav,2,2,x", "invalid_time"),
-        ("nan", "good.wav,nan,2,x", "invalid_time"),
+        ("not_a_number", "good.wav,nan,2,x", "invalid_time"),
         ("inf", "good.wav,0,inf,x", "invalid_time"),
         ("words", "good.wav,soon,later,x", "invalid_time"),
         ("behind", "good.wav,5,6,x", "out_of_range"),

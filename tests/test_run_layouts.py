@@ -27,6 +27,7 @@ def wav(seconds: float) -> bytes:
     return file.getvalue()
 
 
+@pytest.mark.slow
 def test_a_layout_becomes_a_dataset_and_is_named_in_it(
     raw: list[str],
     tmp_path: Path,

@@ -92,6 +92,7 @@ def test_rows_and_records_give_the_rows_of_their_recordings(
     assert labels == {clip_id: [int(clip_id[-1]) % 2] for clip_id in wanted}
 
 
+@pytest.mark.slow
 def test_a_table_may_name_members(
     raw: list[str], tmp_path: Path, members: dict[str, bytes], unpacked: dict[str, Any]
 ) -> None:
@@ -163,6 +164,7 @@ def test_a_packed_file_without_audio_is_refused_before_the_run(
     assert embed(tmp_path / "out", *raw, "--input", tmp_path / "many.tar") == 0
 
 
+@pytest.mark.slow
 def test_shards_and_tables_of_the_field(raw: list[str], tmp_path: Path) -> None:
     folder = Path(__file__).resolve().parents[2] / "shared/data/field/32-archives"
     if not folder.is_dir():

@@ -68,6 +68,7 @@ def test_every_row_of_a_table_with_the_paths_of_other_machines_has_its_right_out
         assert hint in failures[id]["message"], id
 
 
+@pytest.mark.slow
 def test_spellings_of_one_recording_are_one_recording_and_a_name_keeps_its_id(
     raw: list[str], corpus: Path
 ) -> None:
@@ -128,6 +129,7 @@ def test_hostile_names_fail_their_clips_and_no_other(raw: list[str], corpus: Pat
     assert set(failures.values()) <= {"not_found", "unreadable", "invalid_row"}
 
 
+@pytest.mark.slow
 def test_inputs_are_read_as_what_they_can_mean_and_else_refused_with_a_hint(
     raw: list[str],
     corpus: Path,
@@ -161,6 +163,7 @@ def objects() -> Iterator[dict[str, bytes]]:
     MemoryFileSystem.objects.clear()
 
 
+@pytest.mark.slow
 def test_paths_on_a_storage_are_read_when_opening_them_as_written_fails(
     raw: list[str], corpus: Path, objects: dict[str, bytes]
 ) -> None:

@@ -15,6 +15,7 @@ from transforms.embed_patches import EmbedPatches
 from transforms.embed_waveforms import EmbedWaveforms
 
 
+@pytest.mark.slow
 def test_a_model_that_writes_files_ends_the_job_unless_it_is_trusted(
     tf: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -120,6 +120,7 @@ def test_a_planted_fault_is_found_and_costs_one_file(
     assert reports[2 * index + 1].peak_mb > 10
 
 
+@pytest.mark.slow
 def test_each_file_is_run_once(reports: dict[int, Report]) -> None:
     assert sorted(reports) == list(range(len(HARMS)))
 
