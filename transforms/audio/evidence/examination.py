@@ -62,6 +62,8 @@ def examine(file: BinaryIO) -> Account:
         if _is_container(source, start):
             return Account()
         return _examine_frames(source, start) or Account()
+    if walk is riff.walk and riff.fills(source, start):
+        return walk(source, start, source.size)  # without a look at its end, which may be far
     return walk(source, start, tags.start_of_trailing_tags(source, start))
 
 

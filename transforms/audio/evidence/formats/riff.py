@@ -1,5 +1,7 @@
 """WAVE in RIFF, RIFX, RF64, BW64 and Sony's W64."""
 
+from typing import Literal
+
 from transforms.audio.evidence.account import Account, chained
 from transforms.audio.evidence.formats import frames, linear, mpeg
 from transforms.audio.evidence.formats.chunks import BIG_ENDIAN, RIFF, W64, Layout
@@ -13,6 +15,13 @@ _MPEG = (0x50, 0x55)
 _SUBTYPES = {_A_LAW: "ALAW", _MU_LAW: "ULAW"}
 _FLOATS = {4: "FLOAT", 8: "DOUBLE"}
 _MOST_PARTS = 10_000
+
+
+def fills(source: Source, start: int) -> bool:
+    """Returns whether a file is by its header as long as it is, so that nothing is behind it."""
+    order: Literal["little", "big"] = "big" if source.at(start, 4) == b"RIFX" else "little"
+    size = int.from_bytes(source.at(start + 4, 4), order)
+    return start + 8 + size == source.size
 
 
 def is_wave(source: Source, position: int) -> bool:
