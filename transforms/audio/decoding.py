@@ -29,6 +29,8 @@ MIN_SAMPLE_RATE_HZ = 1_000
 MAX_SAMPLE_RATE_HZ = 768_000
 # 24 dB over full scale: above any overshoot of float files, far below 16-bit integers.
 MAX_AMPLITUDE = 16.0
+# Lossy codecs overshoot: up to 30 was seen. Far beyond that, what they decode is damaged.
+MAX_LOSSY_AMPLITUDE = 1_000.0
 
 
 @contextlib.contextmanager
@@ -94,6 +96,12 @@ def validate_samples(
     if not np.isfinite(peak):
         where = first_frame + int(np.argmin(np.isfinite(block)))
         raise AudioError("non_finite", f"NaN or infinity at {where / sample_rate_hz:.3f} s")
+    if not is_float and peak > MAX_LOSSY_AMPLITUDE:
+        seconds = (first_frame + int(np.argmax(np.abs(block)))) / sample_rate_hz
+        raise AudioError(
+            "decode_error",
+            f"a sample of {peak:.6g} at {seconds:.3f} s (full scale: 1): the recording is damaged",
+        )
     if is_float and peak > MAX_AMPLITUDE:
         raise AudioError(
             "over_full_scale",

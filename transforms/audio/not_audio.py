@@ -131,7 +131,7 @@ def _zip_kind(data: bytes) -> tuple[str, str]:
     """Tells by the name of its first file what a ZIP archive is."""
     length = int.from_bytes(data[26:28], "little")
     name = data[30 : 30 + length].decode("utf-8", "replace")
-    if data[6] & 1:
+    if data[6:7] and data[6] & 1:
         return "an encrypted ZIP archive", "unpack it first, with its password"
     if name.endswith(".npy"):
         return "an archive of NumPy arrays (.npz)", "write its samples as WAV"

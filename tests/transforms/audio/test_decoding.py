@@ -336,7 +336,7 @@ def test_damaged_files_give_samples_or_an_audio_error(name: str, tmp_path: Path)
             for opened in (file, io.BytesIO(copy)):
                 try:
                     _, samples = decode(opened)
-                    assert np.abs(samples).max() <= 16  # which NaN is not
+                    assert np.abs(samples).max() <= 1_000  # which NaN is not
                 except AudioError as error:
                     reasons.add(error.reason)
     assert reasons

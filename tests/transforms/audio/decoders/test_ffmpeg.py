@@ -248,7 +248,7 @@ def test_damaged_files_give_samples_or_an_audio_error(name: str) -> None:
             del copy[rng.randrange(len(copy)) :]
         try:
             _, samples = decoded(bytes(copy), name)
-            assert np.abs(samples).max() <= 16
+            assert np.abs(samples).max() <= 1_000
         except AudioError:
             pass
 
