@@ -188,8 +188,8 @@ def test_lossy_audio_beyond_full_scale_is_kept_and_floats_are_not() -> None:
 def test_lossy_audio_far_beyond_what_codecs_overshoot_is_damage() -> None:
     block = np.array([0.5, 30.0, -999.0], np.float32)
     decoding.validate_samples(block, 0, RATE_HZ, is_float=False)
+    loud = np.array([0, -1_001], np.float32)
     with pytest.raises(AudioError, match=r"a sample of 1001 at 1\.000 s") as caught:
-        loud = np.array([0, -1_001], np.float32)
         decoding.validate_samples(loud, RATE_HZ - 1, RATE_HZ, is_float=False)
     assert caught.value.reason == "decode_error"
 
