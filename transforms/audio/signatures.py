@@ -103,3 +103,12 @@ SIGNATURES = (
     (4, b"ftypM4P ", "a file of iTunes with copy protection (.m4p)", DECRYPT),
     (4, b"\x57\x90\x75\x36", "an Audible audiobook with copy protection (.aa)", DECRYPT),
 )
+
+
+def has_audio_header(beginning: bytes) -> bool:
+    """Returns whether a file begins with the magic bytes of a format of audio with a header.
+
+    Args:
+      beginning: First bytes of the file, at least 32 of a longer one.
+    """
+    return beginning.startswith(AUDIO_MAGICS) or beginning[4:8] in BOXES

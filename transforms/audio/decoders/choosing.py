@@ -20,7 +20,7 @@ from transforms.audio.decoders.libsndfile import LibsndfileDecoder, RawEncoding
 from transforms.audio.decoders.raw_formats import LIBSNDFILE_RAW_FORMATS, SUFFIXES
 from transforms.audio.errors import AudioError
 from transforms.audio.evidence.account import Account
-from transforms.audio.signatures import AUDIO_MAGICS, BOXES
+from transforms.audio.signatures import has_audio_header
 from transforms.corpus.clips import RawFormat
 
 # Beyond it libsndfile's arguments overflow.
@@ -170,7 +170,7 @@ def open_part(part: FilePart, raw_format: RawFormat | None, account: Account) ->
         except UnknownFormatError as error:
             if str(error) not in errors:
                 errors.append(str(error))
-    if has_signature(beginning):
+    if has_audio_header(beginning):
         errors += [damage.message for damage in account.damages[:1]]
         raise AudioError("decode_error", f"no decoder can open the file: {'; '.join(errors)}")
     message = description or f"no decoder takes the file: {'; '.join(errors)}"
@@ -184,15 +184,11 @@ def raw_format_of(suffix: str, beginning: bytes) -> RawFormat | None:
       suffix: Suffix of the file's name, in lower case and with the dot.
       beginning: First `not_audio.NUM_BYTES` of the file: what they are overrules the suffix.
     """
-    is_other = has_signature(beginning) or (
-        any(beginning[:4]) and not_audio.describe(beginning, len(beginning))
-    )
-    return None if is_other else SUFFIXES.get(suffix)
-
-
-def has_signature(beginning: bytes) -> bool:
-    """Returns whether a file begins with the magic bytes of a format with a header."""
-    return beginning.startswith(AUDIO_MAGICS) or beginning[4:8] in BOXES
+    raw_format = SUFFIXES.get(suffix)
+    if raw_format is None or has_audio_header(beginning):
+        return None
+    is_other = any(beginning[:4]) and not_audio.describe(beginning, len(beginning))
+    return None if is_other else raw_format
 
 
 def _open_with_libsndfile(part: FilePart, account: Account) -> LibsndfileDecoder:

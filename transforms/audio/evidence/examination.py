@@ -18,7 +18,7 @@ from transforms.audio.evidence.formats import (
     tags,
 )
 from transforms.audio.evidence.source import Source
-from transforms.audio.signatures import AUDIO_MAGICS, BOXES
+from transforms.audio.signatures import has_audio_header
 
 _FREE_FORMAT_BYTES = 40_000
 _LEADING_BYTES = 1 << 16  # in which the first frame has to be
@@ -59,7 +59,7 @@ def examine(file: BinaryIO) -> Account:
     start = tags.end_of_leading_tags(source)
     walk = _walker(source, start)
     if walk is None:
-        if _is_container(source, start):
+        if has_audio_header(source.at(start, 32)):  # its data may look like frames
             return Account()
         return _examine_frames(source, start) or Account()
     if walk is riff.walk and riff.fills(source, start):
@@ -81,12 +81,6 @@ def _walker(source: Source, start: int) -> _Walker | None:
     if containers.is_transport_stream(source, start):
         return containers.walk_transport_stream
     return _MAGICS.get(magic[:4]) or _LONG_MAGICS.get(magic[:8])
-
-
-def _is_container(source: Source, start: int) -> bool:
-    """Returns whether a file has another format's header, whose data may look like frames."""
-    beginning = source.at(start, 32)
-    return beginning.startswith(AUDIO_MAGICS) or beginning[4:8] in BOXES
 
 
 def _examine_frames(source: Source, start: int) -> Account | None:

@@ -16,7 +16,6 @@ MAX_OBJECT_CHARACTERS = MAX_LINE_BYTES
 KEY = "id"
 
 _BLANKS = re.compile(r"[ \t\r\n]*")
-_BLANKS_AND_COMMA = re.compile(r"[ \t\r\n]*,?[ \t\r\n]*")
 _NESTED_MEMBER = re.compile(r'\{\s*"(?:[^"\\]|\\.)*"\s*:\s*(?:\[\s*)?\{')
 _FIRST_OBJECTS = 20
 _DECODER = json.JSONDecoder()
