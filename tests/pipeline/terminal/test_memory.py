@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import JobError
-from pipeline.runners import local
+from pipeline.runners import local, remote
 from pipeline.terminal import memory, summary
 from tests.running import run_program
 from tests.sounds import noise, write_wav
