@@ -11,9 +11,10 @@ from pipeline.runners.flink.rest import Cluster
 from pipeline.runners.waiting import NoAnswerError, UnknownJobError
 from tests.stand_ins.flink_rest import JOB, FlinkRest
 
+FRAME = "\tat org.apache.flink.runtime.jobmaster.JobMaster.run(JobMaster.java:1)\n"
 LOST = (
     "java.util.concurrent.TimeoutException: Heartbeat of TaskManager with id taskmanager2 timed"
-    " out.\n\tat org.apache.flink.runtime.jobmaster.JobMaster.run(JobMaster.java:1)\n"
+    f" out.\n{FRAME}"
 )
 
 
@@ -63,13 +64,17 @@ def test_a_lost_task_manager_and_missing_slots_are_told(flink: FlinkRest, clock:
     assert running.status().words == "restarting: lost task manager taskmanager2"
     flink.managers.pop()
     flink.managers[0].free = 0
-    flink.state, flink.tasks = "RUNNING", {"scheduled": 2, "running": 2}
+    flink.state, flink.tasks = "RUNNING", {"scheduled": 4, "created": 2}
     assert running.status().words == "restarting: lost task manager taskmanager2"
     clock.now += 6
     assert running.status().words == (
         "restarting: lost task manager taskmanager2; waiting for 2 slots: the cluster has 0 free of"
         " 4, in 1 task managers"
     )
+    flink.exception = f"org.apache.flink.PartitionConnectionException: not reachable.\n{FRAME}"
+    flink.exceptions_at += 1
+    clock.now += 6
+    assert running.status().words.startswith("restarting: lost task manager taskmanager2; waiting")
     flink.tasks = {"running": 4}
     clock.now += 6
     assert running.status().words == "running"
