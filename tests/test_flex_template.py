@@ -289,7 +289,7 @@ def test_commands_of_the_page_have_parameters_that_the_template_takes() -> None:
 
 def _parameters(words: list[str]) -> dict[str, str]:
     """Returns the parameters of a command of gcloud, which separates them by commas."""
-    given = {}
+    given: dict[str, str] = {}
     for word in words:
         name, _, value = word.partition("=")
         if name == "--parameters":
