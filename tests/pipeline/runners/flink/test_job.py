@@ -82,8 +82,6 @@ def test_a_lost_task_manager_and_missing_slots_are_told(flink: FlinkRest, clock:
 
 def test_a_job_that_stands_still_is_told(flink: FlinkRest, clock: Clock) -> None:
     running = FlinkJob(Cluster(flink.url), JOB, "pool:50000")
-    for manager in flink.managers:
-        manager.free = 0
     for _ in range(20):
         flink.num_records += 1
         clock.now += 20
@@ -95,9 +93,8 @@ def test_a_job_that_stands_still_is_told(flink: FlinkRest, clock: Clock) -> None
     assert words[4] == "running"
     assert words[-1] == (
         "running; no progress for 2 minutes (Flink notices a worker that was killed after about 3,"
-        " and starts its step again); 2 task managers work: if they share the worker pool"
-        " pool:50000, they stop each other's workers, and the job does not end. Give each a pool of"
-        " its own"
+        " and starts its step again); if the 2 task managers share the worker pool pool:50000, they"
+        " stop each other's workers, and the job may not end: give each a pool of its own"
     )
     flink.num_records += 1
     clock.now += 20
