@@ -29,9 +29,7 @@ def width(folder: Path, **corpus: Any) -> dict[str, int]:
     steps = [each for each in proto.components.transforms.values() if not each.subtransforms]
     _, stages = FnApiRunner().create_stages(proto)
     working = [
-        stage
-        for stage in stages
-        if any(each.spec.urn not in NO_WORK for each in stage.transforms)
+        stage for stage in stages if any(each.spec.urn not in NO_WORK for each in stage.transforms)
     ]
     outputs = [
         len({each.spec.payload for each in stage.transforms if "sink" in each.spec.urn})
