@@ -9,14 +9,18 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
+from pipeline import imports
 from pipeline.errors import UsageError
 from pipeline.options import declaration, values
 from pipeline.options.settings import EmbedSettings
 from pipeline.terminal import console, memory, streams, summary
 
 _PROGRAM = "beam-audio-embeddings"
+# Imports a module.
+_Load = Callable[[str], Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,14 +100,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
       arguments: The words after the program's name; None for those of this process.
     """
     with streams.kept_open():
-        return _refusing(sys.argv[1:] if arguments is None else arguments)
+        if arguments is None:
+            return _refusing(sys.argv[1:], imports.for_this_process)
+        return _refusing(arguments, importlib.import_module)
 
 
-def _refusing(arguments: Sequence[str]) -> int:
+def _refusing(arguments: Sequence[str], load: _Load) -> int:
     """Runs a command, prints why it is refused or interrupted, and returns its exit status."""
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return _main(arguments)
+        return _main(arguments, load)
     except UsageError as error:
         print(f"{_PROGRAM}: error: {error}", file=sys.stderr)
         return summary.WRONG_USE
@@ -133,7 +139,7 @@ def parse_job(arguments: Sequence[str]) -> tuple[str, EmbedSettings, list[str]]:
     return parsed.command, EmbedSettings.from_arguments(parsed), rest
 
 
-def _main(arguments: Sequence[str]) -> int:
+def _main(arguments: Sequence[str], load: _Load) -> int:
     parser = _parser()
     try:
         parsed, rest = parser.parse_known_args(arguments)
@@ -147,8 +153,7 @@ def _main(arguments: Sequence[str]) -> int:
         raise UsageError("; ".join([*_misspelt(arguments), str(error)])) from error
     with console.redirect_native_output(parsed.verbose):
         if settings is not None:
-            module = importlib.import_module(_JOBS[parsed.command].module)
-            return int(module.run(settings, rest))
+            return int(load(_JOBS[parsed.command].module).run(settings, rest))
         if rest:
             raise UsageError(f"{rest[0]} is unknown to {parsed.command}")
         if parsed.command == "layouts":

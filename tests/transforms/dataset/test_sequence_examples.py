@@ -4,11 +4,13 @@ import dataclasses
 from decimal import Decimal
 from typing import Any
 
+import hypothesis
 import numpy as np
+from hypothesis import strategies as st
 
 from transforms.corpus.clips import Clip
 from transforms.corpus.runs import DamagedAudio, DecodedClip
-from transforms.dataset.profiles import DAMAGED_KEY, PROFILES
+from transforms.dataset.profiles import DAMAGED_KEY, PROFILES, Profile
 from transforms.dataset.sequence_examples import sequence_example
 
 CLIP = Clip(
@@ -95,3 +97,58 @@ def test_equal_arguments_give_equal_bytes_for_any_order_of_columns(tf: Any) -> N
     first, second = (sequence_example(profile, DECODED, [1], ROWS) for profile in profiles)
     assert first == second
     assert sequence_example(profiles[0], DECODED, [2], ROWS) != first
+
+
+# Of lengths that take one, two and three bytes; one begins others.
+TEXTS = st.sampled_from(["", "a", "ab", "a b", "ä", "\U0001f600", "é" * 64, "x" * 16_384])
+COLUMNS = st.lists(TEXTS.filter(bool), unique=True, max_size=6)
+
+
+@hypothesis.given(st.sampled_from(sorted(PROFILES)), COLUMNS, st.data())
+def test_the_bytes_are_those_of_tensorflow(
+    tf: Any, name: str, columns: list[str], data: st.DataObject
+) -> None:
+    values = data.draw(st.dictionaries(st.sampled_from(columns), TEXTS) if columns else st.just({}))
+    key = data.draw(st.sampled_from([None, DAMAGED_KEY]))
+    profile = dataclasses.replace(PROFILES[name], columns=tuple(columns), damaged_key=key)
+    clip_id = data.draw(TEXTS)
+    clip = dataclasses.replace(CLIP, id=clip_id, columns=tuple(values.items()))
+    end = data.draw(st.floats(0, 1e9))
+    decoded = dataclasses.replace(DECODED, clip=clip, end_seconds=end)
+    labels = data.draw(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=200))
+    num_rows, size = data.draw(st.sampled_from([0, 1, 2, 300])), 128
+    if not profile.quantised:
+        size = data.draw(st.sampled_from([1, 31, 32, 128, 4_095, 5_000]))
+    random = np.random.default_rng(num_rows)
+    rows = random.integers(0, 256, (num_rows, 4 * size), np.uint8)
+    floats = rows.view(np.float32)  # with any bits, but that Python has one NaN
+    rows = rows[:, :size] if profile.quantised else np.where(np.isnan(floats), np.nan, floats)
+    expected = _tensorflows_bytes(tf, profile, decoded, labels, rows)
+    assert sequence_example(profile, decoded, labels, rows) == expected
+
+
+def _tensorflows_bytes(
+    tf: Any, profile: Profile, decoded: DecodedClip, labels: list[int], rows: np.ndarray
+) -> bytes:
+    clip = decoded.clip
+    example = tf.train.SequenceExample()
+    context = example.context.feature
+    context[profile.id_key].bytes_list.value.append(clip.id.encode())
+    if profile.start_key and profile.end_key:
+        context[profile.start_key].float_list.value.append(float(clip.start_seconds))
+        context[profile.end_key].float_list.value.append(decoded.end_seconds)
+    if profile.damaged_key:
+        context[profile.damaged_key].float_list.value.append(decoded.damaged_seconds)
+    context[profile.labels_key].int64_list.SetInParent()
+    context[profile.labels_key].int64_list.value.extend(labels)
+    for column in profile.columns:
+        context[column].bytes_list.SetInParent()
+        given = (value.encode() for name, value in clip.columns if name == column)
+        context[column].bytes_list.value.extend(given)
+    features = example.feature_lists.feature_list[profile.rows_key].feature
+    for row in rows:
+        if profile.quantised:
+            features.add().bytes_list.value.append(row.tobytes())
+        else:
+            features.add().float_list.value.extend(row)
+    return bytes(example.SerializeToString(deterministic=True))
