@@ -32,6 +32,7 @@ WEIGHTS_NAME = "weights.packed"
 # second includes what a front end in float32 rounds off: 1e-4 for a tone of 100 Hz at full scale.
 TOLERANCE = 1e-5
 FLOAT32_FRONT_END_TOLERANCE = 5e-4
+_REFUSED = "not VGGish: "
 _FAILED = 3
 
 
@@ -114,9 +115,8 @@ def read(path: Path, fingerprint: str) -> Proof:
     text = text.removesuffix("\n")
     if hashlib.sha256(text.encode()).hexdigest() != checksum:
         raise ProofError(f"{path} is torn")
-    found = json.loads(text)
-    if "refused" in found:
-        raise NotVggishError(found["refused"])
+    if text.startswith(_REFUSED):
+        raise NotVggishError(text.removeprefix(_REFUSED))
     proof = Proof.from_json(text)
     if (proof.fingerprint, proof.engine_version) != (fingerprint, ENGINE_VERSION):
         raise ProofError(f"{path} is that of another model or engine")
@@ -162,7 +162,7 @@ def prove(model: str, folder: Path, fingerprint: str, target: Path) -> None:
         proof = _proof(model, folder, fingerprint, target / WEIGHTS_NAME).to_json()
     except NotVggishError as error:
         (target / WEIGHTS_NAME).unlink(missing_ok=True)
-        proof = json.dumps({"refused": str(error)})
+        proof = f"{_REFUSED}{in_one_line(error)}"
     write(target / PROOF_NAME, proof)
 
 
