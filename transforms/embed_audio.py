@@ -8,15 +8,21 @@ import apache_beam as beam
 from apache_beam import pvalue
 from apache_beam.typehints.decorators import no_annotations
 
-from transforms import join_rows, plan_clips, plan_spans
 from transforms.audio import decoding
 from transforms.corpus.clips import Clip, printable
 from transforms.corpus.spans import PATCH_SAMPLES, FramingConfig
 from transforms.dataset.completeness import LISTED
+from transforms.dataset.table_files import FAILURES, NOTES
 from transforms.decode_patches import DECODE_RESULTS, DecodePatches
-from transforms.embed_patches import MODEL_FAILURES, EmbedPatches
+from transforms.embed_patches import EmbedPatches
 from transforms.join_rows import JoinRows
-from transforms.metrics.reporting import REPORTS, ReportingFn
+from transforms.metrics.reporting import (
+    REPORTS,
+    ReportingFn,
+    SelectReports,
+    label_of,
+    with_types,
+)
 from transforms.model.choosing import Engine, check_engine
 from transforms.model.engines import AUTO
 from transforms.model.precision import FLOAT32, PRECISIONS
@@ -46,7 +52,7 @@ class Embedding:
     source: CorpusSource | None = None
 
 
-class EmbeddedClips(dict[str, pvalue.PCollection]):
+class EmbeddedClips(dict[str, Any]):
     """The output of `EmbedAudio` and `EmbedWaveforms`, and the input of `WriteDataset`.
 
     The first use of `rows`, `failures` or `notes` adds one shuffle of the rows to the pipeline.
@@ -54,12 +60,10 @@ class EmbeddedClips(dict[str, pvalue.PCollection]):
     rows once.
 
     The items of the dict are intermediate collections: `clips` (`Clip`), the inputs of
-    `AssembleClips` (`decode_results`, `rows`, `model_failures`), `failures` (`Failure`) of clips
-    that are not decoded, `row_notes` of clips that repeat others if these are no `ReadCorpus`'s,
-    and `reports`.
+    `GroupResults` (`decode_results`, `rows`), and `reports`, a tuple.
     """
 
-    def __init__(self, streams: dict[str, pvalue.PCollection], embedding: Embedding) -> None:
+    def __init__(self, streams: dict[str, Any], embedding: Embedding) -> None:
         super().__init__(streams)
         self.embedding = embedding
         self._joined: Any = None
@@ -100,9 +104,7 @@ class EmbeddedClips(dict[str, pvalue.PCollection]):
 
     def _join(self) -> dict[str, pvalue.PCollection]:
         if self._joined is None:
-            # Unique in the pipeline, because the label of this transform is.
-            producer: Any = self["reports"].producer
-            label = producer.full_label.rpartition("/")[0]
+            label = label_of(self["rows"], EmbedPatches)
             self._joined = self | f"{label} rows" >> _Join(
                 self.embedding.framing.keep_damaged, self.counts_failures()
             )
@@ -169,36 +171,24 @@ class EmbedAudio(beam.PTransform):
     @no_annotations
     def expand(self, audio: pvalue.PCollection) -> EmbeddedClips:
         source = source_of(audio)
-        failures, reports, notes = [], [], {}
-        if source is not None:
-            clips = audio
-        else:
-            given = audio | "Clips" >> beam.ParDo(_ClipFn()).with_outputs(REPORTS, main="clips")
+        clips, reports = audio, []
+        if source is None:
+            given = with_types(
+                audio | "Clips" >> beam.ParDo(_ClipFn()).with_outputs(REPORTS, main="clips")
+            )
             planned = given.clips | PlanClips()
             clips = planned.clips
-            failures.append(planned[plan_clips.FAILURES])
             reports += [given[REPORTS], planned[REPORTS]]
-            notes["row_notes"] = planned[plan_clips.NOTES]
-        splits = source.corpus.splits if source else None
-        spread = clips | PlanSpans(self.framing, splits)
+        spread = clips | PlanSpans(self.framing, source.corpus.splits if source else None)
         decoded = spread["decode_tasks"] | DecodePatches(self.framing)
         embedded = decoded.patches | embed_patches_of(self)
-        if self.framing.clip_seconds is None:
-            # Counted before anything can be lost. The clips that `clip_seconds` cuts are counted
-            # when they are decoded, because their number is unknown before.
-            counted = clips | "Count" >> beam.ParDo(_CountFn()).with_outputs(REPORTS)
-            reports.append(counted[REPORTS])
         reports += [each[REPORTS] for each in (spread, decoded, embedded)]
-        failures.append(spread[plan_spans.FAILURES])
         return EmbeddedClips(
             {
                 "clips": clips,
                 "decode_results": decoded[DECODE_RESULTS],
                 "rows": embedded.rows,
-                "model_failures": embedded[MODEL_FAILURES],
-                "failures": failures | "Failures" >> beam.Flatten(),
-                "reports": reports | "Reports" >> beam.Flatten(),
-                **notes,
+                "reports": tuple(reports),
             },
             Embedding(self.model, self.framing, self.precision, decoding.VERSIONS, source),
         )
@@ -238,11 +228,6 @@ class _ClipFn(ReportingFn):
         yield clip
 
 
-class _CountFn(ReportingFn):
-    def process(self, clip: object) -> None:
-        self.count("clips")
-
-
 @dataclasses.dataclass
 class _Join(beam.PTransform):
     keep_damaged: bool
@@ -250,10 +235,14 @@ class _Join(beam.PTransform):
 
     @no_annotations
     def expand(self, embedded: EmbeddedClips) -> dict[str, pvalue.PCollection]:
-        unjoined = {name: embedded[name] for name in (DECODE_RESULTS, "rows", MODEL_FAILURES)}
+        unjoined = {name: embedded[name] for name in (DECODE_RESULTS, "rows")}
         joined = unjoined | JoinRows(self.keep_damaged, self.counts_failures)
-        failures = (embedded["failures"], joined[join_rows.FAILURES]) | beam.Flatten()
-        return {"rows": joined.rows, "failures": failures, "notes": joined[join_rows.NOTES]}
+        reports = {FAILURES: (*embedded[REPORTS], joined[REPORTS]), NOTES: (joined[REPORTS],)}
+        selected = {
+            kind: given | kind.capitalize() >> SelectReports(kind)
+            for kind, given in reports.items()
+        }
+        return {"rows": joined.rows, **selected}
 
 
 def _clip_of(element: Any) -> Clip:

@@ -10,7 +10,6 @@ from transforms.audio.waveforms import DECODER
 from transforms.corpus.spans import FramingConfig
 from transforms.decode_patches import DECODE_RESULTS
 from transforms.embed_audio import EmbeddedClips, Embedding, check_embedding, embed_patches_of
-from transforms.embed_patches import MODEL_FAILURES
 from transforms.frame_waveforms import CLIPS, FrameWaveforms
 from transforms.metrics.reporting import REPORTS
 from transforms.model.choosing import Engine
@@ -72,9 +71,7 @@ class EmbedWaveforms(beam.PTransform):
                 "clips": framed[CLIPS],
                 "decode_results": framed[DECODE_RESULTS],
                 "rows": embedded.rows,
-                "model_failures": embedded[MODEL_FAILURES],
-                "failures": waveforms.pipeline | "None failed" >> beam.Create([]),
-                "reports": (framed[REPORTS], embedded[REPORTS]) | "Reports" >> beam.Flatten(),
+                "reports": (framed[REPORTS], embedded[REPORTS]),
             },
             Embedding(self.model, self.framing, self.precision, DECODER),
         )
