@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import json
 import types
+from typing import Any
 
 import pytest
 
@@ -225,7 +226,7 @@ def test_the_native_engine_is_recorded_with_what_proves_it() -> None:
 
 
 @pytest.mark.parametrize("other", [{"engine": "tensorflow"}, {"engine_version": "2"}])
-def test_rows_of_two_engines_are_not_published(other: dict[str, str]) -> None:
+def test_rows_of_two_engines_are_not_published(other: dict[str, Any]) -> None:
     native = dataclasses.replace(MODEL, engine="native", engine_version="1")
     with pytest.raises(IncompleteError, match="different engines"):
         dataset_info(ORIGIN, [native, dataclasses.replace(native, **other)], TALLIES, WHOLE)
