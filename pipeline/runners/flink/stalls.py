@@ -49,7 +49,7 @@ class Watch:
         number = self._flink.get("overview")["taskmanagers"]
         if self._pool and number > 1:
             words += (
-                f"; if the {number} task managers share the worker pool {self._pool}, they stop each"
-                " other's workers, and the job may not end: give each a pool of its own"
+                f"; if the {number} task managers share the worker pool {self._pool}, they stop"
+                " each other's workers, and the job may not end: give each a pool of its own"
             )
         return words
