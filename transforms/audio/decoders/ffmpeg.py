@@ -1,6 +1,7 @@
 """Decoding with FFmpeg, as bundled with PyAV: compressed formats, and the audio of videos."""
 
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import NamedTuple
 
 import av
@@ -144,7 +145,7 @@ class FfmpegDecoder:
             else:
                 self._timeline.start_packet(packet)
                 try:
-                    frames = list(self._codec.decode(packet))
+                    frames = self._codec.decode(packet)
                 except av.error.FFmpegError as error:
                     damage = damage or f"FFmpeg: {error.strerror}"
                     lost_seconds += _duration(packet)
@@ -158,7 +159,8 @@ class FfmpegDecoder:
                 if damage or is_lost:
                     yield _Damage(damage or "audio is missing", gap or lost_seconds)
                     damage, lost_seconds = "", 0.0
-                yield from _silence(gap, values.shape[1], frame.sample_rate)
+                if gap:
+                    yield from _silence(gap, values.shape[1], frame.sample_rate)
                 yield _Samples(values, frame.sample_rate)
         if damage:
             yield _Damage(damage, lost_seconds)
@@ -193,6 +195,9 @@ class _Timeline:
         container, stream = decoder._container, decoder._stream
         has_times = container.format.name not in _WITHOUT_TIMES
         self._time_base = float(stream.time_base) if stream.time_base and has_times else 0.0
+        # As integers: a packet's own time base is a new `Fraction` each time, which takes as long
+        # to make and multiply as a tenth of decoding MP3.
+        self._tick_seconds = (stream.time_base or Fraction(0)).as_integer_ratio()
         self._start = ffmpeg_container.other_start_seconds(container, stream)
         # In FLAC every frame has its number.
         self._is_numbered = container.format.name == "flac"
@@ -212,7 +217,8 @@ class _Timeline:
     def start_packet(self, packet: Packet) -> None:
         """Takes the times of the packet that is decoded next."""
         if packet.size:  # the last one is empty, for what the decoder has delayed
-            self._packet_seconds = _duration(packet)
+            numerator, denominator = self._tick_seconds
+            self._packet_seconds = (packet.duration or 0) * numerator / denominator
             self._num_bytes += packet.size
             self._may_start_late &= self._num_bytes < 2 * _MOST_PAGE_BYTES
 
