@@ -2,6 +2,7 @@
 # Sets up .venv and runs the program in it: ./run_local.sh [COMMAND ARGUMENTS...], by default the
 # demo. ./run_local.sh test [PYTEST ARGUMENTS...] sets up what tests need and runs them.
 set -euo pipefail
+shopt -s nullglob
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 venv="$root/.venv"
 
@@ -24,7 +25,7 @@ find_python() {
 # Installs once for each state of the requirements: the stamp says for which.
 install() { # EXTRA
     local python stamp="$venv/.installed-${1:-run}" state
-    state=$(cat "$root/setup.py" "$root/requirements.txt" | cksum)
+    state=$(cat "$root/setup.py" "$root/requirements.txt" "$root"/transforms/model/native/src/* | cksum)
     [[ -f "$stamp" && "$(<"$stamp")" == "$state" ]] && return
     if [[ ! -x "$venv/bin/python" ]]; then
         python=$(find_python)

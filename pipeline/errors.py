@@ -11,3 +11,15 @@ class JobError(Exception):
 
 class RunnerLostError(JobError):
     """The runner or a worker is gone; threads of this process may wait for it for ever."""
+
+
+class JobGoesOnError(RunnerLostError):
+    """The launcher has lost the runner, which may still run the job to its end.
+
+    Attributes:
+      where: Where to look after the job.
+    """
+
+    def __init__(self, message: str, where: str) -> None:
+        super().__init__(message)
+        self.where = where

@@ -1,11 +1,8 @@
-"""What users copy: manifests for Kubernetes and the Flex Template, held against the program."""
+"""What users copy: manifests for Kubernetes, held against the program."""
 
-import importlib.util
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,7 +11,6 @@ from apache_beam.options.pipeline_options import PipelineOptions, PortableOption
 
 from pipeline import cli
 from pipeline.options.settings import EmbedSettings
-from pipeline.options.template import metadata
 from pipeline.runners.options import beam_options
 from tests import optional
 
@@ -119,95 +115,3 @@ def test_workers_of_the_cluster_share_storage_credentials_and_user_with_the_laun
     for each in kubernetes.values():
         if template := each["spec"].get("template"):
             assert template["spec"]["securityContext"]["runAsUser"] == 9999
-
-
-@pytest.fixture(scope="module")
-def template() -> ModuleType:
-    path = DEPLOY / "dataflow/template.py"
-    specification = importlib.util.spec_from_file_location("template", path)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
-METADATA = json.loads((DEPLOY / "dataflow/metadata.json").read_text())
-PARAMETERS = {each["name"]: each for each in METADATA["parameters"]}
-# A value of each parameter, as a user would give it.
-VALUES = {
-    "output": "gs://bucket/dataset/",
-    "sdk_container_image": "us-docker.pkg.dev/project/repository/embeddings:1",
-    "input": "gs://bucket/a/,gs://bucket/b/**.flac",
-    "manifest": "gs://bucket/clips.csv",
-    "audioset_segments": "gs://bucket/eval_segments.csv",
-    "audio_root": "gs://bucket/audio",
-    "class_map": "gs://bucket/class_labels_indices.csv",
-    "unknown_labels": "drop",
-    "split": "train=0.8,test=0.2",
-    "clip_seconds": "10",
-    "channel": "left",
-    "layout": "audiofolder",
-    "columns": "uri={file}.wav,labels=category",
-    "no_header": "file,category",
-    "label_separator": ";",
-    "num_shards": "64",
-    "dataflow_service_options": "worker_accelerator=type:nvidia-tesla-t4;count:1",
-}
-
-
-def _value(name: str) -> str:
-    return VALUES.get(name) or PARAMETERS[name]["defaultValue"]
-
-
-def test_the_parameters_of_the_template_are_generated_from_the_options() -> None:
-    assert metadata() == METADATA, "python -m pipeline.options.template > deploy/dataflow/metadata"
-
-
-def test_the_template_says_of_every_parameter_what_it_is() -> None:
-    assert METADATA["name"]
-    assert METADATA["description"]
-    for parameter in METADATA["parameters"]:
-        assert parameter["label"]
-        assert parameter["helpText"]
-        for regex in parameter.get("regexes", ()):
-            assert re.fullmatch(regex, _value(parameter["name"]))
-            assert not re.fullmatch(regex, "")
-    required = {name for name, each in PARAMETERS.items() if not each.get("isOptional")}
-    assert required == {"output", "sdk_container_image"}
-
-
-@pytest.mark.parametrize("name", PARAMETERS)
-def test_every_parameter_of_the_template_is_a_flag(template: ModuleType, name: str) -> None:
-    given = {"input": "gs://bucket/a", "output": "gs://bucket/b", name: _value(name)}
-    if name == "audioset_segments":
-        given["audio_root"] = VALUES["audio_root"]
-    elif name in ("audio_root", "columns", "no_header", "label_separator"):
-        given["manifest"] = VALUES["manifest"]
-    elif name == "unknown_labels":
-        given["class_map"] = VALUES["class_map"]
-    words = template.arguments(f"--{each}={value}" for each, value in given.items())
-    _parsed(words)  # raises for what is not a flag or not a value
-
-
-def test_defaults_of_the_template_are_those_of_the_program(template: ModuleType) -> None:
-    needed = ["--input=gs://bucket/a", "--output=gs://bucket/b"]
-    without, _ = _parsed(template.arguments(needed))
-    defaults = [
-        f"--{name}={each['defaultValue']}"
-        for name, each in PARAMETERS.items()
-        if "defaultValue" in each
-    ]
-    assert _parsed(template.arguments(needed + defaults))[0] == without
-
-
-def test_switches_and_lists_become_what_the_program_takes(template: ModuleType) -> None:
-    words = template.arguments(
-        [
-            "--input=gs://bucket/a, gs://bucket/c",
-            "--overwrite=true",
-            "--segments_are_cut=false",
-            "--split=",
-        ]
-    )
-    assert words == ["embed", "--input=gs://bucket/a", "--input=gs://bucket/c", "--overwrite"]

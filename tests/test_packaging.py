@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import native_engine
 from transforms.audio import codecs
 from transforms.corpus.layouts import catalogue
 
@@ -49,6 +50,7 @@ def test_the_archive_holds_the_two_packages_and_no_more(archive: Path) -> None:
     assert others == {
         *(path.relative_to(ROOT).as_posix() for path in codecs.FOLDER.iterdir()),
         *(path.relative_to(ROOT).as_posix() for path in catalogue.FOLDER.glob("*.json")),
+        *(path.relative_to(ROOT).as_posix() for path in native_engine.SOURCES.iterdir()),
         "transforms/model/smoke_test.json",
         "transforms/py.typed",
         *("LICENSE", "MANIFEST.in", "PKG-INFO", "README.md", "pyproject.toml"),
@@ -83,6 +85,7 @@ for package in (pipeline, transforms):
             __import__(module.name)
 import sys
 assert "tensorflow" not in sys.modules, "importing a module must not take seconds"
+from tests import native_engine
 from transforms.audio import codecs
 from transforms.corpus.layouts.catalogue import layouts
 from transforms.model import smoke_test

@@ -16,6 +16,7 @@ from pipeline.graph import Job, job_of
 from pipeline.options.settings import EmbedSettings
 from pipeline.runners import runner
 from pipeline.runners.options import is_elsewhere, is_in_processes, runner_name
+from pipeline.runners.waiting import Status
 from pipeline.terminal import progress, summary
 from transforms.corpus.clips import printable
 from transforms.corpus.spans import SAMPLE_RATE_HZ
@@ -57,22 +58,31 @@ def _embed(session: Session) -> int:
 
 
 def _run_job(session: Session, job: Job) -> bool:
-    """Runs the job with a progress bar, unless the workers are on other machines."""
+    """Runs the job with a progress bar, if it is waited for."""
 
     def build(pipeline: Any) -> None:
         graph.build(pipeline, job)
 
     settings, options = session.settings, session.options
-    if settings.quiet or is_elsewhere(options):
+    if settings.quiet or (is_elsewhere(options) and not settings.wait):
         return session.run_job(build, settings.wait)
+    hop_seconds = settings.layout.hop_samples / SAMPLE_RATE_HZ
+    report = progress.ClusterReport(hop_seconds) if is_elsewhere(options) else None
+
+    def show(status: Status) -> None:
+        if report is not None:
+            report.update(status.words, (status.tasks_done, status.tasks), status.counts)
+
     with progress.shown(
         sys.stderr,
-        hop_seconds=settings.layout.hop_samples / SAMPLE_RATE_HZ,
+        hop_seconds=hop_seconds,
         is_cut=settings.clip_seconds is not None,
         in_processes=is_in_processes(options),
         as_lines=settings.verbose,
+        on_cluster=report,
     ):
-        return session.run_job(build, settings.wait, shows_states=False)  # they say less
+        # Of workers in this process, the bar says more than the runner's states.
+        return session.run_job(build, settings.wait, shows_states=report is not None, show=show)
 
 
 def _print_hints(settings: EmbedSettings, info: dict[str, Any]) -> None:

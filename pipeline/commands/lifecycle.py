@@ -11,6 +11,7 @@ from pipeline.errors import JobError, RunnerLostError, UsageError
 from pipeline.options.settings import EmbedSettings
 from pipeline.runners import runner
 from pipeline.runners.options import beam_options
+from pipeline.runners.waiting import Status
 from pipeline.terminal import summary
 from transforms.storage import files
 
@@ -35,6 +36,7 @@ class Session:
         build: Callable[[beam.Pipeline], None],
         wait: bool = True,
         shows_states: bool = True,
+        show: Callable[[Status], None] | None = None,
     ) -> bool:
         """Runs a job; see `pipeline.runners.runner.run`."""
         try:
@@ -44,6 +46,7 @@ class Session:
                 verbose=self.settings.verbose,
                 wait=wait,
                 shows_states=shows_states and not self.settings.quiet,
+                show=show,
             )
         except RunnerLostError:
             self.has_lost_runner = True

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 
-from pipeline.errors import JobError, UsageError
+from pipeline.errors import JobError, JobGoesOnError, UsageError
 from transforms.corpus.clips import printable
 from transforms.dataset import file_names
 from transforms.storage import files, leases
@@ -134,6 +134,7 @@ class OutputFolder:
 
         Raises:
           UsageError: Another run writes into the folder, or it cannot be used.
+          JobGoesOnError: The context has ended with it; what a job needs that may go on stays.
         """
         self._reserve(job)
         try:
@@ -141,6 +142,15 @@ class OutputFolder:
             self.prepare()
             try:
                 yield
+            except JobGoesOnError as error:
+                if self._lease is not None:
+                    self._lease.leave(error.where)
+                    self._lease = None
+                raise JobGoesOnError(
+                    f"{error}. {printable(self.path)} holds no new dataset before the job writes"
+                    f" {file_names.FILE_NAME} there, which it does last",
+                    error.where,
+                ) from error
             except BaseException as error:
                 if self._lease is not None and self._lease.is_lost:
                     raise JobError(

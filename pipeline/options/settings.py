@@ -114,11 +114,13 @@ class EmbedSettings:
         choices=FORMATS,
         requires=("manifests",),
         help="format of all manifests (default: detected by their content and suffix)",
+        label="Format of the manifests",
     )
     columns: tuple[str, ...] = option(
         (),
         group=_CORPUS,
         metavar="FIELD=TEMPLATE",
+        type=values.COLUMNS,
         requires=("manifests",),
         check=values.check_mapping,
         help="what the columns of manifests mean, where their names do not tell: FIELD is uri, id,"
@@ -131,6 +133,7 @@ class EmbedSettings:
         (),
         group=_CORPUS,
         metavar="COLUMN,COLUMN",
+        type=values.HEADER,
         requires=("manifests",),
         check=values.check_header,
         help="names of the columns of manifests that have no header line",
@@ -140,6 +143,7 @@ class EmbedSettings:
         None,
         group=_CORPUS,
         metavar="TEXT",
+        type=values.TEXT,
         requires=("manifests",),
         check=values.check_separator,
         help="separator of the labels in a cell, as ';' or ', ', or none if a cell is one label"
@@ -181,6 +185,7 @@ class EmbedSettings:
         requires=("manifests",),
         check=values.check_columns,
         help="other columns of manifests to keep as context features, as bytes",
+        label="Columns to keep",
     )
     audio_name: str | None = option(
         None,
@@ -190,6 +195,7 @@ class EmbedSettings:
         help="template of the names of the segments' files, as '{id}.wav' or"
         " '{id}_{start}_{end}.flac', with {start_ms} {end_ms} in milliseconds (default: the names"
         " that common downloaders give)",
+        label="Names of the files of segments",
     )
     segments_are_cut: bool = option(
         False,
@@ -197,6 +203,7 @@ class EmbedSettings:
         requires=("audioset_segments", "manifests"),
         help="the segments' files, also those of known layouts of YouTube segments, hold the"
         " segments only, not the whole videos; implied for files whose names hold the times",
+        label="Segments are cut",
     )
     clip_seconds: Decimal | None = option(
         None,
@@ -270,6 +277,7 @@ class EmbedSettings:
         path=PathKind.FETCHED,
         help="path or URL of vggish_pca_params.npz, for the 8-bit profiles audioset and youtube8m"
         " (default: the released file, downloaded once)",
+        label="PCA parameters",
     )
     precision: str = option(
         FLOAT32,
@@ -278,6 +286,7 @@ class EmbedSettings:
         help="precision of the model's convolutions; bfloat16 is faster on CPUs with AVX512_BF16 or"
         " AMX_BF16, and rows differ by a percent or two of the spread between rows, which is"
         " measured and recorded in dataset.json (default: %(default)s)",
+        label="Precision",
     )
     trust_model: bool = option(
         False,
@@ -290,10 +299,11 @@ class EmbedSettings:
         MAX_BYTES,
         group=_ROWS,
         metavar="N",
-        type=values.WHOLE,
+        type=values.COUNT,
         check=values.between(1, float("inf"), "1 or more"),
         help="most bytes to download, copy or unpack of a model; it must fit the disk as well"
         " (default: %(default)s)",
+        label="Largest model",
     )
     short_clips: str = option(
         PAD,
@@ -320,15 +330,17 @@ class EmbedSettings:
         check=values.check_hop,
         help="seconds from the start of one row to the start of the next; a whole number of samples"
         " at 16 kHz (default: the profile's, 0.96 or 1.00)",
+        label="Hop",
     )
     max_rows: int | None = option(
         None,
         group=_ROWS,
         metavar="N",
-        type=values.WHOLE,
+        type=values.COUNT,
         check=values.between(1, float("inf"), "1 or more"),
         help="most rows of a clip; further ones are skipped (default: the profile's, 300 for"
         " youtube8m and no limit for the others)",
+        label="Most rows of a clip",
     )
     name: str = option(
         "audio",
@@ -342,7 +354,7 @@ class EmbedSettings:
         None,
         group=_FILES,
         metavar="N",
-        type=values.WHOLE,
+        type=values.SHARDS,
         check=values.between(1, MAX_SHARDS),
         help="number of files for the records (default: one for every 100 MB)",
         label="Shards",
@@ -354,6 +366,7 @@ class EmbedSettings:
         type=values.NUMBER,
         check=values.between(0, 1),
         help="share of failed clips, 0 to 1, above which the exit status is 3 (default: 0)",
+        label="Share of failed clips",
     )
     quiet: bool = option(False, help="do not show the progress of the job")
     verbose: bool = option(False, help="show the logs of Beam and TensorFlow, too")

@@ -8,9 +8,19 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipeline.errors import UsageError
 from pipeline.options.declaration import Option, PathKind, declared
 from pipeline.options.settings import EmbedSettings
 
+_SWITCH = {"true": True, "false": False}
+# Values of paths, and of options that are none. {} is a character, of lists none of their commas.
+_PATHS = {
+    PathKind.OUTPUT: "(?:gs|s3)://{}+",
+    PathKind.WORKERS: "(?:gs|s3|https?)://{}+",
+    PathKind.LAUNCHER: "(?:gs|s3|https?)://{}+|/{}+",  # of the image as well
+    PathKind.FETCHED: "(?:gs|s3|https?)://[^/]+{}*|/{}+",
+    None: "{}+",
+}
 # The parameters that are Beam's.
 _IMAGE = {
     "name": "sdk_container_image",
@@ -32,6 +42,7 @@ _SERVICE = {
     "label": "Options of the service",
     "helpText": "For GPUs: worker_accelerator=type:nvidia-tesla-t4;count:1;install-nvidia-driver",
     "isOptional": True,
+    "regexes": ["^[^,\\s]+(,[^,\\s]+)*$"],
 }
 
 
@@ -51,17 +62,25 @@ def arguments(parameters: Mapping[str, str]) -> list[str]:
     Args:
       parameters: The values by name. A switch has `true` or `false`, several values are separated
         by commas.
+
+    Raises:
+      UsageError: A switch has another value.
     """
-    fields = {flag: field for flag, field, _ in declared(EmbedSettings)}
+    declarations = {flag: (field, option) for flag, field, option in declared(EmbedSettings)}
     words = []
     for name, value in parameters.items():
         flag = f"--{name}"
-        default = fields[flag].default if flag in fields else None
+        field, option = declarations.get(flag, (None, None))
+        default = field.default if field else None
+        if not value:
+            continue
         if isinstance(default, bool):
-            words += [flag] if value.lower() == "true" else []
-        elif isinstance(default, tuple):
+            if value not in _SWITCH:
+                raise UsageError(f"{flag}={value!r} (allowed: {', '.join(_SWITCH)})")
+            words += [flag] if _SWITCH[value] else []
+        elif isinstance(default, tuple) and option and not option.type:
             words += [f"{flag}={each.strip()}" for each in value.split(",") if each.strip()]
-        elif value:
+        else:  # a type of several values parses all of them in one text
             words.append(f"{flag}={value}")
     return words
 
@@ -72,14 +91,13 @@ def _parameters() -> Iterator[dict[str, Any]]:
             continue
         default = _default(field, option)
         text = option.help.removesuffix(" (default: %(default)s)")
-        pattern = _pattern(field, option)
         is_required = field.default is dataclasses.MISSING
         yield {
             "name": flag.removeprefix("--"),
             "label": option.label,
             "helpText": text,
             **({} if is_required else {"isOptional": True}),
-            **({"regexes": [f"^{pattern}$"]} if pattern else {}),
+            "regexes": [f"^(?:{_pattern(field, option)})$"],
             **({"defaultValue": default} if default else {}),
         }
 
@@ -89,21 +107,20 @@ def _default(field: "dataclasses.Field[Any]", option: Option) -> str:
         return str(field.default).lower()
     if isinstance(option.choices, Mapping):
         return next(text for text, value in option.choices.items() if value == field.default)
-    return field.default if isinstance(field.default, str) else ""
+    return str(field.default) if isinstance(field.default, str | int | float) else ""
 
 
 def _pattern(field: "dataclasses.Field[Any]", option: Option) -> str:
     if isinstance(field.default, bool):
-        return "(true|false)"
+        return "|".join(_SWITCH)
     if option.choices:
-        return f"({'|'.join(option.choices)})"
+        return "|".join(option.choices)
     if option.type:
-        return f"({option.type.pattern})"
-    if option.path in (None, PathKind.FETCHED):
-        return ""
-    if isinstance(field.default, tuple):
-        return "gs://[^,]+(,gs://[^,]+)*"
-    return "gs://.+"
+        return option.type.pattern
+    if not isinstance(field.default, tuple):
+        return _PATHS[option.path].replace("{}", ".")
+    one = _PATHS[option.path].replace("{}", "[^,]")
+    return f"{one}(,{one})*"
 
 
 if __name__ == "__main__":

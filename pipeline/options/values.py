@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.options.declaration import ValueType
 from transforms.corpus.clips import printable
 from transforms.corpus.manifests.errors import ManifestError
-from transforms.corpus.manifests.mapping import ColumnMapping
+from transforms.corpus.manifests.mapping import FIELD_NAMES, ColumnMapping
 from transforms.corpus.spans import MAX_CHANNEL, SAMPLE_RATE_HZ
 from transforms.corpus.splits import Splits, parse_splits
 from transforms.corpus.times import parse_seconds
@@ -59,13 +59,28 @@ def _splits(text: str) -> Splits:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+# The patterns are of the texts that have the right form; what else is refused, as a number beyond
+# its limits, the program refuses when it starts.
+_DECIMAL = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+_CLOCK = r"(?:(?:[0-9]+ days? )?[0-9]+:)?[0-9]+:[0-9]{1,2}(?:[.,][0-9]*)?"
+_SHARE = r"\s*[A-Za-z0-9_][A-Za-z0-9_-]{0,99}=\s*\+?" + _DECIMAL + r"\s*"
+_FIELD = "|".join(FIELD_NAMES)
+
 WHOLE = ValueType(_whole, r"[0-9]+")
-SECONDS = ValueType(_seconds, r"[0-9]+(\.[0-9]+)?")
+COUNT = ValueType(_whole, r"0*[1-9][0-9]*")
+SHARDS = ValueType(_whole, r"0*[1-9][0-9]{0,4}")
+SECONDS = ValueType(_seconds, rf"\+?{_DECIMAL}|[0-9]*,[0-9]+|{_CLOCK}")
 EXACT_SECONDS = ValueType(lambda text: Fraction(_seconds(text)), SECONDS.pattern)
-NUMBER = ValueType(_number, r"-?[0-9]*\.?[0-9]+")
-CHANNEL = ValueType(_channel, r"mean|left|right|[1-9][0-9]*")
-SPLITS = ValueType(_splits, r"[^=,]+=[0-9.]+(,[^=,]+=[0-9.]+)*")
+NUMBER = ValueType(_number, rf"\+?{_DECIMAL}")
+CHANNEL = ValueType(
+    _channel, r"mean|left|right|0*(?:[1-9][0-9]{0,2}|10[01][0-9]|102[0-4])"
+)  # up to MAX_CHANNEL
+SPLITS = ValueType(_splits, rf"{_SHARE}(?:,{_SHARE})*")
 NAME = ValueType(str, file_names.STEM)
+TEXT = ValueType(str, r".+")
+# Several in one text.
+COLUMNS = ValueType(str, rf"\s*(?i:{_FIELD})\s*=.*")
+HEADER = ValueType(str, r"\s*[^,\s][^,]*(?:,\s*[^,\s][^,]*)*")
 
 
 def between(low: Any, high: Any, allowed: str = "") -> Callable[[Any], str]:

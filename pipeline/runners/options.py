@@ -88,6 +88,24 @@ def is_elsewhere(options: PipelineOptions) -> bool:
     return not (is_local(options) or is_loopback(options))
 
 
+def flink_master(options: PipelineOptions) -> str:
+    """Returns the address of a Flink cluster's REST interface; empty if it is unknown."""
+    master = options.view_as(FlinkRunnerOptions).flink_master.strip()
+    # A job server takes the flag as well, in place of its own.
+    by_server = options.view_as(PortableOptions).job_endpoint and "://" in master
+    return master if (is_flink(options) or by_server) and master[:1] != "[" else ""
+
+
+def pool_address(options: PipelineOptions) -> str:
+    """Returns the address of the pool that workers come from; empty if they come from elsewhere."""
+    portable = options.view_as(PortableOptions)
+    if (portable.environment_type or "").upper() != "EXTERNAL":
+        return ""
+    return portable.environment_config or portable.lookup_environment_option(
+        "external_service_address"
+    )
+
+
 class _Options(PipelineOptions):
     """Options whose views are made once each.
 

@@ -111,6 +111,52 @@ class Report:
         return counts.get("done", 0), counts.get("found", 0)
 
 
+class ClusterReport:
+    """The progress of a job on a cluster as text; see `Report` for its parts.
+
+    Args:
+      hop_seconds: Seconds from one row to the next.
+      clock: Returns seconds.
+    """
+
+    def __init__(self, hop_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._hop_seconds = hop_seconds
+        self._clock = clock
+        self._started = clock()
+        self._state = "submitting"
+        self._tasks = (0, 0)
+        self._counts: Mapping[str, int] = {}
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the report was created."""
+        return self._clock() - self._started
+
+    def update(self, state: str, tasks: tuple[int, int], counts: Mapping[str, int]) -> None:
+        """Sets the state, how many tasks of how many have ended, and Beam's counters."""
+        self._state, self._tasks, self._counts = state, tasks, counts
+
+    def share(self, counts: Mapping[str, int]) -> float | None:
+        """Returns the share of the tasks that have ended; None before they are known."""
+        done, number = self._tasks
+        return done / number if number else None
+
+    def text(self, counts: Mapping[str, int]) -> str:
+        """Returns the progress; `counts` are those of workers in this process, if any."""
+        done, number = self._tasks
+        known = counts if counts.get("found") else self._counts
+        parts = [self._state.partition(":")[0].partition(";")[0]]
+        if number:
+            parts.append(f"{done}/{number} tasks")
+        if found := known.get("found"):
+            rows = known.get("rows", 0)
+            parts += [
+                f"{min(known.get('done', 0), found)}/{found} clips decoded",
+                f"{rows} rows, {rows * self._hop_seconds / 3_600:.2f} h{_failures(known)}",
+            ]
+        return ", ".join(parts)
+
+
 @contextlib.contextmanager
 def shown(
     stream: TextIO,
@@ -118,8 +164,9 @@ def shown(
     is_cut: bool = False,
     in_processes: bool = False,
     as_lines: bool = False,
+    on_cluster: ClusterReport | None = None,
 ) -> Iterator[None]:
-    """Shows the progress of the job that runs in this context, in this process or its children.
+    """Shows the progress of the job that runs in this context.
 
     Args:
       stream: The output; on a terminal, a bar that disappears when the job ends.
@@ -127,6 +174,8 @@ def shown(
       is_cut: See `Report`.
       in_processes: The workers are other processes of this machine.
       as_lines: Show lines on a terminal, too.
+      on_cluster: The report of a job that runs on a cluster; None for one in this process or its
+        children.
     """
     with contextlib.ExitStack() as stack:
         counts = live_counts.total
@@ -143,7 +192,7 @@ def shown(
         show = _show_lines if as_lines or not _has_room(stream) else _show_bar
         thread = threading.Thread(
             target=show,
-            args=(stream, Report(hop_seconds, is_cut), counts, ended),
+            args=(stream, on_cluster or Report(hop_seconds, is_cut), counts, ended),
             name="progress",
             daemon=True,
         )
@@ -162,13 +211,23 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def say(stream: TextIO, line: str) -> None:
+    """Prints a line, above the bar if there is one."""
+    with contextlib.suppress(OSError, ValueError):  # the reader is gone
+        tqdm.write(line, file=stream)
+        stream.flush()
+
+
 def _has_room(stream: TextIO) -> bool:
     """Returns whether the stream is a terminal with a size: without one tqdm draws nothing."""
     return stream.isatty() and os.get_terminal_size(stream.fileno()).lines > 0
 
 
 def _show_lines(
-    stream: TextIO, report: Report, counts: Callable[[], dict[str, int]], ended: threading.Event
+    stream: TextIO,
+    report: Report | ClusterReport,
+    counts: Callable[[], dict[str, int]],
+    ended: threading.Event,
 ) -> None:
     while not ended.wait(LINE_SECONDS):
         text = report.text(counts())
@@ -177,7 +236,10 @@ def _show_lines(
 
 
 def _show_bar(
-    stream: TextIO, report: Report, counts: Callable[[], dict[str, int]], ended: threading.Event
+    stream: TextIO,
+    report: Report | ClusterReport,
+    counts: Callable[[], dict[str, int]],
+    ended: threading.Event,
 ) -> None:
     tqdm.monitor_interval = 0  # no thread of its own: this one updates often enough
     with (

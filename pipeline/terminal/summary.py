@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pipeline.errors import JobError, RunnerLostError
+from pipeline.errors import JobError, JobGoesOnError, RunnerLostError
 from pipeline.terminal import console, memory
 from transforms.corpus.clips import printable
 from transforms.dataset.failure_table import failure_table_name
@@ -88,7 +88,8 @@ def broke(error: BaseException) -> int:
     why = explanation(error)
     print(f"error: {why}", file=sys.stderr)
     recent_output = console.recent_output()
-    if recent_output and (isinstance(error, RunnerLostError) or is_bug(why)):
+    is_here = isinstance(error, RunnerLostError) and not isinstance(error, JobGoesOnError)
+    if recent_output and (is_here or is_bug(why)):
         print(f"the last output of libraries:\n{recent_output}", file=sys.stderr)
     return JOB_BROKE
 

@@ -1,5 +1,7 @@
 """The part of a Flink JobManager's REST API that submits a job and follows it. Nothing is run."""
 
+import base64
+import dataclasses
 import email
 import email.policy
 import io
@@ -12,6 +14,17 @@ from tests.stand_ins.rest import Call, RestService
 JOB = "0123456789abcdef0123456789abcdef"
 JAR = "7d0e2c1a_beam.jar"
 _PIPELINE = "BEAM-PIPELINE/pipeline"
+_TASK_STATES = ("created", "scheduled", "running", "finished", "canceled", "failed")
+
+
+@dataclasses.dataclass
+class TaskManager:
+    """A task manager, with two slots that are free."""
+
+    name: str
+    host: str = "10.0.0.1"
+    slots: int = 4
+    free: int = 4
 
 
 class FlinkRest(RestService):
@@ -21,6 +34,12 @@ class FlinkRest(RestService):
       state: The job's, `RUNNING` or one of those that last: `FINISHED`, `FAILED`, `CANCELED`.
       exception: Text of what made the job fail.
       version: Of Flink; from 2.0 on the exceptions of a job are told in another form.
+      managers: The task managers.
+      config: What differs from the job manager's default configuration.
+      tasks: Number of the job's tasks by state, such as `running`.
+      num_records: Number of records that the tasks have read.
+      counters: Beam's counters of this program by name.
+      knows_job: Whether the job manager knows the job.
     """
 
     def __init__(
@@ -30,6 +49,12 @@ class FlinkRest(RestService):
         self.state = state
         self.exception = exception
         self.version = version
+        self.managers = [TaskManager("taskmanager1", "10.0.0.1"), TaskManager("b", "10.0.0.2")]
+        self.config: dict[str, str] = {}
+        self.tasks: dict[str, int] = {"running": 2, "created": 2}
+        self.num_records = 0
+        self.counters: dict[str, int] = {}
+        self.knows_job = True
         self._jar: bytes | None = None
 
     @property
@@ -54,18 +79,17 @@ class FlinkRest(RestService):
 
     def answer(self, call: Call) -> tuple[int, Any]:
         job = f"/v1/jobs/{JOB}"
-        running = self.state == "RUNNING"
         answers: dict[str, Any] = {
             "GET /v1/config": {"flink-version": self.version},
-            "GET /v1/overview": {"flink-version": self.version, "taskmanagers": 1},
+            "GET /v1/overview": self._overview(),
+            "GET /v1/jobmanager/config": [{"key": k, "value": v} for k, v in self.config.items()],
+            "GET /v1/taskmanagers": {"taskmanagers": [*map(_manager, self.managers)]},
+            "GET /v1/jobs/overview": {"jobs": [self._job()] if self.knows_job else []},
             f"POST /v1/jars/{JAR}/run": {"jobid": JOB},
             f"DELETE /v1/jars/{JAR}": {},
-            f"GET {job}": {"jid": JOB, "state": self.state},
-            f"GET {job}/execution-result": {
-                "status": {"id": "IN_PROGRESS" if running else "COMPLETED"}
-            },
+            f"GET {job}": {"jid": JOB, "state": self.state, "vertices": [self._vertex()]},
             f"GET {job}/exceptions": self._exceptions(),
-            f"GET {job}/accumulators": {"user-task-accumulators": []},
+            f"GET {job}/accumulators": {"user-task-accumulators": self._accumulators()},
         }
         key = f"{call.method} {call.path}"
         if key == "POST /v1/jars/upload":
@@ -78,6 +102,40 @@ class FlinkRest(RestService):
             return 200, answers[key]
         return 404, {"errors": ["Not found: " + call.path]}
 
+    def _overview(self) -> Any:
+        return {
+            "flink-version": self.version,
+            "taskmanagers": len(self.managers),
+            "slots-total": sum(each.slots for each in self.managers),
+            "slots-available": sum(each.free for each in self.managers),
+            "jobs-running": 1,
+        }
+
+    def _job(self) -> Any:
+        tasks = {state: self.tasks.get(state, 0) for state in _TASK_STATES}
+        return {"jid": JOB, "state": self.state, "tasks": tasks | {"total": sum(tasks.values())}}
+
+    def _vertex(self) -> Any:
+        return {
+            "tasks": {state.upper(): self.tasks.get(state, 0) for state in _TASK_STATES},
+            "metrics": {"read-records": self.num_records, "write-records": 0},
+        }
+
+    def _accumulators(self) -> Any:
+        """Returns Beam's metrics as its Flink runner does: JSON in JSON, and numbers in base64."""
+        infos = [
+            {
+                "urn": "beam:metric:user:sum_int64:v1",
+                "labels": {"NAMESPACE": "beam_audio_embeddings", "NAME": name, "PTRANSFORM": step},
+                "payload": base64.b64encode(bytes([number])).decode(),
+            }
+            for name, number in self.counters.items()
+            for step in ("one", "another")
+        ]
+        other = {"urn": "beam:metric:element_count:v1", "labels": {"PCOLLECTION": "p"}}
+        value = json.dumps({"metrics": {"attempted": [other, *infos]}})
+        return [{"name": "__metricscontainers", "type": "MetricsAccumulator", "value": value}]
+
     def _exceptions(self) -> Any:
         entry = {"exceptionName": "Error", "stacktrace": self.exception, "timestamp": 1}
         history = {"exceptionHistory": {"entries": [entry] if self.exception else []}}
@@ -85,6 +143,15 @@ class FlinkRest(RestService):
             return history
         there = [{"exception": self.exception, "timestamp": 1}] if self.exception else []
         return {**history, "root-exception": self.exception or None, "all-exceptions": there}
+
+
+def _manager(manager: TaskManager) -> Any:
+    return {
+        "id": manager.name,
+        "path": f"pekko.tcp://flink@{manager.host}:6122/user/rpc/taskmanager_0",
+        "slotsNumber": manager.slots,
+        "freeSlots": manager.free,
+    }
 
 
 def _uploaded(form: bytes) -> bytes:

@@ -9,7 +9,7 @@ import importlib.metadata
 import os
 import socket
 import subprocess
-import sysconfig
+import sys
 import time
 import venv
 from collections.abc import Iterator
@@ -67,10 +67,11 @@ def worker_pool(log: Path, boot: Path | None = None) -> Iterator[str]:
 
 def _environment_without_us(folder: Path) -> Path:
     """Makes an environment that has our requirements and not us; returns its programs' folder."""
-    venv.create(folder / "environment", with_pip=True)
+    venv.create(folder / "environment")
     (site,) = (folder / "environment").glob("lib/python*/site-packages")
     # Of a folder that is named in a .pth the .pth files do not count, and we are there by one.
-    (site / "requirements.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    folders = [path for path in sys.path if Path(path).name == "site-packages"]
+    (site / "requirements.pth").write_text("\n".join(folders))
     return folder / "environment" / "bin"
 
 

@@ -56,7 +56,9 @@ class RestService:
                 pass
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.02,), daemon=True
+        )
         self.url = f"http://localhost:{self._server.server_port}"
 
     def answer(self, call: Call) -> tuple[int, Any]:

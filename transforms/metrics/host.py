@@ -1,11 +1,13 @@
-"""Facts about this process and its machine: code, memory and disk."""
+"""Facts about this process and its machine: code, cores, memory and disk."""
 
 import contextlib
 import hashlib
+import math
 import os
 import shutil
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 _PACKAGES = ("pipeline", "transforms")
@@ -56,21 +58,60 @@ def free_memory(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup
         groups = (proc / "self/cgroup").read_text().splitlines()
     except (OSError, ValueError):
         groups = []
-    for line in groups:
-        _, controllers, group = line.split(":", 2)
-        if controllers == "":
-            folder, names = cgroups / group.lstrip("/"), ("memory.max", "memory.current")
-        elif "memory" in controllers.split(","):
-            folder = cgroups / "memory" / group.lstrip("/")
-            names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
-        else:
-            continue
-        # Any level may have a limit; inside a container the group's own folder may be hidden.
-        while folder.is_relative_to(cgroups):
-            free.append(_free_in_group(folder, *names))
-            folder = folder.parent
+    for folder, is_first_version in _groups(groups, "memory", cgroups):
+        names = (
+            ("memory.limit_in_bytes", "memory.usage_in_bytes")
+            if is_first_version
+            else ("memory.max", "memory.current")
+        )
+        free.append(_free_in_group(folder, *names))
     known = [each for each in free if each < _NO_LIMIT]
     return min(known) if known else None
+
+
+def available_cores(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> int:
+    """Returns how many cores this process may keep busy, on its machine and in its container.
+
+    Args:
+      proc: Mount point of procfs.
+      cgroups: Mount point of cgroups.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        cores = float(len(os.sched_getaffinity(0)))
+    else:  # macOS
+        cores = float(os.cpu_count() or 1)
+    try:
+        groups = (proc / "self/cgroup").read_text().splitlines()
+    except OSError:
+        groups = []
+    for folder, is_first_version in _groups(groups, "cpu", cgroups):
+        with contextlib.suppress(OSError, ValueError):  # no such level, or "max"
+            if is_first_version:
+                quota = int((folder / "cpu.cfs_quota_us").read_text())
+                period = int((folder / "cpu.cfs_period_us").read_text())
+            else:
+                quota, period = map(int, (folder / "cpu.max").read_text().split())
+            if quota > 0 and period > 0:  # -1: no limit
+                cores = min(cores, quota / period)
+    return max(1, math.ceil(cores))
+
+
+def _groups(lines: list[str], controller: str, cgroups: Path) -> Iterator[tuple[Path, bool]]:
+    """Yields the folders of this process's groups, and whether they are of version 1.
+
+    Any level may have a limit; inside a container the group's own folder may be hidden.
+    """
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controllers == "":
+            folder = cgroups / group.lstrip("/")
+        elif controller in controllers.split(","):
+            folder = cgroups / controller / group.lstrip("/")
+        else:
+            continue
+        while folder.is_relative_to(cgroups):
+            yield folder, controllers != ""
+            folder = folder.parent
 
 
 def _free_in_group(folder: Path, limit_name: str, usage_name: str) -> int:

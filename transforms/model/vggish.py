@@ -60,8 +60,9 @@ def weight_shapes() -> dict[str, tuple[int, ...]]:
 def untrained_weights(seed: int) -> dict[str, np.ndarray]:
     """Returns seeded random weights, float32, for tests and trials without the released ones.
 
-    He initialisation keeps the scale of the signal from layer to layer, so that rows of different
-    audio differ as in a trained network.
+    He's uniform initialisation keeps the scale of the signal from layer to layer, so that rows of
+    different audio differ as in a trained network. The same seed gives the same bits on every
+    machine: random integers become floats exactly, and are rounded once, with the scale.
     """
     random = np.random.default_rng(seed)
     weights: dict[str, np.ndarray] = {}
@@ -69,8 +70,9 @@ def untrained_weights(seed: int) -> dict[str, np.ndarray]:
         if name.endswith("biases"):
             weights[name] = np.zeros(shape, np.float32)
         else:
-            scale = np.float32(np.sqrt(2.0 / np.prod(shape[:-1])))
-            weights[name] = random.standard_normal(shape, np.float32) * scale
+            weights[name] = random.random(shape, np.float32)  # multiples of 2^-24
+            weights[name] -= np.float32(0.5)
+            weights[name] *= np.float32(2 * np.sqrt(6.0 / np.prod(shape[:-1])))
     return weights
 
 

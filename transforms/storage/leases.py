@@ -125,9 +125,17 @@ class Lease:
             if found is not None and _holder(found.data) == self._holder:
                 self._file.delete()
 
-    def leave(self) -> None:
-        """Leaves the lease to a job that runs on; see `release_job`."""
+    def leave(self, job: str = "") -> None:
+        """Leaves the lease to a job that runs on; see `release_job`.
+
+        Args:
+          job: What runs it, unless the lease was taken for it.
+        """
         self._ended.set()
+        if job:
+            self._holder = dataclasses.replace(self._holder, job=job)
+            with contextlib.suppress(OSError):
+                self._touch()
 
     def _touch(self) -> bool:
         try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import JobError, UsageError
+from pipeline.errors import JobError, JobGoesOnError, UsageError
 from pipeline.folders.output_folder import OutputFolder
 from tests.memory_filesystem import MemoryFileSystem
 from transforms.storage import files, leases
@@ -265,6 +265,22 @@ def test_a_folder_in_use_is_refused_to_those_who_would_write_it(path: str) -> No
         ):
             pass
     assert set(files.list_names(path)) <= {".audio.incomplete"}
+
+
+def test_a_job_whose_runner_does_not_respond_keeps_its_folder(
+    path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        pytest.raises(
+            JobGoesOnError, match=r"^the runner is gone\. .* holds no new dataset before"
+        ),
+        OutputFolder(path, "audio", False).staged(),
+    ):
+        raise JobGoesOnError("the runner is gone", "http://flink/#/job/1")
+    assert {leases.FILE_NAME, ".audio.incomplete"} >= set(files.list_names(path))
+    assert leases.FILE_NAME in files.list_names(path)
+    with OutputFolder(path, "audio", False).staged():
+        assert "has submitted a job to http://flink/#/job/1 that writes" in capsys.readouterr().err
 
 
 def test_a_job_that_runs_on_keeps_its_folder_and_is_told_to_the_next(

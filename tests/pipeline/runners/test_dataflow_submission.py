@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,80 +12,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from apache_beam.portability.api import beam_runner_api_pb2
 
-from tests.running import run_program
-from tests.stand_ins import gcs as stand_in
+from tests.stand_ins.dataflow_job import BUCKET, IMAGE, Gcs, arguments, cloud_storage, submit
 from tests.stand_ins.dataflow_rest import DataflowRest
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[3]
-IMAGE = "us-docker.pkg.dev/proj-test/audio/embeddings:1"
-BUCKET = f"gs://{stand_in.BUCKET}"
-
-
-class Gcs:
-    """What is in the stand-in of Cloud Storage, and the environment of a program that uses it."""
-
-    def __init__(self, address: str, credentials: Path) -> None:
-        # A token that has not run out: else the client asks the machine for one, for 20 s.
-        nothing = dict.fromkeys(("client_id", "client_secret", "refresh_token"), "x")
-        expiry = "2999-01-01T00:00:00Z"
-        credentials.write_text(
-            json.dumps({"type": "authorized_user", **nothing, "token": "fake", "expiry": expiry})
-        )
-        self.url = address
-        self.environment = {
-            **os.environ,
-            "STORAGE_EMULATOR_HOST": address,
-            "GOOGLE_APPLICATION_CREDENTIALS": str(credentials),
-        }
-
-    def put(self, name: str, data: bytes) -> None:
-        url = f"{self.url}/upload/storage/v1/b/{stand_in.BUCKET}/o?uploadType=media&name={name}"
-        requests.post(url, data=data, timeout=120).raise_for_status()
-
-    def names(self) -> list[str]:
-        answer = requests.get(f"{self.url}/storage/v1/b/{stand_in.BUCKET}/o", timeout=120).json()
-        return [item["name"] for item in answer.get("items", [])]
-
-    def get(self, end: str) -> bytes:
-        """Returns the one object whose name ends like this."""
-        (name,) = (name for name in self.names() if name.endswith(end))
-        return requests.get(f"{self.url}/{stand_in.BUCKET}/{name}", timeout=120).content
 
 
 @pytest.fixture(scope="module")
 def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gcs]:
-    with stand_in.running() as address:
-        storage = Gcs(address, tmp_path_factory.mktemp("gcs") / "credentials.json")
+    with cloud_storage(tmp_path_factory.mktemp("gcs")) as storage:
         storage.put("recordings/a.wav", b"RIFF")
         yield storage
-
-
-def _arguments(*more: str) -> list[str]:
-    return [
-        *("embed", f"--input={BUCKET}/recordings", f"--output={BUCKET}/dataset", "--profile=raw"),
-        *("--runner=DataflowRunner", "--project=proj-test", "--region=us-central1"),
-        *(f"--staging_location={BUCKET}/staging", f"--temp_location={BUCKET}/temp"),
-        *(f"--sdk_container_image={IMAGE}", "--machine_type=n2-standard-8"),
-        *("--number_of_worker_harness_threads=12", "--max_num_workers=20", *more),
-    ]
-
-
-def _submit(gcs: Gcs, dataflow: DataflowRest, *more: str) -> subprocess.CompletedProcess[str]:
-    return run_program(
-        *_arguments(f"--dataflow_endpoint={dataflow.url}", *more), env=gcs.environment
-    )
 
 
 @pytest.fixture(scope="module")
 def submitted(gcs: Gcs) -> Iterator[tuple[DataflowRest, subprocess.CompletedProcess[str]]]:
     """The service with a job, and what the program said."""
     with DataflowRest("JOB_STATE_RUNNING") as dataflow:
-        yield dataflow, _submit(gcs, dataflow, "--no_wait")
+        yield dataflow, submit(gcs, dataflow, "--no_wait")
 
 
 def test_the_job_requests_one_process_with_many_threads_a_worker(
@@ -138,7 +85,7 @@ def test_the_address_of_a_job_is_printed_without_waiting_for_it(
 def test_a_template_is_written_and_nothing_submitted(gcs: Gcs, tmp_path: Path) -> None:
     template = tmp_path / "template.json"
     with DataflowRest() as dataflow:
-        said = _submit(gcs, dataflow, f"--template_location={template}")
+        said = submit(gcs, dataflow, f"--template_location={template}")
     assert said.returncode == 0, said.stderr
     assert dataflow.calls == []
     _check_job(json.loads(template.read_text()))
@@ -148,7 +95,7 @@ def test_the_flex_template_writes_the_job_for_its_launcher(
     gcs: Gcs,
 ) -> None:
     # As the launcher of templates gives them, without the command.
-    parameters = [each for each in _arguments("--overwrite=false")[1:] if "=" in each]
+    parameters = [each for each in arguments("--overwrite=false")[1:] if "=" in each]
     added = [
         *("--job_name=embeddings-1", "--service_account_email=a@b", "--labels={}"),
         *("--experiments=use_runner_v2", f"--template_location={BUCKET}/staging/job_object"),
@@ -167,7 +114,7 @@ def test_the_flex_template_writes_the_job_for_its_launcher(
 
 def test_a_job_without_a_dataset_behind_it_is_an_error(gcs: Gcs) -> None:
     with DataflowRest("JOB_STATE_DONE") as dataflow:
-        said = _submit(gcs, dataflow)
+        said = submit(gcs, dataflow)
     assert said.returncode == 1
     assert f"no dataset.json in {BUCKET}/dataset" in said.stderr
     assert "Traceback" not in said.stderr
@@ -184,7 +131,7 @@ def test_a_failed_job_is_reported_with_its_reason(
     gcs: Gcs, state: str, error: str, expected: str
 ) -> None:
     with DataflowRest(state, error) as dataflow:
-        said = _submit(gcs, dataflow)
+        said = submit(gcs, dataflow)
     assert said.returncode == 1
     assert expected in said.stderr
     assert "Traceback" not in said.stderr
@@ -193,7 +140,7 @@ def test_a_failed_job_is_reported_with_its_reason(
 
 def test_a_refused_job_is_reported_with_its_reason(gcs: Gcs) -> None:
     with DataflowRest(refusal=(403, "Dataflow API has not been used in proj-test")) as dataflow:
-        said = _submit(gcs, dataflow)
+        said = submit(gcs, dataflow)
     assert said.returncode == 1
     assert "Dataflow API has not been used in proj-test" in said.stderr
     assert "Traceback" not in said.stderr
@@ -203,7 +150,7 @@ def test_a_refused_job_is_reported_with_its_reason(gcs: Gcs) -> None:
 def test_a_signal_cancels_the_job(gcs: Gcs, sent: int) -> None:
     with DataflowRest("JOB_STATE_RUNNING") as dataflow:
         command = [sys.executable, "-m", "pipeline"]
-        command += _arguments(f"--dataflow_endpoint={dataflow.url}")
+        command += arguments(f"--dataflow_endpoint={dataflow.url}")
         with subprocess.Popen(
             command, stderr=subprocess.PIPE, text=True, env=gcs.environment
         ) as program:

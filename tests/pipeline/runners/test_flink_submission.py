@@ -131,7 +131,7 @@ def test_a_signal_cancels_the_job(arguments: Callable[..., list[str]], sent: int
         command = [sys.executable, "-m", "pipeline", *arguments(flink, *ON_WORKER_POOL)]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as program:
             try:
-                _wait_until(lambda: any("execution-result" in each for each in flink.lines("GET")))
+                _wait_until(lambda: any("jobs/overview" in each for each in flink.lines("GET")))
                 program.send_signal(sent)
                 _, said = program.communicate(timeout=300)
             finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import JobError
-from pipeline.runners import local, runner
+from pipeline.runners import local, remote
 from pipeline.terminal import memory, summary
 from tests.running import run_program
 from tests.sounds import noise, write_wav
@@ -76,7 +76,7 @@ def test_a_job_that_cannot_start_threads_ends(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_killed_worker_is_told_with_what_to_do() -> None:
-    assert memory.ADVICE in runner._with_cause("SDK worker disconnected")
+    assert memory.ADVICE in remote.with_cause("SDK worker disconnected")
 
 
 @pytest.mark.slow

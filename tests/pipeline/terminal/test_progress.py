@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.terminal import progress
-from pipeline.terminal.progress import Report
+from pipeline.terminal.progress import ClusterReport, Report
 from tests.running import run_program
 from tests.sounds import noise, write_wav
 from transforms.corpus.clips import Clip, Failure
@@ -68,6 +68,21 @@ def test_the_text_of_each_phase() -> None:
     assert said(35, assembled=7) == "assembling, 7 clips so far"
     assert report.share(counts) is None
     assert said(36, shards=2) == "writing, 2 shards so far"
+
+
+def test_a_job_on_a_cluster_shows_its_state_its_tasks_and_its_clips() -> None:
+    report = ClusterReport(hop_seconds=0.96)
+    assert report.text({}) == "submitting"
+    assert report.share({}) is None
+    report.update("running; waiting for 2 slots: none", (0, 40), {})
+    assert report.text({}) == "running, 0/40 tasks"
+    counts = {"found": 50, "done": 20, "rows": 3_750, "failures": 1}
+    report.update("running", (10, 40), counts)
+    told = "20/50 clips decoded, 3750 rows, 1.00 h, 1 failure"
+    assert report.text({}) == f"running, 10/40 tasks, {told}"
+    assert report.share({}) == 0.25
+    report.update("running", (0, 0), {})
+    assert report.text(counts) == f"running, {told}", "counted in this process"
 
 
 def test_cut_clips_have_no_total_and_long_recordings_count_parts() -> None:
@@ -143,6 +158,23 @@ def test_a_terminal_shows_a_bar_that_is_removed_at_the_end(monkeypatch: pytest.M
     assert [each for each in drawn if re.match(bar, each)], drawn
     assert drawn[-1] == ""
     assert drawn[-2].strip() == ""
+
+
+def test_a_line_is_printed_above_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "BAR_SECONDS", 0.05)
+    ours, its = pty.openpty()
+    drawing = bytearray()
+    reader = threading.Thread(target=_read_into, args=(drawing, ours))
+    reader.start()
+    _set_width(its, 100)
+    report = ClusterReport(0.96)
+    with os.fdopen(its, "w") as terminal, progress.shown(terminal, 0.96, on_cluster=report):
+        report.update("running", (1, 2), {})
+        _wait_for(lambda: re.search(r"50%\|█+ +\| \d:\d\d  running, 1/2 tasks", _text(drawing)))
+        progress.say(terminal, "a line")
+    reader.join()
+    os.close(ours)
+    assert re.search(r"\ra line\r\n", _text(drawing)), _text(drawing)
 
 
 def test_a_terminal_without_a_size_shows_lines(monkeypatch: pytest.MonkeyPatch) -> None:

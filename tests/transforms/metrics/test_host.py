@@ -1,5 +1,6 @@
 """Facts of the machine, as its files tell them."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,36 @@ def test_limits_of_the_first_version_of_groups(tmp_path: Path) -> None:
     }
     groups = "5:cpu,cpuacct:/box\n4:memory:/box\n"
     assert host.free_memory(**machine(tmp_path, groups, **files)) == GIB
+
+
+@pytest.mark.parametrize(
+    ("files", "groups", "expected"),
+    [
+        ({}, "0::/a\n", 8),
+        ({"a__cpu_of_max": "max 100000\n"}, "0::/a\n", 8),
+        ({"a__cpu_of_max": "250000 100000\n"}, "0::/a/b\n", 3),
+        ({"a__cpu_of_max": "5000 100000\n", "cpu_of_max": "400000 100000\n"}, "0::/a\n", 1),
+        (
+            {"cpu__a__cpu_of_cfs_quota_us": "200000\n", "cpu__a__cpu_of_cfs_period_us": "100000\n"},
+            "4:memory:/a\n3:cpu,cpuacct:/a\n",
+            2,
+        ),
+        (
+            {"cpu__a__cpu_of_cfs_quota_us": "-1\n", "cpu__a__cpu_of_cfs_period_us": "100000\n"},
+            "3:cpu,cpuacct:/a\n",
+            8,
+        ),
+    ],
+)
+def test_cores_are_those_of_the_affinity_and_of_the_containers_quota(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    files: dict[str, str],
+    groups: str,
+    expected: int,
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert host.available_cores(**machine(tmp_path, groups, **files)) == expected
 
 
 def test_a_system_that_does_not_say_is_not_known(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ FIELDS = (
     *(FORMAT, SAMPLE_RATE, CHANNELS),
 )
 _OTHER_NAMES = {"start_seconds": START, "end_seconds": END, "duration_seconds": DURATION}
-_NAMES = (*FIELDS, *_OTHER_NAMES)
-_NEXT_FIELD = re.compile(rf",\s*(?=(?:{'|'.join(_NAMES)})\s*=)")
+FIELD_NAMES = (*FIELDS, *_OTHER_NAMES)
+_NEXT_FIELD = re.compile(rf",\s*(?=(?:{'|'.join(FIELD_NAMES)})\s*=)")
 
 
 @dataclasses.dataclass(frozen=True)

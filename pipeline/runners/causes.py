@@ -1,0 +1,92 @@
+"""Why a job failed, in words: from Java's stack traces, which runners give as the cause."""
+
+import re
+
+# An error of Python that Java has wrapped: up to Java's own frames.
+_PYTHON = re.compile(
+    r"Traceback \(most recent call last\):.*?(?=^\tat |^Caused by: |\Z)", re.M | re.S
+)
+_FRAME = re.compile(r"^\s*(at \S+\(.*\)|\.\.\. \d+ more)\s*$", re.M)
+# `java.lang.Exception: text`, and the same text again for each exception around it.
+_PACKAGE = re.compile(r"\b(?:[a-z]\w*\.){2,}(?=[A-Z])")
+_MAX_SHOWN = 400
+
+_BUFFERS = re.compile(r"Insufficient number of network buffers: ([^.\n]*)")
+_REFUSED = re.compile(
+    r"(?:Connection refused|No route to host|connection timed out)[^\n]*?: (\S+)$", re.M
+)
+_LOST = (
+    re.compile(r"Heartbeat of TaskManager with id (\S+) timed out"),
+    re.compile(r"TaskManager with id (\S+?)(?:\([^)]*\))? is no longer reachable"),
+    re.compile(r"by remote task manager '[^'\[]*\[ ?([^\]\s]+)"),
+    re.compile(r"Could not connect to rpc endpoint under address \S*?//\S*?@([^/\s]+)"),
+)
+
+
+def is_java(text: str) -> bool:
+    """Returns whether the text of an error has frames of Java."""
+    return _FRAME.search(text) is not None
+
+
+def explanation(text: str, pool: str = "") -> str:
+    """Returns what a user should read of the cause that a runner reports.
+
+    Args:
+      text: The runner's text, such as a stack trace of Java, with an error of Python inside where a
+        worker has raised one.
+      pool: The address of the worker pool, or an empty text.
+    """
+    if error := _PYTHON.search(text):
+        return error[0].rstrip()
+    if words := _known(text, pool):
+        return words
+    if not is_java(text):
+        return text.strip()
+    lines = [line.strip() for line in _FRAME.sub("", text).splitlines() if line.strip()] or [""]
+    causes = [line for line in lines if line.startswith("Caused by: ")]
+    first, last = _short(lines[0]), _short((causes or lines[:1])[-1].removeprefix("Caused by: "))
+    return first if last in first else f"{first}; the first cause: {last}"
+
+
+def lost_task_manager(text: str) -> str:
+    """Returns the name of the task manager whose loss an exception of Flink reports, or nothing."""
+    for pattern in _LOST:
+        if found := pattern.search(text):
+            return found[1].strip("'.,")
+    return ""
+
+
+def _known(text: str, pool: str) -> str:
+    """Returns the words for a cause that has a remedy."""
+    if missing := _BUFFERS.search(text):
+        return (
+            f"Flink has too few network buffers ({missing[1]}): set"
+            " taskmanager.network.sort-shuffle.min-parallelism: 1000 in the configuration of the"
+            " task managers, else each output of a step takes 16 MB; or raise"
+            " taskmanager.memory.network.max"
+        )
+    if "BeamFnExternalWorkerPool" in text and "UNAVAILABLE" in text:
+        found = _REFUSED.search(text)
+        where = f" ({_short(found[0])})" if found else ""
+        return (
+            f"a task manager cannot reach the worker pool --environment_config={pool}{where}: start"
+            " a pool beside each task manager, or use the address at which task managers reach"
+            " theirs"
+        )
+    if "NoResourceAvailableException" in text:
+        return (
+            "Flink found no free slots for the job in time (slot.request.timeout, by default 5"
+            " minutes): other jobs use them, or task managers were lost; lower --parallelism, or"
+            " start more task managers"
+        )
+    if name := lost_task_manager(text):
+        return (
+            f"the task manager {name} was lost, and Flink's restart-strategy allows no more tries"
+        )
+    return ""
+
+
+def _short(line: str) -> str:
+    """Returns a line without the packages of Java's classes, cut where it is too long."""
+    line = _PACKAGE.sub("", line)
+    return line if len(line) <= _MAX_SHOWN else f"{line[:_MAX_SHOWN]}…"

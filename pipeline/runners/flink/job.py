@@ -1,0 +1,158 @@
+"""A job on a Flink cluster, as its REST interface reports it."""
+
+import base64
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from apache_beam.runners.runner import PipelineState
+
+from pipeline.runners import causes
+from pipeline.runners.flink.rest import Cluster
+from pipeline.runners.flink.stalls import Watch
+from pipeline.runners.monitoring import counters
+from pipeline.runners.waiting import Status, UnknownJobError
+
+_STATES = {
+    "INITIALIZING": PipelineState.STARTING,
+    "CREATED": PipelineState.STARTING,
+    "CANCELLING": PipelineState.CANCELLING,
+    "CANCELED": PipelineState.CANCELLED,
+    "FAILED": PipelineState.FAILED,
+    "FINISHED": PipelineState.DONE,
+}
+_WORDS = {
+    "INITIALIZING": "starting",
+    "CREATED": "starting",
+    "SUSPENDED": "suspended: the job manager has lost its leadership",
+}
+# Each step is without slots for a moment.
+_WITHOUT_SLOTS_SECONDS = 5.0
+_EXCEPTIONS_SECONDS = 3.0
+_COUNTS_SECONDS = 5.0
+_METRICS = "__metricscontainers"
+
+
+class FlinkJob:
+    """A job that was submitted to a Flink cluster; see `waiting.RemoteJob`."""
+
+    def __init__(self, cluster: Cluster, job_id: str, pool: str) -> None:
+        self.where = f"{cluster.url}/#/job/{job_id}"
+        self.cluster = str(cluster)
+        self._flink = cluster
+        self._id = job_id
+        self._restarts = _Restarts(cluster, job_id, pool)
+        self._watch = Watch(cluster, job_id, pool)
+        self._waiting_since: float | None = None
+        self._counted, self._counted_at = 0, 0.0
+        self._counts: Mapping[str, int] = {}
+
+    def status(self) -> Status:
+        job = self._overview()
+        state, tasks = job["state"], job["tasks"]
+        beam_state = _STATES.get(state, PipelineState.RUNNING)
+        if not PipelineState.is_terminal(beam_state):
+            self._count(tasks["finished"])
+        return Status(
+            beam_state,
+            self._words(state, tasks),
+            tasks["finished"],
+            tasks["total"],
+            self._counts,
+        )
+
+    def cause(self) -> str:
+        return _latest(self._flink.get(f"jobs/{self._id}/exceptions")).get("stacktrace", "")
+
+    def cancel(self) -> None:
+        self._flink.cancel(self._id)
+
+    def _overview(self) -> dict[str, Any]:
+        jobs = self._flink.get("jobs/overview")["jobs"]
+        found = next((job for job in jobs if job["jid"] == self._id), None)
+        if found is None:
+            raise UnknownJobError("does not know the job")
+        return found
+
+    def _words(self, state: str, tasks: Mapping[str, int]) -> str:
+        words = _WORDS.get(state, state.lower())
+        if state in {"RUNNING", "RESTARTING", "FAILING"}:
+            why = self._restarts.why(state, tasks)
+            words = f"restarting: {why}" if why else words
+            notes = [self._without_slots(tasks), self._watch.note(state, tasks)]
+            words = "; ".join([words, *filter(None, notes)])
+        return words
+
+    def _without_slots(self, tasks: Mapping[str, int]) -> str:
+        """Returns that tasks wait for slots, once they have done so for a while."""
+        if not tasks["scheduled"]:
+            self._waiting_since = None
+            return ""
+        now = time.monotonic()
+        self._waiting_since = self._waiting_since or now
+        if now - self._waiting_since < _WITHOUT_SLOTS_SECONDS:
+            return ""
+        vertices = self._flink.get(f"jobs/{self._id}")["vertices"]
+        # Tasks of different steps share a slot.
+        number = max(vertex["tasks"]["SCHEDULED"] for vertex in vertices)
+        overview = self._flink.get("overview")
+        return (
+            f"waiting for {number} {'slot' if number == 1 else 'slots'}: the cluster has"
+            f" {overview['slots-available']} free of {overview['slots-total']}, in"
+            f" {overview['taskmanagers']} task managers"
+        )
+
+    def _count(self, finished: int) -> None:
+        """Reads Beam's counters, which change where a task ends."""
+        now = time.monotonic()
+        if finished == self._counted or now - self._counted_at < _COUNTS_SECONDS:
+            return
+        self._counted, self._counted_at = finished, now
+        found = self._flink.get(f"jobs/{self._id}/accumulators")["user-task-accumulators"]
+        for accumulator in found:
+            if accumulator["name"] == _METRICS:
+                infos = json.loads(accumulator["value"])["metrics"].get("attempted", ())
+                self._counts = counters(
+                    (info["urn"], info["labels"], base64.b64decode(info.get("payload", "")))
+                    for info in infos
+                )
+
+
+class _Restarts:
+    """Why Flink starts tasks of a job again."""
+
+    def __init__(self, flink: Cluster, job_id: str, pool: str) -> None:
+        self._flink = flink
+        self._id = job_id
+        self._pool = pool
+        self._asked = 0.0
+        self._timestamp = 0
+        self._why = ""
+
+    def why(self, state: str, tasks: Mapping[str, int]) -> str:
+        """Returns the latest cause until the tasks run again."""
+        now = time.monotonic()
+        if now - self._asked >= _EXCEPTIONS_SECONDS:
+            self._asked = now
+            latest = _latest(self._flink.get(f"jobs/{self._id}/exceptions"))
+            if latest.get("timestamp", 0) > self._timestamp:
+                self._timestamp = latest["timestamp"]
+                self._why = _reason(latest["stacktrace"], self._pool)
+                return self._why
+        if state == "RUNNING" and tasks["running"] and not tasks["scheduled"]:
+            self._why = ""
+        return self._why
+
+
+def _latest(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the latest of the exceptions of a job; empty if there is none."""
+    # Flink 1 has `root-exception` and `all-exceptions` as well, which Flink 2 has not.
+    entries = answer["exceptionHistory"]["entries"]
+    return max(entries, key=lambda entry: entry["timestamp"], default={})
+
+
+def _reason(stacktrace: str, pool: str) -> str:
+    if name := causes.lost_task_manager(stacktrace):
+        return f"lost task manager {name}"
+    return " ".join(causes.explanation(stacktrace, pool).splitlines()[-1:])

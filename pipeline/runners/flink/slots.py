@@ -1,0 +1,179 @@
+"""Slots and worker pools of a Flink cluster, compared with the job before it is submitted."""
+
+import collections
+import ipaddress
+import socket
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pipeline.errors import UsageError
+from pipeline.runners.flink.rest import Cluster
+
+_POLL_SECONDS = 1.0
+# Task managers of a cluster that has just been started register within this.
+_START_SECONDS = 60.0
+# More of them may follow the first within this.
+_SETTLE_SECONDS = 10.0
+# Keys of the configuration of clusters that start task managers when a job needs slots.
+_ELASTIC = ("kubernetes.internal.", "yarn.", "$internal.yarn.")
+
+
+def check(cluster: Cluster, parallelism: int, pool: str, say: Callable[[str], None]) -> None:
+    """Refuses a job that the cluster cannot run.
+
+    Args:
+      cluster: The cluster.
+      parallelism: Of the job; 0 for the cluster's default.
+      pool: Address of the worker pool, or an empty text where workers are started otherwise.
+      say: Prints a line: the program waits for task managers.
+
+    Raises:
+      UsageError: The cluster has too few slots, or its task managers would share a worker pool.
+    """
+    config = {entry["key"]: entry["value"] for entry in cluster.get("jobmanager/config")}
+    if any(key.startswith(_ELASTIC) for key in config):
+        return
+    flag = f"--parallelism={parallelism}"
+    if parallelism < 1:
+        parallelism = int(config.get("parallelism.default", 1))
+        flag = f"the cluster's default parallelism of {parallelism}"
+    overview = _settled(cluster, parallelism, say)
+    total, managers = overview["slots-total"], overview["taskmanagers"]
+    if not managers:
+        raise UsageError(
+            f"{flag}: {cluster} has no task managers, and none has registered within"
+            f" {_START_SECONDS:.0f} s; start them"
+        )
+    if total < parallelism:
+        raise UsageError(
+            f"{flag}: {cluster} has {total} slots ({managers} task managers); use"
+            f" --parallelism={total} at most, or start more task managers"
+        )
+    if pool:
+        found = cluster.get("taskmanagers")["taskmanagers"]
+        for note in check_pool(pool, found, parallelism):
+            say(f"NOTE: {note}")
+
+
+def needed(cluster: Cluster, parallelism: int) -> int:
+    """Returns the slots that a job needs; see `check`."""
+    if parallelism > 0:
+        return parallelism
+    config = {entry["key"]: entry["value"] for entry in cluster.get("jobmanager/config")}
+    return int(config.get("parallelism.default", 1))
+
+
+def await_free(cluster: Cluster, parallelism: int, wait: bool, say: Callable[[str], None]) -> None:
+    """Waits until other jobs leave enough slots: Flink ends a job that waits for more than minutes.
+
+    Args:
+      cluster: The cluster.
+      parallelism: See `check`.
+      wait: Wait; else print only that the job may fail.
+      say: Prints a line.
+    """
+    said = ""
+    while True:
+        overview = cluster.get("overview")
+        free, total = overview["slots-available"], overview["slots-total"]
+        number = needed(cluster, parallelism)
+        if free >= number or total < number:
+            return
+        words = (
+            f"{free} of {total} slots of {cluster} are free, and the job needs {number};"
+            f" {overview['jobs-running']} other jobs run there"
+        )
+        if not wait:
+            say(f"NOTE: {words}: Flink ends a job that gets no slots within slot.request.timeout")
+            return
+        if words != said:
+            say(f"waiting for slots: {words}")
+        said = words
+        time.sleep(_POLL_SECONDS)
+
+
+def _settled(cluster: Cluster, parallelism: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Returns the cluster's overview, after waiting for task managers that may be starting."""
+    changed = time.monotonic()
+    overview = cluster.get("overview")
+    if overview["slots-total"] >= parallelism:
+        return overview
+    say(
+        f"waiting for task managers: {cluster} has {overview['taskmanagers']}, with"
+        f" {overview['slots-total']} slots of the {parallelism} that the job needs"
+    )
+    while True:
+        before = overview["slots-total"]
+        overview = cluster.get("overview")
+        if overview["slots-total"] != before:
+            changed = time.monotonic()
+        patience = _SETTLE_SECONDS if overview["slots-total"] else _START_SECONDS
+        is_enough = overview["slots-total"] >= parallelism
+        if is_enough or time.monotonic() - changed > patience:
+            return overview
+        time.sleep(_POLL_SECONDS)
+
+
+def check_pool(pool: str, managers: list[dict[str, Any]], parallelism: int) -> Iterator[str]:
+    """Yields notes about a worker pool that task managers may share.
+
+    Beam names workers by numbers that are unique in one task manager only. Those that share a pool
+    stop each other's workers, and the job hangs.
+
+    Args:
+      pool: The address that each task manager connects to.
+      managers: The task managers in Flink's words.
+      parallelism: Of the job.
+
+    Raises:
+      UsageError: Two task managers that the job needs have one pool.
+    """
+    host = (urllib.parse.urlsplit(f"//{pool}").hostname or "").lower()
+    by_host: dict[str, list[int]] = collections.defaultdict(list)
+    for manager in managers:
+        # Each machine has a pool of its own at localhost, and all have the same elsewhere.
+        where = _host_of(manager) if _is_loopback(host) else ""
+        by_host[where].append(manager["slotsNumber"])
+    is_certain = _is_loopback(host) or _is_address(host)
+    if all(len(slots) == 1 for slots in by_host.values()) or not (is_certain or _is_known(host)):
+        return
+    shared = max(map(len, by_host.values()))
+    text = (
+        f"--environment_config={pool}: {shared} task managers would share this worker pool, stop"
+        " each other's workers, and the job would hang; give each task manager a pool of its own"
+        " (as in deploy/flink)"
+    )
+    # One task manager of each pool may be enough.
+    if sum(max(slots) for slots in by_host.values()) >= parallelism:
+        yield f"{text}, unless one gets all {parallelism} tasks of a step"
+    elif is_certain:
+        raise UsageError(f"{text}, or use --parallelism={sum(map(max, by_host.values()))} at most")
+    else:
+        yield f"{text}, unless {host} is another machine for each of them"
+
+
+def _host_of(manager: dict[str, Any]) -> str:
+    """Returns the host in a path like `pekko.tcp://flink@HOST:PORT/user/rpc/taskmanager_0`."""
+    return urllib.parse.urlsplit(manager["path"]).hostname or manager["path"]
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _is_known(host: str) -> bool:
+    """Returns whether this machine knows the host: the name may mean the same to all others."""
+    try:
+        return bool(socket.getaddrinfo(host, None))
+    except OSError:
+        return False

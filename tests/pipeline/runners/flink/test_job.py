@@ -1,0 +1,118 @@
+"""The status of a job on Flink in words."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from apache_beam.runners.runner import PipelineState
+
+from pipeline.runners.flink.job import FlinkJob
+from pipeline.runners.flink.rest import Cluster
+from pipeline.runners.waiting import NoAnswerError, UnknownJobError
+from tests.stand_ins.flink_rest import JOB, FlinkRest
+
+LOST = (
+    "java.util.concurrent.TimeoutException: Heartbeat of TaskManager with id taskmanager2 timed"
+    " out.\n\tat org.apache.flink.runtime.jobmaster.JobMaster.run(JobMaster.java:1)\n"
+)
+
+
+class Clock:
+    now = 1_000.0
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", lambda: clock.now)
+    return clock
+
+
+@pytest.fixture(params=["1.19.0", "2.0.0"])
+def flink(request: pytest.FixtureRequest) -> Iterator[FlinkRest]:
+    with FlinkRest("RUNNING", version=request.param) as flink:
+        yield flink
+
+
+def test_states_tasks_and_counters(flink: FlinkRest, clock: Clock) -> None:
+    running = FlinkJob(Cluster(flink.url), JOB, "")
+    assert running.where == f"{flink.url}/#/job/{JOB}"
+    flink.tasks = {"running": 2, "finished": 6, "created": 4}
+    flink.counters = {"found": 30, "rows": 50}
+    status = running.status()
+    assert (status.state, status.words) == (PipelineState.RUNNING, "running")
+    assert (status.tasks_done, status.tasks) == (6, 12)
+    assert status.counts == {"found": 60, "rows": 100}, "of all steps"
+    for state, beam_state in (
+        ("INITIALIZING", PipelineState.STARTING),
+        ("CREATED", PipelineState.STARTING),
+        ("FINISHED", PipelineState.DONE),
+        ("FAILED", PipelineState.FAILED),
+        ("CANCELED", PipelineState.CANCELLED),
+        ("SUSPENDED", PipelineState.RUNNING),
+    ):
+        flink.state = state
+        assert running.status().state == beam_state
+
+
+def test_a_lost_task_manager_and_missing_slots_are_told(flink: FlinkRest, clock: Clock) -> None:
+    running = FlinkJob(Cluster(flink.url), JOB, "")
+    assert running.status().words == "running"
+    clock.now += 10
+    flink.exception, flink.state = LOST, "RESTARTING"
+    assert running.status().words == "restarting: lost task manager taskmanager2"
+    flink.managers.pop()
+    flink.managers[0].free = 0
+    flink.state, flink.tasks = "RUNNING", {"scheduled": 2, "running": 2}
+    assert running.status().words == "restarting: lost task manager taskmanager2"
+    clock.now += 6
+    assert running.status().words == (
+        "restarting: lost task manager taskmanager2; waiting for 2 slots: the cluster has 0 free of"
+        " 4, in 1 task managers"
+    )
+    flink.tasks = {"running": 4}
+    clock.now += 6
+    assert running.status().words == "running"
+
+
+def test_a_job_that_stands_still_is_told(flink: FlinkRest, clock: Clock) -> None:
+    running = FlinkJob(Cluster(flink.url), JOB, "pool:50000")
+    for manager in flink.managers:
+        manager.free = 0
+    for _ in range(20):
+        flink.num_records += 1
+        clock.now += 20
+        assert running.status().words == "running"
+    words = []
+    for _ in range(10):
+        clock.now += 20
+        words.append(running.status().words)
+    assert words[4] == "running"
+    assert words[-1] == (
+        "running; no progress for 2 minutes (Flink notices a worker that was killed after about 3,"
+        " and starts its step again); 2 task managers work: if they share the worker pool"
+        " pool:50000, they stop each other's workers, and the job does not end. Give each a pool of"
+        " its own"
+    )
+    flink.num_records += 1
+    clock.now += 20
+    assert running.status().words == "running"
+
+
+def test_the_cause_is_the_latest_exception(flink: FlinkRest, clock: Clock) -> None:
+    flink.exception = LOST
+    assert FlinkJob(Cluster(flink.url), JOB, "").cause() == LOST
+
+
+def test_a_cluster_that_is_gone_or_has_lost_the_job(flink: FlinkRest, clock: Clock) -> None:
+    flink.knows_job = False
+    with pytest.raises(UnknownJobError):
+        FlinkJob(Cluster(flink.url), JOB, "").status()
+    gone = FlinkJob(Cluster("http://localhost:1"), JOB, "")
+    with pytest.raises(NoAnswerError, match=r"^does not respond \(localhost:1 does not answer: "):
+        gone.status()
+
+
+def test_a_job_is_cancelled(flink: FlinkRest, clock: Clock) -> None:
+    FlinkJob(Cluster(flink.url), JOB, "").cancel()
+    assert flink.state == "CANCELED"

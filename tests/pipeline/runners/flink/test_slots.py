@@ -1,0 +1,128 @@
+"""What a Flink cluster can run, before a job is submitted."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.runners.flink import slots
+from pipeline.runners.flink.rest import Cluster
+from tests.stand_ins.flink_rest import FlinkRest, TaskManager
+
+POOL = "localhost:50000"
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_POLL_SECONDS", "_START_SECONDS", "_SETTLE_SECONDS"):
+        monkeypatch.setattr(slots, name, 0.05)
+
+
+@pytest.fixture
+def flink() -> Iterator[FlinkRest]:
+    with FlinkRest("RUNNING") as flink:
+        yield flink
+
+
+def check(flink: FlinkRest, parallelism: int, pool: str = "") -> list[str]:
+    said: list[str] = []
+    slots.check(Cluster(flink.url), parallelism, pool, said.append)
+    return said
+
+
+def test_a_job_that_fits_is_submitted_without_a_word(flink: FlinkRest) -> None:
+    assert check(flink, 8, POOL) == []
+    assert check(flink, -1, POOL) == []
+
+
+def test_more_slots_than_the_cluster_has_are_refused_with_both_numbers(flink: FlinkRest) -> None:
+    with pytest.raises(
+        UsageError,
+        match=r"--parallelism=9: .* has 8 slots \(2 task managers\); use"
+        " --parallelism=8 at most",
+    ):
+        check(flink, 9)
+
+
+def test_the_default_of_the_cluster_counts_where_the_flag_is_absent(flink: FlinkRest) -> None:
+    flink.config["parallelism.default"] = "12"
+    with pytest.raises(UsageError, match="the cluster's default parallelism of 12"):
+        check(flink, -1)
+
+
+def test_a_cluster_without_task_managers_is_refused_after_a_while(flink: FlinkRest) -> None:
+    flink.managers = []
+    said: list[str] = []
+    with pytest.raises(UsageError, match="has no task managers, and none has registered"):
+        slots.check(Cluster(flink.url), 4, POOL, said.append)
+    assert said == [
+        f"waiting for task managers: the Flink cluster {flink.url} has 0, with 0 slots of the 4"
+        " that the job needs"
+    ]
+
+
+def test_task_managers_that_are_starting_are_waited_for(
+    flink: FlinkRest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "_START_SECONDS", 60)
+    managers, flink.managers = flink.managers, []
+    monkeypatch.setattr(time, "sleep", lambda _: flink.managers.append(managers.pop()))
+    assert len(check(flink, 8)) == 1
+    assert not managers
+
+
+def test_a_cluster_that_starts_task_managers_itself_is_not_judged(flink: FlinkRest) -> None:
+    flink.managers = []
+    flink.config["kubernetes.internal.jobmanager.entrypoint.class"] = "x"
+    assert check(flink, 8, POOL) == []
+
+
+@pytest.mark.parametrize(
+    "pool", ["localhost:50000", "127.0.0.1:50000", "[::1]:50000", "10.1.1.1:1"]
+)
+def test_task_managers_with_one_pool_are_refused(flink: FlinkRest, pool: str) -> None:
+    flink.managers[1].host = flink.managers[0].host
+    with pytest.raises(
+        UsageError, match=r"2 task managers would share this worker pool.*--parallelism=4 at most"
+    ):
+        check(flink, 5, pool)
+    (note,) = check(flink, 4, pool)
+    assert note.startswith(f"NOTE: --environment_config={pool}: 2 task managers would share")
+
+
+def test_a_pool_at_one_address_is_shared_by_all_machines(flink: FlinkRest) -> None:
+    with pytest.raises(UsageError, match="2 task managers would share this worker pool"):
+        check(flink, 8, "10.1.1.1:50000")
+    assert check(flink, 8, POOL) == [], "each machine has its own at localhost"
+
+
+def test_a_name_may_be_another_machine_for_each_task_manager(
+    flink: FlinkRest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {"pool": True, "workers": False}
+    monkeypatch.setattr(slots, "_is_known", known.__getitem__)
+    (note,) = check(flink, 8, "pool:50000")
+    assert "unless pool is another machine for each of them" in note
+    assert check(flink, 8, "workers:50000") == []
+
+
+def test_slots_that_other_jobs_use_are_waited_for(
+    flink: FlinkRest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flink.managers = [TaskManager("a", slots=4, free=1)]
+
+    def sleep(_: float) -> None:
+        flink.managers[0].free = 4
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    said: list[str] = []
+    slots.await_free(Cluster(flink.url), 2, True, said.append)
+    words = (
+        f"1 of 4 slots of the Flink cluster {flink.url} are free, and the job needs 2; 1 other jobs"
+        " run there"
+    )
+    assert said == [f"waiting for slots: {words}"]
+    flink.managers[0].free = 1
+    slots.await_free(Cluster(flink.url), 2, False, said.append)
+    assert said[1].startswith(f"NOTE: {words}: Flink ends a job")
