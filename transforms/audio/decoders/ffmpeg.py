@@ -107,19 +107,22 @@ class FfmpegDecoder:
         if self._next is None:
             return np.empty((0, self.num_channels), np.float32)
         first = self._next
-        collected = [first.values]
-        num_collected = len(first.values)
         self.sample_rate_hz = first.sample_rate_hz
-        while num_collected < num_frames:
+        # Channels one behind the other, as most decoders give them and as they are mixed.
+        block = np.empty((first.values.shape[1], num_frames), np.float32).T
+        num_filled = 0
+        while isinstance(self._next, _Samples) and _alike(first, self._next):
+            values = self._next.values
+            taken = values[: num_frames - num_filled]
+            block[num_filled : num_filled + len(taken)] = taken
+            num_filled += len(taken)
+            if len(taken) < len(values):
+                self._next = first._replace(values=values[len(taken) :])
+                break
             self._next = next(self._events, None)
-            if not isinstance(self._next, _Samples) or not _alike(first, self._next):
-                return np.concatenate(collected)
-            collected.append(self._next.values)
-            num_collected += len(self._next.values)
-        block = np.concatenate(collected) if len(collected) > 1 else collected[0]
-        block, rest = block[:num_frames], block[num_frames:]
-        self._next = first._replace(values=rest) if len(rest) else next(self._events, None)
-        return block
+            if num_filled == num_frames:
+                break
+        return block[:num_filled]
 
     def is_complete(self) -> bool:
         """Returns whether all audio has been decoded that the container lists."""

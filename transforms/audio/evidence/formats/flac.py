@@ -5,8 +5,6 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
-
 from transforms.audio.evidence.account import Account, Damage, chained
 from transforms.audio.evidence.formats import tags
 from transforms.audio.evidence.source import Source
@@ -249,21 +247,10 @@ def _crc_8(content: bytes) -> int:
     return crc
 
 
-@functools.cache
-def _crc_16_of_words() -> list[int]:
-    """Returns the checksums of all words of two bytes; one lookup takes two bytes on."""
-    crc = np.arange(1 << 16)
-    for _ in range(16):
-        crc = (crc << 1 ^ np.where(crc >> 15, 0x18005, 0)) & 0xFFFF
-    return [int(each) for each in crc]
-
-
 def _crc_16(content: bytes) -> int:
-    """Returns the checksum; bytes of zero in front do not change it."""
-    crc, table = 0, _crc_16_of_words()
-    padded = b"\0" * (len(content) % 2) + content
-    for word in np.frombuffer(padded, ">u2").tolist():
-        crc = table[crc ^ word]
+    crc, table = 0, _crc_table(0x18005, 16)
+    for byte in content:
+        crc = (crc << 8 & 0xFF00) ^ table[crc >> 8 ^ byte]
     return crc
 
 
