@@ -20,6 +20,7 @@ import google_crc32c
 
 from pipeline.folders.output_folder import OutputFolder
 from tests import publishing
+from transforms.dataset.shards import Shard
 from transforms.publish_dataset import _PublishFn
 from transforms.storage import leases
 
@@ -56,11 +57,10 @@ def publish(folder: str, given: Change, overwrite: bool, name: str = "audio") ->
     output = OutputFolder(folder, name, overwrite)
     output.check()
     with output.staged():
-        collections = publishing.with_reports(given(output.staging))
-        collections["written"] = [_with_crc(each) for each in collections["written"]]
-        for key in ("due", "reports", "num_shards"):
-            collections[key] = dict(collections[key])
-        (collections["class_map"],) = collections["class_map"]
+        collections = publishing.for_process(given(output.staging))
+        collections["written"] = [
+            _with_crc(each) if isinstance(each, Shard) else each for each in collections["written"]
+        ]
         origin = dataclasses.replace(publishing.ORIGIN, name=name)
         _ = [*_PublishFn(origin, output.path, output.staging).process(None, **collections)]
 

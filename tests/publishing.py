@@ -10,12 +10,12 @@ from transforms.corpus.spans import FramingConfig
 from transforms.dataset.failure_table import failure_lines
 from transforms.dataset.profiles import PROFILES
 from transforms.dataset.provenance import Origin
-from transforms.dataset.shards import RecordSums, Shard
+from transforms.dataset.shards import RecordSums, Shard, ShardSums
 from transforms.dataset.table_files import FAILURES, TableFile
 from transforms.embed_patches import DEVIATION, MODEL
-from transforms.metrics.reporting import COUNT, TIME
+from transforms.metrics.reporting import COUNT, TIME, Totals
 from transforms.metrics.run_times import StepTime
-from transforms.model.loading import ModelFacts
+from transforms.model.embedding_model import ModelFacts
 from transforms.storage import files
 
 ORIGIN = Origin(
@@ -106,15 +106,30 @@ def splits(staging: str, **changes: Any) -> dict[str, Any]:
 
 
 def with_reports(given: dict[str, Any]) -> dict[str, Any]:
-    """Returns what is given, with counts, models, deviations and times as reports."""
-    kinds = ("tallies", "models", "deviations", "times")
-    reports = [
-        *(((COUNT, *key), count) for key, count in given["tallies"]),
-        *(((MODEL, *dataclasses.astuple(facts)), 1) for facts in given["models"]),
-        *(((DEVIATION,), deviation) for deviation in given["deviations"]),
-        *(((TIME, step), spent) for step, spent in given["times"]),
-    ]
-    return {name: each for name, each in given.items() if name not in kinds} | {"reports": reports}
+    """Returns what is given as `PublishDataset` takes it; the last count of a key counts."""
+    totals = Totals(
+        [
+            *(((COUNT, *key), count) for key, count in given["tallies"]),
+            *(((MODEL, *dataclasses.astuple(facts)), 1) for facts in given["models"]),
+            *(((DEVIATION,), deviation) for deviation in given["deviations"]),
+        ]
+    )
+    times = Totals({(TIME, step): spent for step, spent in given["times"]})
+    due = [ShardSums(split, index, sums) for (split, index), sums in given["due"]]
+    return {
+        "settled": [*given["tables"], *given["manifests"], totals],
+        "num_shards": given["num_shards"],
+        "written": [*given["written"], *due, times],
+        "class_map": given["class_map"],
+    }
+
+
+def for_process(given: dict[str, Any]) -> dict[str, Any]:
+    """Returns what is given as `_PublishFn.process` takes it."""
+    collections = with_reports(given)
+    (class_map,) = collections["class_map"]
+    num_shards = dict(collections["num_shards"])
+    return collections | {"num_shards": num_shards, "class_map": class_map}
 
 
 def listed_shards(info: bytes) -> list[str]:

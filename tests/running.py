@@ -1,5 +1,6 @@
 """Running the program, and a transform on a few elements."""
 
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -7,7 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli import main
-from transforms.metrics.reporting import COUNT
+from transforms.dataset.table_files import FAILURES, NOTES
+from transforms.metrics.reporting import (
+    COUNT,
+    REPORTS,
+    TOTALS,
+    ReportKey,
+    SelectReports,
+    Totals,
+)
+from transforms.read_manifests import MANIFESTS
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -53,6 +63,8 @@ def embed_measured(output: Path, *arguments: object) -> tuple[int, float]:
 def outputs(transform: "beam.PTransform", elements: Iterable[Any], *tags: str) -> list[list[Any]]:
     """Returns what a transform gives for elements that stay in one bundle: a list for each tag.
 
+    A tag is that of an output, or the kind of reports.
+
     Works in this process only, where the lists can be filled by reference.
     """
     import apache_beam as beam
@@ -66,19 +78,43 @@ def outputs(transform: "beam.PTransform", elements: Iterable[Any], *tags: str) -
         kind = beam.Create(elements).infer_output_type(None)
         given = start | beam.FlatMap(_registered).with_output_types(kind) | transform
         for tag, into in zip(tags, found, strict=True):
-            output = given[tag] if isinstance(given, (beam.pvalue.DoOutputsTuple, dict)) else given
+            output = _output(given, tag)
             token = _register(into)
             _ = output | f"Keep {tag}" >> beam.Map(_append, token)
     return found
 
 
-def counted(reports: Iterable[tuple[tuple[Any, ...], Any]]) -> dict[tuple[str, str], int]:
+def _output(given: Any, tag: str) -> Any:
+    """Returns the output with a tag, or the reports of this kind if there is none."""
+    from apache_beam import Flatten, pvalue
+
+    if not isinstance(given, (pvalue.DoOutputsTuple, dict)):
+        return given
+    is_kind = tag in (FAILURES, NOTES, MANIFESTS) and not (isinstance(given, dict) and tag in given)
+    found = given[REPORTS if is_kind else tag]
+    if is_kind:
+        reports = found if isinstance(found, tuple) else (found,)
+        return reports | f"Select {tag}" >> SelectReports(tag)
+    return found | f"All {tag}" >> Flatten() if isinstance(found, tuple) else found
+
+
+def reported(reports: Iterable[tuple[ReportKey, bytes]], kind: str) -> list[Any]:
+    """Returns the reports of a kind."""
+    return [pickle.loads(report) for (each, _, _), report in reports if each == kind]
+
+
+def totals(reports: Iterable[tuple[ReportKey, bytes]]) -> Totals:
+    """Returns the sums of all bundles."""
+    found = Totals()
+    for each in reported(reports, TOTALS):
+        found.add_all(each)
+    return found
+
+
+def counted(reports: Iterable[tuple[ReportKey, bytes]]) -> dict[tuple[str, str], int]:
     """Returns the counts among reports, by split and name."""
-    counts: dict[tuple[str, str], int] = {}
-    for (kind, *rest), value in reports:
-        if kind == COUNT:
-            counts[rest[0], rest[1]] = counts.get((rest[0], rest[1]), 0) + value
-    return counts
+    counts = totals(reports).of_kind(COUNT).items()
+    return {(split, name): number for (split, name), number in counts}
 
 
 _LISTS: dict[int, list[Any]] = {}

@@ -86,10 +86,7 @@ def _publish(given: Callable[[str], dict[str, Any]], overwrite: bool) -> None:
     output = OutputFolder("mem://bucket/out", "audio", overwrite)
     output.check()
     output.prepare()
-    collections = publishing.with_reports(given(output.staging))
-    for key in ("due", "reports", "num_shards"):
-        collections[key] = dict(collections[key])
-    (collections["class_map"],) = collections["class_map"]
+    collections = publishing.for_process(given(output.staging))
     _ = [*_PublishFn(publishing.ORIGIN, output.path, output.staging).process(None, **collections)]
 
 

@@ -322,8 +322,8 @@ def test_a_job_that_only_writes_a_dataset_shuffles_its_rows_once(
     _ = embedded | transforms.WriteDataset(f"{tmp_path}/out", pca=pca_file)
     labels = list(_labels(pipeline))
     assert not [label for label in labels if "JoinRows" in label]
-    joins = [label for label in labels if label.endswith("CoGroupByKey")]
-    assert joins == ["WriteDataset/AssembleClips/CoGroupByKey"]
+    joins = [label for label in labels if label.endswith("GroupResults/GroupByKey")]
+    assert joins == ["WriteDataset/AssembleClips/GroupResults/GroupByKey"]
     between = [label for label in labels if "EmbedAudio/DecodePatches" in label]
     between += [label for label in labels if "EmbedAudio/EmbedPatches" in label]
     assert not [label for label in between if "GroupByKey" in label or "Reshuffle" in label]

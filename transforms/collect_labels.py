@@ -1,10 +1,12 @@
 """CollectLabels: from clips to the class map of the dataset."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import apache_beam as beam
 from apache_beam import pvalue
+from apache_beam.transforms.window import GlobalWindows
 
 from transforms.corpus.clips import Clip
 from transforms.corpus.labels import ClassMap, build_class_map
@@ -12,27 +14,34 @@ from transforms.corpus.labels import ClassMap, build_class_map
 
 @dataclasses.dataclass
 class CollectLabels(beam.PTransform):
-    """Builds a class map of the labels of all clips, unless there is one already.
+    """Builds a class map of the labels of all clips.
 
     Labels are numbered in sorted order, integers in numeric order.
 
-    Input: `Clip`s. Output: one `ClassMap`, empty if no clip has labels.
-
-    Attributes:
-      class_map: The class map to use instead; None to build one.
+    Input: `Clip`s. Output: one `ClassMap`; without clips one without classes, or none.
     """
 
-    class_map: ClassMap | None = None
-
     def expand(self, clips: pvalue.PCollection[Clip]) -> pvalue.PCollection[ClassMap]:
-        if self.class_map is not None:
-            return clips.pipeline | beam.Create([self.class_map])
-        return clips | beam.Map(_labels) | beam.CombineGlobally(_union) | beam.Map(build_class_map)
+        return (
+            clips
+            | beam.ParDo(_LabelsFn()).with_output_types(tuple[str, frozenset[str]])
+            | beam.GroupByKey()
+            | beam.MapTuple(_class_map)
+        )
 
 
-def _labels(clip: Clip) -> frozenset[str]:
-    return frozenset(clip.labels)
+class _LabelsFn(beam.DoFn):
+    """Collects the labels of a bundle: runners' own combiners take longer per element."""
+
+    def start_bundle(self) -> None:
+        self._labels: set[str] = set()
+
+    def process(self, clip: Clip) -> None:
+        self._labels.update(clip.labels)
+
+    def finish_bundle(self) -> Iterator[Any]:
+        yield GlobalWindows.windowed_value(("", frozenset(self._labels)))
 
 
-def _union(sets: Iterable[frozenset[str]]) -> frozenset[str]:
-    return frozenset().union(*sets)
+def _class_map(_: str, sets: Iterable[frozenset[str]]) -> ClassMap:
+    return build_class_map(frozenset().union(*sets))

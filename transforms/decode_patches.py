@@ -14,7 +14,7 @@ from transforms.corpus.clips import Failure
 from transforms.corpus.runs import DamagedAudio, DecodedClip, PatchRun
 from transforms.corpus.serialization import serialize
 from transforms.corpus.spans import SAMPLE_RATE_HZ, DecodeTask, FramingConfig
-from transforms.metrics.reporting import REPORTS, ReportingFn
+from transforms.metrics.reporting import REPORTS, ReportingFn, with_types
 from transforms.metrics.run_times import DECODING
 from transforms.packed import address
 
@@ -39,7 +39,10 @@ class DecodePatches(beam.PTransform):
     @no_annotations
     def expand(self, decode_tasks: pvalue.PCollection[DecodeTask]) -> pvalue.DoOutputsTuple:
         decode = beam.ParDo(_DecodeFn(self.framing))
-        return decode_tasks | decode.with_outputs(DECODE_RESULTS, REPORTS, main="patches")
+        return with_types(
+            decode_tasks | decode.with_outputs(DECODE_RESULTS, REPORTS, main="patches"),
+            **{DECODE_RESULTS: tuple[str, bytes]},
+        )
 
 
 class PatchesFn(ReportingFn):

@@ -8,15 +8,23 @@ import apache_beam as beam
 from apache_beam import pvalue
 from apache_beam.typehints.decorators import no_annotations
 
-from transforms import join_rows, plan_clips, plan_spans
 from transforms.audio import decoding
 from transforms.corpus.clips import Clip, printable
 from transforms.corpus.spans import PATCH_SAMPLES, FramingConfig
 from transforms.dataset.completeness import LISTED
+from transforms.dataset.table_files import FAILURES, NOTES
 from transforms.decode_patches import DECODE_RESULTS, DecodePatches
-from transforms.embed_patches import MODEL_FAILURES, EmbedPatches
+from transforms.embed_patches import EmbedPatches
 from transforms.join_rows import JoinRows
-from transforms.metrics.reporting import REPORTS, ReportingFn
+from transforms.metrics.reporting import (
+    REPORTS,
+    ReportingFn,
+    SelectReports,
+    label_of,
+    with_types,
+)
+from transforms.model.choosing import Engine, check_engine
+from transforms.model.engines import AUTO
 from transforms.model.precision import FLOAT32, PRECISIONS
 from transforms.model.sources.names import DEFAULT_MODEL, check_model_name
 from transforms.model.sources.writing import MAX_BYTES
@@ -44,7 +52,7 @@ class Embedding:
     source: CorpusSource | None = None
 
 
-class EmbeddedClips(dict[str, pvalue.PCollection]):
+class EmbeddedClips(dict[str, Any]):
     """The output of `EmbedAudio` and `EmbedWaveforms`, and the input of `WriteDataset`.
 
     The first use of `rows`, `failures` or `notes` adds one shuffle of the rows to the pipeline.
@@ -52,12 +60,10 @@ class EmbeddedClips(dict[str, pvalue.PCollection]):
     rows once.
 
     The items of the dict are intermediate collections: `clips` (`Clip`), the inputs of
-    `AssembleClips` (`decode_results`, `rows`, `model_failures`), `failures` (`Failure`) of clips
-    that are not decoded, `row_notes` of clips that repeat others if these are no `ReadCorpus`'s,
-    and `reports`.
+    `GroupResults` (`decode_results`, `rows`), and `reports`, a tuple.
     """
 
-    def __init__(self, streams: dict[str, pvalue.PCollection], embedding: Embedding) -> None:
+    def __init__(self, streams: dict[str, Any], embedding: Embedding) -> None:
         super().__init__(streams)
         self.embedding = embedding
         self._joined: Any = None
@@ -98,9 +104,7 @@ class EmbeddedClips(dict[str, pvalue.PCollection]):
 
     def _join(self) -> dict[str, pvalue.PCollection]:
         if self._joined is None:
-            # Unique in the pipeline, because the label of this transform is.
-            producer: Any = self["reports"].producer
-            label = producer.full_label.rpartition("/")[0]
+            label = label_of(self["rows"], EmbedPatches)
             self._joined = self | f"{label} rows" >> _Join(
                 self.embedding.framing.keep_damaged, self.counts_failures()
             )
@@ -131,12 +135,15 @@ class EmbedAudio(beam.PTransform):
       precision: Precision of the model's convolutions, `float32` or `bfloat16`.
       trust_model: Whether the model's operations may use files, the network and Python.
       max_model_bytes: Limit of what is downloaded, copied or unpacked.
+      engine: What computes the rows: `native`; `tensorflow`; or `auto`, the native engine if it is
+        proved for the model, and TensorFlow otherwise. With `auto` each worker chooses, and
+        `WriteDataset` refuses rows of both: name one where machines differ.
 
     Raises:
       ModelError: `model` is neither a URL nor a path to a model. In a worker: the model cannot be
         loaded, or is not an audio-embedding model.
       TypeError: In a worker: an element has another type.
-      ValueError: `framing` or `precision` is not allowed.
+      ValueError: `framing`, `precision` or `engine` is not allowed.
 
     Example:
       >>> import apache_beam as beam
@@ -155,44 +162,33 @@ class EmbedAudio(beam.PTransform):
     precision: str = FLOAT32
     trust_model: bool = False
     max_model_bytes: int = MAX_BYTES
+    engine: Engine = AUTO
 
     def __post_init__(self) -> None:
         super().__init__()
-        check_embedding(self.model, self.framing, self.precision)
+        check_embedding(self.model, self.framing, self.precision, self.engine)
 
     @no_annotations
     def expand(self, audio: pvalue.PCollection) -> EmbeddedClips:
         source = source_of(audio)
-        failures, reports, notes = [], [], {}
-        if source is not None:
-            clips = audio
-        else:
-            given = audio | "Clips" >> beam.ParDo(_ClipFn()).with_outputs(REPORTS, main="clips")
+        clips, reports = audio, []
+        if source is None:
+            given = with_types(
+                audio | "Clips" >> beam.ParDo(_ClipFn()).with_outputs(REPORTS, main="clips")
+            )
             planned = given.clips | PlanClips()
             clips = planned.clips
-            failures.append(planned[plan_clips.FAILURES])
             reports += [given[REPORTS], planned[REPORTS]]
-            notes["row_notes"] = planned[plan_clips.NOTES]
-        splits = source.corpus.splits if source else None
-        spread = clips | PlanSpans(self.framing, splits)
+        spread = clips | PlanSpans(self.framing, source.corpus.splits if source else None)
         decoded = spread["decode_tasks"] | DecodePatches(self.framing)
         embedded = decoded.patches | embed_patches_of(self)
-        if self.framing.clip_seconds is None:
-            # Counted before anything can be lost. The clips that `clip_seconds` cuts are counted
-            # when they are decoded, because their number is unknown before.
-            counted = clips | "Count" >> beam.ParDo(_CountFn()).with_outputs(REPORTS)
-            reports.append(counted[REPORTS])
         reports += [each[REPORTS] for each in (spread, decoded, embedded)]
-        failures.append(spread[plan_spans.FAILURES])
         return EmbeddedClips(
             {
                 "clips": clips,
                 "decode_results": decoded[DECODE_RESULTS],
                 "rows": embedded.rows,
-                "model_failures": embedded[MODEL_FAILURES],
-                "failures": failures | "Failures" >> beam.Flatten(),
-                "reports": reports | "Reports" >> beam.Flatten(),
-                **notes,
+                "reports": tuple(reports),
             },
             Embedding(self.model, self.framing, self.precision, decoding.VERSIONS, source),
         )
@@ -201,22 +197,27 @@ class EmbedAudio(beam.PTransform):
 def embed_patches_of(settings: Any) -> EmbedPatches:
     """Returns the transform of an `EmbedAudio` or `EmbedWaveforms` that embeds its patches."""
     return EmbedPatches(
-        settings.model, settings.precision, settings.trust_model, settings.max_model_bytes
+        settings.model,
+        settings.precision,
+        settings.trust_model,
+        settings.max_model_bytes,
+        settings.engine,
     )
 
 
-def check_embedding(model: str, framing: FramingConfig, precision: str) -> None:
+def check_embedding(model: str, framing: FramingConfig, precision: str, engine: Engine) -> None:
     """Validates the settings of an embedding.
 
     Raises:
       ModelError: `model` is neither a URL nor a path to a model.
-      ValueError: `framing` or `precision` is not allowed.
+      ValueError: `framing`, `precision` or `engine` is not allowed.
     """
     check_model_name(model, on_workers=True)
     if framing.patch_samples != PATCH_SAMPLES:
         raise ValueError(f"patch_samples={framing.patch_samples} (allowed: {PATCH_SAMPLES})")
     if precision not in PRECISIONS:
         raise ValueError(f"precision={precision!r} (allowed: {', '.join(PRECISIONS)})")
+    check_engine(engine)
 
 
 class _ClipFn(ReportingFn):
@@ -227,11 +228,6 @@ class _ClipFn(ReportingFn):
         yield clip
 
 
-class _CountFn(ReportingFn):
-    def process(self, clip: object) -> None:
-        self.count("clips")
-
-
 @dataclasses.dataclass
 class _Join(beam.PTransform):
     keep_damaged: bool
@@ -239,10 +235,14 @@ class _Join(beam.PTransform):
 
     @no_annotations
     def expand(self, embedded: EmbeddedClips) -> dict[str, pvalue.PCollection]:
-        unjoined = {name: embedded[name] for name in (DECODE_RESULTS, "rows", MODEL_FAILURES)}
+        unjoined = {name: embedded[name] for name in (DECODE_RESULTS, "rows")}
         joined = unjoined | JoinRows(self.keep_damaged, self.counts_failures)
-        failures = (embedded["failures"], joined[join_rows.FAILURES]) | beam.Flatten()
-        return {"rows": joined.rows, "failures": failures, "notes": joined[join_rows.NOTES]}
+        reports = {FAILURES: (*embedded[REPORTS], joined[REPORTS]), NOTES: (joined[REPORTS],)}
+        selected = {
+            kind: given | kind.capitalize() >> SelectReports(kind)
+            for kind, given in reports.items()
+        }
+        return {"rows": joined.rows, **selected}
 
 
 def _clip_of(element: Any) -> Clip:

@@ -13,17 +13,18 @@ from apache_beam.typehints.decorators import no_annotations
 
 from transforms.corpus.runs import PatchRun, RowRun
 from transforms.metrics import run_times
-from transforms.metrics.reporting import REPORTS, ReportingFn, report_of, time_report
+from transforms.metrics.reporting import REPORTS, TIME, ReportingFn, with_types
 from transforms.metrics.run_times import StepTime
 from transforms.model.batching import Packer, PatchBatch
+from transforms.model.choosing import Engine
+from transforms.model.embedding_model import EmbeddingModel, ModelFacts
+from transforms.model.engines import AUTO
 from transforms.model.errors import ModelInputError
 from transforms.model.handler import HubModelHandler
-from transforms.model.loading import EmbeddingModel, ModelFacts
 from transforms.model.precision import FLOAT32, Deviation
 from transforms.model.sources.writing import MAX_BYTES
 
-MODEL_FAILURES = "model_failures"
-# Kinds of reports. `(MODEL, *fields of ModelFacts)` counts the batches of a model.
+# Kinds of totals. `(MODEL, *fields of ModelFacts)` counts the batches of a model.
 MODEL = "model"
 DEVIATION = "deviation"
 
@@ -32,34 +33,38 @@ DEVIATION = "deviation"
 class EmbedPatches(beam.PTransform):
     """Packs patches of many clips into full batches, embeds them, and returns rows by clip.
 
-    Input: `PatchRun`s. Outputs: `rows` (`(clip id, RowRun)`), `model_failures`
-    (`(clip id, message)` of clips that the model rejects, or has no finite row for) and `reports`,
-    with the `ModelFacts` of the model and, in bfloat16, the `Deviation` of the first batches of
-    each process.
+    Input: `PatchRun`s. Outputs: `rows` (`(clip id, RowRun)`, and `(clip id, message)` of clips that
+    the model rejects, or has no finite row for) and `reports`, whose totals have the `ModelFacts`
+    of the model and, in bfloat16, the `Deviation` of the first batches of each process.
 
     Attributes:
       model: Hub URL, SavedModel folder, or archive; the last two may be on a storage backend.
       precision: Precision of the model's convolutions.
       trust_model: Whether the model's operations may use files, the network and Python.
       max_model_bytes: Limit of what is downloaded, copied or unpacked.
+      engine: What computes the rows, as for `HubModelHandler`.
     """
 
     model: str
     precision: str = FLOAT32
     trust_model: bool = False
     max_model_bytes: int = MAX_BYTES
+    engine: Engine = AUTO
 
     @no_annotations
     def expand(self, patches: pvalue.PCollection[PatchRun]) -> pvalue.DoOutputsTuple:
-        return (
+        return with_types(
             patches
             | beam.ParDo(_PackFn())
             | RunInference(_PackedHandler(self._handler()))
-            | beam.ParDo(_UnpackFn()).with_outputs(MODEL_FAILURES, REPORTS, main="rows")
+            | beam.ParDo(_UnpackFn()).with_outputs(REPORTS, main="rows"),
+            rows=tuple[str, Any],
         )
 
     def _handler(self) -> HubModelHandler:
-        return HubModelHandler(self.model, self.precision, self.trust_model, self.max_model_bytes)
+        return HubModelHandler(
+            self.model, self.precision, self.trust_model, self.max_model_bytes, self.engine
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -149,7 +154,7 @@ class _UnpackFn(ReportingFn):
     step = run_times.MODEL
 
     def process(self, embedded: _EmbeddedBatch) -> Iterator[Any]:
-        yield report_of((MODEL, *dataclasses.astuple(embedded.facts)), 1)
+        self.totals.add((MODEL, *dataclasses.astuple(embedded.facts)), 1)
         self.stopwatch.add(embedded.seconds, embedded.num_batches)
         self.increment(
             rows=embedded.num_rows,
@@ -158,11 +163,7 @@ class _UnpackFn(ReportingFn):
             model_milliseconds=round(1_000 * embedded.seconds),
         )
         if embedded.loaded:
-            yield time_report(run_times.LOADING, embedded.loaded)
+            self.totals.add((TIME, run_times.LOADING), embedded.loaded)
         if embedded.deviation is not None:
-            yield report_of((DEVIATION,), embedded.deviation)
-        for clip_id, result in embedded.spans:
-            if isinstance(result, str):
-                yield pvalue.TaggedOutput(MODEL_FAILURES, (clip_id, result))
-            else:
-                yield clip_id, result
+            self.totals.add((DEVIATION,), embedded.deviation)
+        yield from embedded.spans

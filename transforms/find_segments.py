@@ -15,12 +15,12 @@ from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.manifests import segment_names
 from transforms.corpus.manifests.segments import Segment, clip_ids, read_segments
 from transforms.dataset.completeness import LISTED, UNPLANNED
+from transforms.dataset.line_reports import line_report
 from transforms.list_clips import count_found
-from transforms.metrics.reporting import REPORTS, ReportingFn
+from transforms.metrics.reporting import REPORTS, ReportingFn, with_types
 from transforms.metrics.run_times import LISTING
 from transforms.read_manifests import ExpandPatterns, records_of
 
-FAILURES = "failures"
 _SEGMENTS = "segments"
 _FILES = "files"
 
@@ -29,9 +29,9 @@ _FILES = "files"
 class FindSegments(beam.PTransform):
     """Finds the recordings of AudioSet's segments.
 
-    Input: absolute paths and globs of files of segments, as bytes, `os.fsencode`d. Outputs: `clips`
-    (`Clip`), `failures` (`Failure`: rows that are wrong, and without a template the segments that
-    no file is named after) and `reports`.
+    Input: absolute paths and globs of files of segments, as bytes, `os.fsencode`d. Outputs, each a
+    tuple of collections: `clips` (`Clip`) and `reports`, with a `Failure` for rows that are wrong,
+    and without a template for the segments that no file is named after.
 
     Attributes:
       audio_root: Folder that contains the recordings.
@@ -77,36 +77,32 @@ class FindSegments(beam.PTransform):
         return _clip(segment, f"{root}/{name}", is_cut)
 
     @no_annotations
-    def expand(self, patterns: pvalue.PCollection[bytes]) -> dict[str, pvalue.PCollection]:
-        read = (
+    def expand(
+        self, patterns: pvalue.PCollection[bytes]
+    ) -> dict[str, tuple[pvalue.PCollection, ...]]:
+        read = with_types(
             patterns
             | ExpandPatterns()
-            | beam.ParDo(_ReadFn()).with_outputs(FAILURES, REPORTS, main="read")
+            | beam.ParDo(_ReadFn()).with_outputs(REPORTS, main="segments"),
+            segments=tuple[str, Segment],
         )
-        failures = [read[FAILURES]]
         reports = [read[REPORTS]]
-        grouped = {_SEGMENTS: read.read | beam.Map(_by_id).with_output_types(tuple[str, Segment])}
+        grouped = {_SEGMENTS: read.segments}
         if self.audio_name is None:
-            listed = (
+            listed = with_types(
                 patterns.pipeline
                 | "AudioRoot" >> beam.Create([os.fsencode(self.audio_root)])
-                | beam.ParDo(_ListFn()).with_outputs(FAILURES, REPORTS, main="files")
+                | beam.ParDo(_ListFn()).with_outputs(REPORTS, main="files"),
+                files=tuple[str, bytes],
             )
-            failures.append(listed[FAILURES])
             reports.append(listed[REPORTS])
             grouped[_FILES] = listed.files
-        found = (
+        found = with_types(
             grouped
             | beam.CoGroupByKey()
-            | "Find" >> beam.ParDo(_FindFn(self)).with_outputs(FAILURES, REPORTS, main="clips")
+            | "Find" >> beam.ParDo(_FindFn(self)).with_outputs(REPORTS, main="clips")
         )
-        failures.append(found[FAILURES])
-        reports.append(found[REPORTS])
-        return {
-            "clips": found.clips,
-            FAILURES: failures | beam.Flatten(),
-            REPORTS: reports | "Reports" >> beam.Flatten(),
-        }
+        return {"clips": (found.clips,), REPORTS: (*reports, found[REPORTS])}
 
 
 class _ReadFn(ReportingFn):
@@ -117,10 +113,10 @@ class _ReadFn(ReportingFn):
             if isinstance(found, Segment):
                 self.report(LISTED)
                 self.increment(found=1)
-                yield found
+                yield found.id, found
             else:
                 count_found(self, found)
-                yield pvalue.TaggedOutput(FAILURES, found)
+                yield line_report(found)
 
 
 class _ListFn(ReportingFn):
@@ -134,13 +130,13 @@ class _ListFn(ReportingFn):
                         yield possible_id, os.fsencode(found.uri)
                 elif isinstance(found, Failure):
                     count_found(self, found)
-                    yield pvalue.TaggedOutput(FAILURES, found)
+                    yield line_report(found)
         except OSError as error:
             path = os.fsdecode(folder)
             why = error.strerror or str(error)
             failure = Failure(printable(path), path, "list", "unreadable", why)
             count_found(self, failure)
-            yield pvalue.TaggedOutput(FAILURES, failure)
+            yield line_report(failure)
 
 
 class _FindFn(ReportingFn):
@@ -159,11 +155,7 @@ class _FindFn(ReportingFn):
                 # The segment is counted as found already.
                 self.report(UNPLANNED)
                 self.count_failure(clip.reason, clip.split, is_new=True)
-                yield pvalue.TaggedOutput(FAILURES, clip)
-
-
-def _by_id(segment: Segment) -> tuple[str, Segment]:
-    return segment.id, segment
+                yield line_report(clip)
 
 
 def _clip(segment: Segment, uri: str, is_cut: bool) -> Clip:

@@ -14,7 +14,7 @@ from transforms.audio.waveforms import waveform_patches
 from transforms.corpus.clips import Clip
 from transforms.corpus.spans import FramingConfig
 from transforms.decode_patches import DECODE_RESULTS, PatchesFn
-from transforms.metrics.reporting import REPORTS
+from transforms.metrics.reporting import REPORTS, with_types
 
 CLIPS = "clips"
 
@@ -35,7 +35,10 @@ class FrameWaveforms(beam.PTransform):
     @no_annotations
     def expand(self, waveforms: pvalue.PCollection) -> pvalue.DoOutputsTuple:
         frame = beam.ParDo(_FrameFn(self.framing))
-        return waveforms | frame.with_outputs(CLIPS, DECODE_RESULTS, REPORTS, main="patches")
+        return with_types(
+            waveforms | frame.with_outputs(CLIPS, DECODE_RESULTS, REPORTS, main="patches"),
+            **{DECODE_RESULTS: tuple[str, bytes]},
+        )
 
 
 class _FrameFn(PatchesFn):

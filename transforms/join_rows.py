@@ -11,20 +11,35 @@ from apache_beam.typehints.decorators import no_annotations
 
 from transforms.corpus.clips import Failure
 from transforms.corpus.runs import complete_clip
-from transforms.metrics.reporting import REPORTS, ReportingFn
+from transforms.corpus.serialization import deserialize, serialize
+from transforms.dataset.line_reports import line_report
+from transforms.decode_patches import DECODE_RESULTS
+from transforms.metrics.reporting import REPORTS, ReportingFn, with_types
 from transforms.metrics.run_times import ASSEMBLING
 
-FAILURES = "failures"
-NOTES = "notes"
+
+@dataclasses.dataclass
+class GroupResults(beam.PTransform):
+    """Groups all that is known of a clip.
+
+    Input: a dict of `decode_results` (`(clip id, serialized DecodedClip, DamagedAudio or
+    Failure)`) and `rows` (`(clip id, RowRun or message)`). Output: `(clip id, serialized)`, once a
+    clip.
+    """
+
+    @no_annotations
+    def expand(self, inputs: Mapping[str, pvalue.PCollection]) -> pvalue.PCollection:
+        kind = tuple[str, bytes]
+        rows = inputs["rows"] | beam.MapTuple(_serialized).with_output_types(kind)
+        return (inputs[DECODE_RESULTS], rows) | beam.Flatten() | beam.GroupByKey()
 
 
 @dataclasses.dataclass
 class JoinRows(beam.PTransform):
     """Joins the rows of each clip, and checks that none is missing.
 
-    Input: as for `AssembleClips`. Outputs: `rows` (`(clip id, float32 [num_rows,
-    embedding_size])`) and `failures` (`Failure`), together exactly one per clip; `notes`
-    (`AudioNote`) about clips with rows; and `reports`.
+    Input: as for `GroupResults`. Outputs: `rows` (`(clip id, float32 [num_rows, embedding_size])`)
+    and `reports`, with a `Failure` for each other clip, and `AudioNote`s about clips with rows.
 
     Attributes:
       keep_damaged: Whether damaged clips have rows; otherwise they fail.
@@ -36,15 +51,11 @@ class JoinRows(beam.PTransform):
 
     @no_annotations
     def expand(self, inputs: Mapping[str, pvalue.PCollection]) -> pvalue.DoOutputsTuple:
-        joined = (
-            inputs
-            | beam.CoGroupByKey()
-            | beam.ParDo(_JoinFn(self.keep_damaged, self.counts_failures)).with_outputs(
-                FAILURES, NOTES, REPORTS, main="rows"
-            )
+        join = beam.ParDo(_JoinFn(self.keep_damaged, self.counts_failures))
+        return with_types(
+            inputs | GroupResults() | join.with_outputs(REPORTS, main="rows"),
+            rows=tuple[str, np.ndarray],
         )
-        joined.rows.element_type = tuple[str, np.ndarray]
-        return joined
 
 
 class _JoinFn(ReportingFn):
@@ -54,16 +65,21 @@ class _JoinFn(ReportingFn):
         self._keep_damaged = keep_damaged
         self._counts_failures = counts_failures
 
-    def process(self, element: tuple[str, Mapping[str, Iterable[Any]]]) -> Iterator[Any]:
-        outcome = complete_clip(*element, self._keep_damaged)
+    def process(self, element: tuple[str, Iterable[bytes]]) -> Iterator[Any]:
+        clip_id, results = element
+        outcome = complete_clip(clip_id, map(deserialize, results), self._keep_damaged)
         if outcome is None:
             return
         if isinstance(outcome, Failure):
             if self._counts_failures:
                 self.increment(**{f"failures/{outcome.reason}": 1})
-            yield pvalue.TaggedOutput(FAILURES, outcome)
+            yield line_report(outcome)
             return
         decoded, rows = outcome
-        yield element[0], rows
+        yield clip_id, rows
         for note in decoded.notes():
-            yield pvalue.TaggedOutput(NOTES, note)
+            yield line_report(note)
+
+
+def _serialized(clip_id: str, result: Any) -> tuple[str, bytes]:
+    return clip_id, serialize(result)

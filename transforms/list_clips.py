@@ -15,10 +15,10 @@ from transforms.corpus.layouts.folders import NO_OPTIONS, FolderOptions
 from transforms.corpus.listing import Shard
 from transforms.corpus.serialization import deserialize, serialize
 from transforms.dataset.completeness import LISTED, UNPLANNED
-from transforms.metrics.reporting import REPORTS, ReportingFn
+from transforms.dataset.line_reports import line_report
+from transforms.metrics.reporting import REPORTS, ReportingFn, with_types
 from transforms.metrics.run_times import LISTING
 
-FAILURES = "failures"
 _SHARDS = "shards"
 
 
@@ -27,8 +27,9 @@ class ListClips(beam.PTransform):
     """Lists files, folders and globs in the workers.
 
     Input: absolute paths as bytes from `os.fsencode`, because Beam's coder for text rejects paths
-    that are not UTF-8. Outputs: `clips` (`Clip`), `failures` (`Failure`: files and folders
-    that cannot be listed, and inputs without audio) and `reports`, with the skipped files.
+    that are not UTF-8. Outputs, each a tuple of collections: `clips` (`Clip`) and `reports`, with a
+    `Failure` for files and folders that cannot be listed and for inputs without audio, and with the
+    number of skipped files.
 
     Attributes:
       options: What the paths below the inputs say.
@@ -37,28 +38,36 @@ class ListClips(beam.PTransform):
     options: FolderOptions = NO_OPTIONS
 
     @no_annotations
-    def expand(self, inputs: pvalue.PCollection[bytes]) -> dict[str, pvalue.PCollection]:
-        listed = (
-            inputs
-            # Without it, the runner lists all inputs in one bundle.
-            | beam.Reshuffle()
-            | beam.ParDo(_ListFn(self.options)).with_outputs(
-                FAILURES, REPORTS, _SHARDS, main="clips"
-            )
+    def expand(
+        self, inputs: pvalue.PCollection[bytes]
+    ) -> dict[str, tuple[pvalue.PCollection, ...]]:
+        listed = with_types(
+            inputs | beam.ParDo(_ListFn(self.options)).with_outputs(REPORTS, _SHARDS, main="clips"),
+            **{_SHARDS: bytes},
         )
-        unpacked = (
+        unpacked = with_types(
             listed[_SHARDS]
             # Without it, one worker reads all packed files of a folder.
             | "SpreadShards" >> beam.Reshuffle()
-            | beam.ParDo(_ListShardFn(self.options)).with_outputs(FAILURES, REPORTS, main="clips")
+            | beam.ParDo(_ListShardFn(self.options)).with_outputs(REPORTS, main="clips")
         )
-        return {
-            "clips": (listed.clips, unpacked.clips) | "Clips" >> beam.Flatten(),
-            **{
-                name: (listed[name], unpacked[name]) | name.capitalize() >> beam.Flatten()
-                for name in (FAILURES, REPORTS)
-            },
-        }
+        return {name: (listed[name], unpacked[name]) for name in ("clips", REPORTS)}
+
+
+@dataclasses.dataclass
+class ListGivenClips(beam.PTransform):
+    """Counts clips that are given, not listed. Input: `Clip`s. Outputs: those of `ListClips`."""
+
+    @no_annotations
+    def expand(self, clips: pvalue.PCollection[Clip]) -> dict[str, tuple[pvalue.PCollection, ...]]:
+        given = with_types(clips | beam.ParDo(_GivenFn()).with_outputs(REPORTS, main="clips"))
+        return {name: (given[name],) for name in ("clips", REPORTS)}
+
+
+class _GivenFn(ReportingFn):
+    def process(self, clip: Clip) -> Iterator[Clip]:
+        count_found(self, clip)
+        yield clip
 
 
 class _InputFn(ReportingFn):
@@ -76,7 +85,7 @@ class _ListShardFn(_InputFn):
             if isinstance(found, Clip):
                 yield found
             elif isinstance(found, Failure):
-                yield pvalue.TaggedOutput(FAILURES, found)
+                yield line_report(found)
             elif isinstance(found, packed.ReadAs):
                 self.count(f"packed/{found.what}")
             else:
@@ -94,7 +103,7 @@ class _ListFn(_InputFn):
                 yield found
             elif isinstance(found, Failure):
                 is_empty = False
-                yield pvalue.TaggedOutput(FAILURES, found)
+                yield line_report(found)
             elif isinstance(found, Shard):
                 is_empty = False
                 yield pvalue.TaggedOutput(_SHARDS, serialize(found))
@@ -106,7 +115,7 @@ class _ListFn(_InputFn):
             why = why if num_skipped else "nothing matches it, seen from a worker"
             failure = Failure(printable(uri), uri, "list", "not_found", why)
             count_found(self, failure)
-            yield pvalue.TaggedOutput(FAILURES, failure)
+            yield line_report(failure)
 
 
 def count_found(counting: ReportingFn, found: object) -> None:

@@ -14,18 +14,16 @@ from transforms.corpus.same_clips import MERGE_LABELS, SAME_CLIP, repeat_note, r
 from transforms.corpus.serialization import deserialize, serialize
 from transforms.corpus.splits import Splits
 from transforms.dataset.completeness import PLANNED, UNPLANNED
-from transforms.metrics.reporting import REPORTS, ReportingFn
-
-FAILURES = "failures"
-NOTES = "notes"
+from transforms.dataset.line_reports import line_report
+from transforms.metrics.reporting import REPORTS, ReportingFn, with_types
 
 
 @dataclasses.dataclass
 class PlanClips(beam.PTransform):
     """Merges rows of one clip, and rejects other clips of its id and labels of no class.
 
-    Input: `Clip`s. Outputs: `clips` (one per id), `failures` (`Failure`), `notes` (`AudioNote` of
-    each clip that repeats another one word for word) and `reports`.
+    Input: `Clip`s. Outputs: `clips` (one per id) and `reports`, with a `Failure` for each rejected
+    clip, and an `AudioNote` for each that repeats another one word for word.
 
     Attributes:
       class_map: Class map of the known labels; None to accept any.
@@ -52,11 +50,11 @@ class PlanClips(beam.PTransform):
 
     @no_annotations
     def expand(self, clips: pvalue.PCollection[Clip]) -> pvalue.DoOutputsTuple:
-        return (
+        return with_types(
             clips
             | beam.Map(_keyed).with_output_types(tuple[str, bytes])
             | beam.GroupByKey()
-            | beam.ParDo(_ResolveFn(self)).with_outputs(FAILURES, NOTES, REPORTS, main="clips")
+            | beam.ParDo(_ResolveFn(self)).with_outputs(REPORTS, main="clips")
         )
 
 
@@ -78,7 +76,7 @@ class _ResolveFn(ReportingFn):
             self.count("merged_rows", resolved.num_merged, split)
             self.report("notes", len(resolved.repeats), split)
             for repeat, first in resolved.repeats:
-                yield pvalue.TaggedOutput(NOTES, repeat_note(repeat, first, split))
+                yield line_report(repeat_note(repeat, first, split))
         if self._class_map is None:
             self.report(PLANNED)
             yield clip
@@ -94,7 +92,7 @@ class _ResolveFn(ReportingFn):
         self.report(UNPLANNED, len(failures))
         for failure in failures:
             self.count_failure(failure.reason, failure.split, is_new=True)
-            yield pvalue.TaggedOutput(FAILURES, failure)
+            yield line_report(failure)
 
     def _split_of(self, clip: Clip) -> str:
         if clip.split or self._splits is None:

@@ -28,12 +28,13 @@ from transforms.corpus.spans import (
     split_into_tasks,
 )
 from transforms.corpus.splits import Splits, assign_splits
-from transforms.metrics.reporting import REPORTS, ReportingFn
+from transforms.dataset.completeness import RECEIVED
+from transforms.dataset.line_reports import line_report
+from transforms.metrics.reporting import REPORTS, ReportingFn, with_types
 from transforms.metrics.run_times import LISTING
 from transforms.packed import address
 from transforms.storage import files
 
-FAILURES = "failures"
 # A smaller file is decoded within seconds: opening it twice would cost more than it saves.
 MIN_BYTES_TO_SPREAD = 8 * 2**20
 
@@ -42,8 +43,8 @@ MIN_BYTES_TO_SPREAD = 8 * 2**20
 class PlanSpans(beam.PTransform):
     """Groups clips by recording, and splits the work on long recordings.
 
-    Input: `Clip`s, one per id. Outputs: `decode_tasks` (`DecodeTask`), `failures` (`Failure` of
-    clips whose recording does not exist) and `reports`. Clips of one recording are in one split.
+    Input: `Clip`s, one per id. Outputs: `decode_tasks` (`DecodeTask`) and `reports`, with a
+    `Failure` for each clip whose recording does not exist. Clips of one recording are in one split.
 
     This is the last shuffle before decoding: only these small records pass through it.
 
@@ -61,24 +62,20 @@ class PlanSpans(beam.PTransform):
 
     @no_annotations
     def expand(self, clips: pvalue.PCollection[Clip]) -> dict[str, pvalue.PCollection]:
-        planned = (
+        planned = with_types(
             clips
             | beam.Map(recordings.by_spelled_recording).with_output_types(tuple[bytes, bytes])
             | beam.GroupByKey()
-            | beam.ParDo(_PlanFn(self)).with_outputs(FAILURES, REPORTS, main="planned")
+            | beam.ParDo(_PlanFn(self)).with_outputs(REPORTS, main="planned"),
+            planned=bytes,
         )
         decode_tasks = (
             planned.planned
-            | beam.Map(serialize).with_output_types(bytes)
             # Without it, all tasks of a recording would run in one worker.
             | beam.Reshuffle()
-            | "Unpack" >> beam.Map(deserialize).with_output_types(DecodeTask)
+            | beam.Map(deserialize).with_output_types(DecodeTask)
         )
-        return {
-            "decode_tasks": decode_tasks,
-            FAILURES: planned[FAILURES],
-            REPORTS: planned[REPORTS],
-        }
+        return {"decode_tasks": decode_tasks, REPORTS: planned[REPORTS]}
 
 
 class _PlanFn(ReportingFn):
@@ -91,19 +88,22 @@ class _PlanFn(ReportingFn):
         self._span_rows = plan.span_rows
 
     def process(self, element: tuple[bytes, Iterable[bytes]]) -> Iterator[Any]:
-        for planned in self.timed(self._planned(element[1])):
+        clips = list(map(deserialize, element[1]))
+        # The clips that `clip_seconds` cuts are counted as they are cut.
+        is_cut = self._framing.clip_seconds is not None
+        self.report(RECEIVED, len(clips))
+        if not is_cut:
+            self.count("clips", len(clips))
+        for planned in self.timed(self._planned(clips)):
             if isinstance(planned, Failure):
-                # The clips that `clip_seconds` cuts are counted as they are cut.
-                is_new = self._framing.clip_seconds is not None
-                self.count_failure(planned.reason, planned.split, is_new)
-                yield pvalue.TaggedOutput(FAILURES, planned)
+                self.count_failure(planned.reason, planned.split, is_new=is_cut)
+                yield line_report(planned)
             else:
                 self.report("decode_tasks")
                 self.increment(decode_tasks=1)
-                yield planned
+                yield serialize(planned)
 
-    def _planned(self, packed: Iterable[bytes]) -> Iterator[DecodeTask | Failure]:
-        clips = list(map(deserialize, packed))
+    def _planned(self, clips: list[Clip]) -> Iterator[DecodeTask | Failure]:
         if recordings.is_absent(clips[0].uri):
             why = os.strerror(errno.ENOENT)
             for each in group_recordings(clips):

@@ -1,5 +1,6 @@
 """PublishDataset: from temporary files to a complete dataset."""
 
+import collections
 import contextlib
 import dataclasses
 import posixpath
@@ -10,16 +11,17 @@ import apache_beam as beam
 from apache_beam import pvalue
 
 from transforms.corpus.labels import CLASS_MAP_NAME, ClassMap
+from transforms.corpus.manifests.manifest import ManifestFacts
 from transforms.corpus.splits import UNSPLIT
 from transforms.dataset import completeness, file_names, provenance, schema, shards
 from transforms.dataset.provenance import Origin, Part
-from transforms.dataset.shards import RecordSums, Shard
+from transforms.dataset.shards import Shard, ShardSums
 from transforms.dataset.table_files import FAILURES, NOTES, TableFile, merge_lines, table_name
 from transforms.embed_patches import DEVIATION, MODEL
 from transforms.metrics import run_times
-from transforms.metrics.reporting import COUNT, TIME
+from transforms.metrics.reporting import COUNT, TIME, Totals
 from transforms.metrics.run_times import StepTime
-from transforms.model.loading import ModelFacts
+from transforms.model.embedding_model import ModelFacts
 from transforms.storage import files, leases
 
 
@@ -29,46 +31,33 @@ class PublishDataset(beam.PTransform):
 
     With splits, each split is a dataset in its own folder.
 
-    Input: the pipeline. Output: the text of `dataset.json`.
+    Input: one element. Output: the text of `dataset.json`.
 
     Attributes:
       origin: Settings of the run.
       folder: Folder of the dataset.
       staging: Folder of the temporary files; deleted in the end.
-      written: `Shard`s.
-      due: `((split, shard index), RecordSums)` of the assembled records, one per shard.
-      tables: `TableFile`s.
-      reports: `(key, value)`, each key once: counts, times and models.
-      manifests: `ManifestFacts`.
-      class_map: One `ClassMap`.
+      settled: `TableFile`s, `ManifestFacts`, and one `Totals`, as of `WriteTables`.
       num_shards: `(split, number)`, each split once.
+      written: `Shard`s, `ShardSums` and `Totals`, as of `WriteShards`.
+      class_map: The `ClassMap`, or a side input with it.
     """
 
     origin: Origin
     folder: str
     staging: str
-    written: pvalue.PCollection
-    due: pvalue.PCollection
-    tables: pvalue.PCollection
-    reports: pvalue.PCollection
-    manifests: pvalue.PCollection
-    class_map: pvalue.PCollection
+    settled: pvalue.PCollection
     num_shards: pvalue.PCollection
+    written: pvalue.PCollection
+    class_map: ClassMap | pvalue.AsSingleton
 
-    def expand(self, pipeline: beam.Pipeline) -> pvalue.PCollection[str]:
-        return (
-            pipeline
-            | beam.Create([None])
-            | beam.ParDo(
-                _PublishFn(self.origin, self.folder, self.staging),
-                written=pvalue.AsList(self.written),
-                due=pvalue.AsDict(self.due),
-                tables=pvalue.AsList(self.tables),
-                reports=pvalue.AsDict(self.reports),
-                manifests=pvalue.AsList(self.manifests),
-                class_map=pvalue.AsSingleton(self.class_map),
-                num_shards=pvalue.AsDict(self.num_shards),
-            )
+    def expand(self, once: pvalue.PCollection) -> pvalue.PCollection[str]:
+        return once | beam.ParDo(
+            _PublishFn(self.origin, self.folder, self.staging),
+            settled=pvalue.AsIter(self.settled),
+            num_shards=pvalue.AsDict(self.num_shards),
+            written=pvalue.AsIter(self.written),
+            class_map=self.class_map,
         )
 
 
@@ -80,26 +69,29 @@ class _PublishFn(beam.DoFn):
 
     def process(
         self,
-        _: None,
-        written: Sequence[Shard],
-        due: Mapping[tuple[str, int], RecordSums],
-        tables: Sequence[TableFile],
-        reports: Mapping[tuple[Any, ...], Any],
-        manifests: Sequence[Any],
-        class_map: ClassMap,
+        _: object,
+        settled: Iterable[Any],
         num_shards: Mapping[str, int],
+        written: Iterable[Any],
+        class_map: ClassMap,
     ) -> Iterator[str]:
-        tallies = {(split, name): n for (split, name), n in _of_kind(reports, COUNT).items()}
-        models = [ModelFacts(*fields) for fields in _of_kind(reports, MODEL)]
+        found = _by_kind([*settled, *written])
+        shards, tables = found[Shard], found[TableFile]
+        totals = Totals()
+        for each in found[Totals]:
+            totals.add_all(each)
+        tallies = {(split, name): n for (split, name), n in totals.of_kind(COUNT).items()}
+        models = [ModelFacts(*fields) for fields in totals.of_kind(MODEL)]
         num_failures = dict.fromkeys(num_shards, 0) | _num_lines(tables, FAILURES)
         num_notes = sum(_num_lines(tables, NOTES).values())
-        completeness.check_sums(tallies, num_failures, num_notes, due, written, num_shards)
+        due = {(each.split, each.index): each.sums for each in found[ShardSums]}
+        completeness.check_sums(tallies, num_failures, num_notes, due, shards, num_shards)
         class_map_name = CLASS_MAP_NAME if class_map.classes else None
-        deviation = reports.get((DEVIATION,))
-        parts = self._parts(written, num_failures, num_shards)
+        deviation = totals.get((DEVIATION,))
+        parts = self._parts(shards, num_failures, num_shards)
         infos = {
             folder: provenance.dataset_info(
-                self._origin, models, tallies, part, manifests, class_map_name, deviation
+                self._origin, models, tallies, part, found[ManifestFacts], class_map_name, deviation
             )
             for folder, part in parts.items()
         }
@@ -118,7 +110,7 @@ class _PublishFn(beam.DoFn):
             names += self._write_beside(folder, part, tables, class_map, kinds)
             new += [f"{folder}/{name}".lstrip("/") for name in names]
         files.delete_names(self._folder.rstrip("/"), [file for file in old if file not in new])
-        times = {step: time for (step,), time in _of_kind(reports, TIME).items()}
+        times = {step: time for (step,), time in totals.of_kind(TIME).items()}
         info = self._describe(infos, tallies, times)
         yield info.decode()
 
@@ -230,9 +222,11 @@ class _PublishFn(beam.DoFn):
         return "/".join([self._folder.rstrip("/"), *filter(None, names)])
 
 
-def _of_kind(reports: Mapping[tuple[Any, ...], Any], kind: str) -> dict[tuple[Any, ...], Any]:
-    """Returns the reports of one kind, by the rest of the key."""
-    return {key[1:]: value for key, value in reports.items() if key[0] == kind}
+def _by_kind(elements: Iterable[Any]) -> dict[type, list[Any]]:
+    found: dict[type, list[Any]] = collections.defaultdict(list)
+    for each in elements:
+        found[type(each)].append(each)
+    return found
 
 
 def _num_lines(tables: Sequence[TableFile], kind: str) -> dict[str, int]:

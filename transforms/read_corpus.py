@@ -1,15 +1,15 @@
 """ReadCorpus: from files, manifests and segments to clips."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import apache_beam as beam
 from apache_beam import pvalue
 from apache_beam.typehints.decorators import no_annotations
 
-from transforms import find_segments, list_clips, plan_clips, read_manifests
 from transforms.audio import decoding
 from transforms.corpus.clips import Clip, printable
 from transforms.corpus.labels import ClassMap
@@ -19,31 +19,50 @@ from transforms.corpus.manifests.manifest import ManifestOptions
 from transforms.corpus.manifests.mapping import ColumnMapping
 from transforms.corpus.same_clips import MERGE_LABELS
 from transforms.corpus.splits import Splits
-from transforms.dataset.completeness import LISTED
+from transforms.dataset.table_files import FAILURES, NOTES
 from transforms.find_segments import FindSegments
-from transforms.list_clips import ListClips
-from transforms.metrics.reporting import COUNT, REPORTS
+from transforms.list_clips import ListClips, ListGivenClips
+from transforms.metrics.reporting import REPORTS, SelectReports, label_of
 from transforms.plan_clips import PlanClips
-from transforms.read_manifests import ReadManifests
+from transforms.read_manifests import MANIFESTS, ReadManifests
 from transforms.storage import files
 
 
-class CorpusOutputs(NamedTuple):
+class CorpusOutputs(dict[str, Any]):
     """The outputs of `ReadCorpus`.
 
-    Attributes:
-      clips: `Clip`s, one per id, with known labels only.
-      failures: `Failure`s of everything that does not become a clip.
-      manifests: `ManifestFacts` of each manifest.
-      notes: `AudioNote`s of rows of manifests that repeat another one word for word.
-      reports: Counts and times, for `WriteDataset`.
+    The items of the dict are the collections themselves: `clips`, and `reports`, a tuple. The first
+    use of `failures`, `manifests` or `notes` adds what selects them to the pipeline.
     """
 
-    clips: pvalue.PCollection
-    failures: pvalue.PCollection
-    manifests: pvalue.PCollection
-    notes: pvalue.PCollection
-    reports: pvalue.PCollection
+    @property
+    def clips(self) -> pvalue.PCollection:
+        """`Clip`s, one per id, with known labels only."""
+        return self["clips"]
+
+    @property
+    def reports(self) -> tuple[pvalue.PCollection, ...]:
+        """All else, and counts and times, for `WriteDataset`."""
+        return self["reports"]
+
+    @functools.cached_property
+    def failures(self) -> pvalue.PCollection:
+        """`Failure`s of everything that does not become a clip."""
+        return self._selected(FAILURES)
+
+    @functools.cached_property
+    def manifests(self) -> pvalue.PCollection:
+        """`ManifestFacts` of each manifest."""
+        return self._selected(MANIFESTS)
+
+    @functools.cached_property
+    def notes(self) -> pvalue.PCollection:
+        """`AudioNote`s of rows of manifests that repeat another one word for word."""
+        return self._selected(NOTES)
+
+    def _selected(self, kind: str) -> pvalue.PCollection:
+        label = label_of(self.clips, PlanClips)
+        return self.reports | f"{label} {kind}" >> SelectReports(kind)
 
 
 @dataclasses.dataclass
@@ -167,40 +186,30 @@ class ReadCorpus(beam.PTransform):
 
     @no_annotations
     def expand(self, pipeline: beam.Pipeline) -> CorpusOutputs:
-        listed = pipeline | "Inputs" >> _paths(self.inputs) | ListClips(self.folder_options)
-        read = (
-            pipeline | "Manifests" >> _paths(self.manifests) | ReadManifests(self.manifest_options)
-        )
-        clips = [listed["clips"], read.clips]
-        failures = [listed[list_clips.FAILURES], read[read_manifests.FAILURES]]
-        reports = [listed[REPORTS], read[REPORTS]]
+        clips: list[pvalue.PCollection] = []
+        reports: list[pvalue.PCollection] = []
+
+        def add(found: dict[str, tuple[pvalue.PCollection, ...]]) -> None:
+            clips.extend(found["clips"])
+            reports.extend(found[REPORTS])
+
+        if self.inputs:
+            add(pipeline | "Inputs" >> _create(self.inputs) | ListClips(self.folder_options))
+        if self.manifests:
+            read = ReadManifests(self.manifest_options)
+            add(pipeline | "Manifests" >> _create(self.manifests) | read)
         if self.find_segments is not None:
-            found = pipeline | "Segments" >> _paths(self.audioset_segments) | self.find_segments
-            clips.append(found["clips"])
-            failures.append(found[find_segments.FAILURES])
-            reports.append(found[REPORTS])
-        if self.clips:
-            clips.append(pipeline | "Given" >> beam.Create([*self.clips]))
-            number = ((COUNT, "", LISTED), len(self.clips))
-            reports.append(pipeline | "NumberGiven" >> beam.Create([number]))
-        planned = (
-            clips
-            | "Clips" >> beam.Flatten()
-            | PlanClips(
-                self.class_map,
-                self.drop_unknown_labels,
-                self.same_clip,
-                self.keep_columns,
-                self.splits,
-            )
+            add(pipeline | "Segments" >> _create(self.audioset_segments) | self.find_segments)
+        if self.clips or not clips:
+            add(pipeline | "Given" >> beam.Create([*self.clips]) | ListGivenClips())
+        planned = (tuple(clips) | "Clips" >> beam.Flatten()) | PlanClips(
+            self.class_map,
+            self.drop_unknown_labels,
+            self.same_clip,
+            self.keep_columns,
+            self.splits,
         )
-        outputs = CorpusOutputs(
-            planned.clips,
-            [*failures, planned[plan_clips.FAILURES]] | "Failures" >> beam.Flatten(),
-            read[read_manifests.FACTS],
-            planned[plan_clips.NOTES],
-            [*reports, planned[REPORTS]] | "Reports" >> beam.Flatten(),
-        )
+        outputs = CorpusOutputs(clips=planned.clips, reports=(*reports, planned[REPORTS]))
         planned.clips.source = CorpusSource(self, outputs)
         return outputs
 
@@ -245,5 +254,5 @@ def source_of(clips: pvalue.PCollection) -> CorpusSource | None:
     return getattr(clips, "source", None)
 
 
-def _paths(paths: Iterable[str]) -> beam.PTransform:
+def _create(paths: Iterable[str]) -> beam.PTransform:
     return beam.Create([*map(os.fsencode, paths)])

@@ -12,33 +12,37 @@ from apache_beam.typehints.decorators import no_annotations
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.manifest import ManifestOptions, read_manifest
+from transforms.dataset.line_reports import line_report
 from transforms.list_clips import count_found
-from transforms.metrics.reporting import REPORTS, ReportingFn
+from transforms.metrics.reporting import REPORTS, ReportingFn, report_of, with_types
 from transforms.metrics.run_times import LISTING
 from transforms.storage import files
 
-FAILURES = "failures"
-FACTS = "facts"
+# The kind of reports that are `ManifestFacts`.
+MANIFESTS = "manifests"
 
 
 @dataclasses.dataclass
 class ReadManifests(beam.PTransform):
     """Reads manifests in the workers, row by row.
 
-    Input: absolute paths and globs as bytes from `os.fsencode`. Outputs: `clips` (`Clip`),
-    `failures` (`Failure` of invalid rows and of files that are no manifests), `facts`
-    (`ManifestFacts`, one per readable manifest) and `reports`.
+    Input: absolute paths and globs as bytes from `os.fsencode`. Outputs, each a
+    tuple of collections: `clips` (`Clip`) and `reports`, with a `Failure` for invalid rows and for
+    files that are no manifests, and `ManifestFacts`, one per readable manifest.
     """
 
     options: ManifestOptions
 
     @no_annotations
-    def expand(self, patterns: pvalue.PCollection[bytes]) -> pvalue.DoOutputsTuple:
-        return (
+    def expand(
+        self, patterns: pvalue.PCollection[bytes]
+    ) -> dict[str, tuple[pvalue.PCollection, ...]]:
+        read = with_types(
             patterns
             | ExpandPatterns()
-            | beam.ParDo(_ReadFn(self.options)).with_outputs(FAILURES, FACTS, REPORTS, main="clips")
+            | beam.ParDo(_ReadFn(self.options)).with_outputs(REPORTS, main="clips")
         )
+        return {name: (read[name],) for name in ("clips", REPORTS)}
 
 
 @dataclasses.dataclass
@@ -52,8 +56,9 @@ class ExpandPatterns(beam.PTransform):
     def expand(self, patterns: pvalue.PCollection[bytes]) -> pvalue.PCollection[bytes]:
         return (
             patterns
-            | beam.FlatMap(_expanded).with_output_types(bytes)
-            | beam.Distinct()  # a shuffle, which spreads them
+            | beam.FlatMap(_expanded).with_output_types(tuple[bytes, None])
+            | beam.GroupByKey()  # once each, and spread over the workers
+            | beam.Keys()
         )
 
 
@@ -71,9 +76,10 @@ class _ReadFn(ReportingFn):
             count_found(self, found)
             if isinstance(found, Clip):
                 yield found
+            elif isinstance(found, Failure):
+                yield line_report(found)
             else:
-                tag = FAILURES if isinstance(found, Failure) else FACTS
-                yield pvalue.TaggedOutput(tag, found)
+                yield report_of(MANIFESTS, "", 0, found)
 
 
 def records_of(uri: str, read: Callable[[BinaryIO, str], Iterator[Any]]) -> Iterator[Any]:
@@ -89,12 +95,13 @@ def records_of(uri: str, read: Callable[[BinaryIO, str], Iterator[Any]]) -> Iter
         yield _failure(uri, "unreadable", error.strerror or str(error))
 
 
-def _expanded(pattern: bytes) -> Iterator[bytes]:
+def _expanded(pattern: bytes) -> Iterator[tuple[bytes, None]]:
     try:
         found = files.matching_files(os.fsdecode(pattern))
     except OSError:
         found = []
-    yield from map(os.fsencode, found) if found else [pattern]
+    for path in map(os.fsencode, found) if found else [pattern]:
+        yield path, None
 
 
 def _failure(uri: str, reason: str, message: str) -> Failure:

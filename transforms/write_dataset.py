@@ -2,33 +2,25 @@
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
 import soxr
 from apache_beam import pvalue
-from apache_beam.transforms.window import GlobalWindows
 from apache_beam.typehints.decorators import no_annotations
 
-from transforms import assemble_clips
 from transforms.assemble_clips import AssembleClips
 from transforms.audio import resampling
 from transforms.collect_labels import CollectLabels
-from transforms.corpus.clips import Failure, printable
+from transforms.corpus.clips import printable
+from transforms.corpus.labels import ClassMap
 from transforms.dataset import file_names
 from transforms.dataset.profiles import DAMAGED_KEY, PROFILES, Profile
 from transforms.dataset.provenance import Origin
-from transforms.dataset.shards import (
-    MAX_SHARDS,
-    Record,
-    RecordSums,
-    choose_num_shards,
-    record_sums,
-    shard_of,
-)
+from transforms.dataset.shards import MAX_SHARDS, RECORD_BYTES, choose_num_shards
 from transforms.embed_audio import EmbeddedClips
-from transforms.metrics.reporting import REPORTS, SumReports
+from transforms.metrics.reporting import COUNT, REPORTS, ReportKey, Totals, totals_report
 from transforms.model.postprocessing import RELEASED_PCA_URL, Pca
 from transforms.model.sources.pca import load_pca
 from transforms.publish_dataset import PublishDataset
@@ -110,45 +102,26 @@ class WriteDataset(beam.PTransform):
         pca = self._pca(profile)
         self._prepare()
         source = embedded.embedding.source
-        failures, reports = [embedded["failures"]], [embedded["reports"]]
-        if source is None:
-            manifests = embedded.pipeline | "No manifests" >> beam.Create([])
-            notes = [embedded["row_notes"]] if "row_notes" in embedded else []
-        else:
-            notes = [source.outputs.notes]
-            failures.append(source.outputs.failures)
-            reports.append(source.outputs.reports)
-            manifests = source.outputs.manifests
-        class_map = embedded["clips"] | CollectLabels(source.corpus.class_map if source else None)
+        class_map = _class_map(embedded, source)
         assembled = self._rows(embedded, pca) | AssembleClips(
-            profile, pvalue.AsSingleton(class_map), embedded.counts_failures()
+            profile, class_map, embedded.counts_failures()
         )
-        failed = [*failures, assembled[assemble_clips.FAILURES]] | "Failures" >> beam.Flatten()
-        # Computed before the records wait for the number of shards, a side input: otherwise the
-        # local runner keeps the records twice.
-        sums = assembled.records | "Sums" >> beam.Map(_sums)
-        num_shards = (sums, failed) | ChooseNumShards(self.num_shards, _split_names(source))
-        written = assembled.records | WriteShards(self.staging, pvalue.AsDict(num_shards))
-        reports += [assembled[REPORTS], written[REPORTS]]
-        return embedded.pipeline | PublishDataset(
+        once = embedded.pipeline | "Once" >> beam.Impulse()
+        # So that there are totals even if nothing else reports any.
+        nothing = once | "Nothing" >> beam.Map(_no_totals).with_output_types(
+            tuple[ReportKey, bytes]
+        )
+        reports = (*embedded[REPORTS], *(source.outputs.reports if source else ()))
+        settled = (*reports, assembled[REPORTS], nothing) | WriteTables(self.staging)
+        num_shards = settled | ChooseNumShards(self.num_shards, _split_names(source))
+        return once | PublishDataset(
             origin=self._origin(embedded, profile, pca),
             folder=self.folder,
             staging=self.staging,
-            written=written.shards,
-            due=(
-                sums
-                | "SumsDue" >> beam.Map(_by_shard, num_shards=pvalue.AsDict(num_shards))
-                | "SumDue" >> beam.CombinePerKey(_sum_records)
-            ),
-            tables=(
-                (failed, assembled[assemble_clips.NOTES], *notes)
-                | "TableLines" >> beam.Flatten()
-                | WriteTables(self.staging)
-            ),
-            reports=reports | "Reports" >> beam.Flatten() | SumReports(),
-            manifests=manifests,
-            class_map=class_map,
+            settled=settled,
             num_shards=num_shards,
+            written=assembled.records | WriteShards(self.staging, num_shards),
+            class_map=class_map,
         )
 
     def _profile_of(self, embedded: EmbeddedClips) -> Profile:
@@ -193,7 +166,6 @@ class WriteDataset(beam.PTransform):
         return {
             "decode_results": embedded["decode_results"],
             "rows": rows if pca is None else rows | QuantiseRows(pca),
-            "model_failures": embedded["model_failures"],
         }
 
     def _origin(self, embedded: EmbeddedClips, profile: Profile, pca: Pca | None) -> Origin:
@@ -221,8 +193,9 @@ class WriteDataset(beam.PTransform):
 class ChooseNumShards(beam.PTransform):
     """Chooses the number of shards of each split, `(split, number)`.
 
-    Input: `(clip id, split, RecordSums)` of the records, and the `Failure`s: a split in which
-    all clips failed is a dataset, too.
+    A split in which all clips failed is a dataset, too.
+
+    Input: one `Totals` among others, as of `WriteTables`.
 
     Attributes:
       num_shards: The number to use; None to choose it by the size of the data.
@@ -232,59 +205,35 @@ class ChooseNumShards(beam.PTransform):
     num_shards: int | None
     splits: Sequence[str]
 
-    @no_annotations
-    def expand(
-        self, inputs: tuple[pvalue.PCollection, pvalue.PCollection]
-    ) -> pvalue.PCollection[tuple[str, int]]:
-        sums, failures = inputs
-        return (
-            (
-                sums.pipeline | beam.Create([(split, 0) for split in self.splits]),
-                sums | "NumBytes" >> beam.ParDo(_NumBytesFn()),
-                failures | "NoBytes" >> beam.ParDo(_NumBytesFn()),
-            )
-            | beam.Flatten()
-            | beam.CombinePerKey(sum)
-            | beam.MapTuple(self._choose)
-        )
+    def expand(self, settled: pvalue.PCollection) -> pvalue.PCollection[tuple[str, int]]:
+        return settled | beam.FlatMap(self._chosen).with_output_types(tuple[str, int])
 
-    def _choose(self, split: str, num_bytes: int) -> tuple[str, int]:
-        return split, self.num_shards or choose_num_shards(num_bytes)
+    def _chosen(self, settled: Any) -> Iterator[tuple[str, int]]:
+        if not isinstance(settled, Totals):
+            return
+        num_bytes = dict.fromkeys(self.splits, 0)
+        for (split, name), number in settled.of_kind(COUNT).items():
+            if name == RECORD_BYTES:
+                num_bytes[split] = number
+            elif name.startswith("failures/"):
+                num_bytes.setdefault(split, 0)
+        for split, number in num_bytes.items():
+            yield split, self.num_shards or choose_num_shards(number)
 
 
-class _NumBytesFn(beam.DoFn):
-    """Sums a bundle: the runner's own sums take several times as long per element."""
+def _class_map(
+    embedded: EmbeddedClips, source: CorpusSource | None
+) -> ClassMap | pvalue.AsSingleton:
+    """Returns the class map of the corpus, or a side input with one of the labels of its clips."""
+    if source is not None and source.corpus.class_map is not None:
+        return source.corpus.class_map
+    return pvalue.AsSingleton(embedded["clips"] | CollectLabels(), default_value=ClassMap(()))
 
-    def start_bundle(self) -> None:
-        self._num_bytes: dict[str, int] = {}
 
-    def process(self, element: tuple[str, str, RecordSums] | Failure) -> None:
-        if isinstance(element, Failure):
-            self._num_bytes.setdefault(element.split, 0)
-        else:
-            _, split, sums = element
-            self._num_bytes[split] = self._num_bytes.get(split, 0) + sums.num_bytes
-
-    def finish_bundle(self) -> Iterator[Any]:
-        for item in self._num_bytes.items():
-            yield GlobalWindows.windowed_value(item)
+def _no_totals(_: bytes) -> tuple[ReportKey, bytes]:
+    return totals_report(Totals())
 
 
 def _split_names(source: CorpusSource | None) -> list[str]:
     splits = source.corpus.splits if source else None
     return [name for name, _ in splits.shares] if splits else [""]
-
-
-def _sums(record: Record) -> tuple[str, str, RecordSums]:
-    return record.clip_id, record.split, record_sums(record)
-
-
-def _by_shard(
-    sums: tuple[str, str, RecordSums], num_shards: Mapping[str, int]
-) -> tuple[tuple[str, int], RecordSums]:
-    clip_id, split, own = sums
-    return (split, shard_of(clip_id, num_shards[split])), own
-
-
-def _sum_records(sums: Iterable[RecordSums]) -> RecordSums:
-    return sum(sums, RecordSums())

@@ -6,48 +6,76 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam import pvalue
+from apache_beam.transforms.window import GlobalWindows
 from apache_beam.typehints.decorators import no_annotations
 
-from transforms.dataset.shards import Record, Shard, shard_of, write_shard
-from transforms.metrics.reporting import REPORTS, ReportingFn
+from transforms.corpus.serialization import deserialize, serialize
+from transforms.dataset.shards import (
+    Record,
+    RecordSums,
+    Shard,
+    ShardSums,
+    record_sums,
+    shard_of,
+    write_shard,
+)
+from transforms.metrics.reporting import ReportingFn
 from transforms.metrics.run_times import WRITING
 from transforms.storage import files
+
+# Split, index, and whether the value is the sums of records instead of a record.
+_Key = tuple[str, int, bool]
+_Keyed = tuple[_Key, bytes]
+_NO_RECORD = b""
 
 
 @dataclasses.dataclass
 class WriteShards(beam.PTransform):
     """Writes all shards under temporary names, the empty ones too.
 
-    Input: `Record`s. Outputs: `shards` (`Shard`) and `reports`. Each attempt writes to its own
-    file, and only the file of the successful attempt is published later.
+    Input: `Record`s. Output: `Shard`s; `ShardSums` of the records of each shard that has some, from
+    before the shuffle; and `Totals`. Each attempt writes to its own file, and only the file of the
+    successful attempt is published later.
 
     Attributes:
       folder: Existing folder of the files.
-      num_shards: Side input, the number of shards by split.
+      num_shards: `(split, number)`, each split once.
     """
 
     folder: str
-    num_shards: pvalue.AsDict
+    num_shards: pvalue.PCollection
 
     @no_annotations
-    def expand(self, records: pvalue.PCollection[Record]) -> pvalue.DoOutputsTuple:
-        by_shard = records | "AssignShard" >> beam.Map(
-            _assigned, num_shards=self.num_shards
-        ).with_output_types(tuple[tuple[str, int], Record | None])
-        every_shard = (
-            records.pipeline
-            | "Once" >> beam.Create([None])
-            | "EveryShard"
-            >> beam.FlatMap(_empty_shards, num_shards=self.num_shards).with_output_types(
-                tuple[tuple[str, int], Record | None]
-            )
-        )
+    def expand(self, records: pvalue.PCollection[Record]) -> pvalue.PCollection:
+        by_shard = records | beam.ParDo(
+            _AssignFn(), num_shards=pvalue.AsDict(self.num_shards)
+        ).with_output_types(_Keyed)
+        every_shard = self.num_shards | beam.FlatMapTuple(_empty_shards).with_output_types(_Keyed)
         return (
             (by_shard, every_shard)
             | beam.Flatten()
             | beam.GroupByKey()
-            | beam.ParDo(_WriteShardFn(self.folder)).with_outputs(REPORTS, main="shards")
+            | beam.ParDo(_WriteShardFn(self.folder))
         )
+
+
+class _AssignFn(beam.DoFn):
+    """Keys records by shard, and sums what each shard is due by elements of their own.
+
+    A record that the shuffle loses is missing in its shard, and not in these sums.
+    """
+
+    def start_bundle(self) -> None:
+        self._sums: dict[tuple[str, int], RecordSums] = {}
+
+    def process(self, record: Record, num_shards: Mapping[str, int]) -> Iterator[_Keyed]:
+        shard = record.split, shard_of(record.clip_id, num_shards[record.split])
+        self._sums[shard] = self._sums.get(shard, RecordSums()) + record_sums(record)
+        yield (*shard, False), serialize((record.clip_id, record.data))
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for shard, sums in self._sums.items():
+            yield GlobalWindows.windowed_value(((*shard, True), serialize(sums)))
 
 
 class _WriteShardFn(ReportingFn):
@@ -56,30 +84,30 @@ class _WriteShardFn(ReportingFn):
     def __init__(self, folder: str) -> None:
         self._folder = folder
 
-    def process(self, element: tuple[tuple[str, int], Iterable[Record | None]]) -> Iterator[Any]:
-        yield from self.timed(self._written(*element))
-        self.increment(shards=1)
+    def process(self, element: tuple[_Key, Iterable[bytes]]) -> Iterator[Any]:
+        (split, index, are_sums), values = element
+        if are_sums:
+            yield ShardSums(split, index, sum(map(deserialize, values), RecordSums()))
+        else:
+            yield from self.timed(self._written(split, index, values))
+            self.increment(shards=1)
 
-    def _written(self, shard: tuple[str, int], records: Iterable[Record | None]) -> Iterator[Shard]:
-        split, index = shard
+    def finish_bundle(self) -> Iterator[Any]:
+        # The other totals are complete before the first record is written.
+        yield GlobalWindows.windowed_value(self.finish())
+
+    def _written(self, split: str, index: int, values: Iterable[bytes]) -> Iterator[Shard]:
         path = files.temporary_name(f"{self._folder}/{index:05d}")
+        packed = (deserialize(each) for each in values if each != _NO_RECORD)
+        records = (Record(clip_id, data, split) for clip_id, data in packed)
         with files.created(path) as file:
-            sums, crc32c = write_shard(file, (each for each in records if each is not None))
+            sums, crc32c = write_shard(file, records)
         size = files.size(path)
         if size != sums.num_bytes:
             raise OSError(f"{path} has {size} bytes after {sums.num_bytes} were written to it")
         yield Shard(split, index, path, sums, crc32c)
 
 
-def _assigned(
-    record: Record, num_shards: Mapping[str, int]
-) -> tuple[tuple[str, int], Record | None]:
-    return (record.split, shard_of(record.clip_id, num_shards[record.split])), record
-
-
-def _empty_shards(
-    _: None, num_shards: Mapping[str, int]
-) -> Iterator[tuple[tuple[str, int], Record | None]]:
-    for split, number in num_shards.items():
-        for index in range(number):
-            yield (split, index), None
+def _empty_shards(split: str, number: int) -> Iterator[_Keyed]:
+    for index in range(number):
+        yield (split, index, False), _NO_RECORD

@@ -1,28 +1,34 @@
-"""WriteTables: from failures and notes to sorted parts of their tables."""
+"""WriteTables: from reports to sorted parts of tables, and the totals of the job."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import apache_beam as beam
 from apache_beam import pvalue
+from apache_beam.typehints.decorators import no_annotations
 
-from transforms.corpus.clips import AudioNote, Failure
-from transforms.corpus.serialization import deserialize, serialize
 from transforms.dataset.failure_table import failure_lines
 from transforms.dataset.note_table import note_lines
-from transforms.dataset.shards import shard_of
 from transforms.dataset.table_files import FAILURES, NOTES, TableFile
+from transforms.metrics.reporting import TOTALS, ReportKey, Totals
 from transforms.storage import files
 
-# A worker holds one part in memory; a corpus may have millions of failures.
-_NUM_PARTS = 16
+_LINES: dict[str, Callable[[Iterable[Any]], Iterator[bytes]]] = {
+    FAILURES: failure_lines,
+    NOTES: note_lines,
+}
 
 
 @dataclasses.dataclass
 class WriteTables(beam.PTransform):
-    """Writes failures and notes under temporary names.
+    """Sorts out the reports of a job: one shuffle, whatever their kinds are.
 
-    Input: `Failure`s and `AudioNote`s. Output: `TableFile`s, none of a kind that has no line.
+    Failures and notes are written under temporary names.
+
+    Input: a tuple of `REPORTS`. Output: `TableFile`s, none of a kind that has no line; the sum of
+    all `Totals`, if there are any; and every other report.
 
     Attributes:
       folder: Existing folder of the files.
@@ -30,33 +36,30 @@ class WriteTables(beam.PTransform):
 
     folder: str
 
-    def expand(
-        self, lines: pvalue.PCollection[Failure | AudioNote]
-    ) -> pvalue.PCollection[TableFile]:
-        return (
-            lines
-            | beam.Map(_by_part).with_output_types(tuple[tuple[str, str, int], bytes])
-            | beam.GroupByKey()
-            | beam.ParDo(_WriteFn(self.folder))
-        )
+    @no_annotations
+    def expand(self, reports: tuple[pvalue.PCollection, ...]) -> pvalue.PCollection:
+        return reports | beam.Flatten() | beam.GroupByKey() | beam.ParDo(_WriteFn(self.folder))
 
 
 class _WriteFn(beam.DoFn):
     def __init__(self, folder: str) -> None:
         self._folder = folder
 
-    def process(self, element: tuple[tuple[str, str, int], Iterable[bytes]]) -> Iterator[TableFile]:
+    def process(self, element: tuple[ReportKey, Iterable[bytes]]) -> Iterator[Any]:
         (kind, split, part), serialized = element
-        lines = failure_lines if kind == FAILURES else note_lines
-        path = files.temporary_name(f"{self._folder}/{kind}-{part:02d}")
-        num_lines = 0
-        with files.created(path) as file:
-            for line in lines(map(deserialize, serialized)):
-                file.write(line)
-                num_lines += 1
-        yield TableFile(kind, split, path, num_lines)
-
-
-def _by_part(line: Failure | AudioNote) -> tuple[tuple[str, str, int], bytes]:
-    kind = FAILURES if isinstance(line, Failure) else NOTES
-    return (kind, line.split, shard_of(line.id, _NUM_PARTS)), serialize(line)
+        reports = map(pickle.loads, serialized)
+        if kind == TOTALS:
+            totals = Totals()
+            for each in reports:
+                totals.add_all(each)
+            yield totals
+        elif kind in _LINES:
+            path = files.temporary_name(f"{self._folder}/{kind}-{part:02d}")
+            num_lines = 0
+            with files.created(path) as file:
+                for line in _LINES[kind](reports):
+                    file.write(line)
+                    num_lines += 1
+            yield TableFile(kind, split, path, num_lines)
+        else:
+            yield from reports

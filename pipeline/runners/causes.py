@@ -73,6 +73,12 @@ def _known(text: str, pool: str) -> str:
             " a pool beside each task manager, or use the address at which task managers reach"
             " theirs"
         )
+    if "No client connected within timeout" in text:
+        return (
+            "a worker was started and has not connected within 3 minutes: it could not start (see"
+            " the log of its pool), was killed, or another task manager that shares the pool"
+            f"{f' {pool}' if pool else ''} has stopped it"
+        )
     if "NoResourceAvailableException" in text:
         return (
             "Flink found no free slots for the job in time (slot.request.timeout, by default 5"

@@ -17,7 +17,7 @@ from apache_beam.runners.dataflow.dataflow_runner import DataflowRuntimeExceptio
 from apache_beam.runners.runner import PipelineState
 
 from pipeline.errors import JobError
-from pipeline.runners import causes, waiting
+from pipeline.runners import causes, dataflow, waiting
 from pipeline.runners.flink import slots
 from pipeline.runners.flink.job import FlinkJob
 from pipeline.runners.flink.rest import Cluster
@@ -52,6 +52,7 @@ def run(
       verbose: Print the runner's whole text about a job that has failed.
 
     Raises:
+      UsageError: The job is too large for the runner.
       JobError: The job has failed.
       RunnerLostError: The cluster has lost the job, or does not respond.
       KeyboardInterrupt: The user interrupts; the job is cancelled.
@@ -59,6 +60,8 @@ def run(
     if master := flink_master(options):
         parallelism = options.view_as(FlinkRunnerOptions).parallelism
         slots.await_free(Cluster(master), parallelism, wait, say)
+    if is_dataflow(options):
+        dataflow.check_graph(pipeline)
     result: Any = pipeline.run()
     if is_dataflow(options) and not getattr(result, "has_job", False):
         template = options.view_as(GoogleCloudOptions).template_location

@@ -95,14 +95,15 @@ def await_end(
       JobGoesOnError: The cluster has not responded for too long.
       RunnerLostError: The cluster has lost the job.
     """
-    outage = _Outage(job, say)
+    outage = Outage(job.cluster, say)
     printed = ""
     status = Status(PipelineState.UNKNOWN, "")
     while True:
         try:
             status = job.status()
         except NoAnswerError as error:
-            outage.note(error)
+            if gone := outage.note(error):
+                raise _lost(job, gone, error) from error
             if show is not None:
                 show(dataclasses.replace(status, words="no answer"))
         else:
@@ -132,36 +133,42 @@ def cancel(job: RemoteJob, say: Callable[[str], None]) -> None:
         say(f"the job could not be cancelled: {error}; stop it yourself: {job.where}")
 
 
-class _Outage:
-    """The time in which a cluster does not respond."""
+class Outage:
+    """The time in which a cluster does not respond, or does not know the job.
 
-    def __init__(self, job: RemoteJob, say: Callable[[str], None]) -> None:
-        self._job = job
+    Args:
+      cluster: The cluster in words.
+      say: Prints a line: the beginning and the end.
+    """
+
+    def __init__(self, cluster: str, say: Callable[[str], None]) -> None:
+        self._cluster = cluster
         self._say = say
         self._since: float | None = None
         self._clock = ""
 
-    def note(self, error: NoAnswerError) -> None:
-        """Notes a request without an answer; raises `JobGoesOnError` after too many seconds."""
+    def note(self, error: NoAnswerError) -> str:
+        """Notes a request without an answer; returns words about it after too many seconds."""
         now = time.monotonic()
         if self._since is None:
             self._since = now
             self._clock = f"{datetime.datetime.now():%H:%M:%S}"
-            self._say(f"{self._job.cluster} {error}; waiting for up to {duration(OUTAGE_SECONDS)}")
-        elif now - self._since > OUTAGE_SECONDS:
-            gone = f"the runner is gone: since {self._clock} {self._job.cluster} {error}"
-            if isinstance(error, UnknownJobError):
-                raise RunnerLostError(f"{gone}: it was restarted without the job") from error
-            raise JobGoesOnError(
-                f"{gone}. The job may go on there: when it responds again, see {self._job.where}",
-                self._job.where,
-            ) from error
+            self._say(f"{self._cluster} {error}; waiting for up to {duration(OUTAGE_SECONDS)}")
+        if now - self._since <= OUTAGE_SECONDS:
+            return ""
+        return f"the runner is gone: since {self._clock} {self._cluster} {error}"
 
     def end(self) -> None:
         """Notes an answer."""
         if self._since is not None:
-            self._say(
-                f"{self._job.cluster} responds again after"
-                f" {duration(time.monotonic() - self._since)}"
-            )
+            passed = duration(time.monotonic() - self._since)
+            self._say(f"{self._cluster} responds again after {passed}")
             self._since = None
+
+
+def _lost(job: RemoteJob, gone: str, error: NoAnswerError) -> RunnerLostError:
+    if isinstance(error, UnknownJobError):
+        return RunnerLostError(f"{gone}: it was restarted without the job")
+    return JobGoesOnError(
+        f"{gone}. The job may go on there: when it responds again, see {job.where}", job.where
+    )

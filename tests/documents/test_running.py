@@ -76,7 +76,7 @@ SHOWN = {
     "README.md: beam-audio-embeddings, text": "the run of the README compares its keys",
     "docs/corpora.md: A table, csv": "the command below it reads it",
     "docs/runners.md: Progress and logs, text": "test_progress.py has such lines",
-    "docs/runners.md: Progress and logs, text 2": "test_progress.py and test_job.py have such lines",
+    "docs/runners.md: Progress and logs, text 2": "test_progress.py, test_job.py have such lines",
     "docs/before-a-large-run.md: `plan`: what it will take and give, text": "of `SAMPLES`",
     "docs/speed-and-cost.md: What a run is bound by, text": "of `SAMPLES`",
 }

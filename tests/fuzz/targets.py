@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
@@ -24,7 +24,6 @@ from transforms.audio.evidence.account import Account
 from transforms.audio.span_decoding import decode_spans
 from transforms.corpus.clips import REASONS, Clip, Failure
 from transforms.corpus.runs import DamagedAudio, DecodedClip, PatchRun, RowRun, complete_clip
-from transforms.corpus.serialization import serialize
 from transforms.corpus.spans import (
     DecodeTask,
     FramingConfig,
@@ -126,7 +125,7 @@ def check_outcomes(
       AssertionError: Patches are not finite or not complete, or a result contradicts another.
     """
     rows: dict[str, list[RowRun]] = defaultdict(list)
-    results: dict[str, list[bytes]] = defaultdict(list)
+    results: dict[str, list[DamagedAudio | DecodedClip | Failure]] = defaultdict(list)
     verdicts: dict[str, DecodedClip | Failure] = {}
     for each in found:
         if isinstance(each, PatchRun):
@@ -144,7 +143,7 @@ def check_outcomes(
             assert is_split or clip_id not in verdicts, "two results of a clip"
             if not isinstance(verdicts.get(clip_id), Failure):
                 verdicts[clip_id] = each
-        results[clip_id].append(serialize(each))
+        results[clip_id].append(each)
     expected = {clip.id for clip in clips}
     if framing.clip_seconds is None:
         assert set(verdicts) == expected, f"results of {sorted(verdicts)}, and not of {expected}"
@@ -153,11 +152,7 @@ def check_outcomes(
     assert set(rows) <= set(verdicts), "patches without a result"
     outcomes = Counter[str]()
     for clip_id in results:
-        of_clip: dict[str, list[Any]] = {
-            "decode_results": results[clip_id],
-            "rows": rows[clip_id],
-            "model_failures": [],
-        }
+        of_clip = [*results[clip_id], *rows[clip_id]]
         completed = complete_clip(clip_id, of_clip, framing.keep_damaged)
         outcomes[_check_clip(completed, verdicts.get(clip_id), framing)] += 1
     return outcomes

@@ -10,13 +10,15 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
-from transforms.assemble_clips import FAILURES, NOTES, AssembleClips
+from transforms.assemble_clips import AssembleClips
 from transforms.corpus.clips import AudioNote, Clip
 from transforms.corpus.labels import ClassMap
 from transforms.corpus.runs import DamagedAudio, DecodedClip, RowRun
 from transforms.corpus.serialization import serialize
 from transforms.dataset.profiles import DAMAGED_KEY, PROFILES
-from transforms.metrics.reporting import COUNT, REPORTS
+from transforms.dataset.shards import RECORD_BYTES
+from transforms.dataset.table_files import FAILURES, NOTES
+from transforms.metrics.reporting import COUNT, REPORTS, TOTALS, SelectReports
 
 A = Clip("a", "/a", labels=("y", "x"), columns=(("note", "n"),), manifest="/m.csv", line=2)
 B = Clip("b", "/b", split="train")
@@ -54,29 +56,33 @@ def _check(
             "decode_results": pipeline
             | "decode_results"
             >> beam.Create([(clip_id, serialize(each)) for clip_id, each in decode_results]),
-            "rows": pipeline | "rows" >> beam.Create(rows),
-            "model_failures": pipeline | "model_failures" >> beam.Create(model_failures),
+            "rows": pipeline | "rows" >> beam.Create([*rows, *model_failures]),
         }
         class_map = pipeline | "class map" >> beam.Create([LABELS])
         profile = PROFILES["raw"]
         if keep_damaged:
             profile = dataclasses.replace(profile, damaged_key=DAMAGED_KEY)
         assembled = inputs | AssembleClips(profile, beam.pvalue.AsSingleton(class_map))
-        assert_that(assembled[NOTES], equal_to(list(notes)), label="notes")
+        reports = (assembled[REPORTS],)
+        assert_that(reports | NOTES >> SelectReports(NOTES), equal_to(list(notes)), label="notes")
         assert_that(
             assembled.records | beam.Map(content),
             equal_to([whole[clip_id] for clip_id in records]),
             label="records",
         )
         assert_that(
-            assembled[FAILURES] | "reasons" >> beam.Map(lambda each: (each.id, each.reason)),
+            reports
+            | FAILURES >> SelectReports(FAILURES)
+            | "reasons" >> beam.Map(lambda each: (each.id, each.reason)),
             equal_to(failures),
             label="failures",
         )
         if tallies is not None:
             assert_that(
-                assembled[REPORTS]
-                | beam.Filter(lambda report: report[0][0] == COUNT)
+                reports
+                | TOTALS >> SelectReports(TOTALS)
+                | beam.FlatMap(dict.items)
+                | beam.Filter(lambda item: item[0][0] == COUNT and item[0][2] != RECORD_BYTES)
                 | beam.CombinePerKey(sum),
                 equal_to([((COUNT, *key), count) for key, count in tallies.items()]),
                 label="tallies",

@@ -21,9 +21,3 @@ def test_the_labels_of_all_clips_are_numbered_in_their_order() -> None:
 def test_without_labels_or_clips_there_are_no_classes() -> None:
     for clips in ([Clip("a", "/x")], []):
         assert outputs(CollectLabels(), clips, "map") == [[ClassMap(())]]
-
-
-def test_a_class_map_that_is_given_is_taken_whatever_the_labels_are() -> None:
-    given = ClassMap(((7, "/m/a", "A"),))
-    for clips in (CLIPS, []):
-        assert outputs(CollectLabels(given), clips, "map") == [[given]]

@@ -9,11 +9,11 @@ import pytest
 from pipeline.terminal import summary
 from tests.archives import contents
 from tests.memory_filesystem import MemoryFileSystem
-from tests.running import outputs
+from tests.running import outputs, totals
 from tests.sounds import noise
 from tests.stand_in import stand_in_rows
 from transforms.corpus.runs import PatchRun
-from transforms.embed_patches import MODEL, MODEL_FAILURES, EmbedPatches, _PackedHandler
+from transforms.embed_patches import MODEL, EmbedPatches, _PackedHandler
 from transforms.metrics.reporting import REPORTS
 from transforms.model.batching import PatchBatch
 from transforms.model.handler import HubModelHandler
@@ -36,14 +36,9 @@ def _rows(found: list[Any]) -> dict[str, dict[int, np.ndarray]]:
 
 def test_rows_of_packed_clips_go_back_to_their_clips(stand_in_model: str) -> None:
     runs = _runs(num_clips=40, num_rows=7)
-    found, model_failures, reports = outputs(
-        EmbedPatches(stand_in_model), runs, "rows", MODEL_FAILURES, REPORTS
-    )
-    assert model_failures == []
-    models = [key for key, _ in reports if key[0] == MODEL]
+    found, reports = outputs(EmbedPatches(stand_in_model), runs, "rows", REPORTS)
     # 280 rows: four full batches and the rest.
-    assert len(models) == 5
-    assert len(set(models)) == 1
+    assert list(totals(reports).of_kind(MODEL).values()) == [5]
     rows = _rows(found)
     assert len(rows) == 40
     for run in runs:
@@ -67,17 +62,14 @@ def test_a_clip_that_the_model_refuses_does_not_cost_its_batch(tf: Any, tmp_path
     runs = _runs(num_clips=3, num_rows=2)
     loud = PatchRun("loud", 0, np.full((2, 15_600), 3.0, np.float32))
     unlucky = PatchRun("unlucky", 0, np.full((1, 15_600), 1.5, np.float32))
-    found, model_failures = outputs(
-        EmbedPatches(str(tmp_path / "model")),
-        [runs[0], loud, runs[1], unlucky, runs[2]],
-        "rows",
-        MODEL_FAILURES,
+    (found,) = outputs(
+        EmbedPatches(str(tmp_path / "model")), [runs[0], loud, runs[1], unlucky, runs[2]], "rows"
     )
-    messages = dict(model_failures)
+    messages = {clip_id: each for clip_id, each in found if isinstance(each, str)}
     assert sorted(messages) == ["loud", "unlucky"]
     assert "too loud" in messages["loud"]
     assert "NaN" in messages["unlucky"]
-    rows = _rows(found)
+    rows = _rows([each for each in found if each[0] not in messages])
     for run in runs:
         np.testing.assert_array_equal(rows[run.clip_id][2], run.patches[0, :4])
         np.testing.assert_array_equal(rows[run.clip_id][3], run.patches[1, :4])

@@ -5,15 +5,14 @@ import os
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
-import apache_beam as beam
 import pytest
 
 from tests.memory_filesystem import MemoryFileSystem
 from tests.running import outputs
 from transforms.corpus.clips import Clip, Failure
-from transforms.find_segments import FAILURES, FindSegments
+from transforms.dataset.table_files import FAILURES
+from transforms.find_segments import FindSegments
 
 SEGMENTS = """\
 # Segments csv created Sun Mar  5 10:54:31 2017
@@ -36,24 +35,8 @@ def segments(tmp_path: Path) -> Path:
     return tmp_path / "s.csv"
 
 
-class _Tagged(beam.PTransform):
-    """Gives clips and failures in one, each element with the name of its output."""
-
-    def __init__(self, find: FindSegments) -> None:
-        self._find = find
-
-    def expand(self, patterns: Any) -> Any:
-        found = patterns | self._find
-        return [
-            found[tag] | tag >> beam.Map(lambda each, tag: (tag, each), tag)
-            for tag in ("clips", FAILURES)
-        ] | "Both" >> beam.Flatten()
-
-
 def _found(find: FindSegments, *patterns: Path | str) -> tuple[list[Clip], list[Failure]]:
-    (found,) = outputs(_Tagged(find), list(map(os.fsencode, patterns)), "both")
-    assert {tag for tag, _ in found} <= {"clips", FAILURES}
-    clips, failures = ([each for tag, each in found if tag == t] for t in ("clips", FAILURES))
+    clips, failures = outputs(find, list(map(os.fsencode, patterns)), "clips", FAILURES)
     return clips, failures
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tests.running import counted, outputs
 from transforms.corpus.clips import Clip
-from transforms.list_clips import FAILURES, ListClips
+from transforms.dataset.table_files import FAILURES
+from transforms.list_clips import ListClips
 from transforms.metrics.reporting import REPORTS
 
 

@@ -6,8 +6,9 @@ from tests.running import counted, outputs
 from transforms.corpus.clips import Clip
 from transforms.corpus.labels import ClassMap
 from transforms.corpus.splits import parse_splits
+from transforms.dataset.table_files import FAILURES, NOTES
 from transforms.metrics.reporting import REPORTS
-from transforms.plan_clips import FAILURES, NOTES, PlanClips
+from transforms.plan_clips import PlanClips
 
 MAP = ClassMap(((0, "/m/a", "Speech"), (5, "/m/b", "Music")))
 KNOWN = Clip("known", "/k", labels=("Music", "/m/a"))

@@ -26,7 +26,9 @@ from transforms.corpus.spans import (
     split_into_tasks,
 )
 from transforms.corpus.splits import Splits
-from transforms.plan_spans import FAILURES, PlanSpans
+from transforms.dataset.table_files import FAILURES
+from transforms.metrics.reporting import REPORTS, SelectReports
+from transforms.plan_spans import PlanSpans
 from transforms.storage import files
 
 VGGISH = FramingConfig(15_600, 15_360)
@@ -42,7 +44,8 @@ class Both(beam.PTransform):
 
     def expand(self, clips: pvalue.PCollection) -> pvalue.PCollection:
         given = clips | self.planned
-        return [given["decode_tasks"], given[FAILURES]] | beam.Flatten()
+        failures = (given[REPORTS],) | SelectReports(FAILURES)
+        return [given["decode_tasks"], failures] | beam.Flatten()
 
 
 def plan(transform: PlanSpans, clips: list[Clip]) -> tuple[list[DecodeTask], list[Failure]]:

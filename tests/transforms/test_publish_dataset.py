@@ -36,7 +36,9 @@ def _run(folder: str, staging: str, given: dict[str, Any], origin: Origin = ORIG
             name: pipeline | name >> beam.Create(elements)
             for name, elements in publishing.with_reports(given).items()
         }
-        _ = pipeline | PublishDataset(origin=origin, folder=folder, staging=staging, **collections)
+        collections["class_map"] = beam.pvalue.AsSingleton(collections["class_map"])
+        publish = PublishDataset(origin=origin, folder=folder, staging=staging, **collections)
+        _ = pipeline | beam.Impulse() | publish
 
 
 def _publish(folder: str, **changes: Any) -> None:
@@ -232,14 +234,10 @@ def test_datasets_with_and_without_splits_take_each_others_place(folder: str) ->
 
 def test_publishing_again_after_all_was_published_changes_nothing(folder: str) -> None:
     staging = publishing.staging(folder)
-    given = publishing.with_reports(publishing.splits(staging))
-    as_dicts = {name: dict(given[name]) for name in ("due", "reports", "num_shards")}
-    (class_map,) = given["class_map"]
+    given = publishing.for_process(publishing.splits(staging))
     texts: list[Any] = []
     for _ in range(2):
-        texts += _PublishFn(ORIGIN, folder, staging).process(
-            None, **given | as_dicts | {"class_map": class_map}
-        )
+        texts += _PublishFn(ORIGIN, folder, staging).process(None, **given)
         assert files.list_names(folder) == SPLIT_FILES
         with files.open_to_read(f"{folder}/test/audio-failures.jsonl") as file:
             assert len(file.read().splitlines()) == 3

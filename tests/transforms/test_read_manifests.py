@@ -14,7 +14,8 @@ from tests.memory_filesystem import MemoryFileSystem
 from tests.running import outputs
 from transforms.corpus.clips import Clip, Failure
 from transforms.corpus.manifests.manifest import ManifestFacts, ManifestOptions
-from transforms.read_manifests import FACTS, FAILURES, ReadManifests
+from transforms.dataset.table_files import FAILURES
+from transforms.read_manifests import MANIFESTS, ReadManifests
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +30,7 @@ def _read(
 ) -> tuple[list[Clip], list[Failure], list[ManifestFacts]]:
     encoded = list(map(os.fsencode, patterns))
     transform = ReadManifests(options or ManifestOptions())
-    found: list[list[Any]] = outputs(transform, encoded, "clips", FAILURES, FACTS)
+    found: list[list[Any]] = outputs(transform, encoded, "clips", FAILURES, MANIFESTS)
     clips, failures, facts = found
     return sorted(clips, key=lambda clip: clip.id), sorted(failures), sorted(facts)
 

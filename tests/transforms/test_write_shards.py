@@ -10,9 +10,10 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from tests.running import outputs
-from transforms.dataset.shards import Record, Shard, shard_of
+from transforms.corpus.serialization import serialize
+from transforms.dataset.shards import Record, RecordSums, Shard, ShardSums, record_sums, shard_of
 from transforms.storage import files
-from transforms.write_shards import WriteShards
+from transforms.write_shards import WriteShards, _AssignFn, _WriteShardFn
 
 RECORDS = [Record(f"clip {index}", f"data {index}".encode() * index) for index in range(50)]
 
@@ -24,7 +25,8 @@ class _ToShards(beam.PTransform):
 
     def expand(self, records: Any) -> Any:
         num_shards = records.pipeline | "N" >> beam.Create(self._num_shards.items())
-        return (records | WriteShards(self._folder, beam.pvalue.AsDict(num_shards))).shards
+        written = records | WriteShards(self._folder, num_shards)
+        return written | beam.Filter(lambda each: isinstance(each, Shard))
 
 
 @pytest.mark.slow
@@ -72,6 +74,38 @@ def test_records_are_in_shards_of_their_split_and_every_split_has_all_of_its_sha
             for record in records
             if record.split == shard.split
             and shard_of(record.clip_id, num_shards[shard.split]) == shard.index
+        }
+
+
+def test_what_a_shard_is_due_does_not_pass_through_its_own_elements(tmp_path: Path) -> None:
+    """Even if a record is lost on its way to its shard, the sums of the shard count it."""
+    (shards, due) = outputs(_Losing(str(tmp_path)), RECORDS, "shards", "due")
+    ((shard,), (sums,)) = shards, due
+    assert (sums.split, sums.index) == (shard.split, shard.index) == ("", 0)
+    assert sums.sums == sum(map(record_sums, RECORDS), RecordSums())
+    assert sums.sums.num_records == shard.sums.num_records + 1 == len(RECORDS)
+    assert sums.sums.checksum != shard.sums.checksum
+
+
+class _Losing(beam.PTransform):
+    """Writes one shard, and loses a record in the shuffle."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def expand(self, records: Any) -> Any:
+        num_shards = records.pipeline | "N" >> beam.Create([("", 1)])
+        keyed = records | beam.ParDo(_AssignFn(), num_shards=beam.pvalue.AsDict(num_shards))
+        lost = serialize((RECORDS[7].clip_id, RECORDS[7].data))
+        written = (
+            keyed
+            | beam.Filter(lambda each: each[1] != lost)
+            | beam.GroupByKey()
+            | beam.ParDo(_WriteShardFn(self._folder))
+        )
+        return {
+            name: written | name >> beam.Filter(lambda each, kind: isinstance(each, kind), kind)
+            for name, kind in (("shards", Shard), ("due", ShardSums))
         }
 
 

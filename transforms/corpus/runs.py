@@ -2,13 +2,13 @@
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from transforms.corpus.clips import AudioNote, Clip, Failure
-from transforms.corpus.serialization import CompactPickle, deserialize
+from transforms.corpus.serialization import CompactPickle
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -140,29 +140,30 @@ def join_rows(runs: Iterable[RowRun], num_rows: int) -> np.ndarray | None:
 
 
 def complete_clip(
-    clip_id: str, found: Mapping[str, Iterable[Any]], keep_damaged: bool
+    clip_id: str, results: Iterable[Any], keep_damaged: bool
 ) -> tuple[DecodedClip, np.ndarray] | Failure | None:
     """Joins the results of a clip's spans, and checks that no row is missing.
 
     Args:
       clip_id: Id of the clip.
-      found: `decode_results` (serialized `DecodedClip`, `DamagedAudio` or `Failure`), `rows`
-        (`RowRun`) and `model_failures` (messages), in any order and possibly repeated.
+      results: `DecodedClip`, `DamagedAudio` and `Failure` of decoding; `RowRun` of the model, or
+        `str`, why it gives no rows; in any order and possibly repeated.
       keep_damaged: Whether a damaged clip is complete; otherwise it fails.
 
     Returns:
       The clip with all its rows `[num_rows, embedding_size]`, or its failure. None if nothing but
       damage is known of it: then it is no clip of the corpus.
     """
-    decode_results = list(map(deserialize, found["decode_results"]))
+    by_kind: dict[type, list[Any]] = {}
+    for each in results:
+        by_kind.setdefault(type(each), []).append(each)
     # Several spans may have failed; which failure is reported must not depend on their order.
-    failures = sorted(each for each in decode_results if isinstance(each, Failure))
-    if failures:
-        return failures[0]
-    damages = [each for each in decode_results if isinstance(each, DamagedAudio)]
-    decoded_clips = [each for each in decode_results if isinstance(each, DecodedClip)]
+    if failures := by_kind.get(Failure):
+        return min(failures)
+    damages = by_kind.get(DamagedAudio, [])
+    decoded_clips = by_kind.get(DecodedClip)
     if not decoded_clips:
-        if damages and not any(True for name in ("rows", "model_failures") for _ in found[name]):
+        if by_kind.keys() == {DamagedAudio}:
             return None
         return Failure(clip_id, "", "assemble", "incomplete", "the clip was not decoded to its end")
     decoded = decoded_clips[0]
@@ -173,9 +174,9 @@ def complete_clip(
         first = min(damages)
         message = f"{first.message}, at {first.start_seconds:.3f} s"
         return decoded.clip.failure("decode", "decode_error", message)
-    if model_failures := sorted(map(str, found["model_failures"])):
-        return decoded.clip.failure("embed", "model_error", model_failures[0])
-    rows = join_rows(found["rows"], decoded.num_rows)
+    if model_failures := by_kind.get(str):
+        return decoded.clip.failure("embed", "model_error", min(model_failures))
+    rows = join_rows(by_kind.get(RowRun, ()), decoded.num_rows)
     if rows is None:
         message = f"rows are missing (expected: {decoded.num_rows})"
         return decoded.clip.failure("assemble", "incomplete", message)

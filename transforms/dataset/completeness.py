@@ -8,6 +8,7 @@ from transforms.dataset.shards import RecordSums, Shard
 LISTED = "listed"
 PLANNED = "planned"
 UNPLANNED = "unplanned"
+RECEIVED = "received"
 
 Tallies = Mapping[tuple[str, str], int]  # counts by split and name
 
@@ -33,8 +34,9 @@ def check_sums(
 
     Args:
       tallies: Under the empty split: clips, rows and failures that were `listed`, those that were
-        `planned` as clips of their own or `unplanned` because they failed, `clips` requested,
-        `decode_tasks` planned and `decode_tasks_done`. By split: `repeats` of listed clips,
+        `planned` as clips of their own or `unplanned` because they failed, planned clips that were
+        `received` to be decoded, `clips` requested, `decode_tasks` planned and
+        `decode_tasks_done`. By split: `repeats` of listed clips,
         `records` assembled, and `notes` about them.
       failures: Number of lines in the failure tables, by split.
       num_notes: Number of lines in the tables of notes.
@@ -49,6 +51,7 @@ def check_sums(
     if planned != done:
         raise IncompleteError(f"{planned} decode tasks were planned, but {done} were completed")
     _check_listed(tallies)
+    _check_received(tallies)
     clips = tallies.get(("", "clips"), 0)
     records = count_all_splits(tallies, "records")
     num_failures = sum(failures.values())
@@ -76,6 +79,12 @@ def _check_listed(tallies: Tallies) -> None:
             f"{listed} clips were listed, but {planned} were planned, {unplanned} failed and"
             f" {repeats} repeat another one"
         )
+
+
+def _check_received(tallies: Tallies) -> None:
+    planned, received = (count_all_splits(tallies, name) for name in (PLANNED, RECEIVED))
+    if planned != received:
+        raise IncompleteError(f"{planned} clips were planned, but {received} reached the decoders")
 
 
 def _check_shards(

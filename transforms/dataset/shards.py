@@ -13,6 +13,8 @@ from transforms.dataset import tfrecord
 # Large enough for full speed on any storage, small enough to copy and to hold in memory.
 TARGET_SHARD_BYTES = 100_000_000
 MAX_SHARDS = 99_999  # five digits in the name
+# Name of the count of `record_bytes`.
+RECORD_BYTES = "record_bytes"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +55,21 @@ class RecordSums:
 
 
 @dataclasses.dataclass(frozen=True)
+class ShardSums:
+    """The records that a shard must have.
+
+    Attributes:
+      split: Split of the records.
+      index: Index of the shard, from 0.
+      sums: Sums of the records.
+    """
+
+    split: str
+    index: int
+    sums: RecordSums
+
+
+@dataclasses.dataclass(frozen=True)
 class Shard:
     """A shard, written to a temporary file.
 
@@ -73,8 +90,12 @@ class Shard:
 
 def record_sums(record: Record) -> RecordSums:
     """Returns the sums over one record."""
-    size = len(record.data) + tfrecord.OVERHEAD_BYTES
-    return RecordSums(1, size, google_crc32c.value(record.data))
+    return RecordSums(1, record_bytes(record), google_crc32c.value(record.data))
+
+
+def record_bytes(record: Record) -> int:
+    """Returns the size of a record in a file, with framing."""
+    return len(record.data) + tfrecord.OVERHEAD_BYTES
 
 
 def choose_num_shards(num_bytes: int) -> int:

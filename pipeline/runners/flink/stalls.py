@@ -46,11 +46,10 @@ class Watch:
             "no progress for 2 minutes (Flink notices a worker that was killed after about 3, and"
             " starts its step again)"
         )
-        managers = self._flink.get("taskmanagers")["taskmanagers"]
-        used = sum(each["freeSlots"] < each["slotsNumber"] for each in managers)
-        if self._pool and used > 1:
+        number = self._flink.get("overview")["taskmanagers"]
+        if self._pool and number > 1:
             words += (
-                f"; {used} task managers work: if they share the worker pool {self._pool}, they"
-                " stop each other's workers, and the job does not end. Give each a pool of its own"
+                f"; if the {number} task managers share the worker pool {self._pool}, they stop"
+                " each other's workers, and the job may not end: give each a pool of its own"
             )
         return words

@@ -42,6 +42,10 @@ def test_the_job_requests_one_process_with_many_threads_a_worker(
     dataflow, said = submitted
     assert said.returncode == 0, said.stderr
     _check_job(dataflow.job)
+    (request,) = (call for call in dataflow.calls if call.method == "POST")
+    # Up to 20 MB are allowed, and settings add little: the graph is staged, see
+    # `test_dataflow_limits.py`.
+    assert len(request.body) < 50_000
 
 
 def _check_job(job: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ def balanced() -> dict[str, Any]:
         "tallies": {
             ("", "listed"): 9,
             ("", "planned"): 5,
+            ("", "received"): 5,
             ("", "unplanned"): 1,
             ("", "repeats"): 1,
             ("train", "repeats"): 2,
@@ -178,4 +179,12 @@ def test_clips_that_were_listed_are_planned_failed_or_repeated(name: str, change
     run = balanced()
     run["tallies"]["", name] += change
     with pytest.raises(IncompleteError, match=r"clips were listed, but . were planned, . failed"):
+        check_sums(**run)
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_planned_clips_that_do_not_reach_the_decoders_are_detected(change: int) -> None:
+    run = balanced()
+    run["tallies"]["", "received"] += change
+    with pytest.raises(IncompleteError, match=r"5 clips were planned, but . reached the decoders"):
         check_sums(**run)
