@@ -55,10 +55,12 @@ class RemoteJob(Protocol):
     Attributes:
       where: Where to look after it.
       cluster: What runs it, in words.
+      remains: What may be left of it after it is cancelled, in words; empty if nothing is known.
     """
 
     where: str
     cluster: str
+    remains: str
 
     def status(self) -> Status:
         """Returns the present status.
@@ -129,6 +131,8 @@ def cancel(job: RemoteJob, say: Callable[[str], None]) -> None:
                 say(f"the job has not ended yet: {job.where}")
                 return
             time.sleep(POLL_SECONDS)
+        if job.remains:
+            say(f"NOTE: {job.remains}")
     except Exception as error:
         say(f"the job could not be cancelled: {error}; stop it yourself: {job.where}")
 
