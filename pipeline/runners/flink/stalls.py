@@ -45,13 +45,13 @@ class Watch:
 
     def _words(self, is_hanging: bool) -> str:
         words = (
-            "no progress for 2 minutes. A worker that is killed while it works is noticed after about"
-            " 3, and its step starts again"
+            "no progress for 2 minutes. A worker that is killed while it works is noticed after"
+            " about 3, and its step starts again"
         )
         if is_hanging:
             words = (
-                "no progress for 5 minutes. Flink waits without end for a worker that was killed, or"
-                " could not start, before it had connected: see the log of"
+                "no progress for 5 minutes. Flink waits without end for a worker that was killed,"
+                " or could not start, before it had connected: see the log of"
                 f" {self._pool or 'the workers'}, and cancel the job"
             )
         number = self._flink.get("overview")["taskmanagers"]
