@@ -64,6 +64,7 @@ READ = {
     "docs/models.md: VGGish without the hub, shell": "test_vggish.py makes such a checkpoint",
     "docs/runners.md: A job server, shell": "test_run_on_engines.py starts these programs",
     "docs/storages.md: Storages, shell": "tests/transforms/storage has stand-ins of both storages",
+    "deploy/flink/README.md: On Flink, in Kubernetes, yaml": "test_deploy.py has its cluster",
     "deploy/dataflow/README.md: On Dataflow, shell": "test_dataflow_submission.py submits it",
     "deploy/dataflow/README.md: As a Flex Template, shell": "wants Docker and a registry",
     "deploy/dataflow/README.md: As a Flex Template, shell 2": "wants Google's service",
