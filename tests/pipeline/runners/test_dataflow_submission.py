@@ -82,6 +82,7 @@ def test_the_graph_and_our_package_are_staged(
 
 
 def test_the_command_of_the_page_submits_the_job(gcs: Gcs) -> None:
+    gcs.put("vggish_1.tar.gz", b"an archive, which the workers read")
     (_, _, words) = pages.BLOCKS["deploy/dataflow/README.md: The job, shell"].commands
     names = {"BUCKET": "corpora", "PROJECT": "proj-test", "REGION": "us-central1"}
     text = re.sub("|".join(names), lambda name: names[name[0]], " ".join(words[1:]))
