@@ -8,6 +8,7 @@ from pipeline.options.declaration import shared_values
 from pipeline.options.settings import KEEP, PAD, EmbedSettings
 from transforms.corpus.spans import FramingConfig
 from transforms.embed_audio import EmbedAudio
+from transforms.model.choosing import Engine
 from transforms.model.postprocessing import Pca
 from transforms.read_corpus import ReadCorpus
 from transforms.write_dataset import WriteDataset
@@ -34,7 +35,9 @@ def build(pipeline: beam.Pipeline, job: Job) -> None:
     _ = corpus.clips | job.embedding | job.dataset
 
 
-def job_of(settings: EmbedSettings, corpus: ReadCorpus, folder: str, pca: Pca | None) -> Job:
+def job_of(
+    settings: EmbedSettings, corpus: ReadCorpus, folder: str, pca: Pca | None, engine: Engine
+) -> Job:
     """Returns the job that the settings describe.
 
     Args:
@@ -42,6 +45,7 @@ def job_of(settings: EmbedSettings, corpus: ReadCorpus, folder: str, pca: Pca | 
       corpus: The corpus to read.
       folder: Folder of the dataset, checked for what it holds.
       pca: For 8-bit profiles.
+      engine: What computes the rows.
     """
     return Job(
         corpus,
@@ -51,6 +55,7 @@ def job_of(settings: EmbedSettings, corpus: ReadCorpus, folder: str, pca: Pca | 
             settings.precision,
             settings.trust_model,
             settings.max_model_bytes,
+            engine,
         ),
         WriteDataset(
             folder,

@@ -83,6 +83,14 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
     return made
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache(made_once: MadeOnce) -> None:
+    """Keeps packed weights and proofs of the tests' models out of the user's cache."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    os.environ.setdefault("PIP_CACHE_DIR", f"{cache}/pip")
+    os.environ["XDG_CACHE_HOME"] = str(made_once("cache", lambda _: None))
+
+
 @pytest.fixture(scope="session")
 def vggish_model(made_once: MadeOnce) -> str:
     """The real network with untrained weights, as a SavedModel folder."""

@@ -12,7 +12,7 @@ from transforms.dataset.provenance import (
     to_json,
 )
 from transforms.dataset.shards import RecordSums, Shard
-from transforms.model.loading import ModelFacts
+from transforms.model.embedding_model import ModelFacts
 
 EMPTY = RecordSums()
 

@@ -15,7 +15,7 @@ from transforms.dataset.table_files import FAILURES, TableFile
 from transforms.embed_patches import DEVIATION, MODEL
 from transforms.metrics.reporting import COUNT, TIME, Totals
 from transforms.metrics.run_times import StepTime
-from transforms.model.loading import ModelFacts
+from transforms.model.embedding_model import ModelFacts
 from transforms.storage import files
 
 ORIGIN = Origin(

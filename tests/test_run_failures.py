@@ -182,10 +182,10 @@ def test_a_model_that_is_not_one_ends_the_job_with_the_reason(
     yamnet = shared / "models/yamnet"
     arguments = ["--profile=raw", f"--model={yamnet}", f"--input={tmp_path / 'a.wav'}"]
     assert embed(tmp_path / "out", *arguments) == 1
-    error = capsys.readouterr().err
+    engine, error = capsys.readouterr().err.splitlines()
+    assert engine.startswith("engine: TensorFlow, because the model is not VGGish")
     assert error.startswith(f"error: {yamnet} is not an audio-embedding model")
     assert "a dict of outputs" in error
-    assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
@@ -200,9 +200,9 @@ def test_bfloat16_on_a_cpu_without_it_ends_the_job_with_the_reason(
     write_wav(tmp_path / "a.wav", noise(16_000))
     arguments = [*raw, f"--input={tmp_path / 'a.wav'}"]
     assert embed(tmp_path / "out", *arguments, "--precision=bfloat16") == 1
-    error = capsys.readouterr().err
+    engine, error = capsys.readouterr().err.splitlines()
+    assert engine == "engine: TensorFlow, because --precision=bfloat16 is TensorFlow's"
     assert error.startswith("error: --precision=bfloat16 needs a CPU with AVX512_BF16 or AMX_BF16")
-    assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
@@ -272,7 +272,7 @@ def test_ctrl_c_leaves_no_half_written_dataset(
         [
             *(sys.executable, "-m", "pipeline", "embed", "--profile=raw"),
             *(f"--model={vggish_model}", f"--input={tmp_path / 'a.wav'}"),
-            f"--output={tmp_path / 'out'}",
+            *(f"--output={tmp_path / 'out'}", "--engine=tensorflow"),
         ],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,

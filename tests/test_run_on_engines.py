@@ -21,6 +21,8 @@ from transforms.dataset import provenance
 
 ENGINES = ["threads", "processes", "prism", "prism_pool", "prism_boot"]
 LOST_WITHIN_SECONDS = 120
+# It takes long enough for something to be killed meanwhile.
+TENSORFLOW = "--engine=tensorflow"
 
 pytestmark = pytest.mark.slow
 
@@ -206,7 +208,7 @@ def test_a_worker_process_of_this_machine_that_is_killed_ends_the_job_and_the_ne
 ) -> None:
     output = tmp_path / "out"
     flags = ["--direct_running_mode=multi_processing"]
-    job = _start(_embed(long_corpus, vggish_model, output, *flags), output)
+    job = _start(_embed(long_corpus, vggish_model, output, *flags, TENSORFLOW), output)
     _until(lambda: _workers(psutil.Process(job.pid)))
     time.sleep(seconds)
     workers = _workers(psutil.Process(job.pid))
@@ -237,7 +239,7 @@ def test_a_worker_of_a_pool_that_is_killed_ends_the_job_and_the_next_one_runs(
     output = tmp_path / "out"
     here = psutil.Process()
     with engine(name, tmp_path) as flags:
-        job = _start(_embed(long_corpus, vggish_model, output, *flags), output)
+        job = _start(_embed(long_corpus, vggish_model, output, *flags, TENSORFLOW), output)
         _until(lambda: _workers(here))
         time.sleep(4)
         _workers(here)[-1].kill()
@@ -264,7 +266,7 @@ def test_a_job_server_that_is_killed_ends_the_job_and_another_one_takes_the_next
             flags += ["--environment_type=EXTERNAL", f"--environment_config={workers}"]
         else:
             flags.append("--environment_type=LOOPBACK")
-        job = _start(_embed(long_corpus, vggish_model, output, *flags), output)
+        job = _start(_embed(long_corpus, vggish_model, output, *flags, TENSORFLOW), output)
         _until(lambda: "submitted" in (tmp_path / "stderr").read_text())
         time.sleep(3)
         server.kill()
@@ -298,7 +300,7 @@ def test_a_request_to_end_cancels_the_job(
 ) -> None:
     output = tmp_path / "out"
     with engine(name, tmp_path) as flags:
-        job = _start(_embed(long_corpus, vggish_model, output, *flags), output)
+        job = _start(_embed(long_corpus, vggish_model, output, *flags, TENSORFLOW), output)
         _until(lambda: output.exists())
         time.sleep(5)
         job.terminate()

@@ -76,6 +76,7 @@ def test_a_run_after_a_killed_one_starts_at_once(
     write_wav(tmp_path / "a.wav", noise(600 * 16_000))  # some seconds of work
     how = [f"--direct_running_mode={mode}", "--direct_num_workers=2", "--profile=raw"]
     flags = [*how, f"--model={vggish_model}", f"--input={tmp_path / 'a.wav'}"]
+    flags.append("--engine=tensorflow")  # which takes longer
     first = subprocess.Popen(
         [sys.executable, "-m", "pipeline", "embed", f"--output={tmp_path / 'out'}", *flags],
         stderr=subprocess.DEVNULL,

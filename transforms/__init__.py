@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from transforms.embed_audio import EmbedAudio, EmbeddedClips
     from transforms.embed_waveforms import EmbedWaveforms
     from transforms.model.embedding import embed_waveform, load_model
+    from transforms.model.embedding_model import EmbeddingModel
     from transforms.model.errors import ModelError, ModelInputError
     from transforms.model.handler import HubModelHandler
-    from transforms.model.loading import EmbeddingModel
     from transforms.read_corpus import CorpusOutputs, ReadCorpus
     from transforms.write_dataset import WriteDataset
 
@@ -60,7 +60,7 @@ _MODULES = {
     "EmbedAudio": "embed_audio",
     "EmbedWaveforms": "embed_waveforms",
     "EmbeddedClips": "embed_audio",
-    "EmbeddingModel": "model.loading",
+    "EmbeddingModel": "model.embedding_model",
     "AudioNote": "corpus.clips",
     "Failure": "corpus.clips",
     "FramingConfig": "corpus.spans",

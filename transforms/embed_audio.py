@@ -23,6 +23,8 @@ from transforms.metrics.reporting import (
     label_of,
     with_types,
 )
+from transforms.model.choosing import Engine, check_engine
+from transforms.model.engines import AUTO
 from transforms.model.precision import FLOAT32, PRECISIONS
 from transforms.model.sources.names import DEFAULT_MODEL, check_model_name
 from transforms.model.sources.writing import MAX_BYTES
@@ -133,12 +135,15 @@ class EmbedAudio(beam.PTransform):
       precision: Precision of the model's convolutions, `float32` or `bfloat16`.
       trust_model: Whether the model's operations may use files, the network and Python.
       max_model_bytes: Limit of what is downloaded, copied or unpacked.
+      engine: What computes the rows: `native`; `tensorflow`; or `auto`, the native engine if it is
+        proved for the model, and TensorFlow otherwise. With `auto` each worker chooses, and
+        `WriteDataset` refuses rows of both: name one where machines differ.
 
     Raises:
       ModelError: `model` is neither a URL nor a path to a model. In a worker: the model cannot be
         loaded, or is not an audio-embedding model.
       TypeError: In a worker: an element has another type.
-      ValueError: `framing` or `precision` is not allowed.
+      ValueError: `framing`, `precision` or `engine` is not allowed.
 
     Example:
       >>> import apache_beam as beam
@@ -157,10 +162,11 @@ class EmbedAudio(beam.PTransform):
     precision: str = FLOAT32
     trust_model: bool = False
     max_model_bytes: int = MAX_BYTES
+    engine: Engine = AUTO
 
     def __post_init__(self) -> None:
         super().__init__()
-        check_embedding(self.model, self.framing, self.precision)
+        check_embedding(self.model, self.framing, self.precision, self.engine)
 
     @no_annotations
     def expand(self, audio: pvalue.PCollection) -> EmbeddedClips:
@@ -191,22 +197,27 @@ class EmbedAudio(beam.PTransform):
 def embed_patches_of(settings: Any) -> EmbedPatches:
     """Returns the transform of an `EmbedAudio` or `EmbedWaveforms` that embeds its patches."""
     return EmbedPatches(
-        settings.model, settings.precision, settings.trust_model, settings.max_model_bytes
+        settings.model,
+        settings.precision,
+        settings.trust_model,
+        settings.max_model_bytes,
+        settings.engine,
     )
 
 
-def check_embedding(model: str, framing: FramingConfig, precision: str) -> None:
+def check_embedding(model: str, framing: FramingConfig, precision: str, engine: Engine) -> None:
     """Validates the settings of an embedding.
 
     Raises:
       ModelError: `model` is neither a URL nor a path to a model.
-      ValueError: `framing` or `precision` is not allowed.
+      ValueError: `framing`, `precision` or `engine` is not allowed.
     """
     check_model_name(model, on_workers=True)
     if framing.patch_samples != PATCH_SAMPLES:
         raise ValueError(f"patch_samples={framing.patch_samples} (allowed: {PATCH_SAMPLES})")
     if precision not in PRECISIONS:
         raise ValueError(f"precision={precision!r} (allowed: {', '.join(PRECISIONS)})")
+    check_engine(engine)
 
 
 class _ClipFn(ReportingFn):

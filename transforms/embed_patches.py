@@ -16,9 +16,11 @@ from transforms.metrics import run_times
 from transforms.metrics.reporting import REPORTS, TIME, ReportingFn, with_types
 from transforms.metrics.run_times import StepTime
 from transforms.model.batching import Packer, PatchBatch
+from transforms.model.choosing import Engine
+from transforms.model.embedding_model import EmbeddingModel, ModelFacts
+from transforms.model.engines import AUTO
 from transforms.model.errors import ModelInputError
 from transforms.model.handler import HubModelHandler
-from transforms.model.loading import EmbeddingModel, ModelFacts
 from transforms.model.precision import FLOAT32, Deviation
 from transforms.model.sources.writing import MAX_BYTES
 
@@ -40,12 +42,14 @@ class EmbedPatches(beam.PTransform):
       precision: Precision of the model's convolutions.
       trust_model: Whether the model's operations may use files, the network and Python.
       max_model_bytes: Limit of what is downloaded, copied or unpacked.
+      engine: What computes the rows, as for `HubModelHandler`.
     """
 
     model: str
     precision: str = FLOAT32
     trust_model: bool = False
     max_model_bytes: int = MAX_BYTES
+    engine: Engine = AUTO
 
     @no_annotations
     def expand(self, patches: pvalue.PCollection[PatchRun]) -> pvalue.DoOutputsTuple:
@@ -58,7 +62,9 @@ class EmbedPatches(beam.PTransform):
         )
 
     def _handler(self) -> HubModelHandler:
-        return HubModelHandler(self.model, self.precision, self.trust_model, self.max_model_bytes)
+        return HubModelHandler(
+            self.model, self.precision, self.trust_model, self.max_model_bytes, self.engine
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

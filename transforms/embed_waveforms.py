@@ -12,6 +12,8 @@ from transforms.decode_patches import DECODE_RESULTS
 from transforms.embed_audio import EmbeddedClips, Embedding, check_embedding, embed_patches_of
 from transforms.frame_waveforms import CLIPS, FrameWaveforms
 from transforms.metrics.reporting import REPORTS
+from transforms.model.choosing import Engine
+from transforms.model.engines import AUTO
 from transforms.model.precision import FLOAT32
 from transforms.model.sources.names import DEFAULT_MODEL
 from transforms.model.sources.writing import MAX_BYTES
@@ -31,7 +33,7 @@ class EmbedWaveforms(beam.PTransform):
     Attributes:
       model: As for `EmbedAudio`.
       framing: As for `EmbedAudio`; `channel` has no effect.
-      precision, trust_model, max_model_bytes: As for `EmbedAudio`.
+      precision, trust_model, max_model_bytes, engine: As for `EmbedAudio`.
 
     Raises:
       ModelError, ValueError: As for `EmbedAudio`.
@@ -54,10 +56,11 @@ class EmbedWaveforms(beam.PTransform):
     precision: str = FLOAT32
     trust_model: bool = False
     max_model_bytes: int = MAX_BYTES
+    engine: Engine = AUTO
 
     def __post_init__(self) -> None:
         super().__init__()
-        check_embedding(self.model, self.framing, self.precision)
+        check_embedding(self.model, self.framing, self.precision, self.engine)
 
     @no_annotations
     def expand(self, waveforms: pvalue.PCollection) -> EmbeddedClips:

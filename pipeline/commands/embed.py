@@ -45,7 +45,7 @@ def _embed(session: Session) -> int:
     folder = prepared.output
     runs_on = not settings.wait and runner.submits_job(session.options)
     with folder.staged(str(runner_name(session.options)) if runs_on else ""):
-        job = job_of(settings, prepared.corpus, folder.path, prepared.pca)
+        job = job_of(settings, prepared.corpus, folder.path, prepared.pca, prepared.engine)
         if not _run_job(session, job):
             print(
                 f"the dataset is complete as soon as {folder.path}/{file_names.FILE_NAME} is there"

@@ -11,7 +11,7 @@ from typing import BinaryIO, TypeVar
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline.commands import absent_recordings
+from pipeline.commands import absent_recordings, engine_choice
 from pipeline.commands.input_layouts import check_paths
 from pipeline.errors import UsageError
 from pipeline.folders.output_folder import OutputFolder
@@ -40,6 +40,7 @@ from transforms.corpus.manifests.manifest import (
     check_manifest,
 )
 from transforms.corpus.manifests.segments import check_segments
+from transforms.model.choosing import EngineChoice
 from transforms.model.errors import ModelError
 from transforms.model.postprocessing import Pca
 from transforms.model.sources import resolving
@@ -61,11 +62,13 @@ class PreparedRun:
       corpus: The clips to embed.
       output: The folder of the dataset; nothing has been made there.
       pca: The PCA parameters of 8-bit profiles.
+      engine: What computes the rows, on all workers.
     """
 
     corpus: ReadCorpus
     output: OutputFolder
     pca: Pca | None
+    engine: EngineChoice
 
 
 def prepare_run(
@@ -84,7 +87,7 @@ def prepare_run(
 
     Raises:
       UsageError: The run would fail; the message says why.
-      ModelError: The PCA parameters cannot be had.
+      ModelError: The model or the PCA parameters cannot be had.
     """
     runner.check(options, wait)
     check_within_reach(options, settings)
@@ -94,7 +97,7 @@ def prepare_run(
     output = OutputFolder(settings.output, settings.name, settings.overwrite)
     output.check(to_write)
     pca = load_pca(settings.pca) if settings.profile.quantised else None
-    return PreparedRun(corpus, output, pca)
+    return PreparedRun(corpus, output, pca, engine_choice.choose(settings, options))
 
 
 def corpus_of(

@@ -21,6 +21,7 @@ from transforms.corpus.spans import SAMPLE_RATE_HZ
 from transforms.corpus.splits import Splits
 from transforms.dataset.profiles import DAMAGED_KEY, PROFILES, Profile
 from transforms.dataset.shards import MAX_SHARDS
+from transforms.model.engines import AUTO, ENGINES
 from transforms.model.postprocessing import RELEASED_PCA_URL
 from transforms.model.precision import FLOAT32, PRECISIONS
 from transforms.model.sources.names import DEFAULT_MODEL
@@ -287,6 +288,15 @@ class EmbedSettings:
         " AMX_BF16, and rows differ by a percent or two of the spread between rows, which is"
         " measured and recorded in dataset.json (default: %(default)s)",
         label="Precision",
+    )
+    engine: str = option(
+        AUTO,
+        group=_ROWS,
+        choices=ENGINES,
+        help="what computes the rows: native, this program's own engine for VGGish, whose rows are"
+        " the same bits on every machine; tensorflow; or auto, native where it is proved to compute"
+        " the model and TensorFlow otherwise, for the whole dataset (default: %(default)s)",
+        label="Engine",
     )
     trust_model: bool = option(
         False,

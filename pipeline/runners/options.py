@@ -11,6 +11,7 @@ from apache_beam.options.pipeline_options import (
     DebugOptions,
     DirectOptions,
     FlinkRunnerOptions,
+    GoogleCloudOptions,
     PipelineOptions,
     PortableOptions,
     SetupOptions,
@@ -86,6 +87,13 @@ def is_loopback(options: PipelineOptions) -> bool:
 def is_elsewhere(options: PipelineOptions) -> bool:
     """Returns whether the workers may be on other machines."""
     return not (is_local(options) or is_loopback(options))
+
+
+def has_accelerator(options: PipelineOptions) -> bool:
+    """Returns whether the workers on other machines are to have accelerators, such as GPUs."""
+    cloud = options.view_as(GoogleCloudOptions).dataflow_service_options or []
+    hints = options.view_as(StandardOptions).resource_hints or []
+    return any("accelerator" in each for each in (*cloud, *hints))
 
 
 def flink_master(options: PipelineOptions) -> str:

@@ -49,7 +49,8 @@ def summary(info: dict[str, Any], folder: str, seconds: float) -> str:
       folder: The folder of the dataset.
       seconds: The time the run took.
     """
-    lines = [*_counts(info), _speed(info, seconds), *_times(info["run"]), *_files(info, folder)]
+    lines = [*_counts(info), _speed(info, seconds), *_engine(info["model"])]
+    lines += [*_times(info["run"]), *_files(info, folder)]
     return "\n".join([*lines, *_manifests(info["manifests"]), *_notes(info)])
 
 
@@ -134,6 +135,19 @@ def _speed(info: dict[str, Any], seconds: float) -> str:
     return f"speed     {rate:.1f} rows/s over {seconds:.1f} s, start-up included"
 
 
+def _engine(model: dict[str, Any]) -> list[str]:
+    """Returns the engine that computed the rows; nothing if there are none."""
+    if not model["engine"]:
+        return []
+    proof = model.get("proof")
+    if proof is None:
+        return ["engine    TensorFlow"]
+    return [
+        f"engine    native {model['engine_version']}, within {proof['largest_error']:.1g} of"
+        f" TensorFlow's rows on {proof['num_probes']} probes"
+    ]
+
+
 def _files(info: dict[str, Any], folder: str) -> list[str]:
     """Returns the splits and the files of the dataset."""
     parts = info.get("splits", [{"folder": "", "shards": info.get("shards", [])}])
@@ -193,7 +207,10 @@ def _times(run: dict[str, Any]) -> list[str]:
     """Returns the time of each step, and the step that bounded the run."""
     if not run["steps"]:
         return []
-    steps = (f"{step} {each['seconds']:.1f} s" for step, each in run["steps"].items())
+    labels = {run_times.STARTING: f"starting {run.get('worker_starts', 0)} workers"}
+    steps = (
+        f"{labels.get(step, step)} {each['seconds']:.1f} s" for step, each in run["steps"].items()
+    )
     bound = run["bounded_by"]
     busy = ": busy" if bound == run_times.MODEL else ":"
     return [

@@ -15,7 +15,7 @@ from transforms.dataset.profiles import Profile
 from transforms.dataset.shards import Shard
 
 if TYPE_CHECKING:  # saves the launcher the time to import them
-    from transforms.model.loading import ModelFacts
+    from transforms.model.embedding_model import ModelFacts
     from transforms.model.precision import Deviation
 
 FORMAT_VERSION = 1
@@ -31,7 +31,15 @@ _DISTRIBUTIONS = (
     "protobuf",
 )
 # Attributes of a loaded model that must agree between workers, or the rows are of different models.
-_IDENTITY = ("fingerprint", "embedding_size", "untrained_seed", "in_batches", "precision")
+_IDENTITY = (
+    "fingerprint",
+    "embedding_size",
+    "untrained_seed",
+    "in_batches",
+    "precision",
+    "engine",
+    "engine_version",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +112,10 @@ def dataset_info(
       IncompleteError: Workers loaded different models.
     """
     if len({tuple(getattr(each, name) for name in _IDENTITY) for each in models}) > 1:
-        raise IncompleteError(f"the workers loaded different models: {models}")
+        raise IncompleteError(
+            f"the workers loaded different models, or computed rows with different engines:"
+            f" {models}"
+        )
     own = {name: count for (split, name), count in tallies.items() if split == part.split}
     return {
         "format": FORMAT,
@@ -236,6 +247,7 @@ def _model_info(
             any(each.rows_depend_on_position for each in models) if models else None
         ),
         "onednn": _common(each.onednn for each in models),
+        **_engine_info(models),
     }
     if model and model.untrained_seed >= 0:
         info["untrained_seed"] = model.untrained_seed
@@ -245,6 +257,20 @@ def _model_info(
             "largest": _rounded(deviation.largest),
             "rows_compared": deviation.num_rows,
         }
+    return info
+
+
+def _engine_info(models: "Sequence[ModelFacts]") -> dict[str, Any]:
+    """Returns the engine, and what was measured to prove the native one.
+
+    Machines may have made proofs of their own, which differ in what TensorFlow computed.
+    """
+    if not models:
+        return {"engine": None}
+    info: dict[str, Any] = {"engine": models[0].engine}
+    if models[0].engine_version:
+        info["engine_version"] = models[0].engine_version
+        info["proof"] = json.loads(min(each.proof for each in models))
     return info
 
 

@@ -7,8 +7,9 @@ from transforms.audio.waveforms import waveform_patches
 from transforms.corpus.clips import Clip, Failure
 from transforms.corpus.runs import PatchRun
 from transforms.corpus.spans import SAMPLE_RATE_HZ, FramingConfig
-from transforms.model import loading
-from transforms.model.loading import EmbeddingModel
+from transforms.model import choosing
+from transforms.model.embedding_model import EmbeddingModel
+from transforms.model.engines import AUTO
 from transforms.model.precision import FLOAT32
 from transforms.model.sources.names import DEFAULT_MODEL
 from transforms.model.sources.writing import MAX_BYTES
@@ -19,6 +20,7 @@ def load_model(
     precision: str = FLOAT32,
     trust_model: bool = False,
     max_model_bytes: int = MAX_BYTES,
+    engine: choosing.Engine = AUTO,
 ) -> EmbeddingModel:
     """Loads an audio-embedding model, and checks its contract.
 
@@ -28,17 +30,22 @@ def load_model(
       precision: Precision of the model's convolutions, `float32` or `bfloat16`.
       trust_model: Whether the model's operations may use files, the network and Python.
       max_model_bytes: Limit of what is downloaded, copied or unpacked.
+      engine: What computes the rows: `native`; `tensorflow`; or `auto`, the native engine if it is
+        proved for the model, and TensorFlow otherwise. The first time a model is loaded on a
+        machine, the proof takes 10 to 20 s.
 
     Raises:
       ModelError: The model cannot be fetched or loaded, is not trusted, or is not an
-        audio-embedding model.
+        audio-embedding model; or `engine="native"` cannot compute it.
+      ValueError: There is no such engine.
 
     Example:
       >>> from transforms import load_model
       >>> load_model(MODEL).facts.embedding_size
       128
     """
-    return loading.load(model, None, precision, trust_model, max_model_bytes)
+    choosing.check_engine(engine)
+    return choosing.load(model, None, precision, trust_model, max_model_bytes, engine)
 
 
 def embed_waveform(

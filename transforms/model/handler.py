@@ -9,8 +9,10 @@ from apache_beam.ml.inference.base import ModelHandler
 from transforms.corpus.spans import PATCH_SAMPLES
 from transforms.metrics import live_counts
 from transforms.model.batching import BATCH_ROWS
+from transforms.model.choosing import Engine, check_engine
 from transforms.model.embedding import load_model
-from transforms.model.loading import EmbeddingModel
+from transforms.model.embedding_model import EmbeddingModel
+from transforms.model.engines import AUTO
 from transforms.model.precision import FLOAT32
 from transforms.model.sources.names import DEFAULT_MODEL
 from transforms.model.sources.writing import MAX_BYTES
@@ -32,12 +34,15 @@ class HubModelHandler(ModelHandler[np.ndarray, np.ndarray, EmbeddingModel]):
       precision: Precision of the model's convolutions, `float32` or `bfloat16`.
       trust_model: Whether the model's operations may use files, the network and Python.
       max_model_bytes: Limit of what is downloaded, copied or unpacked.
+      engine: `auto`, `native` or `tensorflow`, as for `load_model`; with `auto` each worker
+        chooses.
 
     Raises:
       ModelError: In a worker: the model cannot be loaded, is not trusted, or is not an
         audio-embedding model.
       ModelInputError: In a worker: the model rejects a patch.
-      ValueError: In a worker: an element is not a batch of patches or a patch.
+      ValueError: There is no such engine. In a worker: an element is not a batch of patches or a
+        patch.
 
     Example:
       >>> import apache_beam as beam
@@ -57,20 +62,27 @@ class HubModelHandler(ModelHandler[np.ndarray, np.ndarray, EmbeddingModel]):
         precision: str = FLOAT32,
         trust_model: bool = False,
         max_model_bytes: int = MAX_BYTES,
+        engine: Engine = AUTO,
     ) -> None:
-        # Batches are padded: fewer rows take as long as a full batch.
+        check_engine(engine)
+        # TensorFlow's batches are padded: fewer rows take as long as a full batch.
         super().__init__(min_batch_size=1, max_batch_size=BATCH_ROWS)
         self._model = model
         self._precision = precision
         self._trust_model = trust_model
         self._max_model_bytes = max_model_bytes
+        self._engine = engine
 
     def load_model(self) -> EmbeddingModel:
         """Fetches and loads the model, and checks its contract."""
         live_counts.count(loading=1)
         try:
             return load_model(
-                self._model, self._precision, self._trust_model, self._max_model_bytes
+                self._model,
+                self._precision,
+                self._trust_model,
+                self._max_model_bytes,
+                self._engine,
             )
         finally:
             live_counts.count(loading=-1)

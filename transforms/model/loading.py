@@ -14,8 +14,8 @@ import numpy as np
 from transforms.corpus.spans import MODEL_HOP_SAMPLES as MODEL_HOP_SAMPLES
 from transforms.corpus.spans import PATCH_SAMPLES as PATCH_SAMPLES
 from transforms.model import batching, contract, onednn, precision
-from transforms.model.batching import BATCH_ROWS
 from transforms.model.contract import ONE_CALL
+from transforms.model.embedding_model import EmbeddingModel, ModelFacts
 from transforms.model.errors import ModelError, ModelInputError, first_line
 from transforms.model.precision import BFLOAT16, FLOAT32, Deviation
 from transforms.model.sources import resolving
@@ -27,73 +27,25 @@ COMPARED_BATCHES = 8
 _BFLOAT16_PROBE_ROWS = 16
 
 
-@dataclasses.dataclass(frozen=True)
-class ModelFacts:
-    """The identity of a loaded model, and how this process computes its rows.
+class TensorFlowModel(EmbeddingModel):
+    """A model that TensorFlow computes.
 
     Attributes:
-      fingerprint: sha256 of the SavedModel's files.
-      embedding_size: Number of values in a row.
-      untrained_seed: Seed of a model with random weights; -1 for a trained model.
-      in_batches: Whether the model computes patches in batches; otherwise one by one, slowly.
-      precision: Precision of the convolutions, one of `precision.PRECISIONS`.
-      batch_rows: Number of patches per call; 1 without batches.
-      rows_depend_on_position: Whether the last bits of a row depend on its position in the call,
-        on this CPU.
-      onednn: Whether TensorFlow uses oneDNN in this process; None if unknown.
+      saved_model: The loaded SavedModel.
     """
 
-    fingerprint: str
-    embedding_size: int
-    untrained_seed: int = -1
-    in_batches: bool = True
-    precision: str = FLOAT32
-    batch_rows: int = BATCH_ROWS
-    rows_depend_on_position: bool = False
-    onednn: bool | None = True
-
-
-class EmbeddingModel:
-    """A loaded model whose contract has been checked. It is thread-safe.
-
-    Attributes:
-      facts: What identifies the model, and how this process computes its rows.
-
-    Example:
-      >>> import numpy as np
-      >>> from transforms import load_model
-      >>> load_model(MODEL).embed(np.zeros((3, 15_600), np.float32)).shape
-      (3, 128)
-    """
-
-    def __init__(self, batched_call: Any, facts: ModelFacts) -> None:
+    def __init__(self, saved_model: Any, batched_call: Any, facts: ModelFacts) -> None:
+        super().__init__(facts)
+        self.saved_model = saved_model
         self._batched_call = batched_call
-        self.facts = facts
         self._num_compared = 0
-        self._loading_seconds = 0.0
-        self._calls_seconds = 0.0
-        self._num_batches = 0
 
     def embed(self, patches: np.ndarray) -> np.ndarray:
-        """Returns the rows of patches, which may be of different waveforms.
-
-        Args:
-          patches: float32 `[num_rows, 15600]`.
-
-        Returns:
-          float32 `[num_rows, embedding_size]`.
-
-        Raises:
-          ModelInputError: The model rejects one of the patches.
-        """
+        """Returns the rows of patches; see `EmbeddingModel`."""
         return self._embed(patches, self.facts.precision)
 
     def deviation(self, patches: np.ndarray, rows: np.ndarray) -> Deviation | None:
         """Compares bfloat16 rows with float32 rows, for the first batches only.
-
-        Args:
-          patches: float32 `[num_rows, 15600]`.
-          rows: Result of `embed` for the patches.
 
         Returns:
           The deviation; None in float32, and after `COMPARED_BATCHES` batches in this process.
@@ -108,35 +60,16 @@ class EmbeddingModel:
         """Returns the rows of a non-empty batch of any size in one call, without padding it."""
         tf = onednn.tensorflow()
 
-        with ONE_CALL, precision.computing_in(in_precision):
-            started = time.perf_counter()
-            self._num_batches += len(batch) // self.facts.batch_rows
+        num_batches = len(batch) // self.facts.batch_rows
+        with ONE_CALL, precision.computing_in(in_precision), self._timed(num_batches):
             try:
                 return np.asarray(self._batched_call(batch))
             except tf.errors.InvalidArgumentError as error:
                 raise ModelInputError(first_line(error)) from error
-            finally:
-                self._calls_seconds += time.perf_counter() - started
 
     def graph(self) -> Any:
         """Returns the `GraphDef` of the calls."""
         return self._batched_call.get_concrete_function().graph.as_graph_def()
-
-    def set_loading_seconds(self, seconds: float) -> None:
-        """Records the time of loading, and resets the times of calls."""
-        self._loading_seconds, self._calls_seconds, self._num_batches = seconds, 0.0, 0
-
-    def take_times(self) -> tuple[float, float, int]:
-        """Returns and resets the times.
-
-        Returns:
-          Seconds of loading, seconds of calls, and the number of batches of `batch_rows` that these
-          computed. The time that calls wait for each other is not included.
-        """
-        with ONE_CALL:
-            times = self._loading_seconds, self._calls_seconds, self._num_batches
-            self._loading_seconds, self._calls_seconds, self._num_batches = 0.0, 0.0, 0
-        return times
 
     def choose_call_rows(self, patch: np.ndarray) -> None:
         """Determines the number of rows per call, and stores it in the facts.
@@ -172,8 +105,8 @@ def load(
     in_precision: str = FLOAT32,
     trust_model: bool = False,
     max_model_bytes: int = MAX_BYTES,
-) -> EmbeddingModel:
-    """Loads a model and checks its contract.
+) -> TensorFlowModel:
+    """Loads a model into TensorFlow and checks its contract.
 
     Args:
       model: Model as for `resolving.resolve`.
@@ -230,7 +163,7 @@ def _load_saved_model(model: str, folder: str) -> Any:
 
 def _embedding_model(
     loaded: Any, fingerprint: str, embedding_size: int, in_precision: str
-) -> EmbeddingModel:
+) -> TensorFlowModel:
     batched_call, in_batches = _batched(loaded, embedding_size)
     seed = getattr(loaded, "untrained_seed", None)
     try:
@@ -245,7 +178,7 @@ def _embedding_model(
         in_precision,
         onednn=onednn.is_on(),
     )
-    return EmbeddingModel(batched_call, facts)
+    return TensorFlowModel(loaded, batched_call, facts)
 
 
 def _batched(loaded: Any, embedding_size: int) -> tuple[Any, bool]:

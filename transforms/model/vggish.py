@@ -31,8 +31,8 @@ FRAMES_PER_PATCH = 96
 EMBEDDING_SIZE = 128
 
 # Layer names as in the released checkpoint, each with `weights` and `biases`; a pool follows
-# the layers of _POOL_AFTER.
-_CONV_LAYERS = {
+# the layers of POOL_AFTER.
+CONV_LAYERS = {
     "vggish/conv1": (3, 3, 1, 64),
     "vggish/conv2": (3, 3, 64, 128),
     "vggish/conv3/conv3_1": (3, 3, 128, 256),
@@ -40,8 +40,8 @@ _CONV_LAYERS = {
     "vggish/conv4/conv4_1": (3, 3, 256, 512),
     "vggish/conv4/conv4_2": (3, 3, 512, 512),
 }
-_POOL_AFTER = ("vggish/conv1", "vggish/conv2", "vggish/conv3/conv3_2", "vggish/conv4/conv4_2")
-_DENSE_LAYERS = {
+POOL_AFTER = ("vggish/conv1", "vggish/conv2", "vggish/conv3/conv3_2", "vggish/conv4/conv4_2")
+DENSE_LAYERS = {
     "vggish/fc1/fc1_1": (12_288, 4_096),
     "vggish/fc1/fc1_2": (4_096, 4_096),
     "vggish/fc2": (4_096, EMBEDDING_SIZE),
@@ -51,7 +51,7 @@ _DENSE_LAYERS = {
 def weight_shapes() -> dict[str, tuple[int, ...]]:
     """Returns the shapes of the 18 variables of the released checkpoint, by name."""
     shapes: dict[str, tuple[int, ...]] = {}
-    for layer, shape in {**_CONV_LAYERS, **_DENSE_LAYERS}.items():
+    for layer, shape in {**CONV_LAYERS, **DENSE_LAYERS}.items():
         shapes[f"{layer}/weights"] = shape
         shapes[f"{layer}/biases"] = shape[-1:]
     return shapes
@@ -146,14 +146,14 @@ def _network(variables: Mapping[str, Any], patches: Any) -> Any:
     num_rows = tf.shape(patches)[0]
     padding = tf.cast(tf.equal(num_rows, 0), tf.int32)
     net = tf.pad(patches, [[0, padding], [0, 0], [0, 0]])[..., tf.newaxis]
-    for layer in _CONV_LAYERS:
+    for layer in CONV_LAYERS:
         net = tf.nn.conv2d(net, variables[f"{layer}/weights"], strides=1, padding="SAME")
         net = tf.nn.relu(tf.nn.bias_add(net, variables[f"{layer}/biases"]))
-        if layer in _POOL_AFTER:
+        if layer in POOL_AFTER:
             net = tf.nn.max_pool2d(net, ksize=2, strides=2, padding="SAME")
-    net = tf.reshape(net, [-1, _DENSE_LAYERS["vggish/fc1/fc1_1"][0]])
-    last = list(_DENSE_LAYERS)[-1]
-    for layer in _DENSE_LAYERS:
+    net = tf.reshape(net, [-1, DENSE_LAYERS["vggish/fc1/fc1_1"][0]])
+    last = list(DENSE_LAYERS)[-1]
+    for layer in DENSE_LAYERS:
         net = tf.matmul(net, variables[f"{layer}/weights"]) + variables[f"{layer}/biases"]
         if layer != last:  # no ReLU after the embedding
             net = tf.nn.relu(net)

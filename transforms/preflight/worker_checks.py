@@ -15,9 +15,11 @@ from transforms.audio.errors import AudioError
 from transforms.corpus.clips import Clip, printable
 from transforms.dataset import provenance
 from transforms.metrics import host
-from transforms.model import loading, smoke_test
+from transforms.model import choosing, smoke_test
+from transforms.model.choosing import Engine
+from transforms.model.embedding_model import EmbeddingModel
+from transforms.model.engines import AUTO, NATIVE
 from transforms.model.errors import ModelError
-from transforms.model.loading import EmbeddingModel
 from transforms.model.postprocessing import EMBEDDING_SIZE, Pca
 from transforms.model.precision import FLOAT32, TOLERANCE
 from transforms.model.smoke_test import Outcome
@@ -48,6 +50,7 @@ class WorkerCheckConfig:
       precision: The precision of the model's convolutions.
       trust_model: Whether the model's operations may use files, the network and Python.
       max_model_bytes: Limit of what is downloaded, copied or unpacked.
+      engine: What computes the rows, as the launcher has chosen.
       clips: Recordings to open.
       channel: The channel to decode, from 1; None for the mean of all.
       probes_output: The folder is in the output: check that it can be written.
@@ -59,6 +62,7 @@ class WorkerCheckConfig:
     precision: str = FLOAT32
     trust_model: bool = False
     max_model_bytes: int = MAX_BYTES
+    engine: Engine = AUTO
     clips: tuple[Clip, ...] = ()
     channel: int | None = None
     probes_output: bool = True
@@ -205,11 +209,12 @@ def check_model(
     precision: str = FLOAT32,
     trust_model: bool = False,
     max_model_bytes: int = MAX_BYTES,
+    engine: Engine = AUTO,
 ) -> Iterator[Finding]:
     """Loads the model, and compares its rows of a sine with the published rows."""
     started = time.monotonic()
     try:
-        loaded = loading.load(model, wanted_size, precision, trust_model, max_model_bytes)
+        loaded = choosing.load(model, wanted_size, precision, trust_model, max_model_bytes, engine)
     except ModelError as error:
         yield Finding("model", FAILED, str(error))
         return
@@ -242,7 +247,11 @@ def _describe(
             "it works, but slowly",
             tuple(figures),
         )
-    text += f", batches of {facts.batch_rows}"
+    if facts.engine == NATIVE:
+        return Finding(
+            "model", OK, f"{text}, native engine {facts.engine_version}", figures=tuple(figures)
+        )
+    text += f", in TensorFlow, batches of {facts.batch_rows}"
     if facts.rows_depend_on_position:
         return Finding(
             "model",
@@ -300,6 +309,7 @@ def all_checks(config: WorkerCheckConfig) -> Iterator[Finding]:
                 config.precision,
                 config.trust_model,
                 config.max_model_bytes,
+                config.engine,
             )
         )
         return found[0]

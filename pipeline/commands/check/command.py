@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pipeline.commands import lifecycle, resources
+from pipeline.commands import engine_choice, lifecycle, resources
 from pipeline.commands.check import table
 from pipeline.commands.check.first_recordings import first_recordings
 from pipeline.commands.check.table import LAUNCHER, WORKERS
@@ -22,6 +22,7 @@ from pipeline.runners.options import is_elsewhere, is_local, num_workers, runner
 from pipeline.terminal import summary
 from transforms.corpus.clips import Clip, printable
 from transforms.corpus.manifests.errors import ManifestError
+from transforms.model.choosing import Engine
 from transforms.model.errors import ModelError
 from transforms.model.postprocessing import RELEASED_PCA_SHA256, Pca
 from transforms.model.sources.pca import load_pca
@@ -77,12 +78,14 @@ class _Launcher:
         self._has_runner = False
         self._pca: Pca | None = None
         self._clips: tuple[Clip, ...] = ()
+        self._engine: Engine = session.settings.engine
 
     def findings(self) -> Iterator[Finding]:
         versions = worker_checks.versions()
         yield Finding("versions", OK, ", ".join(f"{name} {versions[name]}" for name in versions))
         yield self._check_runner()
         yield self._check_corpus()
+        yield self._choose_engine()
         if self._settings.profile.quantised:
             yield self._load_pca()
         yield self._check_output()
@@ -100,6 +103,7 @@ class _Launcher:
             "reports": self._reports,
             "pca": self._pca,
             "clips": self._clips,
+            "engine": self._engine,
             "probes_output": self._can_write,
         }
         return WorkerCheckConfig(**shared_values(self._settings, WorkerCheckConfig) | found)
@@ -129,6 +133,14 @@ class _Launcher:
                 "check the manifests: none of their first rows is valid",
             )
         return Finding("corpus", OK, f"found; {len(self._clips)} of its recordings are checked")
+
+    def _choose_engine(self) -> Finding:
+        try:
+            choice = engine_choice.find(self._settings, self._options)
+        except (UsageError, ModelError) as error:
+            return Finding("engine", FAILED, str(error))
+        self._engine = choice
+        return Finding("engine", OK, engine_choice.description(choice))
 
     def _load_pca(self) -> Finding:
         try:

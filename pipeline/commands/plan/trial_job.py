@@ -86,7 +86,7 @@ def trial_job(
         splits=corpus.splits,
     )
     settings = dataclasses.replace(settings, num_shards=1)
-    return job_of(settings, few, dataset_folder(folder), prepared.pca)
+    return job_of(settings, few, dataset_folder(folder), prepared.pca, prepared.engine)
 
 
 def dataset_folder(folder: str) -> str:

@@ -17,6 +17,7 @@ MODEL = {
     "batch_rows": 64,
     "rows_depend_on_position": False,
     "onednn": True,
+    "engine": "tensorflow",
 }
 
 
@@ -64,6 +65,15 @@ def test_the_summary_has_counts_reasons_hours_speed_and_paths() -> None:
     assert "UNTRAINED" not in text
     for part in ("split ", "manifest ", "NOTE", "padded", "truncated", "beyond", "damage", "notes"):
         assert part not in text
+
+
+def test_the_summary_names_the_engine_and_its_proof() -> None:
+    proof = {"largest_error": 5.47e-06, "num_probes": 35}
+    native = MODEL | {"engine": "native", "engine_version": "1", "proof": proof}
+    text = summary.summary(_info(model=native), "/out", 4.0)
+    assert "engine    native 1, within 5e-06 of TensorFlow's rows on 35 probes" in text
+    assert "engine    TensorFlow\n" in summary.summary(_info(), "/out", 4.0)
+    assert "engine" not in summary.summary(_info(model=MODEL | {"engine": None}), "/out", 4.0)
 
 
 def test_the_summary_has_the_time_of_each_step_and_the_bottleneck() -> None:

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import json
 import types
+from typing import Any
 
 import pytest
 
@@ -206,6 +207,29 @@ def test_workers_of_different_cpus_may_compute_in_different_ways() -> None:
         assert model["onednn"] == [None, False, True]
     none = info(models=())["model"]
     assert none["batch_rows"] is none["rows_depend_on_position"] is none["onednn"] is None
+
+
+def test_the_native_engine_is_recorded_with_what_proves_it() -> None:
+    model = info()["model"]
+    assert model["engine"] == "tensorflow"
+    assert "engine_version" not in model
+    assert "proof" not in model
+    facts = (
+        dataclasses.replace(MODEL, engine="native", engine_version="1", proof='{"largest": 2}'),
+        dataclasses.replace(MODEL, engine="native", engine_version="1", proof='{"largest": 1}'),
+    )
+    for models in (facts, facts[::-1]):
+        model = info(models=models)["model"]
+        assert (model["engine"], model["engine_version"]) == ("native", "1")
+        assert model["proof"] == {"largest": 1}, "the same, in whichever order they report"
+    assert info(models=())["model"]["engine"] is None
+
+
+@pytest.mark.parametrize("other", [{"engine": "tensorflow"}, {"engine_version": "2"}])
+def test_rows_of_two_engines_are_not_published(other: dict[str, Any]) -> None:
+    native = dataclasses.replace(MODEL, engine="native", engine_version="1")
+    with pytest.raises(IncompleteError, match="different engines"):
+        dataset_info(ORIGIN, [native, dataclasses.replace(native, **other)], TALLIES, WHOLE)
 
 
 def test_workers_with_different_models_publish_nothing() -> None:

@@ -23,7 +23,9 @@ def cache_directory() -> Path:
     return Path(base) / "beam-audio-embeddings"
 
 
-def build_cached(name: str, make: Callable[[Path], Path]) -> Path:
+def build_cached(
+    name: str, make: Callable[[Path], Path], is_usable: Callable[[Path], bool] = Path.is_dir
+) -> Path:
     """Returns a folder of the cache, built now or by another process on this machine.
 
     The builder holds a lock of the operating system, which ends with its process. The folder is
@@ -33,6 +35,7 @@ def build_cached(name: str, make: Callable[[Path], Path]) -> Path:
       name: Identifies the contents.
       make: Receives an empty folder, which is deleted afterwards, and returns the one inside it to
         keep.
+      is_usable: Whether a folder of the cache is complete; one that is not is built again.
 
     Raises:
       OSError: The cache cannot be written.
@@ -40,11 +43,12 @@ def build_cached(name: str, make: Callable[[Path], Path]) -> Path:
     """
     folder = cache_directory() / "models"
     target = folder / name
-    if target.is_dir():  # without a lock, so that a cache may be read-only
+    if is_usable(target):  # without a lock, so that a cache may be read-only
         return target
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(target.with_name(name + _LOCK)):
-        if not target.is_dir():
+        if not is_usable(target):
+            shutil.rmtree(target, ignore_errors=True)
             scratch = target.with_name(name + _SCRATCH)
             shutil.rmtree(scratch, ignore_errors=True)
             _clear(folder)

@@ -35,7 +35,7 @@ def check_graph(model: str, folder: Path) -> None:
     Raises:
       ModelError: The graph cannot be read, or has such an operation.
     """
-    meta_graph = _only_meta_graph(model, _parse(model, folder / "saved_model.pb"))
+    meta_graph = read_graph(model, folder)
     for asset in meta_graph.asset_file_def:
         _check_asset(model, asset.filename)
     found = sorted(set(_refusals(meta_graph)))
@@ -47,6 +47,15 @@ def check_graph(model: str, folder: Path) -> None:
             " so with your rights; if you trust those who made it, pass --trust_model (in Python"
             " trust_model=True)"
         )
+
+
+def read_graph(model: str, folder: Path) -> Any:
+    """Returns the `MetaGraphDef` of a SavedModel.
+
+    Raises:
+      ModelError: It cannot be read, or is none of TensorFlow 2.
+    """
+    return _only_meta_graph(model, _parse(model, folder / "saved_model.pb"))
 
 
 def _parse(model: str, path: Path) -> Any:
