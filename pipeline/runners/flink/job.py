@@ -43,6 +43,13 @@ class FlinkJob:
     def __init__(self, cluster: Cluster, job_id: str, pool: str) -> None:
         self.where = f"{cluster.url}/#/job/{job_id}"
         self.cluster = str(cluster)
+        # Seen with Beam's runner 2.70, also after tasks were started again.
+        self.remains = (
+            f"workers of the job may live on in the pool {pool}, idle, until their task manager or"
+            " the pool is restarted; each holds up to 1 GB"
+            if pool
+            else ""
+        )
         self._flink = cluster
         self._id = job_id
         self._restarts = _Restarts(cluster, job_id, pool)
