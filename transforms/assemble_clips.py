@@ -12,10 +12,10 @@ from transforms.corpus.clips import Failure
 from transforms.corpus.labels import ClassMap
 from transforms.corpus.runs import DecodedClip, complete_clip
 from transforms.corpus.serialization import deserialize
+from transforms.dataset.line_reports import line_report
 from transforms.dataset.profiles import Profile
 from transforms.dataset.sequence_examples import sequence_example
 from transforms.dataset.shards import RECORD_BYTES, Record, record_bytes
-from transforms.dataset.table_files import line_report
 from transforms.join_rows import GroupResults
 from transforms.metrics.reporting import REPORTS, ReportingFn, with_types
 from transforms.metrics.run_times import ASSEMBLING

@@ -15,7 +15,7 @@ from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.manifests import segment_names
 from transforms.corpus.manifests.segments import Segment, clip_ids, read_segments
 from transforms.dataset.completeness import LISTED, UNPLANNED
-from transforms.dataset.table_files import line_report
+from transforms.dataset.line_reports import line_report
 from transforms.list_clips import count_found
 from transforms.metrics.reporting import REPORTS, ReportingFn, with_types
 from transforms.metrics.run_times import LISTING

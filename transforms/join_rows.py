@@ -12,7 +12,7 @@ from apache_beam.typehints.decorators import no_annotations
 from transforms.corpus.clips import Failure
 from transforms.corpus.runs import complete_clip
 from transforms.corpus.serialization import deserialize, serialize
-from transforms.dataset.table_files import line_report
+from transforms.dataset.line_reports import line_report
 from transforms.decode_patches import DECODE_RESULTS
 from transforms.metrics.reporting import REPORTS, ReportingFn, with_types
 from transforms.metrics.run_times import ASSEMBLING

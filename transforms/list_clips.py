@@ -15,7 +15,7 @@ from transforms.corpus.layouts.folders import NO_OPTIONS, FolderOptions
 from transforms.corpus.listing import Shard
 from transforms.corpus.serialization import deserialize, serialize
 from transforms.dataset.completeness import LISTED, UNPLANNED
-from transforms.dataset.table_files import line_report
+from transforms.dataset.line_reports import line_report
 from transforms.metrics.reporting import REPORTS, ReportingFn, with_types
 from transforms.metrics.run_times import LISTING
 

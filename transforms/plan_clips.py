@@ -14,7 +14,7 @@ from transforms.corpus.same_clips import MERGE_LABELS, SAME_CLIP, repeat_note, r
 from transforms.corpus.serialization import deserialize, serialize
 from transforms.corpus.splits import Splits
 from transforms.dataset.completeness import PLANNED, UNPLANNED
-from transforms.dataset.table_files import line_report
+from transforms.dataset.line_reports import line_report
 from transforms.metrics.reporting import REPORTS, ReportingFn, with_types
 
 

@@ -29,7 +29,7 @@ from transforms.corpus.spans import (
 )
 from transforms.corpus.splits import Splits, assign_splits
 from transforms.dataset.completeness import RECEIVED
-from transforms.dataset.table_files import line_report
+from transforms.dataset.line_reports import line_report
 from transforms.metrics.reporting import REPORTS, ReportingFn, with_types
 from transforms.metrics.run_times import LISTING
 from transforms.packed import address

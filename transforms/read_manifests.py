@@ -12,7 +12,7 @@ from apache_beam.typehints.decorators import no_annotations
 from transforms.corpus.clips import Clip, Failure, printable
 from transforms.corpus.manifests.errors import ManifestError
 from transforms.corpus.manifests.manifest import ManifestOptions, read_manifest
-from transforms.dataset.table_files import line_report
+from transforms.dataset.line_reports import line_report
 from transforms.list_clips import count_found
 from transforms.metrics.reporting import REPORTS, ReportingFn, report_of, with_types
 from transforms.metrics.run_times import LISTING

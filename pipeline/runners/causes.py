@@ -12,8 +12,10 @@ _PACKAGE = re.compile(r"\b(?:[a-z]\w*\.){2,}(?=[A-Z])")
 _MAX_SHOWN = 400
 
 _BUFFERS = re.compile(r"Insufficient number of network buffers: ([^.\n]*)")
-_REFUSED = re.compile(
-    r"(?:Connection refused|No route to host|connection timed out)[^\n]*?: (\S+)$", re.M
+_UNREACHABLE = re.compile(
+    r"(?:Connection refused|No route to host|connection timed out)[^\n]*?: \S+$"
+    r"|Unable to resolve host \S+",
+    re.M,
 )
 _LOST = (
     re.compile(r"Heartbeat of TaskManager with id (\S+) timed out"),
@@ -66,12 +68,18 @@ def _known(text: str, pool: str) -> str:
             " taskmanager.memory.network.max"
         )
     if "BeamFnExternalWorkerPool" in text and "UNAVAILABLE" in text:
-        found = _REFUSED.search(text)
+        found = _UNREACHABLE.search(text)
         where = f" ({_short(found[0])})" if found else ""
         return (
             f"a task manager cannot reach the worker pool --environment_config={pool}{where}: start"
             " a pool beside each task manager, or use the address at which task managers reach"
             " theirs"
+        )
+    if "No client connected within timeout" in text:
+        return (
+            "a worker was started and has not connected within 3 minutes: it could not start (see"
+            " the log of its pool), was killed, or another task manager that shares the pool"
+            f"{f' {pool}' if pool else ''} has stopped it"
         )
     if "NoResourceAvailableException" in text:
         return (

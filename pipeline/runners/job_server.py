@@ -25,6 +25,7 @@ class ServerJob:
     def __init__(self, result: PipelineResult, endpoint: str) -> None:
         self.where = f"{result._job_id} at {endpoint}"
         self.cluster = f"the job server {endpoint}"
+        self.remains = ""
         self._id: str = result._job_id
         self._service: Any = result._job_service
         self._errors: list[str] = []

@@ -110,7 +110,7 @@ def _remote_job(result: Any, options: PipelineOptions) -> RemoteJob | None:
 
 def _cause(job: RemoteJob, pool: str, say: Callable[[str], None] | None) -> str:
     try:
-        text = job.cause()
+        text = waiting.insist(job.cause)
     except (waiting.NoAnswerError, grpc.RpcError, OSError) as error:
         text = f"the cause is unknown: {job.cluster} {error}"
     if say is not None and causes.is_java(text):

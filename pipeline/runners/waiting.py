@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 import time
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from apache_beam.runners.runner import PipelineState
 
@@ -16,6 +16,9 @@ POLL_SECONDS = 1.0
 OUTAGE_SECONDS = 90.0
 # A job that is cancelled ends within this, or is left alone.
 CANCEL_SECONDS = 20.0
+_INSIST_SECONDS = 10.0
+
+_Result = TypeVar("_Result")
 
 
 class NoAnswerError(Exception):
@@ -55,10 +58,12 @@ class RemoteJob(Protocol):
     Attributes:
       where: Where to look after it.
       cluster: What runs it, in words.
+      remains: What may be left of it after it is cancelled, in words; empty if nothing is known.
     """
 
     where: str
     cluster: str
+    remains: str
 
     def status(self) -> Status:
         """Returns the present status.
@@ -95,14 +100,15 @@ def await_end(
       JobGoesOnError: The cluster has not responded for too long.
       RunnerLostError: The cluster has lost the job.
     """
-    outage = _Outage(job, say)
+    outage = Outage(job.cluster, say)
     printed = ""
     status = Status(PipelineState.UNKNOWN, "")
     while True:
         try:
             status = job.status()
         except NoAnswerError as error:
-            outage.note(error)
+            if gone := outage.note(error):
+                raise _lost(job, gone, error) from error
             if show is not None:
                 show(dataclasses.replace(status, words="no answer"))
         else:
@@ -117,51 +123,76 @@ def await_end(
         time.sleep(POLL_SECONDS)
 
 
+def insist(call: Callable[[], _Result]) -> _Result:
+    """Calls a function again for some seconds where the cluster does not respond.
+
+    Raises:
+      NoAnswerError: The cluster has not responded.
+    """
+    until = time.monotonic() + _INSIST_SECONDS
+    while True:
+        try:
+            return call()
+        except NoAnswerError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(POLL_SECONDS)
+
+
 def cancel(job: RemoteJob, say: Callable[[str], None]) -> None:
     """Cancels a job and waits a little for its end, so that nothing of it is written later."""
     say("cancelling the job")
     try:
-        job.cancel()
+        insist(job.cancel)
         until = time.monotonic() + CANCEL_SECONDS
-        while not job.status().is_final:
+        while not insist(job.status).is_final:
             if time.monotonic() > until:
                 say(f"the job has not ended yet: {job.where}")
                 return
             time.sleep(POLL_SECONDS)
+        if job.remains:
+            say(f"NOTE: {job.remains}")
     except Exception as error:
-        say(f"the job could not be cancelled: {error}; stop it yourself: {job.where}")
+        why = f"{job.cluster} {error}" if isinstance(error, NoAnswerError) else error
+        say(f"the job could not be cancelled: {why}; stop it yourself: {job.where}")
 
 
-class _Outage:
-    """The time in which a cluster does not respond."""
+class Outage:
+    """The time in which a cluster does not respond, or does not know the job.
 
-    def __init__(self, job: RemoteJob, say: Callable[[str], None]) -> None:
-        self._job = job
+    Args:
+      cluster: The cluster in words.
+      say: Prints a line: the beginning and the end.
+    """
+
+    def __init__(self, cluster: str, say: Callable[[str], None]) -> None:
+        self._cluster = cluster
         self._say = say
         self._since: float | None = None
         self._clock = ""
 
-    def note(self, error: NoAnswerError) -> None:
-        """Notes a request without an answer; raises `JobGoesOnError` after too many seconds."""
+    def note(self, error: NoAnswerError) -> str:
+        """Notes a request without an answer; returns words about it after too many seconds."""
         now = time.monotonic()
         if self._since is None:
             self._since = now
             self._clock = f"{datetime.datetime.now():%H:%M:%S}"
-            self._say(f"{self._job.cluster} {error}; waiting for up to {duration(OUTAGE_SECONDS)}")
-        elif now - self._since > OUTAGE_SECONDS:
-            gone = f"the runner is gone: since {self._clock} {self._job.cluster} {error}"
-            if isinstance(error, UnknownJobError):
-                raise RunnerLostError(f"{gone}: it was restarted without the job") from error
-            raise JobGoesOnError(
-                f"{gone}. The job may go on there: when it responds again, see {self._job.where}",
-                self._job.where,
-            ) from error
+            self._say(f"{self._cluster} {error}; waiting for up to {duration(OUTAGE_SECONDS)}")
+        if now - self._since <= OUTAGE_SECONDS:
+            return ""
+        return f"the runner is gone: since {self._clock} {self._cluster} {error}"
 
     def end(self) -> None:
         """Notes an answer."""
         if self._since is not None:
-            self._say(
-                f"{self._job.cluster} responds again after"
-                f" {duration(time.monotonic() - self._since)}"
-            )
+            passed = duration(time.monotonic() - self._since)
+            self._say(f"{self._cluster} responds again after {passed}")
             self._since = None
+
+
+def _lost(job: RemoteJob, gone: str, error: NoAnswerError) -> RunnerLostError:
+    if isinstance(error, UnknownJobError):
+        return RunnerLostError(f"{gone}: it was restarted without the job")
+    return JobGoesOnError(
+        f"{gone}. The job may go on there: when it responds again, see {job.where}", job.where
+    )

@@ -207,7 +207,10 @@ def _times(run: dict[str, Any]) -> list[str]:
     """Returns the time of each step, and the step that bounded the run."""
     if not run["steps"]:
         return []
-    steps = (f"{step} {each['seconds']:.1f} s" for step, each in run["steps"].items())
+    labels = {run_times.STARTING: f"starting {run.get('worker_starts', 0)} workers"}
+    steps = (
+        f"{labels.get(step, step)} {each['seconds']:.1f} s" for step, each in run["steps"].items()
+    )
     bound = run["bounded_by"]
     busy = ": busy" if bound == run_times.MODEL else ":"
     return [

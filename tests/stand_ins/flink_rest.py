@@ -39,6 +39,7 @@ class FlinkRest(RestService):
       tasks: Number of the job's tasks by state, such as `running`.
       num_records: Number of records that the tasks have read.
       counters: Beam's counters of this program by name.
+      exceptions_at: The time of the exception.
       knows_job: Whether the job manager knows the job.
     """
 
@@ -55,6 +56,7 @@ class FlinkRest(RestService):
         self.num_records = 0
         self.counters: dict[str, int] = {}
         self.knows_job = True
+        self.exceptions_at = 1
         self._jar: bytes | None = None
 
     @property
@@ -137,12 +139,13 @@ class FlinkRest(RestService):
         return [{"name": "__metricscontainers", "type": "MetricsAccumulator", "value": value}]
 
     def _exceptions(self) -> Any:
-        entry = {"exceptionName": "Error", "stacktrace": self.exception, "timestamp": 1}
-        history = {"exceptionHistory": {"entries": [entry] if self.exception else []}}
+        told = [{"stacktrace": self.exception, "timestamp": self.exceptions_at}]
+        history = {"exceptionHistory": {"entries": told if self.exception else []}}
         if not self.version.startswith("1."):
             return history
-        there = [{"exception": self.exception, "timestamp": 1}] if self.exception else []
-        return {**history, "root-exception": self.exception or None, "all-exceptions": there}
+        before = [{"exception": self.exception, "timestamp": self.exceptions_at}]
+        all_of_them = before if self.exception else []
+        return {**history, "root-exception": self.exception or None, "all-exceptions": all_of_them}
 
 
 def _manager(manager: TaskManager) -> Any:

@@ -14,8 +14,9 @@ from tests.memory_filesystem import MemoryFileSystem
 from tests.running import outputs
 from transforms.corpus.clips import AudioNote, Failure
 from transforms.dataset.failure_table import failure_lines
+from transforms.dataset.line_reports import line_report
 from transforms.dataset.note_table import note_lines
-from transforms.dataset.table_files import TableFile, line_report, merge_lines
+from transforms.dataset.table_files import TableFile, merge_lines
 from transforms.metrics.reporting import Totals, report_of, totals_report
 from transforms.metrics.run_times import StepTime
 from transforms.storage import files

@@ -234,5 +234,6 @@ class Recording:
             return block[:, 0]
         with np.errstate(invalid="ignore", over="ignore"):  # validate_samples rejects them later
             # Channel by channel: NumPy's mean over such a short axis takes ten times as long.
-            mono: np.ndarray = functools.reduce(np.add, block.T) / np.float32(num_channels)
+            mono: np.ndarray = functools.reduce(np.add, block.T)
+            mono /= np.float32(num_channels)
         return mono

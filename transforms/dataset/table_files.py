@@ -6,17 +6,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO
 
-from apache_beam import pvalue
-
-from transforms.corpus.clips import AudioNote, Failure
-from transforms.dataset.shards import shard_of
-from transforms.metrics.reporting import report_of
-
 # Kinds of tables.
 FAILURES = "failures"
 NOTES = "notes"
-# A worker holds one part in memory; a corpus may have millions of failures.
-_NUM_PARTS = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,12 +36,6 @@ def table_name(name: str, kind: str) -> str:
 def json_line(fields: Mapping[str, object]) -> bytes:
     """Returns a line of a table, UTF-8."""
     return (json.dumps(fields, ensure_ascii=False) + "\n").encode()
-
-
-def line_report(line: Failure | AudioNote) -> pvalue.TaggedOutput:
-    """Returns a line of a table as an output of a `ReportingFn`, by the part that has its id."""
-    kind = FAILURES if isinstance(line, Failure) else NOTES
-    return report_of(kind, line.split, shard_of(line.id, _NUM_PARTS), line)
 
 
 def merge_lines(files: Iterable[BinaryIO]) -> Iterator[bytes]:

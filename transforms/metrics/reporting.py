@@ -2,6 +2,9 @@
 
 import dataclasses
 import pickle
+import sys
+import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar
 
@@ -12,7 +15,7 @@ from apache_beam.transforms.window import GlobalWindows
 from apache_beam.typehints.decorators import no_annotations
 
 from transforms.metrics import host, live_counts
-from transforms.metrics.run_times import Stopwatch
+from transforms.metrics.run_times import STARTING, Stopwatch, just_ended
 
 # Tag of the output of every `ReportingFn`: `((kind, split, part), serialized)`. One stream of
 # everything beside the clips: each output of a stage and each shuffle costs buffers and workers.
@@ -27,6 +30,8 @@ COUNT = "count"
 TIME = "time"
 
 _Item = TypeVar("_Item")
+# Taken by the first bundle in this process.
+_first_bundles = [True]
 
 
 class Totals(dict[tuple[Any, ...], Any]):
@@ -67,6 +72,8 @@ class ReportingFn(beam.DoFn):
     def start_bundle(self) -> None:
         self.stopwatch = Stopwatch()
         self.totals = Totals()
+        if (age := _age_at_first_bundle()) is not None:
+            self.totals.add((TIME, STARTING), just_ended(age))
         self._counters: dict[str, int] = {}
 
     def timed(self, items: Iterable[_Item]) -> Iterator[_Item]:
@@ -116,6 +123,27 @@ class ReportingFn(beam.DoFn):
             spent = dataclasses.replace(self.stopwatch.time, peak_bytes=host.peak_memory() or 0)
             self.totals.add((TIME, self.step), spent)
         return self.totals
+
+
+def _age_at_first_bundle() -> float | None:
+    """Returns the seconds since the start of this process, once in one of Beam's worker processes.
+
+    None in a process that builds and runs jobs itself, even where it has workers as threads.
+    """
+    try:
+        _first_bundles.pop()
+    except IndexError:
+        return None
+    # Slow to import where no worker is.
+    import psutil
+    from apache_beam.runners.worker.sdk_worker import SdkHarness
+
+    frame: Any = sys._current_frames().get(threading.main_thread().ident or 0)
+    while frame is not None:
+        if isinstance(frame.f_locals.get("self"), SdkHarness):
+            return max(0.0, time.time() - psutil.Process().create_time())
+        frame = frame.f_back
+    return None
 
 
 def report_of(kind: str, split: str, part: int, report: Any) -> pvalue.TaggedOutput:

@@ -5,13 +5,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
+STARTING = "starting workers"
 LISTING = "listing"
 DECODING = "decoding"
 LOADING = "loading the model"
 MODEL = "the model"
 ASSEMBLING = "assembling"
 WRITING = "writing"
-STEPS = (LISTING, DECODING, LOADING, MODEL, ASSEMBLING, WRITING)
+STEPS = (STARTING, LISTING, DECODING, LOADING, MODEL, ASSEMBLING, WRITING)
 
 _Item = TypeVar("_Item")
 
@@ -73,15 +74,15 @@ class Stopwatch:
 
     def of(self, items: Iterable[_Item]) -> Iterator[_Item]:
         """Yields items; measures the time to create them, without the time of their consumer."""
-        iterator = iter(items)
+        advance, clock = iter(items).__next__, time.perf_counter
         while True:
-            started = time.perf_counter()
+            started = clock()
             try:
-                item = next(iterator)
+                item = advance()
             except StopIteration:
                 return
             finally:
-                self.add(time.perf_counter() - started)
+                self.add(clock() - started)
             yield item
 
     def add(self, seconds: float, number: int = 1) -> None:
@@ -104,7 +105,9 @@ def run_info(times: Mapping[str, StepTime]) -> dict[str, Any]:
 
     The share of a step is the part of the run's time that this step alone accounts for. Calls of
     the model run one after the other; decoding runs beside them and accounts for the time in which
-    the model is idle; the other steps do not overlap.
+    the model is idle; the other steps do not overlap. Where workers are processes that are started
+    for the job, perhaps one after another for its stages, a step lasts longer than it is busy: then
+    its busy time counts, and starts account for the time in which no step is busy.
 
     Args:
       times: Time by step; idle steps are absent.
@@ -113,6 +116,7 @@ def run_info(times: Mapping[str, StepTime]) -> dict[str, Any]:
     processes = times[LOADING].number if LOADING in times else 0
     facts = {
         "workers": processes,
+        "worker_starts": times[STARTING].number if STARTING in times else 0,
         "batches": times[MODEL].number if MODEL in times else 0,
         "peak_bytes": max((each.peak_bytes for each in times.values()), default=0),
     }
@@ -128,6 +132,11 @@ def run_info(times: Mapping[str, StepTime]) -> dict[str, Any]:
                 shares[step] = times[step].seconds / max(1, processes)
                 idle -= shares[step]
         shares[DECODING] = max(0.0, idle)
+    if STARTING in times:
+        for step in times.keys() - {STARTING, LOADING, MODEL}:
+            shares[step] = min(shares[step], times[step].seconds)
+        busy = sum(share for step, share in shares.items() if step != STARTING)
+        shares[STARTING] = min(times[STARTING].seconds, max(0.0, seconds - busy))
     steps = {
         step: {
             "seconds": round(times[step].seconds, 3),

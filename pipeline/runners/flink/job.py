@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -31,6 +32,8 @@ _WORDS = {
 _WITHOUT_SLOTS_SECONDS = 5.0
 _EXCEPTIONS_SECONDS = 3.0
 _COUNTS_SECONDS = 5.0
+_LOST = "lost task manager"
+_PARTITION = re.compile(r"\bPartition(Connection|NotFound)Exception\b")
 _METRICS = "__metricscontainers"
 
 
@@ -40,6 +43,13 @@ class FlinkJob:
     def __init__(self, cluster: Cluster, job_id: str, pool: str) -> None:
         self.where = f"{cluster.url}/#/job/{job_id}"
         self.cluster = str(cluster)
+        # Seen with Beam's runner 2.70, also after tasks were started again.
+        self.remains = (
+            f"workers of the job may live on in the pool {pool}, idle, until their task manager or"
+            " the pool is restarted; each holds up to 1 GB"
+            if pool
+            else ""
+        )
         self._flink = cluster
         self._id = job_id
         self._restarts = _Restarts(cluster, job_id, pool)
@@ -49,8 +59,7 @@ class FlinkJob:
         self._counts: Mapping[str, int] = {}
 
     def status(self) -> Status:
-        job = self._overview()
-        state, tasks = job["state"], job["tasks"]
+        state, tasks = self._overview()
         beam_state = _STATES.get(state, PipelineState.RUNNING)
         if not PipelineState.is_terminal(beam_state):
             self._count(tasks["finished"])
@@ -68,12 +77,13 @@ class FlinkJob:
     def cancel(self) -> None:
         self._flink.cancel(self._id)
 
-    def _overview(self) -> dict[str, Any]:
-        jobs = self._flink.get("jobs/overview")["jobs"]
-        found = next((job for job in jobs if job["jid"] == self._id), None)
-        if found is None:
-            raise UnknownJobError("does not know the job")
-        return found
+    def _overview(self) -> tuple[str, Mapping[str, int]]:
+        """Returns the job's state and its number of tasks by state, and their `total`."""
+        # A tenth of what it gives about the job alone.
+        for job in self._flink.get("jobs/overview")["jobs"]:
+            if job["jid"] == self._id:
+                return job["state"], job["tasks"]
+        raise UnknownJobError("does not know the job")
 
     def _words(self, state: str, tasks: Mapping[str, int]) -> str:
         words = _WORDS.get(state, state.lower())
@@ -94,9 +104,13 @@ class FlinkJob:
         if now - self._waiting_since < _WITHOUT_SLOTS_SECONDS:
             return ""
         vertices = self._flink.get(f"jobs/{self._id}")["vertices"]
+        overview = self._flink.get("overview")
         # Tasks of different steps share a slot.
         number = max(vertex["tasks"]["SCHEDULED"] for vertex in vertices)
-        overview = self._flink.get("overview")
+        if overview["jobs-running"] == 1:
+            used = overview["slots-total"] - overview["slots-available"]
+            needed = max(sum(vertex["tasks"].values()) for vertex in vertices)
+            number = max(1, min(number, needed - used))
         return (
             f"waiting for {number} {'slot' if number == 1 else 'slots'}: the cluster has"
             f" {overview['slots-available']} free of {overview['slots-total']}, in"
@@ -126,23 +140,31 @@ class _Restarts:
         self._flink = flink
         self._id = job_id
         self._pool = pool
-        self._asked = 0.0
+        self._asked, self._state = 0.0, ""
         self._timestamp = 0
         self._why = ""
 
     def why(self, state: str, tasks: Mapping[str, int]) -> str:
         """Returns the latest cause until the tasks run again."""
         now = time.monotonic()
-        if now - self._asked >= _EXCEPTIONS_SECONDS:
-            self._asked = now
+        if now - self._asked >= _EXCEPTIONS_SECONDS or state != self._state:
+            self._asked, self._state = now, state
             latest = _latest(self._flink.get(f"jobs/{self._id}/exceptions"))
             if latest.get("timestamp", 0) > self._timestamp:
                 self._timestamp = latest["timestamp"]
-                self._why = _reason(latest["stacktrace"], self._pool)
+                self._why = self._reason(latest["stacktrace"])
                 return self._why
         if state == "RUNNING" and tasks["running"] and not tasks["scheduled"]:
             self._why = ""
         return self._why
+
+    def _reason(self, stacktrace: str) -> str:
+        if name := causes.lost_task_manager(stacktrace):
+            return f"{_LOST} {name}"
+        # Other tasks miss what was there.
+        if self._why.startswith(_LOST) and _PARTITION.search(stacktrace):
+            return self._why
+        return " ".join(causes.explanation(stacktrace, self._pool).splitlines()[-1:])
 
 
 def _latest(answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,9 +172,3 @@ def _latest(answer: Mapping[str, Any]) -> dict[str, Any]:
     # Flink 1 has `root-exception` and `all-exceptions` as well, which Flink 2 has not.
     entries = answer["exceptionHistory"]["entries"]
     return max(entries, key=lambda entry: entry["timestamp"], default={})
-
-
-def _reason(stacktrace: str, pool: str) -> str:
-    if name := causes.lost_task_manager(stacktrace):
-        return f"lost task manager {name}"
-    return " ".join(causes.explanation(stacktrace, pool).splitlines()[-1:])

@@ -1,15 +1,17 @@
 """Slots and worker pools of a Flink cluster, compared with the job before it is submitted."""
 
 import collections
+import contextlib
 import ipaddress
 import socket
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pipeline.errors import UsageError
+from pipeline.errors import RunnerLostError, UsageError
 from pipeline.runners.flink.rest import Cluster
+from pipeline.runners.waiting import NoAnswerError, Outage
 
 _POLL_SECONDS = 1.0
 # Task managers of a cluster that has just been started register within this.
@@ -25,19 +27,24 @@ def check(cluster: Cluster, parallelism: int, pool: str, say: Callable[[str], No
 
     Args:
       cluster: The cluster.
-      parallelism: Of the job; 0 for the cluster's default.
+      parallelism: Of the job; less than 1 for the cluster's default.
       pool: Address of the worker pool, or an empty text where workers are started otherwise.
       say: Prints a line: the program waits for task managers.
 
     Raises:
       UsageError: The cluster has too few slots, or its task managers would share a worker pool.
     """
-    config = {entry["key"]: entry["value"] for entry in cluster.get("jobmanager/config")}
-    if any(key.startswith(_ELASTIC) for key in config):
+    with contextlib.suppress(FileNotFoundError, KeyError):  # a gateway may hide parts
+        _check(cluster, parallelism, pool, say)
+
+
+def _check(cluster: Cluster, parallelism: int, pool: str, say: Callable[[str], None]) -> None:
+    configuration = _configuration(cluster)
+    if any(key.startswith(_ELASTIC) for key in configuration):
         return
     flag = f"--parallelism={parallelism}"
     if parallelism < 1:
-        parallelism = int(config.get("parallelism.default", 1))
+        parallelism = _default(configuration)
         flag = f"the cluster's default parallelism of {parallelism}"
     overview = _settled(cluster, parallelism, say)
     total, managers = overview["slots-total"], overview["taskmanagers"]
@@ -57,41 +64,61 @@ def check(cluster: Cluster, parallelism: int, pool: str, say: Callable[[str], No
             say(f"NOTE: {note}")
 
 
-def needed(cluster: Cluster, parallelism: int) -> int:
-    """Returns the slots that a job needs; see `check`."""
-    if parallelism > 0:
-        return parallelism
-    config = {entry["key"]: entry["value"] for entry in cluster.get("jobmanager/config")}
-    return int(config.get("parallelism.default", 1))
-
-
 def await_free(cluster: Cluster, parallelism: int, wait: bool, say: Callable[[str], None]) -> None:
-    """Waits until other jobs leave enough slots: Flink ends a job that waits for more than minutes.
+    """Waits until other jobs leave enough slots: Flink ends a job that waits for some minutes.
 
     Args:
       cluster: The cluster.
       parallelism: See `check`.
       wait: Wait; else print only that the job may fail.
       say: Prints a line.
+
+    Raises:
+      RunnerLostError: The cluster does not respond.
     """
+    outage = Outage(str(cluster), say)
     said = ""
     while True:
-        overview = cluster.get("overview")
-        free, total = overview["slots-available"], overview["slots-total"]
-        number = needed(cluster, parallelism)
-        if free >= number or total < number:
+        try:
+            words = _busy(cluster, parallelism)
+        except (FileNotFoundError, KeyError):
             return
-        words = (
-            f"{free} of {total} slots of {cluster} are free, and the job needs {number};"
-            f" {overview['jobs-running']} other jobs run there"
-        )
-        if not wait:
-            say(f"NOTE: {words}: Flink ends a job that gets no slots within slot.request.timeout")
-            return
-        if words != said:
-            say(f"waiting for slots: {words}")
-        said = words
+        except NoAnswerError as error:
+            if gone := outage.note(error):
+                raise RunnerLostError(f"{gone}; nothing was submitted") from error
+        else:
+            outage.end()
+            if not words:
+                return
+            if not wait:
+                say(f"NOTE: {words}; Flink ends a job without slots after slot.request.timeout")
+                return
+            if words != said:
+                say(f"waiting for slots: {words}")
+            said = words
         time.sleep(_POLL_SECONDS)
+
+
+def _busy(cluster: Cluster, parallelism: int) -> str:
+    """Returns which slots other jobs use, if the rest is too few and all would be enough."""
+    overview = cluster.get("overview")
+    free, total = overview["slots-available"], overview["slots-total"]
+    number = parallelism if parallelism > 0 else _default(_configuration(cluster))
+    if free >= number or total < number:
+        return ""
+    jobs = overview["jobs-running"]
+    return (
+        f"{free} of {total} slots of {cluster} are free, and the job needs {number};"
+        f" {jobs} other {'job runs' if jobs == 1 else 'jobs run'} there"
+    )
+
+
+def _configuration(cluster: Cluster) -> dict[str, str]:
+    return {entry["key"]: entry["value"] for entry in cluster.get("jobmanager/config")}
+
+
+def _default(configuration: Mapping[str, str]) -> int:
+    return int(configuration.get("parallelism.default", 1))
 
 
 def _settled(cluster: Cluster, parallelism: int, say: Callable[[str], None]) -> dict[str, Any]:

@@ -30,6 +30,12 @@ SLOTS = (
     " org.apache.flink.runtime.jobmanager.scheduler.NoResourceAvailableException: Could not acquire"
     f" the minimum required resources.{FRAMES}"
 )
+NO_WORKER = (
+    "java.lang.Exception: The user defined 'open()' method caused an exception:"
+    f" java.lang.RuntimeException: No client connected within timeout{FRAMES}Caused by:"
+    " java.util.concurrent.TimeoutException: Waited 3 minutes (plus 596903 nanoseconds delay) for"
+    f" SettableFuture@36a210aa[status=PENDING]{FRAMES}"
+)
 PYTHON = (
     "java.lang.RuntimeException: Error received from SDK harness for instruction 4: Traceback (most"
     ' recent call last):\n  File "handler.py", line 3, in load_model\ntransforms.model.errors.'
@@ -46,6 +52,7 @@ PYTHON = (
             BUFFERS,
             ["required 512, but only 61", "taskmanager.network.sort-shuffle.min-parallelism"],
         ),
+        (NO_WORKER, ["has not connected within 3 minutes", "shares the pool workers:5"]),
         (SLOTS, ["no free slots", "slot.request.timeout", "--parallelism"]),
     ],
 )

@@ -12,6 +12,7 @@ from transforms.metrics.run_times import (
     LISTING,
     LOADING,
     MODEL,
+    STARTING,
     WRITING,
     StepTime,
     Stopwatch,
@@ -109,6 +110,27 @@ def test_what_bounded_a_run(
     assert info["steps"][expected]["share"] == pytest.approx(share, abs=0.02)
     assert [*info["steps"]] == [*times]
     assert (info["workers"], info["batches"], info["peak_bytes"]) == (processes, 7, 8)
+
+
+def test_starts_of_workers_bound_a_run_whose_steps_are_idle() -> None:
+    # Two machines that each start ten workers one after another, and list a second in all.
+    times = {
+        STARTING: StepTime(80.0, 100, 148, number=20),
+        LISTING: StepTime(1.0, 104, 140),
+        DECODING: StepTime(0.5, 120, 124),
+        LOADING: StepTime(8.0, 116, 120, number=2),
+        MODEL: StepTime(0.5, 120, 124),
+        WRITING: StepTime(0.1, 149, 150),
+    }
+    info = run_info(times)
+    assert info["bounded_by"] == STARTING
+    assert info["steps"][STARTING] == {"seconds": 80.0, "share": pytest.approx(0.89, abs=0.02)}
+    assert info["steps"][LISTING]["share"] == 0.02
+    assert (info["workers"], info["worker_starts"]) == (2, 20)
+    # Against a long job they are little.
+    long = run_info(times | {MODEL: StepTime(1_000.0, 120, 620), WRITING: StepTime(1, 620, 621)})
+    assert long["bounded_by"] == MODEL
+    assert long["steps"][STARTING]["share"] < 0.05
 
 
 def test_a_run_of_which_nothing_was_measured_is_told_as_that() -> None:

@@ -1,6 +1,7 @@
 """Decoding with FFmpeg, as bundled with PyAV: compressed formats, and the audio of videos."""
 
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import NamedTuple
 
 import av
@@ -106,19 +107,22 @@ class FfmpegDecoder:
         if self._next is None:
             return np.empty((0, self.num_channels), np.float32)
         first = self._next
-        collected = [first.values]
-        num_collected = len(first.values)
         self.sample_rate_hz = first.sample_rate_hz
-        while num_collected < num_frames:
+        # Channels one behind the other, as most decoders give them and as they are mixed.
+        block = np.empty((first.values.shape[1], num_frames), np.float32).T
+        num_filled = 0
+        while isinstance(self._next, _Samples) and _alike(first, self._next):
+            values = self._next.values
+            taken = values[: num_frames - num_filled]
+            block[num_filled : num_filled + len(taken)] = taken
+            num_filled += len(taken)
+            if len(taken) < len(values):
+                self._next = first._replace(values=values[len(taken) :])
+                break
             self._next = next(self._events, None)
-            if not isinstance(self._next, _Samples) or not _alike(first, self._next):
-                return np.concatenate(collected)
-            collected.append(self._next.values)
-            num_collected += len(self._next.values)
-        block = np.concatenate(collected) if len(collected) > 1 else collected[0]
-        block, rest = block[:num_frames], block[num_frames:]
-        self._next = first._replace(values=rest) if len(rest) else next(self._events, None)
-        return block
+            if num_filled == num_frames:
+                break
+        return block[:num_filled]
 
     def is_complete(self) -> bool:
         """Returns whether all audio has been decoded that the container lists."""
@@ -144,7 +148,7 @@ class FfmpegDecoder:
             else:
                 self._timeline.start_packet(packet)
                 try:
-                    frames = list(self._codec.decode(packet))
+                    frames = self._codec.decode(packet)
                 except av.error.FFmpegError as error:
                     damage = damage or f"FFmpeg: {error.strerror}"
                     lost_seconds += _duration(packet)
@@ -158,7 +162,8 @@ class FfmpegDecoder:
                 if damage or is_lost:
                     yield _Damage(damage or "audio is missing", gap or lost_seconds)
                     damage, lost_seconds = "", 0.0
-                yield from _silence(gap, values.shape[1], frame.sample_rate)
+                if gap:
+                    yield from _silence(gap, values.shape[1], frame.sample_rate)
                 yield _Samples(values, frame.sample_rate)
         if damage:
             yield _Damage(damage, lost_seconds)
@@ -193,6 +198,9 @@ class _Timeline:
         container, stream = decoder._container, decoder._stream
         has_times = container.format.name not in _WITHOUT_TIMES
         self._time_base = float(stream.time_base) if stream.time_base and has_times else 0.0
+        # As integers: a packet's own time base is a new `Fraction` each time, which takes as long
+        # to make and multiply as a tenth of decoding MP3.
+        self._tick_seconds = (stream.time_base or Fraction(0)).as_integer_ratio()
         self._start = ffmpeg_container.other_start_seconds(container, stream)
         # In FLAC every frame has its number.
         self._is_numbered = container.format.name == "flac"
@@ -212,7 +220,8 @@ class _Timeline:
     def start_packet(self, packet: Packet) -> None:
         """Takes the times of the packet that is decoded next."""
         if packet.size:  # the last one is empty, for what the decoder has delayed
-            self._packet_seconds = _duration(packet)
+            numerator, denominator = self._tick_seconds
+            self._packet_seconds = (packet.duration or 0) * numerator / denominator
             self._num_bytes += packet.size
             self._may_start_late &= self._num_bytes < 2 * _MOST_PAGE_BYTES
 

@@ -26,12 +26,16 @@ def float_samples(frame: av.AudioFrame) -> np.ndarray:
     num_channels = frame.layout.nb_channels
     planes: Any = frame.planes  # PyAV does not declare that they are buffers
     if frame.format.is_planar:
+        values = np.empty((num_channels, frame.samples), dtype)
         planes = planes[:num_channels]  # PyAV finds more than there are
-        values = np.stack([np.frombuffer(each, dtype, frame.samples) for each in planes]).T
+        for channel, plane in zip(values, planes, strict=True):
+            channel[:] = np.frombuffer(plane, dtype, frame.samples)
+        values = values.T
     else:
         values = np.frombuffer(planes[0], dtype, frame.samples * num_channels)
         values = values.reshape(-1, num_channels)
     if full_scale == 1.0:
-        return values.astype(np.float32)
+        # A copy, unless it is one: the frame's memory is used again.
+        return values.astype(np.float32, copy=not frame.format.is_planar)
     # float64 represents 32-bit integers exactly.
     return ((values.astype(np.float64) - silence) / full_scale).astype(np.float32)

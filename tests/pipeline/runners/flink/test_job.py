@@ -11,9 +11,10 @@ from pipeline.runners.flink.rest import Cluster
 from pipeline.runners.waiting import NoAnswerError, UnknownJobError
 from tests.stand_ins.flink_rest import JOB, FlinkRest
 
+FRAME = "\tat org.apache.flink.runtime.jobmaster.JobMaster.run(JobMaster.java:1)\n"
 LOST = (
     "java.util.concurrent.TimeoutException: Heartbeat of TaskManager with id taskmanager2 timed"
-    " out.\n\tat org.apache.flink.runtime.jobmaster.JobMaster.run(JobMaster.java:1)\n"
+    f" out.\n{FRAME}"
 )
 
 
@@ -63,13 +64,17 @@ def test_a_lost_task_manager_and_missing_slots_are_told(flink: FlinkRest, clock:
     assert running.status().words == "restarting: lost task manager taskmanager2"
     flink.managers.pop()
     flink.managers[0].free = 0
-    flink.state, flink.tasks = "RUNNING", {"scheduled": 2, "running": 2}
+    flink.state, flink.tasks = "RUNNING", {"scheduled": 4, "created": 2}
     assert running.status().words == "restarting: lost task manager taskmanager2"
     clock.now += 6
     assert running.status().words == (
         "restarting: lost task manager taskmanager2; waiting for 2 slots: the cluster has 0 free of"
         " 4, in 1 task managers"
     )
+    flink.exception = f"org.apache.flink.PartitionConnectionException: not reachable.\n{FRAME}"
+    flink.exceptions_at += 1
+    clock.now += 6
+    assert running.status().words.startswith("restarting: lost task manager taskmanager2; waiting")
     flink.tasks = {"running": 4}
     clock.now += 6
     assert running.status().words == "running"
@@ -77,23 +82,29 @@ def test_a_lost_task_manager_and_missing_slots_are_told(flink: FlinkRest, clock:
 
 def test_a_job_that_stands_still_is_told(flink: FlinkRest, clock: Clock) -> None:
     running = FlinkJob(Cluster(flink.url), JOB, "pool:50000")
-    for manager in flink.managers:
-        manager.free = 0
     for _ in range(20):
         flink.num_records += 1
         clock.now += 20
         assert running.status().words == "running"
     words = []
-    for _ in range(10):
+    for _ in range(20):
         clock.now += 20
         words.append(running.status().words)
     assert words[4] == "running"
-    assert words[-1] == (
-        "running; no progress for 2 minutes (Flink notices a worker that was killed after about 3,"
-        " and starts its step again); 2 task managers work: if they share the worker pool"
-        " pool:50000, they stop each other's workers, and the job does not end. Give each a pool of"
-        " its own"
+    shared = (
+        "If the 2 task managers share the worker pool pool:50000, they stop each other's workers:"
+        " give each a pool of its own"
     )
+    assert words[8] == (
+        "running; no progress for 2 minutes. A worker that is killed while it works is noticed"
+        f" after about 3, and its step starts again. {shared}"
+    )
+    assert words[19] == (
+        "running; no progress for 5 minutes. Flink waits without end for a worker that was killed,"
+        " or could not start, before it had connected: see the log of pool:50000, and cancel the"
+        f" job. {shared}"
+    )
+    assert len({*words}) == 3, "each is printed once"
     flink.num_records += 1
     clock.now += 20
     assert running.status().words == "running"

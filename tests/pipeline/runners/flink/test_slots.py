@@ -2,13 +2,16 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from pipeline.errors import UsageError
+from pipeline.errors import RunnerLostError, UsageError
+from pipeline.runners import waiting
 from pipeline.runners.flink import slots
 from pipeline.runners.flink.rest import Cluster
 from tests.stand_ins.flink_rest import FlinkRest, TaskManager
+from tests.stand_ins.rest import Call
 
 POOL = "localhost:50000"
 
@@ -119,10 +122,30 @@ def test_slots_that_other_jobs_use_are_waited_for(
     said: list[str] = []
     slots.await_free(Cluster(flink.url), 2, True, said.append)
     words = (
-        f"1 of 4 slots of the Flink cluster {flink.url} are free, and the job needs 2; 1 other jobs"
-        " run there"
+        f"1 of 4 slots of the Flink cluster {flink.url} are free, and the job needs 2; 1 other job"
+        " runs there"
     )
     assert said == [f"waiting for slots: {words}"]
     flink.managers[0].free = 1
     slots.await_free(Cluster(flink.url), 2, False, said.append)
-    assert said[1].startswith(f"NOTE: {words}: Flink ends a job")
+    assert said[1].startswith(f"NOTE: {words}; Flink ends a job")
+
+
+def test_a_cluster_that_stops_responding_while_slots_are_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(waiting, "OUTAGE_SECONDS", 0.1)
+    said: list[str] = []
+    with pytest.raises(RunnerLostError, match=r"does not respond .*; nothing was submitted"):
+        slots.await_free(Cluster("http://localhost:1"), 2, True, said.append)
+    assert len(said) == 1
+
+
+def test_a_gateway_with_a_part_of_the_interface_is_not_judged() -> None:
+    class Gateway(FlinkRest):
+        def answer(self, call: Call) -> tuple[int, Any]:
+            return (404, {}) if "overview" not in call.path else (200, {"taskmanagers": 1})
+
+    with Gateway() as gateway:
+        assert check(gateway, 9, POOL) == []
+        slots.await_free(Cluster(gateway.url), 9, True, print)
