@@ -140,9 +140,7 @@ def test_one_weight_changed_after_the_proof_is_noticed(tmp_path: Path) -> None:
 
 
 @pytest.fixture(params=["with", "without"])
-def installed(
-    request: pytest.FixtureRequest, archive: Path, tmp_path: Path
-) -> tuple[Path, bool]:
+def installed(request: pytest.FixtureRequest, archive: Path, tmp_path: Path) -> tuple[Path, bool]:
     """Python of a fresh environment with the program, and whether a compiler was at hand."""
     venv.create(tmp_path / "venv")
     python = tmp_path / "venv/bin/python"
