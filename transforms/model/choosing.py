@@ -165,9 +165,9 @@ def _proof(model: str, folder: Path) -> Proof:
         raise _unfit(model, error) from error
 
 
-def _load_native(model: str, folder: Path) -> EmbeddingModel:
+def _load_native(model: str, folder: Path, known: Proof | None = None) -> EmbeddingModel:
     try:
-        return native_model.load(model, folder, resolving.fingerprint(folder))
+        return native_model.load(model, folder, resolving.fingerprint(folder), known)
     except _UNFIT as error:
         raise _unfit(model, error) from error
 
@@ -191,7 +191,7 @@ def _follow(choice: EngineChoice, model: str, max_model_bytes: int) -> Embedding
     """
     try:
         load_library()
-        loaded = _load_native(model, resolving.resolve(model, max_model_bytes))
+        loaded = _load_native(model, resolving.resolve(model, max_model_bytes), choice.proof)
         proof = Proof.from_json(loaded.facts.proof)
         own, chosen = _identity(proof), _identity(choice.proof or proof)
         if own != chosen:

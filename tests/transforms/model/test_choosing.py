@@ -52,7 +52,9 @@ class Native:
             raise self.refusal
         return PreparedModel(folder, dataclasses.replace(self.proof, fingerprint=fingerprint))
 
-    def open_model(self, model: str, folder: Path, fingerprint: str) -> tuple[Any, Proof]:
+    def open_model(
+        self, model: str, folder: Path, fingerprint: str, known: Proof | None
+    ) -> tuple[Any, Proof]:
         proof = self.prepare(model, folder, fingerprint).proof
         return self, proof
 
