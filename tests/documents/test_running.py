@@ -64,6 +64,7 @@ READ = {
     "docs/models.md: VGGish without the hub, shell": "test_vggish.py makes such a checkpoint",
     "docs/runners.md: A job server, shell": "test_run_on_engines.py starts these programs",
     "docs/storages.md: Storages, shell": "tests/transforms/storage has stand-ins of both storages",
+    "deploy/flink/README.md: On Flink, in Kubernetes, yaml": "test_deploy.py has its cluster",
     "deploy/dataflow/README.md: The project, once, shell": "wants Google's service",
     "deploy/dataflow/README.md: The image of the workers, shell": "test_image.py does its steps",
     "deploy/dataflow/README.md: Corpus and model, shell": "wants Google's service",
