@@ -104,7 +104,7 @@ def _remote_job(result: Any, options: PipelineOptions) -> RemoteJob | None:
         return FlinkJob(Cluster(uploaded._master_url), flink_id, pool_address(options))
     if isinstance(service, beam_job_api_pb2_grpc.JobServiceStub):
         endpoint = options.view_as(PortableOptions).job_endpoint
-        return ServerJob(result, endpoint or "of this program")
+        return ServerJob(result, endpoint or "a server of this program")
     return None
 
 
