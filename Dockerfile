@@ -23,6 +23,13 @@ ENV PATH=/opt/venv/bin:$PATH \
     RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT=1 \
     TF_CPP_MIN_LOG_LEVEL=2
 
+# A compiler, since the native engine is compiled where the program is installed: below for all CPUs, and
+# by the start program, which installs the launcher's version, for the worker's own.
+# hadolint ignore=DL3008
+RUN apt-get update && \
+    apt-get install --yes --no-install-recommends g++ && \
+    rm -rf /var/lib/apt/lists/*
+
 # The large layer, which changes with the requirements only. All codecs are in wheels (libsndfile,
 # FFmpeg, soxr). The start program installs the launcher's version of this program over the one in
 # here, with this setuptools, so the environment belongs to user 9999, as whom Flink's image runs
@@ -36,7 +43,7 @@ RUN python3 -m venv /opt/venv && \
 COPY LICENSE MANIFEST.in README.md pyproject.toml setup.py /opt/program/
 COPY pipeline /opt/program/pipeline
 COPY transforms /opt/program/transforms
-RUN pip install --no-cache-dir --no-deps --no-build-isolation /opt/program && \
+RUN VGGISH_INSTRUCTIONS=all pip install --no-cache-dir --no-deps --no-build-isolation /opt/program && \
     pip check && \
     find /opt/venv -user root -exec chown --no-dereference 9999:9999 {} + && \
     rm -r /opt/program

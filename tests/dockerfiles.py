@@ -3,6 +3,7 @@
 Knows the few instructions and forms that ours have, and refuses others.
 """
 
+import copy
 import dataclasses
 import os
 import re
@@ -75,8 +76,11 @@ def build(
     root: Path,
     arguments: dict[str, str],
     from_other_image: Callable[[str, str, Path], None],
+    base: Image | None = None,
 ) -> Image:
     """Does the steps of the last stage.
+
+    Packages of the distribution are not installed: their programs have to be on this machine.
 
     Args:
       dockerfile: To follow.
@@ -84,15 +88,16 @@ def build(
       root: An empty folder.
       arguments: As given with `--build-arg`.
       from_other_image: Copies `(image or stage, path in it, target)`.
+      base: What the last stage is from, with the same root; None for an image with nothing of ours.
     """
-    (root / "tmp").mkdir()
+    (root / "tmp").mkdir(exist_ok=True)
     path = os.environ["PATH"]
-    image = Image(root, {"PATH": path}, root)
+    image = copy.deepcopy(base) if base else Image(root, {"PATH": path}, root)
     known: dict[str, str] = {}  # of the Dockerfile's top
     for instruction in read(dockerfile):
         words = instruction.words
         if instruction.name == "FROM":
-            scope = {"PATH": path}
+            scope = {} if base else {"PATH": path}
         elif instruction.name == "ARG":
             name, _, default = instruction.text.partition("=")
             value = arguments.get(name, default or known.get(name, ""))
@@ -105,6 +110,9 @@ def build(
                 image.environment[name] = image.here(scope[name])
         elif instruction.name == "COPY":
             _copy(image, context, words, from_other_image)
+        elif instruction.name == "RUN" and words[0] == "apt-get":
+            for package in _packages(words):
+                assert shutil.which(package), f"{package} is not on this machine"
         elif instruction.name == "RUN":
             image.run(instruction.text)
         elif instruction.name == "WORKDIR":
@@ -114,6 +122,12 @@ def build(
         else:
             raise ValueError(f"{instruction.name} is not among the steps that can be done here")
     return image
+
+
+def _packages(words: list[str]) -> list[str]:
+    """Returns the names behind `apt-get install`."""
+    names = words[words.index("install") + 1 :]
+    return [name for name in names[: names.index("&&")] if not name.startswith("-")]
 
 
 def _copy(

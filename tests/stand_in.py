@@ -42,3 +42,18 @@ def stand_in_rows(waveform: np.ndarray, hop_samples: int = MODEL_HOP_SAMPLES) ->
     return np.stack(
         [samples(waveform[np.newaxis, start:][:, :PATCH_SAMPLES])[0] for start in starts]
     )
+
+
+def sleeping(milliseconds: int) -> Body:
+    """The body of the stand-in that sleeps for each patch: a job that takes long without a CPU."""
+
+    def body(patches: Any) -> Any:
+        import tensorflow as tf
+        from tensorflow.python.data.experimental.ops import testing
+
+        once = tf.data.Dataset.range(1).apply(testing.sleep(1_000 * milliseconds))
+        slept = once.reduce(np.int64(0), lambda total, each: total + each)
+        with tf.control_dependencies([slept]):
+            return tf.identity(samples(patches))
+
+    return body

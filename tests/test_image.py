@@ -2,6 +2,7 @@
 
 import contextlib
 import fnmatch
+import json
 import os
 import re
 import shutil
@@ -17,7 +18,7 @@ from tests import dockerfiles, optional
 from tests.dockerfiles import Image
 from tests.running import run_program
 from tests.sounds import noise, write_wav
-from tests.stand_ins import portable
+from tests.stand_ins import dataflow_job, portable
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCKERFILES = ("Dockerfile", "deploy/dataflow/Dockerfile")
@@ -85,6 +86,10 @@ def test_the_steps_of_the_dockerfile_give_workers_and_a_launcher(
         assert len(list(opt.rglob("embed_patches.py"))) == 1
         owners = {path.lstat().st_uid for path in (opt / "venv").rglob("*")}
         assert owners == {9999}, "the user of workers on clusters cannot install what is staged"
+        # The native engine for every CPU of this architecture, whatever this machine's is.
+        (native,) = (path.parent for path in opt.rglob("native/library.py"))
+        assert len([*native.glob("_*.so")]) > 1
+        _check_template(image, tmp_path)
 
         staged = image.root / "tmp/staged/workflow.tar.gz"
         with portable.prism(tmp_path / "prism.log") as (engine, _), _worker_pool(image) as pool:
@@ -109,6 +114,42 @@ def test_the_steps_of_the_dockerfile_give_workers_and_a_launcher(
             done = run_program("embed", *flags, "--output", tmp_path / "by-checkout")
             _check_embedded(image, done)
             assert staged.exists()
+            assert [*native.glob("_*.so")], "a worker compiles the engine of what is staged"
+
+
+def _check_template(image: Image, folder: Path) -> None:
+    """Does the steps of the Flex Template's image, and starts it as the service does."""
+
+    def launcher(stage: str, path: str, target: Path) -> None:
+        # Google's program gives the parameters on, and says how it went.
+        assert (stage, Path(path).name) == ("launcher", "python_template_launcher")
+        target.parent.mkdir(parents=True)
+        target.write_text('#!/bin/sh\nexec python "$FLEX_TEMPLATE_PYTHON_PY_FILE" "$@"\n')
+        target.chmod(0o755)
+
+    template = dockerfiles.build(
+        ROOT / "deploy/dataflow/Dockerfile", ROOT, image.root, {}, launcher, base=image
+    )
+    assert template.entry_point == image.entry_point, "workers start in the same image"
+    with dataflow_job.cloud_storage(folder) as gcs:
+        gcs.put("recordings/a.wav", b"RIFF")
+        done = subprocess.run(
+            [
+                template.here("/opt/google/dataflow/python_template_launcher"),
+                *dataflow_job.arguments()[1:],
+                f"--template_location={dataflow_job.BUCKET}/staging/job_object",
+            ],
+            env=gcs.environment | template.environment,
+            cwd=template.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+        assert done.returncode == 0, done.stderr[-3_000:]
+        (pool,) = json.loads(gcs.get("/job_object"))["environment"]["workerPools"]
+    packages = [package["name"] for package in pool["packages"]]
+    assert packages == ["submission_environment_dependencies.txt"], "workers have the program"
 
 
 def _check_embedded(image: Image, done: subprocess.CompletedProcess[str]) -> None:

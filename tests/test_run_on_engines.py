@@ -2,12 +2,10 @@
 
 import contextlib
 import json
-import os
 import re
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +13,9 @@ import psutil
 import pytest
 import soundfile
 
+from tests.engine_runs import arguments, files_of, importable, make_corpus, start, until
 from tests.running import run_program
 from tests.stand_ins.portable import free_port, prism, worker_pool
-from transforms.dataset import provenance
 
 ENGINES = ["threads", "processes", "prism", "prism_pool", "prism_boot"]
 LOST_WITHIN_SECONDS = 120
@@ -50,24 +48,8 @@ def engine(name: str, folder: Path) -> Iterator[list[str]]:
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with recordings of all sorts, a manifest with labels, and a file that is none."""
-    folder = tmp_path_factory.mktemp("corpus")
-    random = np.random.default_rng(5)
-    lines = ["path,start_seconds,end_seconds,labels,split"]
-    for number in range(24):
-        rate = (16_000, 44_100, 8_000)[number % 3]
-        suffix = ("wav", "flac", "ogg")[number % 3]
-        sound = random.uniform(-0.5, 0.5, (int(rate * (0.3 + number)), 1 + number % 2))
-        soundfile.write(folder / f"{number:02}.{suffix}", sound, rate)
-        split = "test" if number % 4 == 0 else "train"
-        lines += [
-            f"{number:02}.{suffix},,,music|noise {number % 5},{split}",
-            f"{number:02}.{suffix},{number / 3:.2f},{number / 2 + 1:.2f},speech,{split}",
-        ]
-    (folder / "broken.wav").write_bytes(b"RIFF0000")
-    lines += ["broken.wav,,,,train", "absent.wav,,,,test"]
-    (folder / "clips.csv").write_text("\n".join(lines) + "\n")
-    return folder
+    """A small one of all sorts."""
+    return make_corpus(tmp_path_factory.mktemp("corpus"))
 
 
 @pytest.fixture(scope="module")
@@ -80,42 +62,22 @@ def long_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def files_of(folder: Path) -> dict[str, bytes]:
-    """Returns everything in a folder, but not how long the run took."""
-    found = {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-    info = json.loads(found["dataset.json"])
-    del info["run"]
-    return found | {"dataset.json": provenance.to_json(info)}
-
-
 @pytest.fixture(scope="module")
 def expected(corpus: Path, stand_in_model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What threads of this machine make of the corpus."""
     output = tmp_path_factory.mktemp("expected") / "out"
-    finished = run_program(*_arguments(corpus, stand_in_model, output))
+    finished = run_program(*arguments(corpus, stand_in_model, output))
     assert finished.returncode == 3, finished.stderr
     return output
-
-
-def _arguments(corpus: Path, model: str, output: str | Path) -> list[str | Path]:
-    return [
-        "embed",
-        *("--manifest", corpus / "clips.csv", "--model", model, "--profile", "raw"),
-        *("--output", output, "--num_shards", "3"),
-    ]
 
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_every_engine_makes_the_same_files(
     name: str, corpus: Path, expected: Path, stand_in_model: str, tmp_path: Path
 ) -> None:
-    arguments = _arguments(corpus, stand_in_model, "below/out")
+    words = arguments(corpus, stand_in_model, "below/out")
     with engine(name, tmp_path) as flags:
-        finished = run_program(*arguments, *flags, cwd=tmp_path, env=_importable())
+        finished = run_program(*words, *flags, cwd=tmp_path, env=importable())
     assert finished.returncode == 3, finished.stderr + _logs(tmp_path)
     found = files_of(tmp_path / "below/out")
     assert found == files_of(expected)
@@ -125,9 +87,9 @@ def test_every_engine_makes_the_same_files(
 def test_check_looks_at_the_workers_of_a_pool(
     corpus: Path, stand_in_model: str, tmp_path: Path
 ) -> None:
-    _, *arguments = _arguments(corpus, stand_in_model, tmp_path / "out")
+    _, *words = arguments(corpus, stand_in_model, tmp_path / "out")
     with engine("prism_pool", tmp_path) as flags:
-        finished = run_program("check", *arguments, *flags)
+        finished = run_program("check", *words, *flags)
     assert finished.returncode == 0, finished.stdout + _logs(tmp_path)
     for what in ("codecs", "model", "recordings", "output"):
         assert re.search(rf"^(ok|NOTE) +{what} +(?!launcher)\S", finished.stdout, re.M)
@@ -137,9 +99,9 @@ def test_check_looks_at_the_workers_of_a_pool(
 def test_plan_tries_clips_on_the_workers_of_a_pool(
     corpus: Path, expected: Path, stand_in_model: str, tmp_path: Path
 ) -> None:
-    _, *arguments = _arguments(corpus, stand_in_model, tmp_path / "out")
+    _, *words = arguments(corpus, stand_in_model, tmp_path / "out")
     with engine("prism_pool", tmp_path) as flags:
-        finished = run_program("plan", *arguments, *flags)
+        finished = run_program("plan", *words, *flags)
     assert finished.returncode == 3, finished.stderr + _logs(tmp_path)
     made = json.loads((expected / "dataset.json").read_text())["counts"]
     assert re.search(rf"^rows +{made['rows']:,}$", finished.stdout, re.M)
@@ -153,29 +115,8 @@ def test_plan_tries_clips_on_the_workers_of_a_pool(
     assert not (tmp_path / "out").exists()
 
 
-def _importable() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-
-
 def _logs(folder: Path) -> str:
     return "\n".join(path.read_text() for path in folder.glob("*.log"))
-
-
-def _start(arguments: list[str | Path], output: Path) -> subprocess.Popen[str]:
-    with (output.parent / "stderr").open("w") as said:
-        return subprocess.Popen(
-            [sys.executable, "-m", "pipeline", *map(str, arguments)],
-            stdout=subprocess.DEVNULL,
-            stderr=said,
-            text=True,
-        )
-
-
-def _until(found: Callable[[], object], seconds: float = 300) -> None:
-    deadline = time.monotonic() + seconds
-    while not found():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def _workers(of: psutil.Process) -> list[psutil.Process]:
@@ -208,15 +149,15 @@ def test_a_worker_process_of_this_machine_that_is_killed_ends_the_job_and_the_ne
 ) -> None:
     output = tmp_path / "out"
     flags = ["--direct_running_mode=multi_processing"]
-    job = _start(_embed(long_corpus, vggish_model, output, *flags, TENSORFLOW), output)
-    _until(lambda: _workers(psutil.Process(job.pid)))
+    job = start(_embed(long_corpus, vggish_model, output, *flags, TENSORFLOW), output)
+    until(lambda: _workers(psutil.Process(job.pid)))
     time.sleep(seconds)
     workers = _workers(psutil.Process(job.pid))
     workers[-1].kill()
     assert "error: a worker process has ended" in _lost(job, output)
     _, alive = psutil.wait_procs(workers, 120)
     assert not alive
-    again = run_program(*_arguments(corpus, stand_in_model, output), *flags)
+    again = run_program(*arguments(corpus, stand_in_model, output), *flags)
     assert again.returncode == 3, again.stderr
 
 
@@ -239,12 +180,12 @@ def test_a_worker_of_a_pool_that_is_killed_ends_the_job_and_the_next_one_runs(
     output = tmp_path / "out"
     here = psutil.Process()
     with engine(name, tmp_path) as flags:
-        job = _start(_embed(long_corpus, vggish_model, output, *flags, TENSORFLOW), output)
-        _until(lambda: _workers(here))
+        job = start(_embed(long_corpus, vggish_model, output, *flags, TENSORFLOW), output)
+        until(lambda: _workers(here))
         time.sleep(4)
         _workers(here)[-1].kill()
         assert "a worker is gone; it may have been killed" in _lost(job, output)
-        again = run_program(*_arguments(corpus, stand_in_model, output), *flags)
+        again = run_program(*arguments(corpus, stand_in_model, output), *flags)
         assert again.returncode == 3, again.stderr
 
 
@@ -266,27 +207,27 @@ def test_a_job_server_that_is_killed_ends_the_job_and_another_one_takes_the_next
             flags += ["--environment_type=EXTERNAL", f"--environment_config={workers}"]
         else:
             flags.append("--environment_type=LOOPBACK")
-        job = _start(_embed(long_corpus, vggish_model, output, *flags, TENSORFLOW), output)
-        _until(lambda: "submitted" in (tmp_path / "stderr").read_text())
+        job = start(_embed(long_corpus, vggish_model, output, *flags, TENSORFLOW), output)
+        until(lambda: "submitted" in (tmp_path / "stderr").read_text())
         time.sleep(3)
         server.kill()
         assert "error: the runner is gone" in _lost(job, output)
         address, _ = stack.enter_context(prism(tmp_path / "prism-2.log"))
         flags[1] = f"--job_endpoint={address}"
-        again = run_program(*_arguments(corpus, stand_in_model, output), *flags)
+        again = run_program(*arguments(corpus, stand_in_model, output), *flags)
         assert again.returncode == 3, again.stderr
 
 
 def test_a_job_server_or_a_pool_that_is_absent_is_named(
     corpus: Path, stand_in_model: str, tmp_path: Path
 ) -> None:
-    arguments = _arguments(corpus, stand_in_model, tmp_path / "out")
+    words = arguments(corpus, stand_in_model, tmp_path / "out")
     absent = f"localhost:{free_port()}"
     flags = ["--runner=PortableRunner", "--environment_type=EXTERNAL"]
     with prism(tmp_path / "prism.log") as (address, _):
         for endpoint, flag in ((absent, "--job_endpoint"), (address, "--environment_config")):
             finished = run_program(
-                *arguments, *flags, f"--job_endpoint={endpoint}", f"--environment_config={absent}"
+                *words, *flags, f"--job_endpoint={endpoint}", f"--environment_config={absent}"
             )
             assert finished.returncode == 2
             # Beam alone waits for over a minute, and says something else.
@@ -300,13 +241,13 @@ def test_a_request_to_end_cancels_the_job(
 ) -> None:
     output = tmp_path / "out"
     with engine(name, tmp_path) as flags:
-        job = _start(_embed(long_corpus, vggish_model, output, *flags, TENSORFLOW), output)
-        _until(lambda: output.exists())
+        job = start(_embed(long_corpus, vggish_model, output, *flags, TENSORFLOW), output)
+        until(lambda: output.exists())
         time.sleep(5)
         job.terminate()
         assert job.wait(LOST_WITHIN_SECONDS) == 130
         assert "interrupted: no dataset was written" in (tmp_path / "stderr").read_text()
         if name == "prism_pool":
             # The engine has let go of its workers.
-            _until(lambda: not _workers(psutil.Process()), LOST_WITHIN_SECONDS)
+            until(lambda: not _workers(psutil.Process()), LOST_WITHIN_SECONDS)
     assert not output.exists()

@@ -12,8 +12,10 @@ _PACKAGE = re.compile(r"\b(?:[a-z]\w*\.){2,}(?=[A-Z])")
 _MAX_SHOWN = 400
 
 _BUFFERS = re.compile(r"Insufficient number of network buffers: ([^.\n]*)")
-_REFUSED = re.compile(
-    r"(?:Connection refused|No route to host|connection timed out)[^\n]*?: (\S+)$", re.M
+_UNREACHABLE = re.compile(
+    r"(?:Connection refused|No route to host|connection timed out)[^\n]*?: \S+$"
+    r"|Unable to resolve host \S+",
+    re.M,
 )
 _LOST = (
     re.compile(r"Heartbeat of TaskManager with id (\S+) timed out"),
@@ -66,7 +68,7 @@ def _known(text: str, pool: str) -> str:
             " taskmanager.memory.network.max"
         )
     if "BeamFnExternalWorkerPool" in text and "UNAVAILABLE" in text:
-        found = _REFUSED.search(text)
+        found = _UNREACHABLE.search(text)
         where = f" ({_short(found[0])})" if found else ""
         return (
             f"a task manager cannot reach the worker pool --environment_config={pool}{where}: start"

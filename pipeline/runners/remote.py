@@ -104,13 +104,13 @@ def _remote_job(result: Any, options: PipelineOptions) -> RemoteJob | None:
         return FlinkJob(Cluster(uploaded._master_url), flink_id, pool_address(options))
     if isinstance(service, beam_job_api_pb2_grpc.JobServiceStub):
         endpoint = options.view_as(PortableOptions).job_endpoint
-        return ServerJob(result, endpoint or "of this program")
+        return ServerJob(result, endpoint or "a server of this program")
     return None
 
 
 def _cause(job: RemoteJob, pool: str, say: Callable[[str], None] | None) -> str:
     try:
-        text = job.cause()
+        text = waiting.insist(job.cause)
     except (waiting.NoAnswerError, grpc.RpcError, OSError) as error:
         text = f"the cause is unknown: {job.cluster} {error}"
     if say is not None and causes.is_java(text):

@@ -120,15 +120,15 @@ def run(
       KeyboardInterrupt: The user interrupts; the job is cancelled.
       Exception: The exception of a worker in this process.
     """
+    say = functools.partial(progress.say, sys.stderr)
     runner: PipelineRunner | None = None
     if is_local(options):
         runner = local.runner(options)
     elif is_flink(options):
-        runner = FlinkRunner()
+        runner = FlinkRunner(say)
     pipeline = beam.Pipeline(runner=runner, options=options)
     build(pipeline)
     state: str | None
-    say = functools.partial(progress.say, sys.stderr)
     # Threads that fail print the traceback that the job's exception carries as well.
     with console.hide_stderr(verbose), _errors_of_runner():
         if is_local(options):

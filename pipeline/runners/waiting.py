@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 import time
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from apache_beam.runners.runner import PipelineState
 
@@ -16,6 +16,9 @@ POLL_SECONDS = 1.0
 OUTAGE_SECONDS = 90.0
 # A job that is cancelled ends within this, or is left alone.
 CANCEL_SECONDS = 20.0
+_INSIST_SECONDS = 10.0
+
+_Result = TypeVar("_Result")
 
 
 class NoAnswerError(Exception):
@@ -120,13 +123,29 @@ def await_end(
         time.sleep(POLL_SECONDS)
 
 
+def insist(call: Callable[[], _Result]) -> _Result:
+    """Calls a function again for some seconds where the cluster does not respond.
+
+    Raises:
+      NoAnswerError: The cluster has not responded.
+    """
+    until = time.monotonic() + _INSIST_SECONDS
+    while True:
+        try:
+            return call()
+        except NoAnswerError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(POLL_SECONDS)
+
+
 def cancel(job: RemoteJob, say: Callable[[str], None]) -> None:
     """Cancels a job and waits a little for its end, so that nothing of it is written later."""
     say("cancelling the job")
     try:
-        job.cancel()
+        insist(job.cancel)
         until = time.monotonic() + CANCEL_SECONDS
-        while not job.status().is_final:
+        while not insist(job.status).is_final:
             if time.monotonic() > until:
                 say(f"the job has not ended yet: {job.where}")
                 return
@@ -134,7 +153,8 @@ def cancel(job: RemoteJob, say: Callable[[str], None]) -> None:
         if job.remains:
             say(f"NOTE: {job.remains}")
     except Exception as error:
-        say(f"the job could not be cancelled: {error}; stop it yourself: {job.where}")
+        why = f"{job.cluster} {error}" if isinstance(error, NoAnswerError) else error
+        say(f"the job could not be cancelled: {why}; stop it yourself: {job.where}")
 
 
 class Outage:

@@ -123,7 +123,7 @@ class ClusterReport:
         self._hop_seconds = hop_seconds
         self._clock = clock
         self._started = clock()
-        self._state = "submitting"
+        self._state = "not submitted yet"
         self._tasks = (0, 0)
         self._counts: Mapping[str, int] = {}
 

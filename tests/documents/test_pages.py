@@ -23,7 +23,10 @@ OTHER_PROGRAMS = {"docker", "gcloud", "mkdocs", "pip", "prism", "python"}
 OTHER_FLAGS = {
     "CONTRIBUTING.md": {"--minutes"},
     "benchmarks/README.md": {"--large", "--no_torch", "--quick", "--work", "--write"},
-    "deploy/dataflow/README.md": {"--file", "--image", "--parameters", "--tag"},
+    "deploy/dataflow/README.md": {
+        *("--file", "--image", "--location", "--member", "--parameters", "--recursive", "--role"),
+        "--tag",
+    },
     "deploy/flink/README.md": {"--container", "--filename", "--follow", "--tag"},
     "docs/runners.md": {"--service_port"},
     "docs/storages.md": {"--s3_"},

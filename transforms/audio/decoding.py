@@ -60,7 +60,8 @@ def open_recording(
     if not size:
         raise AudioError("empty", "the file has no bytes")
     file.seek(0)
-    raw_format = raw_format or choosing.raw_format_of(suffix, file.read(not_audio.NUM_BYTES))
+    if raw_format is None and suffix in raw_formats.SUFFIXES:
+        raw_format = choosing.raw_format_of(suffix, file.read(not_audio.NUM_BYTES))
     account = Account() if raw_format else examine(file)
     ranges = account.parts or (account.audio_range or (0, size),)
     first, *later = (FilePart(file, start, end) for start, end in ranges)

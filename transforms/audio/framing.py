@@ -43,8 +43,14 @@ class PatchCutter:
         self._skip = max(0, used - len(samples))
         if not num_patches:
             return np.empty((0, self._patch_samples), np.float32)
-        patches = np.lib.stride_tricks.sliding_window_view(samples, self._patch_samples)
-        return patches[:: self._hop_samples][:num_patches]
+        (step,) = samples.strides
+        # What `sliding_window_view` does, which takes three times as long.
+        return np.lib.stride_tricks.as_strided(
+            samples,
+            (num_patches, self._patch_samples),
+            (self._hop_samples * step, step),
+            writeable=False,
+        )
 
 
 def pad_to_patch(samples: np.ndarray, patch_samples: int) -> np.ndarray:

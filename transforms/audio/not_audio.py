@@ -60,6 +60,10 @@ _TEXTS = (
     (r"Content-(Type|Disposition|Transfer-Encoding): ", "a MIME message", UNPACK),
     (r"#!.*\b(sh|bash|python3?|perl|env)\b", "a script", ""),
 )
+_MAGICS = {
+    offset: tuple(magic for at, magic, *_ in SIGNATURES if at == offset)
+    for offset in sorted({at for at, *_ in SIGNATURES})
+}
 _JSON = re.compile(r'\{\s*["}]|\[\s*([{"\[\]]|-?\d[\d.eE+-]*\s*[,\]]|true\b|false\b|null\b)')
 _CUE = re.compile(r"(?m)^[ \t]*FILE .*\n(.*\n)?[ \t]*TRACK \d")
 _FILE_NAME = re.compile(rf"(?i).*\.({_AUDIO_SUFFIXES})(\?\S*)?")
@@ -111,9 +115,11 @@ def describe(beginning: bytes, size: int) -> str | None:
 
 
 def _by_signature(data: bytes, size: int) -> tuple[str, str] | None:
-    for offset, magic, name, hint in SIGNATURES:
-        if data.startswith(magic, offset):
-            return _zip_kind(data) if magic == b"PK\x03\x04" else (name, hint)
+    # Most files are audio: the first question, for all at once, costs a twentieth.
+    if any(data.startswith(magics, offset) for offset, magics in _MAGICS.items()):
+        for offset, magic, name, hint in SIGNATURES:
+            if data.startswith(magic, offset):
+                return _zip_kind(data) if magic == b"PK\x03\x04" else (name, hint)
     if b"%PDF-" in data[:1_024] and not data.startswith(AUDIO_MAGICS):
         return "a PDF document", ""
     if (

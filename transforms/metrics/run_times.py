@@ -74,15 +74,15 @@ class Stopwatch:
 
     def of(self, items: Iterable[_Item]) -> Iterator[_Item]:
         """Yields items; measures the time to create them, without the time of their consumer."""
-        iterator = iter(items)
+        advance, clock = iter(items).__next__, time.perf_counter
         while True:
-            started = time.perf_counter()
+            started = clock()
             try:
-                item = next(iterator)
+                item = advance()
             except StopIteration:
                 return
             finally:
-                self.add(time.perf_counter() - started)
+                self.add(clock() - started)
             yield item
 
     def add(self, seconds: float, number: int = 1) -> None:

@@ -44,8 +44,13 @@ class Cluster:
         """Cancels a job.
 
         Raises:
-          OSError: The cluster does not accept that.
+          NoAnswerError: The cluster does not respond.
+          OSError: It does not accept that.
         """
         url = f"{self.url}/v1/jobs/{job}?mode=cancel"
-        with http.translate_errors(self.url, url):
-            http.check_status(requests.patch(url, timeout=_SECONDS).status_code)
+        try:
+            with http.translate_errors(self.url, url):
+                answer = requests.patch(url, timeout=_SECONDS)
+        except OSError as error:
+            raise NoAnswerError(f"does not respond ({error})") from error
+        http.check_status(answer.status_code)

@@ -128,8 +128,8 @@ def _settled(cluster: Cluster, parallelism: int, say: Callable[[str], None]) -> 
     if overview["slots-total"] >= parallelism:
         return overview
     say(
-        f"waiting for task managers: {cluster} has {overview['taskmanagers']}, with"
-        f" {overview['slots-total']} slots of the {parallelism} that the job needs"
+        f"waiting for task managers: {cluster} has {overview['slots-total']} slots"
+        f" ({overview['taskmanagers']} task managers), and the job needs {parallelism}"
     )
     while True:
         before = overview["slots-total"]

@@ -7,6 +7,8 @@ from pipeline.runners.flink.rest import Cluster
 
 _LOOK_SECONDS = 15.0
 _STALLED_SECONDS = 120.0
+# Flink has noticed by then what it notices.
+_HANGING_SECONDS = 300.0
 
 
 class Watch:
@@ -22,7 +24,7 @@ class Watch:
         self._note = ""
 
     def note(self, state: str, tasks: Mapping[str, int]) -> str:
-        """Returns what may be wrong, once nothing has changed for two minutes."""
+        """Returns what may be wrong, once nothing has changed for some minutes."""
         now = time.monotonic()
         if state != "RUNNING" or not tasks["running"]:
             self._seen, self._note = None, ""
@@ -31,8 +33,8 @@ class Watch:
             seen = (tasks["running"], tasks["finished"], self._records())
             if seen != self._seen:
                 self._seen, self._changed, self._note = seen, now, ""
-            elif now - self._changed >= _STALLED_SECONDS and not self._note:
-                self._note = self._words()
+            elif now - self._changed >= _STALLED_SECONDS:
+                self._note = self._words(now - self._changed >= _HANGING_SECONDS)
         return self._note
 
     def _records(self) -> int:
@@ -41,15 +43,21 @@ class Watch:
         metrics = [vertex["metrics"] for vertex in vertices]
         return sum(each["read-records"] + each["write-records"] for each in metrics)
 
-    def _words(self) -> str:
+    def _words(self, is_hanging: bool) -> str:
         words = (
-            "no progress for 2 minutes (Flink notices a worker that was killed after about 3, and"
-            " starts its step again)"
+            "no progress for 2 minutes. A worker that is killed while it works is noticed after"
+            " about 3, and its step starts again"
         )
+        if is_hanging:
+            words = (
+                "no progress for 5 minutes. Flink waits without end for a worker that was killed,"
+                " or could not start, before it had connected: see the log of"
+                f" {self._pool or 'the workers'}, and cancel the job"
+            )
         number = self._flink.get("overview")["taskmanagers"]
         if self._pool and number > 1:
             words += (
-                f"; if the {number} task managers share the worker pool {self._pool}, they stop"
-                " each other's workers, and the job may not end: give each a pool of its own"
+                f". If the {number} task managers share the worker pool {self._pool}, they stop"
+                " each other's workers: give each a pool of its own"
             )
         return words

@@ -12,9 +12,8 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipeline.cli import main
-from pipeline.commands import lifecycle
 from pipeline.errors import UsageError
-from pipeline.runners import dataflow
+from pipeline.runners import dataflow, runner
 from tests.sounds import noise, write_wav
 
 NUM_INPUTS = 100
@@ -26,7 +25,7 @@ NUM_LABELS = 20_000
 def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The bytes of the graph of each job that a command runs from now on."""
     found: list[int] = []
-    run = lifecycle.runner.run
+    run = runner.run
 
     def measured(options: object, build: object, **more: object) -> bool:
         def build_and_measure(pipeline: beam.Pipeline) -> None:
@@ -36,7 +35,7 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
         return run(options, build_and_measure, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(lifecycle.runner, "run", measured)
+    monkeypatch.setattr(runner, "run", measured)
     return found
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 from apache_beam.portability.api import beam_runner_api_pb2
 
+from tests.documents import pages
+from tests.running import run_program
 from tests.stand_ins.dataflow_job import BUCKET, IMAGE, Gcs, arguments, cloud_storage, submit
 from tests.stand_ins.dataflow_rest import DataflowRest
 
@@ -76,6 +79,25 @@ def test_the_graph_and_our_package_are_staged(
         for path in (ROOT / folder).rglob("*.py")
     }
     assert sources <= inside
+
+
+def test_the_command_of_the_page_submits_the_job(gcs: Gcs) -> None:
+    gcs.put("vggish_1.tar.gz", b"an archive, which the workers read")
+    (_, _, words) = pages.BLOCKS["deploy/dataflow/README.md: The job, shell"].commands
+    names = {"BUCKET": "corpora", "PROJECT": "proj-test", "REGION": "us-central1"}
+    text = re.sub("|".join(names), lambda name: names[name[0]], " ".join(words[1:]))
+    with DataflowRest("JOB_STATE_RUNNING") as dataflow:
+        more = [f"--dataflow_endpoint={dataflow.url}", "--no_wait", "--profile=raw"]
+        output = text.replace("/dataset/", "/another/").split()  # of other tests
+        said = run_program(*output, *more, env=gcs.environment)
+        assert said.returncode == 0, said.stderr
+        (pool,) = dataflow.job["environment"]["workerPools"]
+    assert pool["machineType"] == "n2-standard-8"
+    assert pool["workerHarnessContainerImage"] == (
+        "us-central1-docker.pkg.dev/proj-test/REPOSITORY/embeddings:1"
+    )
+    account = dataflow.job["environment"]["serviceAccountEmail"]
+    assert account == "embeddings@proj-test.iam.gserviceaccount.com"
 
 
 def test_the_address_of_a_job_is_printed_without_waiting_for_it(

@@ -123,8 +123,10 @@ def test_a_job_is_cancelled_to_its_end(clock: Callable[[], float]) -> None:
     assert said == ["cancelling the job", "NOTE: workers may live on"]
     waiting.cancel(Job(iter([cancelling] * 100)), said.append)
     assert said[-1] == "the job has not ended yet: http://here/#/job/1"
-    waiting.cancel(Job(iter([REFUSED])), said.append)
+    waiting.cancel(Job(iter([REFUSED] * 5 + [cancelling, DONE])), said.append)
+    assert said[-1] == "NOTE: workers may live on", "one refused request is no reason"
+    waiting.cancel(Job(iter([REFUSED] * 100)), said.append)
     assert said[-1] == (
-        "the job could not be cancelled: does not respond (Connection refused); stop it yourself:"
-        " http://here/#/job/1"
+        "the job could not be cancelled: the cluster http://here does not respond (Connection"
+        " refused); stop it yourself: http://here/#/job/1"
     )

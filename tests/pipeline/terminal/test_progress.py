@@ -72,7 +72,7 @@ def test_the_text_of_each_phase() -> None:
 
 def test_a_job_on_a_cluster_shows_its_state_its_tasks_and_its_clips() -> None:
     report = ClusterReport(hop_seconds=0.96)
-    assert report.text({}) == "submitting"
+    assert report.text({}) == "not submitted yet"
     assert report.share({}) is None
     report.update("running; waiting for 2 slots: none", (0, 40), {})
     assert report.text({}) == "running, 0/40 tasks"

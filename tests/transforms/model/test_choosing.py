@@ -46,13 +46,17 @@ class Native:
         if self.unavailable:
             raise NativeUnavailableError(self.unavailable)
 
-    def prepare(self, model: str, folder: Path, fingerprint: str) -> PreparedModel:
+    def prepare(
+        self, model: str, folder: Path, fingerprint: str, announce: object = None
+    ) -> PreparedModel:
         self.num_prepared += 1
         if self.refusal:
             raise self.refusal
         return PreparedModel(folder, dataclasses.replace(self.proof, fingerprint=fingerprint))
 
-    def open_model(self, model: str, folder: Path, fingerprint: str) -> tuple[Any, Proof]:
+    def open_model(
+        self, model: str, folder: Path, fingerprint: str, known: Proof | None
+    ) -> tuple[Any, Proof]:
         proof = self.prepare(model, folder, fingerprint).proof
         return self, proof
 

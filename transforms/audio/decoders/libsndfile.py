@@ -135,6 +135,9 @@ class LibsndfileDecoder:
         if self.num_frames is not None:
             # Beyond the end there may be tags, on which decoders break.
             num_frames = min(num_frames, max(0, self.num_frames - self._position))
+            if not num_frames:
+                self._part.raise_error()
+                return np.empty((0, self.num_channels), np.float32)
         try:
             block = self._sound.read(num_frames, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:

@@ -9,6 +9,7 @@ from transforms.model.embedding_model import EmbeddingModel, ModelFacts
 from transforms.model.engines import NATIVE
 from transforms.model.native import prepared
 from transforms.model.native.library import ENGINE_VERSION
+from transforms.model.native.proving import Proof
 from transforms.model.native.vggish import NativeVggish
 from transforms.model.vggish import EMBEDDING_SIZE
 
@@ -29,19 +30,20 @@ class NativeModel(EmbeddingModel):
             return self._network.embed(patches)
 
 
-def load(model: str, folder: Path, fingerprint: str) -> NativeModel:
+def load(model: str, folder: Path, fingerprint: str, known: Proof | None = None) -> NativeModel:
     """Loads a model that is proved to be VGGish.
 
     Args:
       model: Name of the model, for messages.
       folder: The SavedModel.
       fingerprint: Its fingerprint.
+      known: A proof from another machine.
 
     Raises:
       ModelError, NativeUnavailableError, NotVggishError, OSError, ProofError: As for
         `prepared.open_model`.
     """
-    network, proof = prepared.open_model(model, folder, fingerprint)
+    network, proof = prepared.open_model(model, folder, fingerprint, known)
     facts = ModelFacts(
         fingerprint,
         EMBEDDING_SIZE,

@@ -4,9 +4,11 @@ import contextlib
 import dataclasses
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from transforms.model.native import library, probes, proving
+from transforms.model.native import bundles, library, packed_weights, probes, proving
+from transforms.model.native.bundles import BundleError
 from transforms.model.native.folding import NotVggishError
 from transforms.model.native.library import ENGINE_VERSION, NativeUnavailableError
 from transforms.model.native.packed_weights import VARIABLES, PackedWeightsError
@@ -36,13 +38,16 @@ class PreparedModel:
     proof: Proof
 
 
-def prepare(model: str, folder: Path, fingerprint: str) -> PreparedModel:
+def prepare(
+    model: str, folder: Path, fingerprint: str, announce: Callable[[], None] | None = None
+) -> PreparedModel:
     """Finds the proof of a model, or makes it with TensorFlow, which takes 10 to 20 s.
 
     Args:
       model: Name of the model, for messages.
       folder: The SavedModel.
       fingerprint: Its fingerprint.
+      announce: Called before the proof is made.
 
     Raises:
       ModelError: The disk is full.
@@ -50,24 +55,33 @@ def prepare(model: str, folder: Path, fingerprint: str) -> PreparedModel:
       OSError: The cache cannot be written.
       ProofError: The proof could not be made.
     """
-    return _prepare(model, folder, fingerprint)
+    return _prepare(model, folder, fingerprint, announce=announce)
 
 
-def open_model(model: str, folder: Path, fingerprint: str) -> tuple[NativeVggish, Proof]:
+def open_model(
+    model: str, folder: Path, fingerprint: str, known: Proof | None = None
+) -> tuple[NativeVggish, Proof]:
     """Opens a model that is proved, after it has made the rows of the proof on this kind of CPU.
 
     Torn weights are packed again.
+
+    Args:
+      model: Name of the model, for messages.
+      folder: The SavedModel.
+      fingerprint: Its fingerprint.
+      known: A proof from another machine: if this one has none, the engine has to make the rows of
+        that, and TensorFlow is not needed.
 
     Raises:
       NativeUnavailableError: There is no compiled engine, or its rows are others on this CPU.
       ModelError, NotVggishError, OSError, ProofError: As for `prepare`.
     """
-    found = _prepare(model, folder, fingerprint)
+    found = _prepare(model, folder, fingerprint, known)
     path = found.folder / WEIGHTS_NAME
     try:
         network = NativeVggish.open(path, fingerprint)
     except (PackedWeightsError, OSError):
-        found = _prepare(model, folder, fingerprint, torn=_identity(path))
+        found = _prepare(model, folder, fingerprint, found.proof, torn=_identity(path))
         try:
             network = NativeVggish.open(found.folder / WEIGHTS_NAME, fingerprint)
         except PackedWeightsError as error:
@@ -77,7 +91,12 @@ def open_model(model: str, folder: Path, fingerprint: str) -> tuple[NativeVggish
 
 
 def _prepare(
-    model: str, folder: Path, fingerprint: str, torn: tuple[int, int] | None = None
+    model: str,
+    folder: Path,
+    fingerprint: str,
+    known: Proof | None = None,
+    torn: tuple[int, int] | None = None,
+    announce: Callable[[], None] | None = None,
 ) -> PreparedModel:
     _check_size(folder)
 
@@ -95,12 +114,33 @@ def _prepare(
         made = scratch / "made"
         made.mkdir()
         with caching.require_disk_space(_PACKED_BYTES, scratch, "packing the weights"):
-            proving.prove_in_process(model, folder, fingerprint, made)
+            if not (known and _pack(folder, fingerprint, known, made)):
+                if announce:
+                    announce()
+                proving.prove_in_process(model, folder, fingerprint, made)
         return made
 
     name = f"native-{_PROOF_VERSION}-{ENGINE_VERSION}-{fingerprint}"
     target = caching.build_cached(name, make, is_usable)
     return PreparedModel(target, proving.read(target / PROOF_NAME, fingerprint))
+
+
+def _pack(folder: Path, fingerprint: str, known: Proof, made: Path) -> bool:
+    """Packs the weights of a proof from another machine; returns whether their rows are its."""
+    path = made / WEIGHTS_NAME
+    try:
+        packed_weights.pack(bundles.read_variables(folder), path, fingerprint)
+        network = NativeVggish.open(path, fingerprint)
+    except (BundleError, OSError):  # another form, or several files
+        return False
+    is_proved = _digest(network) == known.rows_sha256 and known.fingerprint == fingerprint
+    if is_proved:
+        proving.write(made / PROOF_NAME, known.to_json())
+    return is_proved
+
+
+def _digest(network: NativeVggish) -> str:
+    return probes.digest(network.embed(probes.patches()))
 
 
 def _check_size(folder: Path) -> None:
@@ -132,8 +172,7 @@ def _verify(network: NativeVggish, found: PreparedModel) -> None:
     marker = found.folder / f"{_VERIFIED}{_cpu_digest(network.instructions)}"
     if marker.exists():
         return
-    digest = probes.digest(network.embed(probes.patches()))
-    if digest != found.proof.rows_sha256:
+    if _digest(network) != found.proof.rows_sha256:
         raise NativeUnavailableError(
             f"its rows on this CPU ({network.instructions}) are not those of the proof: install"
             " this program again"

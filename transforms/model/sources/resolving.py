@@ -1,8 +1,10 @@
 """The SavedModel folder on this machine for what `--model` names."""
 
+import functools
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 from transforms.model.errors import ModelError, in_one_line
 from transforms.model.sources.caching import build_cached
@@ -80,12 +82,22 @@ def fingerprint(saved_model: Path) -> str:
 
     Without `fingerprint.pb`, which holds a random id that differs between equal exports.
     """
+    paths = sorted(path for path in saved_model.rglob("*") if path.is_file())
+    statuses = [path.stat() for path in paths]
+    # A change of a file changes one of these, whatever time it is given afterwards.
+    state = tuple((each.st_ino, each.st_size, each.st_ctime_ns) for each in statuses)
+    return _fingerprint(saved_model, tuple(paths), state)
+
+
+@functools.lru_cache(maxsize=4)
+def _fingerprint(saved_model: Path, paths: tuple[Path, ...], state: tuple[Any, ...]) -> str:
+    """Hashes 290 MB once in a process: launcher and worker are one on a single machine."""
     digest = hashlib.sha256()
-    for path in sorted(path for path in saved_model.rglob("*") if path.is_file()):
+    for path, (_, size, _) in zip(paths, state, strict=True):
         name = path.relative_to(saved_model).as_posix()
         if name == "fingerprint.pb":
             continue
-        digest.update(f"{name}\0{path.stat().st_size}\0".encode())
+        digest.update(f"{name}\0{size}\0".encode())
         _update(digest, path)
     return digest.hexdigest()
 

@@ -87,15 +87,24 @@ def test_a_job_that_stands_still_is_told(flink: FlinkRest, clock: Clock) -> None
         clock.now += 20
         assert running.status().words == "running"
     words = []
-    for _ in range(10):
+    for _ in range(20):
         clock.now += 20
         words.append(running.status().words)
     assert words[4] == "running"
-    assert words[-1] == (
-        "running; no progress for 2 minutes (Flink notices a worker that was killed after about 3,"
-        " and starts its step again); if the 2 task managers share the worker pool pool:50000, they"
-        " stop each other's workers, and the job may not end: give each a pool of its own"
+    shared = (
+        "If the 2 task managers share the worker pool pool:50000, they stop each other's workers:"
+        " give each a pool of its own"
     )
+    assert words[8] == (
+        "running; no progress for 2 minutes. A worker that is killed while it works is noticed"
+        f" after about 3, and its step starts again. {shared}"
+    )
+    assert words[19] == (
+        "running; no progress for 5 minutes. Flink waits without end for a worker that was killed,"
+        " or could not start, before it had connected: see the log of pool:50000, and cancel the"
+        f" job. {shared}"
+    )
+    assert len({*words}) == 3, "each is printed once"
     flink.num_records += 1
     clock.now += 20
     assert running.status().words == "running"

@@ -60,8 +60,8 @@ def test_a_cluster_without_task_managers_is_refused_after_a_while(flink: FlinkRe
     with pytest.raises(UsageError, match="has no task managers, and none has registered"):
         slots.check(Cluster(flink.url), 4, POOL, said.append)
     assert said == [
-        f"waiting for task managers: the Flink cluster {flink.url} has 0, with 0 slots of the 4"
-        " that the job needs"
+        f"waiting for task managers: the Flink cluster {flink.url} has 0 slots (0 task managers),"
+        " and the job needs 4"
     ]
 
 

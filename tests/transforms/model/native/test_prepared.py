@@ -3,6 +3,7 @@
 The proof and the network are fakes; TensorFlow is not imported.
 """
 
+import dataclasses
 import json
 import threading
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from transforms.model.native import prepared, probes, proving
+from transforms.model.native import bundles, packed_weights, prepared, probes, proving
 from transforms.model.native.folding import NotVggishError
 from transforms.model.native.library import ENGINE_VERSION, NativeUnavailableError
 from transforms.model.native.packed_weights import PackedWeightsError
@@ -85,7 +86,11 @@ def _open(model: Path) -> None:
 
 
 def test_a_proof_is_made_once(prover: Prover, model: Path) -> None:
-    assert prepared.prepare("model", model, FINGERPRINT).proof == PROOF
+    announced: list[str] = []
+    for _ in range(2):
+        found = prepared.prepare("model", model, FINGERPRINT, lambda: announced.append("now"))
+        assert found.proof == PROOF
+    assert announced == ["now"]
     threads = [threading.Thread(target=_open, args=(model,)) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -182,3 +187,39 @@ def test_the_probes_are_the_same_to_the_bit_everywhere() -> None:
     assert np.abs(patches).max() == 1
     expected = "5b952b7bc051800b7fcb703d96d8c9219d2445ddf052b4dfa6276245f16ca4a5"
     assert probes.digest(patches) == expected
+
+
+@pytest.fixture
+def _readable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has variables that are read without TensorFlow."""
+
+    def pack(variables: object, path: Path, fingerprint: str) -> None:
+        path.write_text(fingerprint)
+
+    monkeypatch.setattr(bundles, "read_variables", lambda folder: {})
+    monkeypatch.setattr(packed_weights, "pack", pack)
+
+
+@pytest.mark.usefixtures("_readable")
+def test_a_proof_of_another_machine_needs_no_tensorflow(prover: Prover, model: Path) -> None:
+    _, proof = prepared.open_model("model", model, FINGERPRINT, PROOF)
+    assert proof == PROOF
+    assert prover.num_proofs == 0
+    _open(model)
+    assert prover.num_proofs == 0, "it is kept like one of this machine"
+
+
+@pytest.mark.usefixtures("_readable")
+def test_a_proof_of_other_rows_is_no_proof_here(prover: Prover, model: Path) -> None:
+    other = dataclasses.replace(PROOF, rows_sha256="0" * 64)
+    _, proof = prepared.open_model("model", model, FINGERPRINT, other)
+    assert proof == PROOF
+    assert prover.num_proofs == 1
+
+
+def test_variables_that_only_tensorflow_can_read_are_left_to_it(
+    prover: Prover, model: Path
+) -> None:
+    _, proof = prepared.open_model("model", model, FINGERPRINT, PROOF)  # it has no index
+    assert proof == PROOF
+    assert prover.num_proofs == 1

@@ -1,0 +1,1 @@
+"""Flink and Spark on this machine, of jars from Maven Central."""
