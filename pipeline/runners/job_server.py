@@ -86,4 +86,6 @@ class ServerJob:
         except grpc.RpcError as error:
             if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
                 raise UnknownJobError("does not know the job") from error
-            raise NoAnswerError(f"does not respond ({error.details()})") from error
+            # "failed to connect to all addresses; last error: UNKNOWN: ipv4:…: Connection refused"
+            why = str(error.details()).rpartition("last error: ")[2].rpartition(": ")[2]
+            raise NoAnswerError(f"does not respond ({why})") from error
