@@ -57,11 +57,11 @@ SEGMENTS = {"audioset_segments": ["/in.csv"], "audio_root": "/in"}
 @pytest.mark.parametrize(
     ("corpus", "limits"),
     [
-        (INPUTS, (48, 8, 6, 13, 23, 3)),
-        (TABLES, (45, 8, 6, 12, 20, 3)),
-        (TABLES | {"class_map": ClassMap(((0, "a", "a"),))}, (42, 7, 4, 11, 18, 3)),
-        (SEGMENTS, (56, 9, 6, 14, 24, 3)),
-        (INPUTS | TABLES | SEGMENTS, (75, 11, 6, 19, 33, 3)),
+        (INPUTS, (45, 8, 5, 12, 19, 3)),
+        (TABLES, (42, 8, 5, 11, 16, 3)),
+        (TABLES | {"class_map": ClassMap(((0, "a", "a"),))}, (39, 7, 3, 10, 14, 2)),
+        (SEGMENTS, (53, 9, 5, 13, 20, 3)),
+        (INPUTS | TABLES | SEGMENTS, (72, 11, 5, 18, 29, 3)),
     ],
     ids=["inputs", "tables", "class map", "segments", "all"],
 )

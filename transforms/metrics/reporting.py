@@ -13,6 +13,7 @@ from apache_beam import pvalue
 from apache_beam.metrics.metric import Metrics
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.typehints.decorators import no_annotations
+from apache_beam.typehints.native_type_compatibility import convert_to_beam_type
 
 from transforms.metrics import host, live_counts
 from transforms.metrics.run_times import STARTING, Stopwatch, just_ended
@@ -171,7 +172,7 @@ def with_types(outputs: pvalue.DoOutputsTuple, **types: Any) -> pvalue.DoOutputs
       types: Types of the elements of others, by tag.
     """
     for tag, kind in {REPORTS: tuple[ReportKey, bytes], **types}.items():
-        outputs[tag].element_type = kind
+        outputs[tag].element_type = convert_to_beam_type(kind)
     return outputs
 
 
