@@ -57,11 +57,11 @@ SEGMENTS = {"audioset_segments": ["/in.csv"], "audio_root": "/in"}
 @pytest.mark.parametrize(
     ("corpus", "limits"),
     [
-        (INPUTS, (45, 8, 5, 12, 19, 3)),
-        (TABLES, (42, 8, 5, 11, 16, 3)),
-        (TABLES | {"class_map": ClassMap(((0, "a", "a"),))}, (39, 7, 3, 10, 14, 2)),
-        (SEGMENTS, (53, 9, 5, 13, 20, 3)),
-        (INPUTS | TABLES | SEGMENTS, (72, 11, 5, 18, 29, 3)),
+        (INPUTS, (46, 8, 5, 13, 21, 3)),
+        (TABLES, (43, 8, 5, 12, 18, 3)),
+        (TABLES | {"class_map": ClassMap(((0, "a", "a"),))}, (40, 7, 3, 11, 16, 2)),
+        (SEGMENTS, (54, 9, 5, 14, 22, 3)),
+        (INPUTS | TABLES | SEGMENTS, (73, 11, 5, 19, 31, 3)),
     ],
     ids=["inputs", "tables", "class map", "segments", "all"],
 )
