@@ -75,6 +75,9 @@ def _known(text: str, pool: str) -> str:
             " a pool beside each task manager, or use the address at which task managers reach"
             " theirs"
         )
+    if pool and text.endswith("Connection refused") and not is_java(text):
+        # All that a job server may tell; this machine cannot know the address that was refused.
+        return f"{_short(text)}; see whether task managers reach the worker pool {pool}"
     if "No client connected within timeout" in text:
         return (
             "a worker was started and has not connected within 3 minutes: it could not start (see"
