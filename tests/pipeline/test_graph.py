@@ -17,7 +17,9 @@ from transforms.write_dataset import WriteDataset
 
 PAR_DO = common_urns.primitives.PAR_DO.urn
 SHUFFLE = common_urns.primitives.GROUP_BY_KEY.urn
-NO_WORK = {"beam:runner:source:v1", "beam:runner:sink:v1", common_urns.primitives.FLATTEN.urn}
+FLATTEN = common_urns.primitives.FLATTEN.urn
+IMPULSE = common_urns.primitives.IMPULSE.urn
+NO_WORK = {"beam:runner:source:v1", "beam:runner:sink:v1", FLATTEN}
 
 
 def width(folder: Path, **corpus: Any) -> dict[str, int]:
@@ -27,6 +29,13 @@ def width(folder: Path, **corpus: Any) -> dict[str, int]:
     graph.build(pipeline, job)
     proto = pipeline.to_runner_api()
     steps = [each for each in proto.components.transforms.values() if not each.subtransforms]
+    impulses = {
+        name for each in steps if each.spec.urn == IMPULSE for name in each.outputs.values()
+    }
+    flattened = {
+        name for each in steps if each.spec.urn == FLATTEN for name in each.inputs.values()
+    }
+    assert not impulses & flattened, "Beam's Flink runner refuses it"
     _, stages = FnApiRunner().create_stages(proto)
     working = [
         stage for stage in stages if any(each.spec.urn not in NO_WORK for each in stage.transforms)
