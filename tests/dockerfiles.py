@@ -14,6 +14,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from tests import optional
+
 # Absolute paths of the image that steps may name.
 _PATH = re.compile(r"(?<![\w./}])/(?=(?:opt|tmp)\b)")
 
@@ -112,7 +114,7 @@ def build(
             _copy(image, context, words, from_other_image)
         elif instruction.name == "RUN" and words[0] == "apt-get":
             for package in _packages(words):
-                assert shutil.which(package), f"{package} is not on this machine"
+                optional.program(package, f"apt-get install {package}")
         elif instruction.name == "RUN":
             image.run(instruction.text)
         elif instruction.name == "WORKDIR":

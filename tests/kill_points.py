@@ -57,12 +57,13 @@ def publish(folder: str, given: Change, overwrite: bool, name: str = "audio") ->
     output = OutputFolder(folder, name, overwrite)
     output.check()
     with output.staged():
-        collections = publishing.for_process(given(output.staging))
+        parts = given(output.staging)
+        number, collections = publishing.FixedNumShards(parts), publishing.for_process(parts)
         collections["written"] = [
             _with_crc(each) if isinstance(each, Shard) else each for each in collections["written"]
         ]
         origin = dataclasses.replace(publishing.ORIGIN, name=name)
-        _ = [*_PublishFn(origin, output.path, output.staging).process(None, **collections)]
+        _ = [*_PublishFn(origin, output.path, output.staging, number).process(None, **collections)]
 
 
 def in_child(function: Callable[[], object], die_at: int = 0) -> int:

@@ -95,7 +95,7 @@ def run(*command: object, **settings: object) -> None:
     """Runs a program, and shows what it wrote if it fails."""
     done = subprocess.run(
         [str(each) for each in command],
-        **{"capture_output": True, "text": True, "timeout": 600, "check": False, **settings},  # type: ignore[call-overload]
+        **{"capture_output": True, "text": True, "timeout": 1_800, "check": False, **settings},  # type: ignore[call-overload]
     )
     if done.returncode:
         print(done.stdout, done.stderr, file=sys.stderr)

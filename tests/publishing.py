@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from transforms.corpus.clips import Failure
@@ -10,7 +11,7 @@ from transforms.corpus.spans import FramingConfig
 from transforms.dataset.failure_table import failure_lines
 from transforms.dataset.profiles import PROFILES
 from transforms.dataset.provenance import Origin
-from transforms.dataset.shards import RecordSums, Shard, ShardSums
+from transforms.dataset.shards import NumShards, RecordSums, Shard, ShardSums
 from transforms.dataset.table_files import FAILURES, TableFile
 from transforms.embed_patches import DEVIATION, MODEL
 from transforms.metrics.reporting import COUNT, TIME, Totals
@@ -118,7 +119,6 @@ def with_reports(given: dict[str, Any]) -> dict[str, Any]:
     due = [ShardSums(split, index, sums) for (split, index), sums in given["due"]]
     return {
         "settled": [*given["tables"], *given["manifests"], totals],
-        "num_shards": given["num_shards"],
         "written": [*given["written"], *due, times],
         "class_map": given["class_map"],
     }
@@ -128,8 +128,18 @@ def for_process(given: dict[str, Any]) -> dict[str, Any]:
     """Returns what is given as `_PublishFn.process` takes it."""
     collections = with_reports(given)
     (class_map,) = collections["class_map"]
-    num_shards = dict(collections["num_shards"])
-    return collections | {"num_shards": num_shards, "class_map": class_map}
+    return collections | {"class_map": class_map}
+
+
+class FixedNumShards(NumShards):
+    """A given number of shards for each split."""
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        super().__init__(None)
+        object.__setattr__(self, "_by_split", dict(given["num_shards"]))
+
+    def by_split(self, settled: Iterable[object]) -> dict[str, int]:
+        return dict(self.__dict__["_by_split"])
 
 
 def listed_shards(info: bytes) -> list[str]:

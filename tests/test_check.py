@@ -249,5 +249,5 @@ def test_processes_report_each_and_untrained_weights_are_named(
     text = " ".join(finished.stdout.split())
     assert "ok codecs all 2 workers a tone was decoded from WAV," in text
     assert "NOTE numbers all 2 workers UNTRAINED weights, seed 0" in text
-    assert "VGGish in 2 worker processes needs about 3.2 GB" in text
+    assert "VGGish in 2 worker processes needs about 1.4 GB" in text
     assert not (tmp_path / "out").exists()

@@ -86,8 +86,13 @@ def _publish(given: Callable[[str], dict[str, Any]], overwrite: bool) -> None:
     output = OutputFolder("mem://bucket/out", "audio", overwrite)
     output.check()
     output.prepare()
-    collections = publishing.for_process(given(output.staging))
-    _ = [*_PublishFn(publishing.ORIGIN, output.path, output.staging).process(None, **collections)]
+    parts = given(output.staging)
+    number, collections = publishing.FixedNumShards(parts), publishing.for_process(parts)
+    _ = [
+        *_PublishFn(publishing.ORIGIN, output.path, output.staging, number).process(
+            None, **collections
+        )
+    ]
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

@@ -194,6 +194,19 @@ def slow_job(
     job.wait()
 
 
+def test_ctrl_c_cancels_the_job_and_its_workers_end(
+    cluster: FlinkCluster, slow_job: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    slow_job.send_signal(signal.SIGINT)
+    assert slow_job.wait(60) == 130
+    said = (tmp_path / "stderr").read_text()
+    assert "interrupted: no dataset was written" in said
+    _await_state(cluster, "CANCELED", *re.findall(r"submitted http\S+/#/job/(\w+)", said))
+    assert not (tmp_path / "out").exists()
+    assert cluster.get("/jars")["files"] == []
+    until(lambda: not cluster.workers(), 90)
+
+
 def _lose_a_task_manager(cluster: FlinkCluster) -> None:
     cluster.kill("taskmanager2")
     cluster.start_task_manager(2)
@@ -219,19 +232,6 @@ def test_what_is_lost_is_done_again(
     if lose is _lose_a_task_manager:
         assert "lost task manager taskmanager2" in said
     _assert_equal_but_for_the_model(tmp_path / "out", expected)
-
-
-def test_ctrl_c_cancels_the_job_and_its_workers_end(
-    cluster: FlinkCluster, slow_job: subprocess.Popen[str], tmp_path: Path
-) -> None:
-    slow_job.send_signal(signal.SIGINT)
-    assert slow_job.wait(60) == 130
-    said = (tmp_path / "stderr").read_text()
-    assert "interrupted: no dataset was written" in said
-    _await_state(cluster, "CANCELED", *re.findall(r"submitted http\S+/#/job/(\w+)", said))
-    assert not (tmp_path / "out").exists()
-    assert cluster.get("/jars")["files"] == []
-    until(lambda: not cluster.workers(), 90)
 
 
 def test_a_job_manager_that_is_gone_is_waited_for_and_then_named(

@@ -15,7 +15,7 @@ from transforms.corpus.manifests.manifest import ManifestFacts
 from transforms.corpus.splits import UNSPLIT
 from transforms.dataset import completeness, file_names, provenance, schema, shards
 from transforms.dataset.provenance import Origin, Part
-from transforms.dataset.shards import Shard, ShardSums
+from transforms.dataset.shards import NumShards, Shard, ShardSums
 from transforms.dataset.table_files import FAILURES, NOTES, TableFile, merge_lines, table_name
 from transforms.embed_patches import DEVIATION, MODEL
 from transforms.metrics import run_times
@@ -37,8 +37,8 @@ class PublishDataset(beam.PTransform):
       origin: Settings of the run.
       folder: Folder of the dataset.
       staging: Folder of the temporary files; deleted in the end.
+      number: The number of shards.
       settled: `TableFile`s, `ManifestFacts`, and one `Totals`, as of `WriteTables`.
-      num_shards: `(split, number)`, each split once.
       written: `Shard`s, `ShardSums` and `Totals`, as of `WriteShards`.
       class_map: The `ClassMap`, or a side input with it.
     """
@@ -46,35 +46,35 @@ class PublishDataset(beam.PTransform):
     origin: Origin
     folder: str
     staging: str
+    number: NumShards
     settled: pvalue.PCollection
-    num_shards: pvalue.PCollection
     written: pvalue.PCollection
     class_map: ClassMap | pvalue.AsSingleton
 
     def expand(self, once: pvalue.PCollection) -> pvalue.PCollection[str]:
         return once | beam.ParDo(
-            _PublishFn(self.origin, self.folder, self.staging),
+            _PublishFn(self.origin, self.folder, self.staging, self.number),
             settled=pvalue.AsIter(self.settled),
-            num_shards=pvalue.AsDict(self.num_shards),
             written=pvalue.AsIter(self.written),
             class_map=self.class_map,
         )
 
 
 class _PublishFn(beam.DoFn):
-    def __init__(self, origin: Origin, folder: str, staging: str) -> None:
+    def __init__(self, origin: Origin, folder: str, staging: str, number: NumShards) -> None:
         self._origin = origin
         self._folder = folder
         self._staging = staging
+        self._number = number
 
     def process(
         self,
         _: object,
         settled: Iterable[Any],
-        num_shards: Mapping[str, int],
         written: Iterable[Any],
         class_map: ClassMap,
     ) -> Iterator[str]:
+        num_shards = self._number.by_split(settled)
         found = _by_kind([*settled, *written])
         shards, tables = found[Shard], found[TableFile]
         totals = Totals()

@@ -2,8 +2,6 @@
 
 import dataclasses
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
 
 import apache_beam as beam
 import soxr
@@ -18,9 +16,9 @@ from transforms.corpus.labels import ClassMap
 from transforms.dataset import file_names
 from transforms.dataset.profiles import DAMAGED_KEY, PROFILES, Profile
 from transforms.dataset.provenance import Origin
-from transforms.dataset.shards import MAX_SHARDS, RECORD_BYTES, choose_num_shards
+from transforms.dataset.shards import MAX_SHARDS, NumShards
 from transforms.embed_audio import EmbeddedClips
-from transforms.metrics.reporting import COUNT, REPORTS, ReportKey, Totals, totals_report
+from transforms.metrics.reporting import REPORTS
 from transforms.model.postprocessing import RELEASED_PCA_URL, Pca
 from transforms.model.sources.pca import load_pca
 from transforms.publish_dataset import PublishDataset
@@ -106,21 +104,17 @@ class WriteDataset(beam.PTransform):
         assembled = self._rows(embedded, pca) | AssembleClips(
             profile, class_map, embedded.counts_failures()
         )
-        once = embedded.pipeline | "Once" >> beam.Impulse()
-        # So that there are totals even if nothing else reports any.
-        nothing = once | "Nothing" >> beam.Map(_no_totals).with_output_types(
-            tuple[ReportKey, bytes]
-        )
         reports = (*embedded[REPORTS], *(source.outputs.reports if source else ()))
-        settled = (*reports, assembled[REPORTS], nothing) | WriteTables(self.staging)
-        num_shards = settled | ChooseNumShards(self.num_shards, _split_names(source))
+        once = embedded.pipeline | "Once" >> beam.Impulse()
+        settled = (*reports, assembled[REPORTS]) | WriteTables(self.staging)
+        number = NumShards(self.num_shards, _split_names(source))
         return once | PublishDataset(
             origin=self._origin(embedded, profile, pca),
             folder=self.folder,
             staging=self.staging,
+            number=number,
             settled=settled,
-            num_shards=num_shards,
-            written=assembled.records | WriteShards(self.staging, num_shards),
+            written=(assembled.records, once) | WriteShards(self.staging, number, settled),
             class_map=class_map,
         )
 
@@ -189,38 +183,6 @@ class WriteDataset(beam.PTransform):
         )
 
 
-@dataclasses.dataclass
-class ChooseNumShards(beam.PTransform):
-    """Chooses the number of shards of each split, `(split, number)`.
-
-    A split in which all clips failed is a dataset, too.
-
-    Input: one `Totals` among others, as of `WriteTables`.
-
-    Attributes:
-      num_shards: The number to use; None to choose it by the size of the data.
-      splits: Names of splits that exist even without clips.
-    """
-
-    num_shards: int | None
-    splits: Sequence[str]
-
-    def expand(self, settled: pvalue.PCollection) -> pvalue.PCollection[tuple[str, int]]:
-        return settled | beam.FlatMap(self._chosen).with_output_types(tuple[str, int])
-
-    def _chosen(self, settled: Any) -> Iterator[tuple[str, int]]:
-        if not isinstance(settled, Totals):
-            return
-        num_bytes = dict.fromkeys(self.splits, 0)
-        for (split, name), number in settled.of_kind(COUNT).items():
-            if name == RECORD_BYTES:
-                num_bytes[split] = number
-            elif name.startswith("failures/"):
-                num_bytes.setdefault(split, 0)
-        for split, number in num_bytes.items():
-            yield split, self.num_shards or choose_num_shards(number)
-
-
 def _class_map(
     embedded: EmbeddedClips, source: CorpusSource | None
 ) -> ClassMap | pvalue.AsSingleton:
@@ -230,10 +192,6 @@ def _class_map(
     return pvalue.AsSingleton(embedded["clips"] | CollectLabels(), default_value=ClassMap(()))
 
 
-def _no_totals(_: bytes) -> tuple[ReportKey, bytes]:
-    return totals_report(Totals())
-
-
-def _split_names(source: CorpusSource | None) -> list[str]:
+def _split_names(source: CorpusSource | None) -> tuple[str, ...]:
     splits = source.corpus.splits if source else None
-    return [name for name, _ in splits.shares] if splits else [""]
+    return tuple(name for name, _ in splits.shares) if splits else ("",)

@@ -1,7 +1,7 @@
 """WriteShards: from records to files under temporary names."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -11,6 +11,7 @@ from apache_beam.typehints.decorators import no_annotations
 
 from transforms.corpus.serialization import deserialize, serialize
 from transforms.dataset.shards import (
+    NumShards,
     Record,
     RecordSums,
     Shard,
@@ -33,27 +34,32 @@ _NO_RECORD = b""
 class WriteShards(beam.PTransform):
     """Writes all shards under temporary names, the empty ones too.
 
-    Input: `Record`s. Output: `Shard`s; `ShardSums` of the records of each shard that has some, from
-    before the shuffle; and `Totals`. Each attempt writes to its own file, and only the file of the
-    successful attempt is published later.
+    Input: `Record`s, and a collection of one element, whatever it is. Output: `Shard`s; `ShardSums`
+    of the records of each shard that has some, from before the shuffle; and `Totals`. Each attempt
+    writes to its own file, and only the file of the successful attempt is published later.
 
     Attributes:
       folder: Existing folder of the files.
-      num_shards: `(split, number)`, each split once.
+      number: The number of shards.
+      settled: Output of `WriteTables`, by which the number is chosen.
     """
 
     folder: str
-    num_shards: pvalue.PCollection
+    number: NumShards
+    settled: pvalue.PCollection
 
     @no_annotations
-    def expand(self, records: pvalue.PCollection[Record]) -> pvalue.PCollection:
-        by_shard = records | beam.ParDo(
-            _AssignFn(), num_shards=pvalue.AsDict(self.num_shards)
-        ).with_output_types(_Keyed)
-        every_shard = self.num_shards | beam.FlatMapTuple(_empty_shards).with_output_types(_Keyed)
+    def expand(
+        self, inputs: tuple[pvalue.PCollection[Record], pvalue.PCollection]
+    ) -> pvalue.PCollection:
+        records, once = inputs
+        assign = beam.ParDo(_AssignFn(self.number), settled=pvalue.AsIter(self.settled))
+        # Beam's Flink runner refuses a Flatten of what no step has made, as an Impulse.
+        every_shard = once | "EveryShard" >> beam.Map(bool)
         return (
-            (by_shard, every_shard)
+            (records, every_shard)
             | beam.Flatten()
+            | assign.with_output_types(_Keyed)
             | beam.GroupByKey()
             | beam.ParDo(_WriteShardFn(self.folder))
         )
@@ -62,14 +68,26 @@ class WriteShards(beam.PTransform):
 class _AssignFn(beam.DoFn):
     """Keys records by shard, and sums what each shard is due by elements of their own.
 
-    A record that the shuffle loses is missing in its shard, and not in these sums.
+    A record that the shuffle loses is missing in its shard, and not in these sums. Anything but a
+    record gives each shard an element, so that an empty one is written, too.
     """
 
+    def __init__(self, number: NumShards) -> None:
+        self._number = number
+
     def start_bundle(self) -> None:
+        self._num_shards: dict[str, int] = {}
         self._sums: dict[tuple[str, int], RecordSums] = {}
 
-    def process(self, record: Record, num_shards: Mapping[str, int]) -> Iterator[_Keyed]:
-        shard = record.split, shard_of(record.clip_id, num_shards[record.split])
+    def process(self, record: Record | bool, settled: Iterable[Any]) -> Iterator[_Keyed]:
+        if not self._num_shards:
+            self._num_shards = self._number.by_split(settled)
+        if not isinstance(record, Record):
+            for split, number in self._num_shards.items():
+                for index in range(number):
+                    yield (split, index, False), _NO_RECORD
+            return
+        shard = record.split, shard_of(record.clip_id, self._num_shards[record.split])
         self._sums[shard] = self._sums.get(shard, RecordSums()) + record_sums(record)
         yield (*shard, False), serialize((record.clip_id, record.data))
 
@@ -106,8 +124,3 @@ class _WriteShardFn(ReportingFn):
         if size != sums.num_bytes:
             raise OSError(f"{path} has {size} bytes after {sums.num_bytes} were written to it")
         yield Shard(split, index, path, sums, crc32c)
-
-
-def _empty_shards(split: str, number: int) -> Iterator[_Keyed]:
-    for index in range(number):
-        yield (split, index, False), _NO_RECORD

@@ -40,7 +40,7 @@ def run(settings: EmbedSettings, beam_flags: Sequence[str]) -> int:
 def _embed(session: Session) -> int:
     settings = session.settings
     prepared = prepare_run(settings, session.options, settings.wait, to_write=True)
-    for note in resources.notes(settings, session.options):
+    for note in resources.notes(settings, session.options, prepared.engine.engine):
         print(f"NOTE: {note}", file=sys.stderr)
     folder = prepared.output
     runs_on = not settings.wait and runner.submits_job(session.options)

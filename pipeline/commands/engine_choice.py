@@ -46,6 +46,7 @@ def find(settings: EmbedSettings, options: PipelineOptions) -> EngineChoice:
             settings.precision,
             settings.trust_model,
             settings.max_model_bytes,
+            None if settings.quiet else _announce,
         )
     except ModelError as error:
         if engine == NATIVE:
@@ -53,6 +54,14 @@ def find(settings: EmbedSettings, options: PipelineOptions) -> EngineChoice:
         if not is_elsewhere(options):
             raise
         return EngineChoice(TENSORFLOW, f"the launcher cannot look into the model: {error}")
+
+
+def _announce() -> None:
+    print(
+        "comparing the native engine with TensorFlow, once for this model …",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def description(choice: EngineChoice) -> str:

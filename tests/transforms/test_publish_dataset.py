@@ -11,7 +11,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from tests import publishing
 from tests.memory_filesystem import MemoryFileSystem
-from tests.publishing import FACTS, FAILURE, ORIGIN, SUMS, of_no_split
+from tests.publishing import FACTS, FAILURE, ORIGIN, SUMS, FixedNumShards, of_no_split
 from transforms.corpus.clips import AudioNote
 from transforms.corpus.labels import build_class_map
 from transforms.corpus.spans import FramingConfig
@@ -37,7 +37,8 @@ def _run(folder: str, staging: str, given: dict[str, Any], origin: Origin = ORIG
             for name, elements in publishing.with_reports(given).items()
         }
         collections["class_map"] = beam.pvalue.AsSingleton(collections["class_map"])
-        publish = PublishDataset(origin=origin, folder=folder, staging=staging, **collections)
+        number = FixedNumShards(given)
+        publish = PublishDataset(origin, folder, staging, number, **collections)
         _ = pipeline | beam.Impulse() | publish
 
 
@@ -234,10 +235,11 @@ def test_datasets_with_and_without_splits_take_each_others_place(folder: str) ->
 
 def test_publishing_again_after_all_was_published_changes_nothing(folder: str) -> None:
     staging = publishing.staging(folder)
-    given = publishing.for_process(publishing.splits(staging))
+    given = publishing.splits(staging)
+    number, given = FixedNumShards(given), publishing.for_process(given)
     texts: list[Any] = []
     for _ in range(2):
-        texts += _PublishFn(ORIGIN, folder, staging).process(None, **given)
+        texts += _PublishFn(ORIGIN, folder, staging, number).process(None, **given)
         assert files.list_names(folder) == SPLIT_FILES
         with files.open_to_read(f"{folder}/test/audio-failures.jsonl") as file:
             assert len(file.read().splitlines()) == 3

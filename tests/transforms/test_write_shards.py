@@ -9,9 +9,18 @@ import google_crc32c
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+from tests.publishing import FixedNumShards
 from tests.running import outputs
 from transforms.corpus.serialization import serialize
-from transforms.dataset.shards import Record, RecordSums, Shard, ShardSums, record_sums, shard_of
+from transforms.dataset.shards import (
+    NumShards,
+    Record,
+    RecordSums,
+    Shard,
+    ShardSums,
+    record_sums,
+    shard_of,
+)
 from transforms.storage import files
 from transforms.write_shards import WriteShards, _AssignFn, _WriteShardFn
 
@@ -24,8 +33,10 @@ class _ToShards(beam.PTransform):
         self._num_shards = num_shards
 
     def expand(self, records: Any) -> Any:
-        num_shards = records.pipeline | "N" >> beam.Create(self._num_shards.items())
-        written = records | WriteShards(self._folder, num_shards)
+        once = records.pipeline | beam.Impulse()
+        written = (records, once) | WriteShards(
+            self._folder, FixedNumShards({"num_shards": self._num_shards}), once
+        )
         return written | beam.Filter(lambda each: isinstance(each, Shard))
 
 
@@ -94,8 +105,7 @@ class _Losing(beam.PTransform):
         self._folder = folder
 
     def expand(self, records: Any) -> Any:
-        num_shards = records.pipeline | "N" >> beam.Create([("", 1)])
-        keyed = records | beam.ParDo(_AssignFn(), num_shards=beam.pvalue.AsDict(num_shards))
+        keyed = records | beam.ParDo(_AssignFn(NumShards(1)), settled=())
         lost = serialize((RECORDS[7].clip_id, RECORDS[7].data))
         written = (
             keyed

@@ -9,6 +9,7 @@ from typing import BinaryIO
 import google_crc32c
 
 from transforms.dataset import tfrecord
+from transforms.metrics.totals import COUNT, Totals
 
 # Large enough for full speed on any storage, small enough to copy and to hold in memory.
 TARGET_SHARD_BYTES = 100_000_000
@@ -101,6 +102,35 @@ def record_bytes(record: Record) -> int:
 def choose_num_shards(num_bytes: int) -> int:
     """Returns the number of shards, which depends on the amount of data only."""
     return min(MAX_SHARDS, max(1, -(-num_bytes // TARGET_SHARD_BYTES)))
+
+
+@dataclasses.dataclass(frozen=True)
+class NumShards:
+    """The number of shards of each split.
+
+    Attributes:
+      number: The number to use; None to choose it by the size of the data.
+      splits: Names of splits that exist even without clips.
+    """
+
+    number: int | None
+    splits: tuple[str, ...] = ("",)
+
+    def by_split(self, settled: Iterable[object]) -> dict[str, int]:
+        """Returns the numbers. A split in which all clips failed is a dataset, too.
+
+        Args:
+          settled: Output of `WriteTables`, of which the `Totals` count.
+        """
+        num_bytes = dict.fromkeys(self.splits, 0)
+        for totals in settled:
+            if isinstance(totals, Totals):
+                for (split, name), count in totals.of_kind(COUNT).items():
+                    if name == RECORD_BYTES:
+                        num_bytes[split] = count
+                    elif name.startswith("failures/"):
+                        num_bytes.setdefault(split, 0)
+        return {split: self.number or choose_num_shards(size) for split, size in num_bytes.items()}
 
 
 def shard_of(clip_id: str, num_shards: int) -> int:

@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from transforms.model import loading
@@ -63,6 +63,7 @@ def choose(
     precision: str = FLOAT32,
     trust_model: bool = False,
     max_model_bytes: int = MAX_BYTES,
+    announce: Callable[[], None] | None = None,
 ) -> EngineChoice:
     """Chooses the engine; fetches the model and proves the native engine if it is not proved yet.
 
@@ -72,6 +73,7 @@ def choose(
       precision: Precision of the convolutions.
       trust_model: Whether the model's operations may use files, the network and Python.
       max_model_bytes: Limit of what is downloaded, copied or unpacked.
+      announce: Called before the proof is made, which takes 10 to 20 s.
 
     Raises:
       ModelError: The model cannot be fetched, or the native engine is required and cannot compute
@@ -82,7 +84,7 @@ def choose(
     try:
         _check_settings(precision, trust_model)
         folder = resolving.resolve(model, max_model_bytes)
-        return EngineChoice(NATIVE, proof=_proof(model, folder))
+        return EngineChoice(NATIVE, proof=_proof(model, folder, announce))
     except _UnfitError as error:
         return _fallback(engine, str(error))
 
@@ -158,9 +160,9 @@ def find_gpu(devices: Path = Path("/dev"), environment: Mapping[str, str] = os.e
     return str(found[0]) if found else ""
 
 
-def _proof(model: str, folder: Path) -> Proof:
+def _proof(model: str, folder: Path, announce: Callable[[], None] | None) -> Proof:
     try:
-        return prepared.prepare(model, folder, resolving.fingerprint(folder)).proof
+        return prepared.prepare(model, folder, resolving.fingerprint(folder), announce).proof
     except _UNFIT as error:
         raise _unfit(model, error) from error
 

@@ -22,7 +22,8 @@ from pipeline.runners.options import is_elsewhere, is_local, num_workers, runner
 from pipeline.terminal import summary
 from transforms.corpus.clips import Clip, printable
 from transforms.corpus.manifests.errors import ManifestError
-from transforms.model.choosing import Engine
+from transforms.model.choosing import Engine, EngineChoice
+from transforms.model.engines import TENSORFLOW
 from transforms.model.errors import ModelError
 from transforms.model.postprocessing import RELEASED_PCA_SHA256, Pca
 from transforms.model.sources.pca import load_pca
@@ -191,7 +192,8 @@ def _check_workers(
     for report in reports:
         placed.append((report.where, worker_checks.compare_versions(report.versions, own)))
         placed += [(report.where, each) for each in report.findings]
-    return reports, placed + resources.memory_of_workers(reports)
+    engine = config.engine.engine if isinstance(config.engine, EngineChoice) else TENSORFLOW
+    return reports, placed + resources.memory_of_workers(reports, engine)
 
 
 def _reports_of(folder: str, error: Exception | None) -> tuple[list[Report], list[Finding]]:

@@ -31,6 +31,8 @@ def test_notes_before_a_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     processes = ["--direct_num_workers=3", "--direct_running_mode=multi_processing"]
     _, memory = notes(settings, beam_options(processes))
     assert "VGGish in 3 worker processes needs about 4.8 GB" in memory
+    _, memory = notes(settings, beam_options(processes), "native")
+    assert "VGGish in 3 worker processes needs about 2.1 GB" in memory
 
 
 def test_processes_of_one_machine_share_its_memory() -> None:

@@ -112,7 +112,8 @@ class FlinkCluster:
     def workers(self) -> list[psutil.Process]:
         """Returns the workers that the pools have started and that still live."""
         pools = [each for name, each in self.processes.items() if name.startswith("pool")]
-        return [child for pool in pools for child in pool.children()]
+        children = [child for pool in pools for child in pool.children()]
+        return [each for each in children if each.status() != psutil.STATUS_ZOMBIE]
 
     def num_started_workers(self) -> int:
         """Returns how many workers the pools have started since the cluster was."""

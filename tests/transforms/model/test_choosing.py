@@ -46,7 +46,9 @@ class Native:
         if self.unavailable:
             raise NativeUnavailableError(self.unavailable)
 
-    def prepare(self, model: str, folder: Path, fingerprint: str) -> PreparedModel:
+    def prepare(
+        self, model: str, folder: Path, fingerprint: str, announce: object = None
+    ) -> PreparedModel:
         self.num_prepared += 1
         if self.refusal:
             raise self.refusal

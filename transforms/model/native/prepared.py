@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from transforms.model.native import bundles, library, packed_weights, probes, proving
@@ -37,13 +38,16 @@ class PreparedModel:
     proof: Proof
 
 
-def prepare(model: str, folder: Path, fingerprint: str) -> PreparedModel:
+def prepare(
+    model: str, folder: Path, fingerprint: str, announce: Callable[[], None] | None = None
+) -> PreparedModel:
     """Finds the proof of a model, or makes it with TensorFlow, which takes 10 to 20 s.
 
     Args:
       model: Name of the model, for messages.
       folder: The SavedModel.
       fingerprint: Its fingerprint.
+      announce: Called before the proof is made.
 
     Raises:
       ModelError: The disk is full.
@@ -51,7 +55,7 @@ def prepare(model: str, folder: Path, fingerprint: str) -> PreparedModel:
       OSError: The cache cannot be written.
       ProofError: The proof could not be made.
     """
-    return _prepare(model, folder, fingerprint)
+    return _prepare(model, folder, fingerprint, announce=announce)
 
 
 def open_model(
@@ -92,6 +96,7 @@ def _prepare(
     fingerprint: str,
     known: Proof | None = None,
     torn: tuple[int, int] | None = None,
+    announce: Callable[[], None] | None = None,
 ) -> PreparedModel:
     _check_size(folder)
 
@@ -110,6 +115,8 @@ def _prepare(
         made.mkdir()
         with caching.require_disk_space(_PACKED_BYTES, scratch, "packing the weights"):
             if not (known and _pack(folder, fingerprint, known, made)):
+                if announce:
+                    announce()
                 proving.prove_in_process(model, folder, fingerprint, made)
         return made
 

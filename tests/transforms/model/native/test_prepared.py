@@ -86,7 +86,11 @@ def _open(model: Path) -> None:
 
 
 def test_a_proof_is_made_once(prover: Prover, model: Path) -> None:
-    assert prepared.prepare("model", model, FINGERPRINT).proof == PROOF
+    announced: list[str] = []
+    for _ in range(2):
+        found = prepared.prepare("model", model, FINGERPRINT, lambda: announced.append("now"))
+        assert found.proof == PROOF
+    assert announced == ["now"]
     threads = [threading.Thread(target=_open, args=(model,)) for _ in range(4)]
     for thread in threads:
         thread.start()
