@@ -52,9 +52,12 @@ class WriteShards(beam.PTransform):
     def expand(
         self, inputs: tuple[pvalue.PCollection[Record], pvalue.PCollection]
     ) -> pvalue.PCollection:
+        records, once = inputs
         assign = beam.ParDo(_AssignFn(self.number), settled=pvalue.AsIter(self.settled))
+        # Beam's Flink runner refuses a Flatten of what no step has made, as an Impulse.
+        every_shard = once | "EveryShard" >> beam.Map(bool)
         return (
-            inputs
+            (records, every_shard)
             | beam.Flatten()
             | assign.with_output_types(_Keyed)
             | beam.GroupByKey()
@@ -76,7 +79,7 @@ class _AssignFn(beam.DoFn):
         self._num_shards: dict[str, int] = {}
         self._sums: dict[tuple[str, int], RecordSums] = {}
 
-    def process(self, record: Record | bytes, settled: Iterable[Any]) -> Iterator[_Keyed]:
+    def process(self, record: Record | bool, settled: Iterable[Any]) -> Iterator[_Keyed]:
         if not self._num_shards:
             self._num_shards = self._number.by_split(settled)
         if not isinstance(record, Record):

@@ -44,9 +44,8 @@ def explanation(text: str, pool: str = "") -> str:
         return words
     if not is_java(text):
         return text.strip()
-    lines = [line.strip() for line in _FRAME.sub("", text).splitlines() if line.strip()] or [""]
-    causes = [line for line in lines if line.startswith("Caused by: ")]
-    first, last = _short(lines[0]), _short((causes or lines[:1])[-1].removeprefix("Caused by: "))
+    chain = re.split(r"^Caused by: ", _FRAME.sub("", text), flags=re.M)
+    first, last = (_short(" ".join(each.split())) for each in (chain[0], chain[-1]))
     return first if last in first else f"{first}; the first cause: {last}"
 
 
@@ -75,6 +74,9 @@ def _known(text: str, pool: str) -> str:
             " a pool beside each task manager, or use the address at which task managers reach"
             " theirs"
         )
+    if pool and text.endswith("Connection refused") and not is_java(text):
+        # All that a job server may tell; this machine cannot know the address that was refused.
+        return f"{_short(text)}; see whether task managers reach the worker pool {pool}"
     if "No client connected within timeout" in text:
         return (
             "a worker was started and has not connected within 3 minutes: it could not start (see"
@@ -94,7 +96,7 @@ def _known(text: str, pool: str) -> str:
     return ""
 
 
-def _short(line: str) -> str:
-    """Returns a line without the packages of Java's classes, cut where it is too long."""
-    line = _PACKAGE.sub("", line)
-    return line if len(line) <= _MAX_SHOWN else f"{line[:_MAX_SHOWN]}…"
+def _short(text: str) -> str:
+    """Returns a text without the packages of Java's classes, cut where it is too long."""
+    text = _PACKAGE.sub("", text)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"

@@ -11,6 +11,7 @@ from apache_beam.portability.api import beam_job_api_pb2
 from apache_beam.runners.portability.portable_runner import PipelineResult
 from apache_beam.runners.runner import PipelineState
 
+from pipeline.runners import causes
 from pipeline.runners.monitoring import counters
 from pipeline.runners.waiting import NoAnswerError, Status, UnknownJobError
 
@@ -29,6 +30,7 @@ class ServerJob:
         self._id: str = result._job_id
         self._service: Any = result._job_service
         self._errors: list[str] = []
+        self._traces: list[str] = []
         self._counted = 0.0
         self._counts: Mapping[str, int] = {}
         self._reader = threading.Thread(
@@ -49,10 +51,10 @@ class ServerJob:
 
     def cause(self) -> str:
         self._reader.join(_SECONDS)  # the last messages may still come
-        if not self._errors:
+        if not (self._traces or self._errors):
             request = beam_job_api_pb2.JobMessagesRequest(job_id=self._id)
             self._read(self._service.GetMessageStream(request, timeout=_SECONDS))
-        return self._errors[-1] if self._errors else ""
+        return next(reversed(self._traces or self._errors), "")
 
     def cancel(self) -> None:
         request = beam_job_api_pb2.CancelJobRequest(job_id=self._id)
@@ -62,7 +64,10 @@ class ServerJob:
         with contextlib.suppress(grpc.RpcError):
             for message in messages:
                 response = message.message_response
-                if response.importance == _ERROR and response.message_text:
+                # Flink's gives the innermost cause as the error, and the whole as a detail.
+                if causes.is_java(response.message_text):
+                    self._traces.append(response.message_text)
+                elif response.importance == _ERROR and response.message_text:
                     self._errors.append(response.message_text)
 
     def _count(self) -> None:
@@ -81,4 +86,6 @@ class ServerJob:
         except grpc.RpcError as error:
             if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
                 raise UnknownJobError("does not know the job") from error
-            raise NoAnswerError(f"does not respond ({error.details()})") from error
+            # "failed to connect to all addresses; last error: UNKNOWN: ipv4:…: Connection refused"
+            why = str(error.details()).rpartition("last error: ")[2].rpartition(": ")[2]
+            raise NoAnswerError(f"does not respond ({why})") from error

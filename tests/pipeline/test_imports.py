@@ -18,7 +18,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 @pytest.mark.parametrize(
     ("flags", "loaded"),
-    [([], ""), (["--runner", "x"], "google.cloud.dataflow pandas"), (["--runners"], "")],
+    [([], ""), (["--runner", "x"], "google.cloud.dataflow pandas")],
 )
 def test_what_other_runners_need_is_imported_for_them_only(flags: list[str], loaded: str) -> None:
     command = [sys.executable, "-c", SCRIPT, "embed", *flags]

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import google_crc32c
 
 from transforms.dataset import tfrecord
-from transforms.metrics.reporting import COUNT, Totals
+from transforms.metrics.totals import COUNT, Totals
 
 # Large enough for full speed on any storage, small enough to copy and to hold in memory.
 TARGET_SHARD_BYTES = 100_000_000

@@ -5,7 +5,7 @@ import pickle
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, TypeVar
 
 import apache_beam as beam
@@ -17,6 +17,9 @@ from apache_beam.typehints.native_type_compatibility import convert_to_beam_type
 
 from transforms.metrics import host, live_counts
 from transforms.metrics.run_times import STARTING, Stopwatch, just_ended
+from transforms.metrics.totals import COUNT as COUNT
+from transforms.metrics.totals import TIME as TIME
+from transforms.metrics.totals import Totals as Totals
 
 # Tag of the output of every `ReportingFn`: `((kind, split, part), serialized)`. One stream of
 # everything beside the clips: each output of a stage and each shuffle costs buffers and workers.
@@ -26,33 +29,10 @@ ReportKey = tuple[str, str, int]
 TOTALS = "totals"
 # Namespace of Beam's counters.
 NAMESPACE = "beam_audio_embeddings"
-# Kinds of totals, the first part of a key.
-COUNT = "count"
-TIME = "time"
 
 _Item = TypeVar("_Item")
 # Taken by the first bundle in this process.
 _first_bundles = [True]
-
-
-class Totals(dict[tuple[Any, ...], Any]):
-    """Sums by key, which do not depend on the order of adding.
-
-    Keys are `(COUNT, split, name)` with an int, `(TIME, step)` with a `StepTime`, and others.
-    """
-
-    def add(self, key: tuple[Any, ...], value: Any) -> None:
-        """Adds to the sum of a key."""
-        self[key] = self[key] + value if key in self else value
-
-    def add_all(self, others: Mapping[tuple[Any, ...], Any]) -> None:
-        """Adds to the sums of several keys."""
-        for key, value in others.items():
-            self.add(key, value)
-
-    def of_kind(self, kind: str) -> dict[tuple[Any, ...], Any]:
-        """Returns the sums of one kind, by the rest of the key."""
-        return {key[1:]: value for key, value in self.items() if key[0] == kind}
 
 
 class ReportingFn(beam.DoFn):

@@ -16,7 +16,7 @@ from pipeline.runners.waiting import NoAnswerError, Outage
 _POLL_SECONDS = 1.0
 # Task managers of a cluster that has just been started register within this.
 _START_SECONDS = 60.0
-# More of them may follow the first within this.
+# That of a cluster that shows no sign of it are all there is after this.
 _SETTLE_SECONDS = 10.0
 # Keys of the configuration of clusters that start task managers when a job needs slots.
 _ELASTIC = ("kubernetes.internal.", "yarn.", "$internal.yarn.")
@@ -123,7 +123,7 @@ def _default(configuration: Mapping[str, str]) -> int:
 
 def _settled(cluster: Cluster, parallelism: int, say: Callable[[str], None]) -> dict[str, Any]:
     """Returns the cluster's overview, after waiting for task managers that may be starting."""
-    changed = time.monotonic()
+    changed, has_grown = time.monotonic(), False
     overview = cluster.get("overview")
     if overview["slots-total"] >= parallelism:
         return overview
@@ -135,8 +135,10 @@ def _settled(cluster: Cluster, parallelism: int, say: Callable[[str], None]) -> 
         before = overview["slots-total"]
         overview = cluster.get("overview")
         if overview["slots-total"] != before:
-            changed = time.monotonic()
-        patience = _SETTLE_SECONDS if overview["slots-total"] else _START_SECONDS
+            changed, has_grown = time.monotonic(), True
+        # A cluster that is starting may take as long for each of its task managers.
+        is_starting = has_grown or not overview["slots-total"]
+        patience = _START_SECONDS if is_starting else _SETTLE_SECONDS
         is_enough = overview["slots-total"] >= parallelism
         if is_enough or time.monotonic() - changed > patience:
             return overview

@@ -76,6 +76,10 @@ class _FlinkJob(FlinkBeamJob):
         except RuntimeError as error:
             why = explanation(_answered(str(error)))
             raise JobError(f"{self._master_url} refuses the job: {why}") from error
+        except KeyboardInterrupt:
+            if self._jar_uploaded:
+                self.say(f"NOTE: the job may run all the same: see {self._master_url}")
+            raise
         finally:
             # The cluster has copied it for the job, restarts included. Each is 160 MB.
             self.delete_jar()

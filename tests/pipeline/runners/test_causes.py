@@ -65,6 +65,12 @@ def test_known_causes_have_a_remedy_and_no_java(text: str, parts: list[str]) -> 
     assert "org.apache" not in words
 
 
+def test_the_short_cause_of_a_job_server_names_the_pool() -> None:
+    text = "java.net.ConnectException: finishConnect(..) failed: Connection refused"
+    assert explanation(text, "workers:5").endswith("task managers reach the worker pool workers:5")
+    assert explanation(text) == text
+
+
 def test_an_error_of_a_worker_is_given_without_java() -> None:
     words = explanation(PYTHON)
     assert words.startswith("Traceback (most recent call last):\n  File")

@@ -26,7 +26,7 @@ class Server(beam_job_api_pb2_grpc.JobServiceServicer):
     """A job server that says what it is told to."""
 
     state = beam_job_api_pb2.JobState.RUNNING
-    messages = ("first", "last")
+    messages: tuple[str, ...] = ("first", "last")
 
     def GetState(self, request: Any, context: Any) -> Any:  # noqa: N802
         if request.job_id != JOB:
@@ -87,12 +87,20 @@ def test_states_counters_and_causes() -> None:
             job(channel, "other").status()
 
 
+def test_the_whole_trace_of_java_is_the_cause_where_the_server_has_it() -> None:
+    trace = "java.lang.Exception: outer\n\tat a.b.C.d(C.java:1)\nCaused by: x.Y: inner\n"
+    server = Server()
+    server.messages = (trace, "x.Y: inner")
+    with serving(server) as port, grpc.insecure_channel(f"localhost:{port}") as channel:
+        assert job(channel).cause() == trace
+
+
 def test_a_job_server_that_comes_back_is_asked_again() -> None:
     with serving(Server()) as port, grpc.insecure_channel(f"localhost:{port}") as channel:
         running = job(channel)
         running.status()
     with grpc.insecure_channel(f"localhost:{port}") as channel:
-        with pytest.raises(NoAnswerError, match=r"^does not respond \(.*\)$"):
+        with pytest.raises(NoAnswerError, match=r"^does not respond \([^:]*\)$"):
             job(channel).status()
         with serving(Server(), port):
             for _ in range(200):  # gRPC waits for about a second before it tries again

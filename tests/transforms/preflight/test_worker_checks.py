@@ -148,7 +148,7 @@ def test_the_numbers_of_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(smoke_test, "compare", lambda *_: another)
     for name, result in ((model, NOTE), ("https://tfhub.dev/google/vggish/1", FAILED)):
         monkeypatch.setattr(loading, "load", lambda *_: loaded)
-        _, numbers = worker_checks.check_model(name, None, None)
+        _, numbers = worker_checks.check_model(name, None, None, engine="tensorflow")
         assert numbers.result == result
 
 
