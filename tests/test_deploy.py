@@ -48,6 +48,15 @@ def _properties(container: dict[str, Any]) -> dict[str, Any]:
     return yaml.safe_load(value)
 
 
+def test_flinks_image_understands_each_line_of_its_settings() -> None:
+    # Its start script takes each for `key: value`, without blanks, comments as well.
+    for _, container in _containers(_objects()):
+        for each in container.get("env", ()):
+            if each["name"] == "FLINK_PROPERTIES":
+                for line in each["value"].splitlines():
+                    assert re.fullmatch(r"[\w.-]+: \w[\w.\- ]*", line), line
+
+
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
 def test_kubernetes_would_take_the_manifests(path: Path) -> None:
     optional.need_module("kubernetes_validate")
