@@ -6,10 +6,12 @@ import re
 _PYTHON = re.compile(
     r"Traceback \(most recent call last\):.*?(?=^\tat |^Caused by: |\Z)", re.M | re.S
 )
-_FRAME = re.compile(r"^\s*(at \S+\(.*\)|\.\.\. \d+ more)\s*$", re.M)
+_FRAME = re.compile(r"^[ \t]*(?:at \S+\(.*\)|\.\.\. \d+ more)[ \t\r]*$", re.M)
 # `java.lang.Exception: text`, and the same text again for each exception around it.
 _PACKAGE = re.compile(r"\b(?:[a-z]\w*\.){2,}(?=[A-Z])")
 _MAX_SHOWN = 400
+# Of texts that are given as they are. The beginning says what has failed, and the end says why.
+_MAX_GIVEN = 8_000
 
 _BUFFERS = re.compile(r"Insufficient number of network buffers: ([^.\n]*)")
 _UNREACHABLE = re.compile(
@@ -20,7 +22,7 @@ _UNREACHABLE = re.compile(
 _LOST = (
     re.compile(r"Heartbeat of TaskManager with id (\S+) timed out"),
     re.compile(r"TaskManager with id (\S+?)(?:\([^)]*\))? is no longer reachable"),
-    re.compile(r"by remote task manager '[^'\[]*\[ ?([^\]\s]+)"),
+    re.compile(r"remote task manager '(?:[^'\[]*\[ ?)?([^\]\s']+)"),
     re.compile(r"Could not connect to rpc endpoint under address \S*?//\S*?@([^/\s]+)"),
 )
 
@@ -39,11 +41,11 @@ def explanation(text: str, pool: str = "") -> str:
       pool: The address of the worker pool, or an empty text.
     """
     if error := _PYTHON.search(text):
-        return error[0].rstrip()
+        return _given(error[0].rstrip())
     if words := _known(text, pool):
         return words
     if not is_java(text):
-        return text.strip()
+        return _given(text.strip())
     chain = re.split(r"^Caused by: ", _FRAME.sub("", text), flags=re.M)
     first, last = (_short(" ".join(each.split())) for each in (chain[0], chain[-1]))
     return first if last in first else f"{first}; the first cause: {last}"
@@ -53,7 +55,7 @@ def lost_task_manager(text: str) -> str:
     """Returns the name of the task manager whose loss an exception of Flink reports, or nothing."""
     for pattern in _LOST:
         if found := pattern.search(text):
-            return found[1].strip("'.,")
+            return _short(found[1].strip("'.,"))
     return ""
 
 
@@ -61,7 +63,7 @@ def _known(text: str, pool: str) -> str:
     """Returns the words for a cause that has a remedy."""
     if missing := _BUFFERS.search(text):
         return (
-            f"Flink has too few network buffers ({missing[1]}): set"
+            f"Flink has too few network buffers ({_short(missing[1])}): set"
             " taskmanager.network.sort-shuffle.min-parallelism: 1000 in the configuration of the"
             " task managers, else each output of a step takes 16 MB; or raise"
             " taskmanager.memory.network.max"
@@ -98,5 +100,13 @@ def _known(text: str, pool: str) -> str:
 
 def _short(text: str) -> str:
     """Returns a text without the packages of Java's classes, cut where it is too long."""
-    text = _PACKAGE.sub("", text)
+    text = _PACKAGE.sub("", text[: 10 * _MAX_SHOWN])
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
+
+
+def _given(text: str) -> str:
+    """Returns a text without its middle, where it is too long."""
+    half = _MAX_GIVEN // 2
+    if len(text) <= 2 * half:
+        return text
+    return f"{text[:half]}\n… {len(text) - 2 * half:,} more characters …\n{text[-half:]}"

@@ -1,6 +1,8 @@
 """From Beam's flags to options, with the defaults that this program needs on each runner."""
 
+import contextlib
 import difflib
+import json
 import os
 import weakref
 from collections.abc import Callable, Sequence
@@ -109,9 +111,12 @@ def pool_address(options: PipelineOptions) -> str:
     portable = options.view_as(PortableOptions)
     if (portable.environment_type or "").upper() != "EXTERNAL":
         return ""
-    return portable.environment_config or portable.lookup_environment_option(
+    address = portable.environment_config or portable.lookup_environment_option(
         "external_service_address"
     )
+    with contextlib.suppress(ValueError, LookupError, TypeError):  # Beam takes JSON as well
+        address = str(json.loads(address)["url"])
+    return address
 
 
 class _Options(PipelineOptions):

@@ -28,7 +28,10 @@ from pipeline.terminal import memory
 
 _STATE_SECONDS = 1
 # The messages of Prism, Flink and Dataflow.
-WORKER_GONE = ("SDK worker disconnected", "SDK harness exited", "lost contact with the service")
+WORKER_GONE = (
+    *("SDK worker disconnected", "SDK harness exited", "lost contact with the service"),
+    *("SDK harness closed connection", "CANCELLED: client cancelled"),
+)
 
 
 def run(
@@ -113,9 +116,10 @@ def _cause(job: RemoteJob, pool: str, say: Callable[[str], None] | None) -> str:
         text = waiting.insist(job.cause)
     except (waiting.NoAnswerError, grpc.RpcError, OSError) as error:
         text = f"the cause is unknown: {job.cluster} {error}"
-    if say is not None and causes.is_java(text):
+    why = causes.explanation(text, pool)
+    if say is not None and text.strip() != why:
         say(text)
-    why = with_cause(causes.explanation(text, pool)) or "the runner does not say why"
+    why = with_cause(why) or "the runner does not say why"
     return why if "Traceback" in why else f"the job failed: {why}"
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -28,7 +27,7 @@ from pipeline.errors import JobError, RunnerLostError, UsageError
 from pipeline.folders.reachability import check_storages
 from pipeline.runners import local, remote
 from pipeline.runners.flink import slots
-from pipeline.runners.flink.rest import Cluster
+from pipeline.runners.flink.rest import Cluster, without_password
 from pipeline.runners.flink.submission import FlinkRunner
 from pipeline.runners.options import (
     flink_master,
@@ -40,7 +39,6 @@ from pipeline.runners.options import (
 )
 from pipeline.runners.waiting import NoAnswerError, Status
 from pipeline.terminal import console, progress
-from transforms.storage import http
 
 # The timeout of a request that finds out whether a service runs.
 _PROBE_SECONDS = 4
@@ -189,26 +187,25 @@ def _check_grpc(flag: str, address: str, advice: str) -> None:
 def _check_flink(flink_master: str, options: PipelineOptions) -> None:
     """Refuses a cluster that does not respond, or that cannot run the job."""
     cluster = Cluster(flink_master)
+    flag = f"--flink_master={without_password(flink_master)}"
     try:
-        body = http.probe(f"{cluster.url}/v1/config", _PROBE_SECONDS, max_bytes=2**20)
-        version = str(json.loads(body)["flink-version"])
+        version = str(cluster.read("config", _PROBE_SECONDS)["flink-version"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"--flink_master={flink_master}: no Flink responds there: {error}; start the cluster,"
-            " or use the address of its JobManager's REST interface"
+            f"{flag}: no Flink responds there: {error}; start the cluster, or use the address of"
+            " its JobManager's REST interface"
         ) from error
     known = FlinkRunnerOptions.PUBLISHED_FLINK_VERSIONS
     if ".".join(version.split(".")[:2]) not in known:
         raise UsageError(
-            f"--flink_master={flink_master}: it is Flink {version} (this version of Beam"
-            f" supports {', '.join(known)})"
+            f"{flag}: it is Flink {version} (this version of Beam supports {', '.join(known)})"
         )
     parallelism = options.view_as(FlinkRunnerOptions).parallelism
     say = functools.partial(progress.say, sys.stderr)
     try:
         slots.check(cluster, parallelism, pool_address(options), say)
     except (NoAnswerError, OSError) as error:
-        raise UsageError(f"--flink_master={flink_master}: the cluster {error}") from error
+        raise UsageError(f"{flag}: the cluster {error}") from error
 
 
 def _is_here(*addresses: str | None) -> bool:

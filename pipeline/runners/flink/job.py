@@ -1,6 +1,7 @@
 """A job on a Flink cluster, as its REST interface reports it."""
 
 import base64
+import collections
 import json
 import re
 import time
@@ -10,6 +11,7 @@ from typing import Any
 from apache_beam.runners.runner import PipelineState
 
 from pipeline.runners import causes
+from pipeline.runners.flink import rest
 from pipeline.runners.flink.rest import Cluster
 from pipeline.runners.flink.stalls import Watch
 from pipeline.runners.monitoring import counters
@@ -62,10 +64,12 @@ class FlinkJob:
         self._counts: Mapping[str, int] = {}
 
     def status(self) -> Status:
-        state, tasks = self._overview()
+        with rest.understood():
+            state, tasks = self._overview()
         beam_state = _STATES.get(state, PipelineState.RUNNING)
         if not PipelineState.is_terminal(beam_state):
-            self._count(tasks["finished"])
+            with rest.optional():
+                self._count(tasks["finished"])
         return Status(
             beam_state,
             self._words(state, tasks),
@@ -78,28 +82,52 @@ class FlinkJob:
         for _ in range(_NUM_CAUSE_TRIES):
             # Flink gives what it gave a moment ago: before the job had failed, perhaps.
             time.sleep(_CACHED_SECONDS)
-            answer = self._flink.get(f"jobs/{self._id}/exceptions")
-            if text := _latest(answer).get("stacktrace", ""):
+            with rest.understood():
+                text = _stacktrace(_latest(self._flink.get(f"jobs/{self._id}/exceptions")))
+            if text:
                 return text
         return ""
 
     def cancel(self) -> None:
-        self._flink.cancel(self._id)
+        try:
+            self._flink.cancel(self._id)
+        except OSError:
+            if not self.status().is_final:
+                raise
 
     def _overview(self) -> tuple[str, Mapping[str, int]]:
         """Returns the job's state and its number of tasks by state, and their `total`."""
-        # A tenth of what it gives about the job alone.
-        for job in self._flink.get("jobs/overview")["jobs"]:
+        try:
+            # A tenth of what it gives about the job alone.
+            jobs = self._flink.get("jobs/overview")["jobs"]
+        except (FileNotFoundError, PermissionError):  # a gateway may hide other jobs
+            return self._alone()
+        for job in jobs:
             if job["jid"] == self._id:
-                return job["state"], job["tasks"]
+                return job["state"], collections.Counter(job["tasks"])
         raise UnknownJobError("does not know the job")
+
+    def _alone(self) -> tuple[str, Mapping[str, int]]:
+        try:
+            job = self._flink.get(f"jobs/{self._id}")
+        except FileNotFoundError as error:
+            raise UnknownJobError("does not know the job") from error
+        tasks: collections.Counter[str] = collections.Counter()
+        for vertex in job["vertices"]:
+            tasks.update({state.lower(): number for state, number in vertex["tasks"].items()})
+        return job["state"], tasks | {"total": tasks.total()}
 
     def _words(self, state: str, tasks: Mapping[str, int]) -> str:
         words = _WORDS.get(state, state.lower())
         if state in {"RUNNING", "RESTARTING", "FAILING"}:
             why = self._restarts.why(state, tasks)
-            words = f"restarting: {why}" if why else words
-            notes = [self._without_slots(tasks), self._watch.note(state, tasks)]
+            action = "failing" if state == "FAILING" else "restarting"
+            words = f"{action}: {why}" if why else words
+            notes = []
+            with rest.optional():
+                notes.append(self._without_slots(tasks))
+            with rest.optional():
+                notes.append(self._watch.note(state, tasks))
             words = "; ".join([words, *filter(None, notes)])
         return words
 
@@ -158,11 +186,12 @@ class _Restarts:
         now = time.monotonic()
         if now - self._asked >= _EXCEPTIONS_SECONDS or state != self._state:
             self._asked, self._state = now, state
-            latest = _latest(self._flink.get(f"jobs/{self._id}/exceptions"))
-            if latest.get("timestamp", 0) > self._timestamp:
-                self._timestamp = latest["timestamp"]
-                self._why = self._reason(latest["stacktrace"])
-                return self._why
+            with rest.optional():
+                latest = _latest(self._flink.get(f"jobs/{self._id}/exceptions"))
+                if latest.get("timestamp", 0) > self._timestamp:
+                    self._timestamp = latest["timestamp"]
+                    self._why = self._reason(_stacktrace(latest))
+                    return self._why
         if state == "RUNNING" and tasks["running"] and not tasks["scheduled"]:
             self._why = ""
         return self._why
@@ -181,3 +210,7 @@ def _latest(answer: Mapping[str, Any]) -> dict[str, Any]:
     # Flink 1 has `root-exception` and `all-exceptions` as well, which Flink 2 has not.
     entries = answer["exceptionHistory"]["entries"]
     return max(entries, key=lambda entry: entry["timestamp"], default={})
+
+
+def _stacktrace(entry: Mapping[str, Any]) -> str:
+    return entry.get("stacktrace") or entry.get("exceptionName") or ""

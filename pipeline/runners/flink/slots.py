@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.errors import RunnerLostError, UsageError
 from pipeline.runners.flink.rest import Cluster
-from pipeline.runners.waiting import NoAnswerError, Outage
+from pipeline.runners.waiting import NoAnswerError, Outage, insist
 
 _POLL_SECONDS = 1.0
 # Task managers of a cluster that has just been started register within this.
@@ -20,6 +20,8 @@ _START_SECONDS = 60.0
 _SETTLE_SECONDS = 10.0
 # Keys of the configuration of clusters that start task managers when a job needs slots.
 _ELASTIC = ("kubernetes.internal.", "yarn.", "$internal.yarn.")
+# A gateway may hide parts of the interface, or have others.
+_HIDDEN = (FileNotFoundError, PermissionError, LookupError, TypeError, AttributeError, ValueError)
 
 
 def check(cluster: Cluster, parallelism: int, pool: str, say: Callable[[str], None]) -> None:
@@ -34,13 +36,13 @@ def check(cluster: Cluster, parallelism: int, pool: str, say: Callable[[str], No
     Raises:
       UsageError: The cluster has too few slots, or its task managers would share a worker pool.
     """
-    with contextlib.suppress(FileNotFoundError, KeyError):  # a gateway may hide parts
+    with contextlib.suppress(*_HIDDEN):
         _check(cluster, parallelism, pool, say)
 
 
 def _check(cluster: Cluster, parallelism: int, pool: str, say: Callable[[str], None]) -> None:
     configuration = _configuration(cluster)
-    if any(key.startswith(_ELASTIC) for key in configuration):
+    if _is_elastic(configuration):
         return
     flag = f"--parallelism={parallelism}"
     if parallelism < 1:
@@ -81,7 +83,7 @@ def await_free(cluster: Cluster, parallelism: int, wait: bool, say: Callable[[st
     while True:
         try:
             words = _busy(cluster, parallelism)
-        except (FileNotFoundError, KeyError):
+        except _HIDDEN:
             return
         except NoAnswerError as error:
             if gone := outage.note(error):
@@ -103,8 +105,9 @@ def _busy(cluster: Cluster, parallelism: int) -> str:
     """Returns which slots other jobs use, if the rest is too few and all would be enough."""
     overview = cluster.get("overview")
     free, total = overview["slots-available"], overview["slots-total"]
-    number = parallelism if parallelism > 0 else _default(_configuration(cluster))
-    if free >= number or total < number:
+    configuration = {} if free >= parallelism > 0 else _configuration(cluster)
+    number = parallelism if parallelism > 0 else _default(configuration)
+    if free >= number or total < number or _is_elastic(configuration):
         return ""
     jobs = overview["jobs-running"]
     return (
@@ -115,6 +118,11 @@ def _busy(cluster: Cluster, parallelism: int) -> str:
 
 def _configuration(cluster: Cluster) -> dict[str, str]:
     return {entry["key"]: entry["value"] for entry in cluster.get("jobmanager/config")}
+
+
+def _is_elastic(configuration: Mapping[str, str]) -> bool:
+    is_reactive = configuration.get("scheduler-mode", "").lower() == "reactive"
+    return is_reactive or any(key.startswith(_ELASTIC) for key in configuration)
 
 
 def _default(configuration: Mapping[str, str]) -> int:
@@ -133,7 +141,7 @@ def _settled(cluster: Cluster, parallelism: int, say: Callable[[str], None]) -> 
     )
     while True:
         before = overview["slots-total"]
-        overview = cluster.get("overview")
+        overview = insist(lambda: cluster.get("overview"))
         if overview["slots-total"] != before:
             changed, has_grown = time.monotonic(), True
         # A cluster that is starting may take as long for each of its task managers.
@@ -159,13 +167,13 @@ def check_pool(pool: str, managers: list[dict[str, Any]], parallelism: int) -> I
     Raises:
       UsageError: Two task managers that the job needs have one pool.
     """
-    host = (urllib.parse.urlsplit(f"//{pool}").hostname or "").lower()
+    host = (urllib.parse.urlsplit(f"//{pool.rpartition('://')[2]}").hostname or "").lower()
     by_host: dict[str, list[int]] = collections.defaultdict(list)
     for manager in managers:
         # Each machine has a pool of its own at localhost, and all have the same elsewhere.
         where = _host_of(manager) if _is_loopback(host) else ""
         by_host[where].append(manager["slotsNumber"])
-    is_certain = _is_loopback(host) or _is_address(host)
+    is_certain = _is_loopback(host) or _address(host) is not None
     if all(len(slots) == 1 for slots in by_host.values()) or not (is_certain or _is_known(host)):
         return
     shared = max(map(len, by_host.values()))
@@ -185,19 +193,24 @@ def check_pool(pool: str, managers: list[dict[str, Any]], parallelism: int) -> I
 
 def _host_of(manager: dict[str, Any]) -> str:
     """Returns the host in a path like `pekko.tcp://flink@HOST:PORT/user/rpc/taskmanager_0`."""
-    return urllib.parse.urlsplit(manager["path"]).hostname or manager["path"]
+    host = urllib.parse.urlsplit(manager["path"]).hostname or manager["path"]
+    return "localhost" if _is_loopback(host) else host
 
 
-def _is_address(host: str) -> bool:
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        ipaddress.ip_address(host)
+        address = ipaddress.ip_address(host)
     except ValueError:
-        return False
-    return True
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _is_loopback(host: str) -> bool:
-    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+    """Returns whether a host is the machine itself, to whoever connects to it."""
+    address = _address(host)
+    return host.rstrip(".") == "localhost" or (
+        address is not None and (address.is_loopback or address.is_unspecified)
+    )
 
 
 def _is_known(host: str) -> bool:

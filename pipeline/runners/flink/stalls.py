@@ -1,4 +1,4 @@
-"""A job on Flink that makes no progress, although Flink reports that it runs."""
+"""A job on Flink that may make no progress, although Flink reports that it runs."""
 
 import time
 from collections.abc import Mapping
@@ -44,14 +44,16 @@ class Watch:
         return sum(each["read-records"] + each["write-records"] for each in metrics)
 
     def _words(self, is_hanging: bool) -> str:
+        # Beam's workers send what they make when it is 10 MB: some 20,000 rows.
         words = (
-            "no progress for 2 minutes. A worker that is killed while it works is noticed after"
-            " about 3, and its step starts again"
+            "no new records for 2 minutes. Workers may be busy, since they send rows in parts of"
+            " 10 MB; one that is killed is noticed after about 3, and its step starts again"
         )
         if is_hanging:
             words = (
-                "no progress for 5 minutes. Flink waits without end for a worker that was killed,"
-                " or could not start, before it had connected: see the log of"
+                "no new records for 5 minutes. Workers may be busy, since they send rows in parts"
+                " of 10 MB. If they use no CPU, one was killed, or could not start, before it had"
+                " connected, and Flink waits for it without end: see the log of"
                 f" {self._pool or 'the workers'}, and cancel the job"
             )
         number = self._flink.get("overview")["taskmanagers"]

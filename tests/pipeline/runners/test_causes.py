@@ -106,3 +106,20 @@ def test_a_text_without_java_is_given_as_it_is() -> None:
 def test_a_lost_task_manager_is_named(text: str) -> None:
     assert lost_task_manager(text) == "tm-2"
     assert "the task manager tm-2 was lost" in explanation(f"{text}{FRAMES}")
+
+
+def test_long_texts_lose_their_middle_and_none_takes_long() -> None:
+    python = "Traceback (most recent call last):\n" + "x" * 10**6 + "\nValueError: the end"
+    words = explanation(python)
+    assert words.startswith("Traceback (most recent call last):\nxxx")
+    assert words.endswith("xxx\nValueError: the end")
+    assert len(words) < 9_000
+    assert len(explanation("ü" * 10**6)) < 9_000
+    for text in ("\n" * 10**6, "a." * 10**6, "at " + "x" * 10**6, "Caused by: " * 10**5):
+        assert len(explanation(f"java.lang.Error: {text}{FRAMES}")) < 2_000
+
+
+def test_a_task_manager_that_refuses_connections_is_lost() -> None:
+    for name in ("'tm:1 [ tm-2 ] '", "'tm-2'"):
+        text = f"Connecting to remote task manager {name} has failed. This might indicate that"
+        assert lost_task_manager(text) == "tm-2"

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from apache_beam.runners.runner import PipelineState
@@ -96,12 +97,14 @@ def test_a_job_that_stands_still_is_told(flink: FlinkRest, clock: Clock) -> None
         " give each a pool of its own"
     )
     assert words[8] == (
-        "running; no progress for 2 minutes. A worker that is killed while it works is noticed"
-        f" after about 3, and its step starts again. {shared}"
+        "running; no new records for 2 minutes. Workers may be busy, since they send rows in parts"
+        " of 10 MB; one that is killed is noticed after about 3, and its step starts again."
+        f" {shared}"
     )
     assert words[19] == (
-        "running; no progress for 5 minutes. Flink waits without end for a worker that was killed,"
-        " or could not start, before it had connected: see the log of pool:50000, and cancel the"
+        "running; no new records for 5 minutes. Workers may be busy, since they send rows in parts"
+        " of 10 MB. If they use no CPU, one was killed, or could not start, before it had"
+        " connected, and Flink waits for it without end: see the log of pool:50000, and cancel the"
         f" job. {shared}"
     )
     assert len({*words}) == 3, "each is printed once"
@@ -137,3 +140,70 @@ def test_a_cluster_that_is_gone_or_has_lost_the_job(flink: FlinkRest, clock: Clo
 def test_a_job_is_cancelled(flink: FlinkRest, clock: Clock) -> None:
     FlinkJob(Cluster(flink.url), JOB, "").cancel()
     assert flink.state == "CANCELED"
+
+
+def test_the_state_counts_where_its_details_fail(flink: FlinkRest, clock: Clock) -> None:
+    details = ("exceptions", "accumulators", f"/{JOB}", "/v1/overview")
+    given = flink.answer
+    others: list[tuple[int, Any]] = [(500, {}), (404, {}), (403, {}), (200, []), (200, "x")]
+    for answer in [*others, (200, {}), (200, None)]:
+        flink.answer = lambda call, answer=answer: (  # type: ignore[method-assign, misc]
+            answer if call.path.endswith(details) else given(call)
+        )
+        running = FlinkJob(Cluster(flink.url), JOB, "pool:1")
+        for finished in range(9):
+            flink.tasks = {"running": 2, "scheduled": 2, "finished": finished}
+            status = running.status()
+            assert (status.words, status.tasks_done) == ("running", finished)
+            clock.now += 20
+        flink.state = "FINISHED"
+        assert running.status().state == PipelineState.DONE
+        flink.state = "RUNNING"
+
+
+def test_a_gateway_may_hide_the_overview_of_jobs(flink: FlinkRest, clock: Clock) -> None:
+    given = flink.answer
+    flink.answer = lambda call: (  # type: ignore[method-assign]
+        (404, {}) if call.path.endswith("jobs/overview") else given(call)
+    )
+    running = FlinkJob(Cluster(flink.url), JOB, "")
+    flink.tasks = {"running": 2, "finished": 6}
+    status = running.status()
+    assert (status.words, status.tasks_done, status.tasks) == ("running", 6, 8)
+    flink.answer = lambda call: (404, {})  # type: ignore[method-assign]
+    with pytest.raises(UnknownJobError):
+        running.status()
+
+
+@pytest.mark.parametrize("answer", [(200, []), (200, {}), (200, {"jobs": [{}]}), (200, None)])
+def test_what_is_not_flinks_may_pass(
+    flink: FlinkRest, clock: Clock, monkeypatch: pytest.MonkeyPatch, answer: tuple[int, object]
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    flink.answer = lambda call: answer  # type: ignore[method-assign]
+    running = FlinkJob(Cluster(flink.url), JOB, "")
+    for call in (running.status, running.cause):
+        with pytest.raises(NoAnswerError, match="does not respond as Flink does"):
+            call()
+
+
+def test_a_job_without_further_attempts_fails_with_its_cause(
+    flink: FlinkRest, clock: Clock
+) -> None:
+    flink.exception, flink.state = LOST, "FAILING"
+    words = FlinkJob(Cluster(flink.url), JOB, "").status().words
+    assert words == "failing: lost task manager taskmanager2"
+
+
+def test_a_job_that_ended_while_it_was_cancelled_is_no_error(
+    flink: FlinkRest, clock: Clock
+) -> None:
+    given = flink.answer
+    flink.answer = lambda call: (  # type: ignore[method-assign]
+        (409, {}) if call.method == "PATCH" else given(call)
+    )
+    running = FlinkJob(Cluster(flink.url), JOB, "")
+    with pytest.raises(OSError, match="409"):
+        running.cancel()
+    flink.state = "FINISHED"
+    running.cancel()

@@ -149,3 +149,70 @@ def test_a_gateway_with_a_part_of_the_interface_is_not_judged() -> None:
     with Gateway() as gateway:
         assert check(gateway, 9, POOL) == []
         slots.await_free(Cluster(gateway.url), 9, True, print)
+
+
+@pytest.mark.parametrize(
+    "config", [{"kubernetes.internal.jobmanager.entrypoint.class": "x"}, {"yarn.tags": "x"}]
+)
+def test_a_busy_cluster_that_starts_task_managers_itself_is_not_waited_for(
+    flink: FlinkRest, config: dict[str, str]
+) -> None:
+    flink.config = config
+    for each in flink.managers:
+        each.free = 0
+    slots.await_free(Cluster(flink.url), 8, True, pytest.fail)
+
+
+def test_one_refused_request_does_not_end_the_wait_for_task_managers(
+    flink: FlinkRest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(slots, "_START_SECONDS", 60)
+    managers, flink.managers = flink.managers, []
+    given, overviews = flink.answer, iter([None, 503, 500])
+
+    def answer(call: Call) -> tuple[int, Any]:
+        status = next(overviews, None) if call.path.endswith("overview") else None
+        if status is None:
+            return given(call)
+        flink.managers = managers
+        return status, {}
+
+    flink.answer = answer  # type: ignore[method-assign]
+    assert len(check(flink, 8)) == 1
+
+
+@pytest.mark.parametrize("answer", [(403, {}), (401, {}), (200, []), (200, {"x": 1}), (200, None)])
+def test_what_a_gateway_answers_in_place_of_flink_is_not_judged(answer: tuple[int, Any]) -> None:
+    class Gateway(FlinkRest):
+        def answer(self, call: Call) -> tuple[int, Any]:
+            return answer
+
+    with Gateway() as gateway:
+        assert check(gateway, 9, POOL) == []
+        slots.await_free(Cluster(gateway.url), 9, True, pytest.fail)
+        slots.await_free(Cluster(gateway.url), -1, True, pytest.fail)
+
+
+@pytest.mark.parametrize(
+    "hosts", [("localhost", "127.0.0.1"), ("127.0.0.1", "127.0.1.1"), ("[::1]", "LOCALHOST")]
+)
+@pytest.mark.parametrize("pool", [POOL, "0.0.0.0:50000", "[::ffff:127.0.0.1]:1", "localhost.:1"])
+def test_a_machine_is_known_by_each_of_its_names(
+    flink: FlinkRest, hosts: tuple[str, str], pool: str
+) -> None:
+    for manager, host in zip(flink.managers, hosts, strict=True):
+        manager.host = host
+    with pytest.raises(UsageError, match="2 task managers would share this worker pool"):
+        check(flink, 8, pool)
+
+
+@pytest.mark.parametrize("pool", ["0.0.0.0:50000", "[::ffff:127.0.0.1]:1"])
+def test_each_machine_has_a_pool_of_its_own_at_its_own_address(flink: FlinkRest, pool: str) -> None:
+    assert check(flink, 8, pool) == []
+
+
+def test_one_task_manager_has_any_pool(flink: FlinkRest) -> None:
+    flink.managers.pop()
+    for pool in (POOL, "10.1.1.1:1", "pool", "[::1", "http://localhost:1"):
+        assert check(flink, 4, pool) == []

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import JobError, RunnerLostError
+from pipeline.errors import JobError, JobGoesOnError, RunnerLostError
 from pipeline.runners import waiting
 from pipeline.runners.flink import submission
 from tests.stand_ins.flink_rest import JAR, JOB, FlinkRest
@@ -103,3 +103,141 @@ def test_a_request_that_may_have_arrived_is_not_repeated() -> None:
         with pytest.raises(RunnerLostError, match="may have the job or not: see http://localhost"):
             job(flink.url, print).post("v1/jars/x/run")
         assert len(flink.lines("POST")) == 1
+
+
+class Passing(FlinkRest):
+    """A cluster that answers otherwise at first.
+
+    Attributes:
+      first: By the end of a path, the answers before Flink's own.
+    """
+
+    def __init__(self, **first: Any) -> None:
+        super().__init__("RUNNING")
+        self.first = {f"/{end}": list(answers) for end, answers in first.items()}
+
+    def answer(self, call: Call) -> tuple[int, Any]:
+        answers = self.first.get(
+            "/" + call.path.rpartition("/")[2] if call.method == "POST" else ""
+        )
+        return answers.pop(0) if answers else super().answer(call)
+
+
+@pytest.fixture
+def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (submission, waiting):
+        monkeypatch.setattr(module, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(waiting, "OUTAGE_SECONDS", 0.5)
+    monkeypatch.setattr(waiting, "_INSIST_SECONDS", 0.05)
+
+
+@pytest.mark.usefixtures("_fast")
+@pytest.mark.parametrize(
+    "first",
+    [
+        {
+            "upload": [
+                (503, {}),
+                (500, {"errors": ["busy"]}),
+                (502, {}),
+                (200, {}),
+                (200, None),
+            ]
+        },
+        {"run": [(503, {"errors": ["ongoing leader election"]}), (429, {})]},
+    ],
+)
+def test_a_cluster_that_cannot_now_is_waited_for(jar: str, first: Any) -> None:
+    said: list[str] = []
+    with Passing(**first) as flink:
+        submitted = job(flink.url, said.append, jar)
+        submitted.run()
+    assert submitted._flink_job_id == JOB
+    assert "does not respond" in said[0]
+    assert "responds again" in said[1]
+    assert len(said) == 2
+    assert flink._jar == b"PK jar"
+
+
+@pytest.mark.usefixtures("_fast")
+@pytest.mark.parametrize(
+    "answer", [(502, {}), (504, {}), (500, {}), (200, {}), (200, []), (200, None)]
+)
+def test_a_job_that_may_run_is_not_started_twice_nor_its_output_removed(
+    jar: str, answer: tuple[int, Any]
+) -> None:
+    with (
+        Passing(run=[answer]) as flink,
+        pytest.raises(
+            JobGoesOnError, match="may have the job or not: see http://localhost"
+        ) as found,
+    ):
+        job(flink.url, print, jar).run()
+    assert found.value.where == flink.url
+    assert len([each for each in flink.lines("POST") if each.endswith("/run")]) == 1
+    assert flink.lines("DELETE") == [f"DELETE /v1/jars/{JAR}"]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413])
+def test_a_refusal_is_final(jar: str, status: int) -> None:
+    with (
+        Passing(upload=[(status, {})]) as flink,
+        pytest.raises(JobError, match=f"refuses the job: {status} [A-Z][A-Za-z ]+$"),
+    ):
+        job(flink.url, print, jar).run()
+
+
+@pytest.mark.usefixtures("_fast")
+def test_a_jar_that_cannot_be_deleted_is_named(jar: str) -> None:
+    class Keeping(FlinkRest):
+        def answer(self, call: Call) -> tuple[int, Any]:
+            return (503, {}) if call.method == "DELETE" else super().answer(call)
+
+    said: list[str] = []
+    with Keeping("RUNNING") as flink:
+        job(flink.url.replace("//", "//me:s3cret@"), said.append, jar).run()
+    (line,) = said
+    assert line.startswith("NOTE: the job's jar of some 160 MB stays on the cluster")
+    assert f"delete {flink.url}/jars/{JAR} yourself" in line
+    assert len(flink.lines("DELETE")) > 1
+
+
+@pytest.mark.usefixtures("_fast")
+@pytest.mark.parametrize("number", [1, 2])
+def test_what_an_interrupted_request_has_made_is_taken_back(
+    jar: str, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    waits = iter(range(1, 9))
+
+    def interrupted(_: Any) -> None:
+        if next(waits) == number:
+            raise KeyboardInterrupt
+        await_all(_)
+
+    await_all = submission._await
+    monkeypatch.setattr(submission, "_await", interrupted)
+    said: list[str] = []
+    with FlinkRest("RUNNING") as flink:
+        with pytest.raises(KeyboardInterrupt):
+            job(flink.url, said.append, jar).run()
+        cancelled = [f"PATCH /v1/jobs/{JOB}?mode=cancel"] if number == 2 else []
+        assert flink.lines("PATCH") == cancelled
+        assert flink.lines("DELETE") == [f"DELETE /v1/jars/{JAR}"]
+    assert said[0].startswith("interrupted: waiting for the answer of the Flink cluster")
+
+
+@pytest.mark.usefixtures("_fast")
+def test_a_job_that_may_run_after_an_interruption_is_named(
+    jar: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(submission, "_await", interrupted)
+    said: list[str] = []
+    with Passing(upload=[(502, {})]) as flink, pytest.raises(KeyboardInterrupt):
+        job(flink.url, said.append, jar).run()
+    assert (
+        said[1]
+        == f"NOTE: the Flink cluster {flink.url} may have the job or its jar: see that address"
+    )
