@@ -52,7 +52,7 @@ def extensions() -> list[Extension]:
     headers = sorted(path.relative_to(HERE).as_posix() for path in HERE.glob(f"{ENGINE}/src/*.h"))
     return [
         Extension(
-            f"{ENGINE.replace('/', '.')}._{name}",
+            f"{ENGINE.replace('/', '.')}.{name}",
             [f"{ENGINE}/src/engine.cc"],
             depends=headers,
             extra_compile_args=[*COMPILE, *options],
@@ -80,7 +80,12 @@ class BuildEngine(build_ext):  # type: ignore[misc]
         from_source = (HERE / "PKG-INFO").exists() and "PIP_BUILD_TRACKER" in os.environ
         if chosen == "native" or (chosen is None and from_source and not self.inplace):
             best = best_instructions()
-            self.extensions = [each for each in self.extensions if each.name.endswith(f"_{best}")]
+            self.extensions = [each for each in self.extensions if each.name.endswith(f".{best}")]
+
+    def get_ext_filename(self, fullname: str) -> str:
+        """Returns the path of a library, whose name no one takes for a module of Python."""
+        *folders, name = fullname.split(".")
+        return os.path.join(*folders, f"vggish.{name}.so")
 
     def build_extension(self, ext: Extension) -> None:
         shared = self.build_temp

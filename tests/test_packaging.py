@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import native_engine
+from tests import native_engine, optional
 from transforms.audio import codecs
 from transforms.corpus.layouts import catalogue
+from transforms.model.native import library
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -85,7 +86,6 @@ for package in (pipeline, transforms):
             __import__(module.name)
 import sys
 assert "tensorflow" not in sys.modules, "importing a module must not take seconds"
-from tests import native_engine
 from transforms.audio import codecs
 from transforms.corpus.layouts.catalogue import layouts
 from transforms.model import smoke_test
@@ -97,6 +97,52 @@ assert "esc50" in layouts(), "layouts must be installed with the modules"
     program = tmp_path / "venv/bin/beam-audio-embeddings"
     shown = subprocess.run([program, "--help"], capture_output=True, text=True, check=True)
     assert "export-model" in shown.stdout
+
+
+def compile_engine(archive: Path, folder: Path, **environment: str) -> set[str]:
+    """Runs the step of an installation that compiles; returns the names of the libraries."""
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
+    (sources,) = folder.iterdir()
+    done = subprocess.run(
+        [sys.executable, "setup.py", "build_ext", "--build-lib", str(folder / "built")],
+        cwd=sources,
+        env={"PATH": "/usr/bin:/bin", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1_200,
+    )
+    assert done.returncode == 0, done.stderr
+    return {path.name for path in (folder / "built").rglob("*.so")}
+
+
+def test_without_a_compiler_the_installation_goes_on(archive: Path, tmp_path: Path) -> None:
+    assert compile_engine(archive, tmp_path, PATH="/nonexistent") == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("environment", "is_best_only"),
+    [
+        ({}, False),  # `python -m build`
+        ({"PIP_BUILD_TRACKER": "a"}, True),
+        ({"PIP_BUILD_TRACKER": "a", "VGGISH_INSTRUCTIONS": "all"}, False),
+        ({"VGGISH_INSTRUCTIONS": "native"}, True),
+    ],
+    ids=str,
+)
+def test_pip_compiles_for_this_cpu_and_a_wheel_holds_all(
+    archive: Path, tmp_path: Path, environment: dict[str, str], is_best_only: bool
+) -> None:
+    optional.program("g++", native_engine.COMPILER)
+    best = library.instruction_sets()[0]
+    names = {best} if is_best_only else set(native_engine.INSTRUCTIONS) | {best}
+    if best == "neon":
+        names = {best}
+    assert compile_engine(archive, tmp_path, **environment) == {
+        f"vggish.{name}.so" for name in names
+    }
 
 
 def test_every_requirement_has_a_range_and_a_reason() -> None:

@@ -32,6 +32,9 @@ _WORDS = {
 _WITHOUT_SLOTS_SECONDS = 5.0
 _EXCEPTIONS_SECONDS = 3.0
 _COUNTS_SECONDS = 5.0
+# Flink's web.refresh-interval is 3 s by default.
+_CACHED_SECONDS = 3.5
+_NUM_CAUSE_TRIES = 3
 _LOST = "lost task manager"
 _PARTITION = re.compile(r"\bPartition(Connection|NotFound)Exception\b")
 _METRICS = "__metricscontainers"
@@ -72,7 +75,13 @@ class FlinkJob:
         )
 
     def cause(self) -> str:
-        return _latest(self._flink.get(f"jobs/{self._id}/exceptions")).get("stacktrace", "")
+        for _ in range(_NUM_CAUSE_TRIES):
+            # Flink gives what it gave a moment ago: before the job had failed, perhaps.
+            time.sleep(_CACHED_SECONDS)
+            answer = self._flink.get(f"jobs/{self._id}/exceptions")
+            if text := _latest(answer).get("stacktrace", ""):
+                return text
+        return ""
 
     def cancel(self) -> None:
         self._flink.cancel(self._id)

@@ -3,7 +3,6 @@
 import ctypes
 import dataclasses
 import functools
-import importlib.machinery
 import os
 import platform
 from collections.abc import Iterable
@@ -98,11 +97,8 @@ def open_library(path: str | os.PathLike[str]) -> Library:
 
 def library_path(instructions: str) -> Path | None:
     """Returns the installed library of a set of instructions; None if there is none."""
-    for suffix in importlib.machinery.EXTENSION_SUFFIXES:
-        path = FOLDER / f"_{instructions}{suffix}"
-        if path.exists():
-            return path
-    return None
+    path = FOLDER / f"vggish.{instructions}.so"
+    return path if path.exists() else None
 
 
 def instruction_sets(cpuinfo: str | os.PathLike[str] = "/proc/cpuinfo") -> list[str]:

@@ -110,9 +110,19 @@ def test_a_job_that_stands_still_is_told(flink: FlinkRest, clock: Clock) -> None
     assert running.status().words == "running"
 
 
-def test_the_cause_is_the_latest_exception(flink: FlinkRest, clock: Clock) -> None:
-    flink.exception = LOST
+def test_the_cause_is_the_latest_exception(
+    flink: FlinkRest, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 2:
+            flink.exception = LOST
+
+    monkeypatch.setattr(time, "sleep", sleep)
     assert FlinkJob(Cluster(flink.url), JOB, "").cause() == LOST
+    assert min(slept) > 3, "Flink caches its answers for 3 s"
 
 
 def test_a_cluster_that_is_gone_or_has_lost_the_job(flink: FlinkRest, clock: Clock) -> None:
