@@ -102,6 +102,8 @@ def _rounds(benchmark: Benchmark, plan: Plan) -> CaseError | None:
     try:
         for number in range(plan.rounds):
             print(f"round {number + 1} of {plan.rounds}", file=sys.stderr)
+            if benchmark.is_vggish:
+                benchmark.engines()
             benchmark.round()
         for number in range(plan.growth_rounds):
             print(f"growth, round {number + 1} of {plan.growth_rounds}", file=sys.stderr)

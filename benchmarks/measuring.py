@@ -96,20 +96,27 @@ class Server:
     Its other end is `benchmarks.serving`.
     """
 
-    def __init__(self, python: str | Path, module: str, *arguments: str | Path) -> None:
+    def __init__(
+        self,
+        python: str | Path,
+        module: str,
+        *arguments: str | Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Starts the process.
 
         Args:
           python: Interpreter of its environment.
           module: Name of a module of this package.
           arguments: Command-line arguments of the module.
+          environment: Variables besides those of this process.
         """
         self._name = module
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed by close)
         self._process = subprocess.Popen(
             [str(python), "-m", module, *map(str, arguments)],
             cwd=ROOT,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -13,6 +13,7 @@ class Plan:
       rounds: Values of each figure.
       seconds: That the model takes for the corpus of a command.
       call_seconds: Time of a measurement in a server process.
+      engine_pairs: Measurements of each engine, one after the other.
       limits: Corpora of this program, beside the bare model and the card's way.
       plain: Those of the plain Beam job.
       plain_as_it_comes: Measure it with one worker as well, not only with one for each core.
@@ -25,6 +26,7 @@ class Plan:
     rounds: int
     seconds: float
     call_seconds: float
+    engine_pairs: int
     limits: tuple[Corpus, ...]
     plain: tuple[Corpus, ...]
     plain_as_it_comes: bool
@@ -38,6 +40,7 @@ FULL = Plan(
     rounds=3,
     seconds=30,
     call_seconds=5,
+    engine_pairs=5,
     limits=(WAV_10S, FLAC_10S, MP3_10S, OPUS_10S, WAV_1S, FLAC_2H),
     plain=(WAV_10S, WAV_1S),
     plain_as_it_comes=True,
@@ -50,6 +53,7 @@ QUICK = Plan(
     rounds=2,
     seconds=5,
     call_seconds=1.2,
+    engine_pairs=3,
     limits=(WAV_10S, WAV_1S),
     plain=(WAV_1S,),
     plain_as_it_comes=False,

@@ -119,6 +119,18 @@ def test_every_way_makes_the_same_files(
     assert cluster.get("/jars")["files"] == []
 
 
+def test_the_native_engine_makes_the_same_files_with_the_real_network(
+    cluster: FlinkCluster, corpus: Path, vggish_model: str, tmp_path: Path
+) -> None:
+    outputs = {tmp_path / "threads": [], tmp_path / "flink": _flags(cluster)}
+    for output, flags in outputs.items():
+        finished = run_program(*arguments(corpus, vggish_model, output), *flags)
+        assert finished.returncode == 3, finished.stderr + cluster.logs()
+        assert "\nengine    native" in finished.stdout
+    on_threads, on_flink = map(files_of, outputs)
+    assert on_flink == on_threads
+
+
 def test_check_looks_at_the_workers_of_the_cluster(
     cluster: FlinkCluster, corpus: Path, stand_in_model: str, tmp_path: Path
 ) -> None:

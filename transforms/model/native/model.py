@@ -18,16 +18,19 @@ class NativeModel(EmbeddingModel):
     """A model whose rows the native engine computes.
 
     The bits of a row depend on its patch only, so batches are of any size.
+
+    Attributes:
+      network: The compiled network with its weights.
     """
 
     def __init__(self, network: NativeVggish, facts: ModelFacts) -> None:
         super().__init__(facts)
-        self._network = network
+        self.network = network
 
     def embed(self, patches: np.ndarray) -> np.ndarray:
         """Returns the rows of patches; see `EmbeddingModel`."""
         with self._timed(-(-len(patches) // self.facts.batch_rows)):
-            return self._network.embed(patches)
+            return self.network.embed(patches)
 
 
 def load(model: str, folder: Path, fingerprint: str, known: Proof | None = None) -> NativeModel:
