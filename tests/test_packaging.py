@@ -200,9 +200,11 @@ def test_once_there_is_a_compiler_the_program_is_installed_again(tmp_path: Path)
 
     def run() -> list[str]:
         (tmp_path / "log").unlink(missing_ok=True)
-        command = [tmp_path / "run_local.sh", "--help"]
         done = subprocess.run(
-            command, env={"PATH": str(programs)}, capture_output=True, check=False
+            [tmp_path / "run_local.sh", "--help"],
+            env={"PATH": str(programs)},
+            capture_output=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return (tmp_path / "log").read_text().split()
