@@ -24,9 +24,11 @@ find_python() {
 
 # Installs once for each state of the requirements: the stamp says for which.
 install() { # EXTRA
-    local python stamp="$venv/.installed-${1:-run}" state
+    local python stamp="$venv/.installed-${1:-run}" state compiler=""
     state=$(cat "$root/setup.py" "$root/requirements.txt" "$root"/transforms/model/native/src/* | cksum)
-    [[ -f "$stamp" && "$(<"$stamp")" == "$state" ]] && return
+    # Once there is a compiler, what was installed without one lacks the native engine.
+    command -v g++ c++ >/dev/null && compiler=", with a compiler"
+    [[ -f "$stamp" && "$(<"$stamp")" == "$state"*"$compiler" ]] && return
     if [[ ! -x "$venv/bin/python" ]]; then
         python=$(find_python)
         "$python" -c 'import venv, ensurepip' 2>/dev/null ||
@@ -36,7 +38,7 @@ install() { # EXTRA
     echo "run_local.sh: installing into $venv (a few minutes the first time)" >&2
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
         --editable "$root${1:+[$1]}" >&2 || fail "the installation failed, see above"
-    echo "$state" >"$stamp"
+    echo "$state$compiler" >"$stamp"
 }
 
 if [[ "${1:-}" == test ]]; then

@@ -183,3 +183,36 @@ def test_a_python_that_will_not_do_is_refused_in_one_line(
     assert why in refused.stderr
     assert refused.stderr.count("\n") == 1
     assert not (tmp_path / ".venv").exists()
+
+
+def test_once_there_is_a_compiler_the_program_is_installed_again(tmp_path: Path) -> None:
+    """Since the native engine is compiled where the program is installed."""
+    for name in ("run_local.sh", "setup.py", "requirements.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    programs, venv_programs = tmp_path / "bin", tmp_path / ".venv/bin"
+    programs.mkdir()
+    venv_programs.mkdir(parents=True)
+    for name in ("bash", "dirname", "cat", "cksum"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    for name, line in (("python", "echo installed"), ("beam-audio-embeddings", "echo run")):
+        (venv_programs / name).write_text(f"#!/bin/sh\n{line} >>{tmp_path}/log\n")
+        (venv_programs / name).chmod(0o755)
+
+    def run() -> list[str]:
+        (tmp_path / "log").unlink(missing_ok=True)
+        done = subprocess.run(
+            [tmp_path / "run_local.sh", "--help"],
+            env={"PATH": str(programs)},
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return (tmp_path / "log").read_text().split()
+
+    assert run() == ["installed", "run"]
+    assert run() == ["run"]
+    (programs / "g++").symlink_to("/bin/true")
+    assert run() == ["installed", "run"]
+    assert run() == ["run"]
+    (programs / "g++").unlink()
+    assert run() == ["run"], "what was compiled is still there"

@@ -124,6 +124,7 @@ def load(
         except _UnfitError as error:
             _logger.info("TensorFlow computes the rows: %s", _fallback(engine, str(error)).why)
     if loaded is not None:
+        loading.check_embedding_size(model, loaded.facts.embedding_size, wanted_size)
         loaded.set_loading_seconds(time.perf_counter() - started)
         return loaded
     return loading.load(model, wanted_size, precision, trust_model, max_model_bytes)

@@ -128,11 +128,7 @@ def load(
         graphs.check_graph(model, folder)
     loaded = _load_saved_model(model, str(folder))
     embedding_size = contract.check_single_calls(model, loaded)
-    if wanted_size not in (None, embedding_size):
-        raise ModelError(
-            f"{model} returns rows of {embedding_size} values, and the PCA of the 8-bit profiles"
-            f" needs {wanted_size}; --profile=raw writes rows as they are"
-        )
+    check_embedding_size(model, embedding_size, wanted_size)
     checked = _embedding_model(loaded, resolving.fingerprint(folder), embedding_size, in_precision)
     contract.check_batches(model, loaded, checked.call)
     if in_precision == BFLOAT16:
@@ -141,6 +137,15 @@ def load(
     checked.choose_call_rows(contract.probe(1))
     checked.set_loading_seconds(time.perf_counter() - started)
     return checked
+
+
+def check_embedding_size(model: str, found: int, wanted: int | None) -> None:
+    """Raises `ModelError` if a model's rows have not the wanted number of values; None is any."""
+    if wanted not in (None, found):
+        raise ModelError(
+            f"{model} returns rows of {found} values, and the PCA of the 8-bit profiles needs"
+            f" {wanted}; --profile=raw writes rows as they are"
+        )
 
 
 def _load_saved_model(model: str, folder: str) -> Any:

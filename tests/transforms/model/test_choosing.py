@@ -196,3 +196,10 @@ def test_nothing_here_imports_tensorflow(pytestconfig: pytest.Config) -> None:
         "import sys; from transforms.model import choosing; sys.exit('tensorflow' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], cwd=pytestconfig.rootpath, check=True)
+
+
+def test_rows_of_another_size_than_wanted_are_refused(native: Native, model: str) -> None:
+    choice = choosing.choose("auto", model)
+    assert choosing.load(model, 128, engine=choice).facts.engine == "native"
+    with pytest.raises(ModelError, match=r"returns rows of 128 values, .* needs 64"):
+        choosing.load(model, 64, engine=choice)

@@ -40,7 +40,15 @@ def read_variables(folder: Path) -> dict[str, np.ndarray]:
     """
     try:
         return _read(folder / "variables")
-    except (ValueError, IndexError, KeyError, struct.error) as error:
+    # What a message of other fields, and numbers of any size, lead to.
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        struct.error,
+    ) as error:
         raise BundleError(f"{folder}: its checkpoint has another form: {error!r}") from error
 
 
@@ -52,9 +60,12 @@ def _read(folder: Path) -> dict[str, np.ndarray]:
     entries = {key: dict(_fields(value)) for key, value in _table(index.read_bytes())}
     if any(entry.get(_SHARD) for key, entry in entries.items() if key):
         raise ValueError("several files of data")
+    graph = entries[_OBJECT_GRAPH]
+    if graph[_SIZE] > _MAX_INDEX_BYTES:
+        raise ValueError("a large object graph")
     with data.open("rb") as file:
-        file.seek(entries[_OBJECT_GRAPH].get(_OFFSET, 0))
-        keys = _keys(file.read(entries[_OBJECT_GRAPH][_SIZE]))
+        file.seek(graph.get(_OFFSET, 0))
+        keys = _keys(file.read(graph[_SIZE]))
     found: dict[str, np.ndarray] = {}
     for name, shape in weight_shapes().items():
         entry = entries[keys[name]]

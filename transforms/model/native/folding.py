@@ -96,6 +96,8 @@ class Folding:
         function = self._functions[name]
         if len(function.node_def) > _MAX_NODES:
             raise NotVggishError(f"its graph has {len(function.node_def)} operations")
+        if "api_implements" in function.attr:  # TensorFlow may call another function in its place
+            raise NotVggishError(f"its function {name[:80]!r} has implementations")
         names = [each.name for each in function.signature.input_arg]
         if len(names) != len(arguments):
             raise NotVggishError(f"its function takes {len(names)} arguments")

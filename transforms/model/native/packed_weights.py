@@ -142,7 +142,7 @@ def _read_description(path: Path, header: bytes) -> dict[str, Any]:
             found = json.loads(header[len(_MAGIC) :])
             if isinstance(found, dict):
                 return found
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     raise PackedWeightsError(f"{path} is not a file of packed weights")
 
@@ -153,6 +153,7 @@ def _replacing(path: Path) -> Iterator[int]:
     file, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         try:
+            os.fchmod(file, 0o644)  # else only this user could read a cache that others share
             yield file
         finally:
             os.close(file)

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import hashlib
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def open_model(
     path = found.folder / WEIGHTS_NAME
     try:
         network = NativeVggish.open(path, fingerprint)
-    except (PackedWeightsError, OSError):
+    except (PackedWeightsError, FileNotFoundError):  # other errors would come again
         found = _prepare(model, folder, fingerprint, found.proof, torn=_identity(path))
         try:
             network = NativeVggish.open(found.folder / WEIGHTS_NAME, fingerprint)
@@ -129,10 +130,11 @@ def _pack(folder: Path, fingerprint: str, known: Proof, made: Path) -> bool:
     """Packs the weights of a proof from another machine; returns whether their rows are its."""
     path = made / WEIGHTS_NAME
     try:
-        packed_weights.pack(bundles.read_variables(folder), path, fingerprint)
-        network = NativeVggish.open(path, fingerprint)
+        variables = bundles.read_variables(folder)
     except (BundleError, OSError):  # another form, or several files
         return False
+    packed_weights.pack(variables, path, fingerprint)
+    network = NativeVggish.open(path, fingerprint)
     is_proved = _digest(network) == known.rows_sha256 and known.fingerprint == fingerprint
     if is_proved:
         proving.write(made / PROOF_NAME, known.to_json())
@@ -159,12 +161,12 @@ def _size(shape: tuple[int, ...]) -> int:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Returns what tells a file from one that replaces it; None if it is absent."""
+    """Returns what tells a file from one that replaces it; None if there is no file."""
     try:
         status = path.stat()
     except OSError:
         return None
-    return status.st_ino, status.st_mtime_ns
+    return (status.st_ino, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
 
 
 def _verify(network: NativeVggish, found: PreparedModel) -> None:

@@ -1,14 +1,15 @@
 """The proof that the native engine computes a model: its rows of probes, beside TensorFlow's.
 
-`python -m transforms.model.native.proving` makes it in a process of its own, so that TensorFlow and
-its memory are gone when it is done.
+It is made in a process of its own, so that TensorFlow and its memory are gone when it is done.
 """
 
+import ctypes
 import dataclasses
 import hashlib
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -34,6 +35,14 @@ TOLERANCE = 1e-5
 FLOAT32_FRONT_END_TOLERANCE = 5e-4
 _REFUSED = "not VGGish: "
 _FAILED = 3
+# With the folders that this process imports from: `-m` and `-c` would search the current one first.
+_PROGRAM = f"""
+import sys
+sys.path[:] = sys.argv.pop(1).split("\\n")
+from {__name__} import main
+sys.exit(main(sys.argv[1:]))
+"""
+_PR_SET_PDEATHSIG = 1
 
 
 class ProofError(Exception):
@@ -129,12 +138,11 @@ def prove_in_process(model: str, folder: Path, fingerprint: str, target: Path) -
     Raises:
       ProofError: It failed; the message says why.
     """
-    command = [sys.executable, "-m", __name__, model, str(folder), fingerprint, str(target)]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
+    command = [
+        *(sys.executable, "-c", _PROGRAM, "\n".join(sys.path)),
+        *(str(os.getpid()), model, str(folder), fingerprint, str(target)),
+    ]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, errors="replace", check=False
     )
@@ -227,7 +235,9 @@ def _rounded(error: Any) -> float:
 
 def main(arguments: list[str]) -> int:
     """Makes the proof that the arguments of `prove_in_process` describe."""
-    model, folder, fingerprint, target = arguments
+    parent, model, folder, fingerprint, target = arguments
+    if not _ends_with(int(parent)):
+        return _FAILED
     importlib.import_module("tensorflow_hub")  # warns about a package of its own: before the error
     try:
         prove(model, Path(folder), fingerprint, Path(target))
@@ -237,5 +247,12 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def _ends_with(parent: int) -> bool:
+    """Has this process end with its parent, whose lock on the folder ends then, too.
+
+    Returns:
+      Whether the parent is still there.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    return os.getppid() == parent

@@ -1,6 +1,7 @@
 """Reading VGGish's variables without TensorFlow, beside TensorFlow's own reader."""
 
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,59 @@ def test_models_of_another_kind_and_split_data_are_errors(
     _copy(Path(vggish_model), tmp_path)
     (tmp_path / "variables/variables.data-00001-of-00002").touch()
     with pytest.raises(BundleError):
+        read_variables(tmp_path)
+
+
+def _varint(number: int) -> bytes:
+    low = number & 127
+    return bytes([low]) if number < 128 else bytes([low | 128]) + _varint(number >> 7)
+
+
+def _field(number: int, value: int | bytes) -> bytes:
+    if isinstance(value, int):
+        return _varint(number << 3) + _varint(value)
+    return _varint(number << 3 | 2) + _varint(len(value)) + value
+
+
+def _block(key: bytes, value: bytes) -> bytes:
+    lengths = _varint(0) + _varint(len(key)) + _varint(len(value))
+    return lengths + key + value + struct.pack("<II", 0, 1) + bytes(5)
+
+
+def _write(folder: Path, entry: bytes, graph: bytes) -> None:
+    """Writes a checkpoint with nothing but an object graph, and the entry of that."""
+    data = _block(b"_CHECKPOINTABLE_OBJECT_GRAPH", entry)
+    handle = _varint(0) + _varint(len(data) - 5)
+    index = _block(b"z", handle)
+    footer = _varint(0) + _varint(0) + _varint(len(data)) + _varint(len(index) - 5)
+    (folder / "variables").mkdir()
+    (folder / INDEX).write_bytes(
+        data + index + footer.ljust(40, b"\0") + struct.pack("<Q", 0xDB4775248B80FB57)
+    )
+    tensor = _varint(len(graph)) + bytes(4) + graph
+    (folder / "variables/variables.data-00000-of-00001").write_bytes(tensor)
+
+
+@pytest.mark.parametrize(
+    ("entry", "graph"),
+    [
+        (_field(4, 2**66) + _field(5, 10), b""),
+        (_field(4, b"offset") + _field(5, 10), b""),
+        (_field(5, b"size"), b""),
+        (_field(5, 2**40), b""),
+        (_field(5, 2**69), b""),
+        (_field(5, 100), _field(1, 5)),
+        (_field(5, 100), _field(1, _field(2, 5))),
+        (_field(5, 100), _field(1, _field(2, _field(2, 5)))),
+        (_field(5, 100), _field(1, _field(2, _field(2, b"\xff")))),
+        (_field(5, 100), b""),
+    ],
+)
+def test_messages_of_other_fields_and_numbers_are_errors(
+    tmp_path: Path, entry: bytes, graph: bytes
+) -> None:
+    _write(tmp_path, entry, graph)
+    with pytest.raises(BundleError, match="another form"):
         read_variables(tmp_path)
 
 

@@ -113,3 +113,17 @@ def test_sanitizers_find_nothing(untrained: Path, tmp_path: Path, sanitizer: str
     native_engine.run(program, *arguments)
     rows = np.fromfile(tmp_path / "rows", np.float32)
     assert digest(rows) == EXPECTED[ENGINE_VERSION]
+
+
+@x86
+def test_without_memory_for_a_thread_the_others_are_enough(untrained: Path, tmp_path: Path) -> None:
+    sources = native_engine.changed_sources(
+        tmp_path / "sources",
+        "threads.h",
+        "started.emplace_back(run_thread, thread);",
+        "thread == 2 ? throw std::bad_alloc() : started.emplace_back(run_thread, thread);",
+    )
+    compiled = native_engine.compile_library(tmp_path / "other", AVX2, sources)
+    model = NativeVggish.open(untrained, "untrained 0", compiled)
+    probes = vggish_reference.exact_probes()
+    assert digest(model.embed(probes, 3)) == EXPECTED[ENGINE_VERSION]

@@ -37,6 +37,7 @@ def test_each_set_of_instructions_writes_the_same_file(trial: Path, tmp_path: Pa
         packed_weights.pack(variables, tmp_path / "weights", "trial", library)
         assert np.array_equal(np.fromfile(tmp_path / "weights", "u4"), np.fromfile(trial, "u4"))
     assert os.listdir(tmp_path) == ["weights"]
+    assert (tmp_path / "weights").stat().st_mode & 0o777 == 0o644, "users may share a cache"
     (tmp_path / "weights").unlink()
 
 
@@ -74,8 +75,10 @@ def test_another_model_or_version_or_size_is_told(
         NativeVggish.open(tmp_path / "torn", "trial")
     with open(tmp_path / "empty", "wb") as file:
         file.truncate(trial.stat().st_size)
-    with pytest.raises(PackedWeightsError, match="not a file of packed weights"):
-        NativeVggish.open(tmp_path / "empty", "trial")
+    for header in (b"", b"VGGish packed weights\n" + 4_000 * b"["):
+        change(tmp_path / "empty", 0, header)
+        with pytest.raises(PackedWeightsError, match="not a file of packed weights"):
+            NativeVggish.open(tmp_path / "empty", "trial")
     with pytest.raises(FileNotFoundError):
         NativeVggish.open(tmp_path / "absent", "trial")
     monkeypatch.setattr(packed_weights, "ENGINE_VERSION", "0")

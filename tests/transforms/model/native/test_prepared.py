@@ -4,6 +4,7 @@ The proof and the network are fakes; TensorFlow is not imported.
 """
 
 import dataclasses
+import errno
 import json
 import threading
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from transforms.model.errors import ModelError
 from transforms.model.native import bundles, packed_weights, prepared, probes, proving
 from transforms.model.native.folding import NotVggishError
 from transforms.model.native.library import ENGINE_VERSION, NativeUnavailableError
@@ -223,3 +225,40 @@ def test_variables_that_only_tensorflow_can_read_are_left_to_it(
     _, proof = prepared.open_model("model", model, FINGERPRINT, PROOF)  # it has no index
     assert proof == PROOF
     assert prover.num_proofs == 1
+
+
+def test_weights_that_cannot_be_opened_now_are_not_made_again(
+    prover: Prover, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others may use them, and it would fail again."""
+    path = prepared.prepare("model", model, FINGERPRINT).folder / WEIGHTS_NAME
+    before = path.stat()
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(Network, "open", fail)
+    with pytest.raises(OSError, match="Cannot allocate memory"):
+        _open(model)
+    assert (path.stat().st_ino, prover.num_proofs) == (before.st_ino, 1)
+
+
+def test_what_is_no_file_is_made_again(prover: Prover, model: Path) -> None:
+    path = prepared.prepare("model", model, FINGERPRINT).folder / WEIGHTS_NAME
+    path.unlink()
+    path.mkdir()
+    _open(model)
+    assert prover.num_proofs == 2
+
+
+@pytest.mark.usefixtures("_readable")
+def test_a_full_disk_is_named_and_no_reason_for_a_proof(
+    prover: Prover, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(packed_weights, "pack", fail)
+    with pytest.raises(ModelError, match="is full: packing the weights needs"):
+        prepared.open_model("model", model, FINGERPRINT, PROOF)
+    assert prover.num_proofs == 0

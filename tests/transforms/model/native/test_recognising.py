@@ -213,6 +213,10 @@ def _other_fft(graph: Graph) -> None:
     node.attr["value"].tensor.CopyFrom(graph.tf.make_tensor_proto(np.array([1_024], np.int32)))
 
 
+def _replaceable(graph: Graph) -> None:
+    graph.function.attr["api_implements"].s = b"vggish"
+
+
 def _absent_result(graph: Graph) -> None:
     graph.return_("nothing:output:0")
 
@@ -231,6 +235,7 @@ def _without_magnitude(graph: Graph) -> None:
         (_conditional, "StatelessIf"),
         (_random, "RandomUniform"),
         (_on_a_gpu, "bound to a device"),
+        (_replaceable, "has implementations"),
         (_other_padding, "padding='VALID'"),
         (_average, "AvgPool where VGGish has MaxPool"),
         (_other_pool, "ksize"),

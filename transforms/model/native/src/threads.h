@@ -4,7 +4,7 @@
 #include <pthread.h>
 
 #include <atomic>
-#include <system_error>
+#include <exception>
 #include <thread>
 #include <vector>
 
@@ -58,7 +58,7 @@ void run(const Call& call, int threads, int pieces, const Work& work) {
   started.reserve(threads);
   try {
     for (int thread = 1; thread < threads; thread++) started.emplace_back(run_thread, thread);
-  } catch (const std::system_error&) {  // a limit of the system: fewer will do
+  } catch (const std::exception&) {  // a limit of the system, or no memory: fewer will do
   }
   run_thread(0);
   for (std::thread& thread : started) thread.join();
