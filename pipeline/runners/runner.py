@@ -186,6 +186,9 @@ def _check_grpc(flag: str, address: str, advice: str) -> None:
 
 def _check_flink(flink_master: str, options: PipelineOptions) -> None:
     """Refuses a cluster that does not respond, or that cannot run the job."""
+    jar = options.view_as(FlinkRunnerOptions).flink_job_server_jar or ""
+    if jar and "://" not in jar and not os.path.isfile(jar):
+        raise UsageError(f"--flink_job_server_jar={jar} is no file; use a path or URL of a jar")
     cluster = Cluster(flink_master)
     flag = f"--flink_master={without_password(flink_master)}"
     try:

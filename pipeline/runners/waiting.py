@@ -152,6 +152,9 @@ def cancel(job: RemoteJob, say: Callable[[str], None]) -> None:
             time.sleep(POLL_SECONDS)
         if job.remains:
             say(f"NOTE: {job.remains}")
+    except KeyboardInterrupt:
+        say(f"interrupted again: the job may not have ended: {job.where}")
+        raise
     except Exception as error:
         why = f"{job.cluster} {error}" if isinstance(error, NoAnswerError) else error
         say(f"the job could not be cancelled: {why}; stop it yourself: {job.where}")

@@ -15,6 +15,7 @@ from pipeline.runners.options import (
     is_local,
     is_loopback,
     num_workers,
+    pool_address,
     request_memory,
 )
 
@@ -137,3 +138,9 @@ def test_options_of_the_user_for_dataflow_stay() -> None:
 )
 def test_the_number_of_workers(flags: list[str], number: int) -> None:
     assert num_workers(beam_options(flags)) == number
+
+
+@pytest.mark.parametrize("config", ["pool:1", '{"url": "pool:1"}'])
+def test_the_address_of_a_pool_is_read_from_json_as_well(config: str) -> None:
+    flags = ["--runner=FlinkRunner", "--environment_type=EXTERNAL"]
+    assert pool_address(beam_options([*flags, f"--environment_config={config}"])) == "pool:1"

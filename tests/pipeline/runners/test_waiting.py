@@ -130,3 +130,14 @@ def test_a_job_is_cancelled_to_its_end(clock: Callable[[], float]) -> None:
         "the job could not be cancelled: the cluster http://here does not respond (Connection"
         " refused); stop it yourself: http://here/#/job/1"
     )
+
+
+def test_a_second_interruption_ends_the_wait_and_says_so(clock: Callable[[], float]) -> None:
+    class Interrupted(Job):
+        def cancel(self) -> None:
+            raise KeyboardInterrupt
+
+    said: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        waiting.cancel(Interrupted(iter(())), said.append)
+    assert said[1:] == ["interrupted again: the job may not have ended: http://here/#/job/1"]
