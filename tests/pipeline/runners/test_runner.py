@@ -52,11 +52,11 @@ def test_a_flink_cluster_that_does_not_respond_is_refused_at_once() -> None:
 def test_neither_an_absent_jar_nor_a_password_gets_far() -> None:
     flink = ["--runner=FlinkRunner", "--flink_submit_uber_jar"]
     master = f"http://me:s3cret@localhost:{free_port()}"
-    with pytest.raises(UsageError, match="--flink_master=http://localhost:.* no Flink") as raised:
+    with pytest.raises(UsageError, match=r"--flink_master=http://localhost:.* no Flink") as raised:
         runner.check(beam_options([*flink, f"--flink_master={master}"]))
     assert "s3cret" not in str(raised.value)
     absent = ["--flink_job_server_jar=/absent.jar", f"--flink_master={master}"]
-    with pytest.raises(UsageError, match="^--flink_job_server_jar=/absent.jar is no file"):
+    with pytest.raises(UsageError, match=r"^--flink_job_server_jar=/absent\.jar is no file"):
         runner.check(beam_options([*flink, *absent]))
 
 
