@@ -18,7 +18,7 @@ REFUSED = [
     *("--clip_seconds=0", "--clip_seconds=x", "--split=a=2", "--channel=0", f"--model={__file__}"),
     *("--model=http://[", "--profile=mp3", "--precision=float16", "--short_clips=cut"),
     *("--hop_seconds=0", "--hop_seconds=x", "--max_rows=0", "--max_rows=x", "--name=a/b"),
-    *("--max_model_bytes=0", "--max_model_bytes=x", "--damaged=x"),
+    *("--max_model_bytes=0", "--max_model_bytes=x", "--damaged=x", "--engine=x"),
     *("--num_shards=0", "--num_shards=x", "--max_failed_ratio=2", "--max_failed_ratio=x"),
     "--profile=audioset --pca=/absent",
     *("--columns=uri=x", "--no_header=uri", "--label_separator=none"),
