@@ -29,7 +29,7 @@ _ARM = {"neon": ["-march=armv8-a"]}
 # Bits of rows are a promise, so the compiler may neither fuse nor reorder.
 COMPILE = [
     *("-std=c++17", "-O2", "-g0", "-pthread", "-fvisibility=hidden"),
-    *("-fno-fast-math", "-ffp-contract=off", "-fno-math-errno"),
+    *("-fno-fast-math", "-fno-unsafe-math-optimizations", "-ffp-contract=off", "-fno-math-errno"),
 ]
 
 
@@ -56,7 +56,8 @@ def extensions() -> list[Extension]:
             [f"{ENGINE}/src/engine.cc"],
             depends=headers,
             extra_compile_args=[*COMPILE, *options],
-            extra_link_args=["-pthread"],
+            # An -Ofast of CFLAGS would have the thread that loads the library flush denormals.
+            extra_link_args=COMPILE,
             language="c++",
             optional=True,
         )

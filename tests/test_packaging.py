@@ -145,6 +145,21 @@ def test_pip_compiles_for_this_cpu_and_a_wheel_holds_all(
     }
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("flags", ["-Ofast -march=native", "-ffast-math -O3"])
+def test_fast_arithmetic_of_the_environment_is_undone(
+    archive: Path, tmp_path: Path, flags: str
+) -> None:
+    optional.program("g++", native_engine.COMPILER)
+    (name,) = compile_engine(archive, tmp_path, CFLAGS=flags, VGGISH_INSTRUCTIONS="native")
+    (built,) = (tmp_path / "built").rglob(name)
+    script = (
+        "import ctypes, sys, numpy as np; ctypes.CDLL(sys.argv[1]);"
+        "sys.exit(not (np.full(1, 2**-130, np.float32) * np.float32(0.5)).any())"
+    )
+    subprocess.run([sys.executable, "-c", script, built], check=True)
+
+
 def test_every_requirement_has_a_range_and_a_reason() -> None:
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     wanted = [line for line in lines if line and not line.startswith("#")]

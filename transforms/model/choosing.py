@@ -175,7 +175,8 @@ def _load_native(model: str, folder: Path, known: Proof | None = None) -> Embedd
         raise _unfit(model, error) from error
 
 
-_UNFIT = (NotVggishError, NativeUnavailableError, ProofError, ModelError, OSError, MemoryError)
+# Without memory for the native engine there is none for TensorFlow.
+_UNFIT = (NotVggishError, NativeUnavailableError, ProofError, ModelError, OSError)
 
 
 def _unfit(model: str, error: BaseException) -> _UnfitError:

@@ -203,3 +203,13 @@ def test_rows_of_another_size_than_wanted_are_refused(native: Native, model: str
     assert choosing.load(model, 128, engine=choice).facts.engine == "native"
     with pytest.raises(ModelError, match=r"returns rows of 128 values, .* needs 64"):
         choosing.load(model, 64, engine=choice)
+
+
+def test_without_memory_for_the_native_engine_tensorflow_is_not_tried(
+    native: Native, by_tensorflow: Any, model: str
+) -> None:
+    choice = choosing.choose("auto", model)
+    native.refusal = MemoryError("no memory to map weights")
+    for engine in ("auto", "native", choice):
+        with pytest.raises(MemoryError, match="no memory to map weights"):
+            choosing.load(model, engine=engine)

@@ -11,6 +11,7 @@ copy of its 343 MB:
 
 import contextlib
 import ctypes
+import errno
 import json
 import mmap
 import os
@@ -87,6 +88,7 @@ def open_packed(path: Path, fingerprint: str, library: Library) -> mmap.mmap:
     The check takes 0.05 to 0.1 s; it reads what the first row would have to read.
 
     Raises:
+      MemoryError: The system has no memory for it.
       OSError: The file cannot be read.
       PackedWeightsError: It is torn, or of another model or version.
     """
@@ -97,7 +99,12 @@ def open_packed(path: Path, fingerprint: str, library: Library) -> mmap.mmap:
                 f"{path} has {os.fstat(file.fileno()).st_size} bytes (expected:"
                 f" {_HEADER_BYTES + size})"
             )
-        memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        try:
+            memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except OSError as error:
+            if error.errno == errno.ENOMEM:
+                raise MemoryError(f"no memory to map {path}") from error
+            raise
     found = _read_description(path, memory[:_HEADER_BYTES])
     checksum = library.functions.vggish_checksum(address_of_weights(memory), size)
     for name, expected in _description(fingerprint, size, checksum).items():

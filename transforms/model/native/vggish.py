@@ -41,6 +41,7 @@ class NativeVggish:
           library: Compiled engine; None for that of `load_library`.
 
         Raises:
+          MemoryError: The system has no memory for it.
           NativeUnavailableError: There is no compiled engine for this CPU.
           OSError: The file cannot be read.
           PackedWeightsError: It is torn, or of another model or version.

@@ -48,9 +48,9 @@ def build_cached(
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(target.with_name(name + _LOCK)):
         if not is_usable(target):
-            shutil.rmtree(target, ignore_errors=True)
+            _delete(target)
             scratch = target.with_name(name + _SCRATCH)
-            shutil.rmtree(scratch, ignore_errors=True)
+            _delete(scratch)
             _clear(folder)
             scratch.mkdir()
             try:
@@ -70,6 +70,14 @@ def _locked(path: Path, wait: bool = True) -> Iterator[bool]:
             yield False
         else:
             yield True  # closing the file releases the lock
+
+
+def _delete(path: Path) -> None:
+    """Deletes a folder, or what is in its place."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _clear(folder: Path) -> None:

@@ -96,9 +96,16 @@ except MemoryError as error:
     print(error)
 limit(resource.RLIM_INFINITY)
 print(model.embed(patches, 2).shape)
+limit(memory() + 3_000_000)
+try:
+    NativeVggish.open(Path(sys.argv[1]), "trial")
+except MemoryError as error:
+    print(error)
 """
     printed = script(trial, text)
-    assert printed == "vggish_embed of the native engine has no memory\n(20, 128)\n"
+    assert printed == (
+        f"vggish_embed of the native engine has no memory\n(20, 128)\nno memory to map {trial}\n"
+    )
 
 
 def test_where_no_thread_can_start_one_is_enough(trial: Path) -> None:

@@ -220,3 +220,26 @@ def test_threads_make_a_model_once() -> None:
     for thread in threads:
         thread.join()
     assert len(made) == 1
+
+
+@pytest.mark.parametrize("is_link", [False, True])
+def test_what_is_in_the_place_of_a_folder_gives_way(
+    cache: Path, tmp_path: Path, is_link: bool
+) -> None:
+    folder = caching.cache_directory() / "models"
+    folder.mkdir(parents=True)
+    other = tmp_path / "other"
+    other.mkdir()
+    if is_link:
+        (folder / "made").symlink_to(other)
+    else:
+        (folder / "made").touch()
+
+    def make(scratch: Path) -> Path:
+        (scratch / "new").mkdir()
+        (scratch / "new/file").touch()
+        return scratch / "new"
+
+    found = caching.build_cached("made", make, lambda target: (target / "file").exists())
+    assert os.listdir(found) == ["file"]
+    assert other.is_dir(), "what a link names is not the cache's"
