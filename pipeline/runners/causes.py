@@ -13,7 +13,30 @@ _MAX_SHOWN = 400
 # Of texts that are given as they are. The beginning says what has failed, and the end says why.
 _MAX_GIVEN = 8_000
 
-_BUFFERS = re.compile(r"Insufficient number of network buffers: ([^.\n]*)")
+_REMEDIES = (
+    (
+        re.compile(r"Insufficient number of network buffers: ([^.\n]*)"),
+        "Flink has too few network buffers ({}): set taskmanager.network.sort-shuffle"
+        ".min-parallelism: 1000 in the configuration of the task managers (Flink 2:"
+        " taskmanager.network.sort-shuffle.min-buffers: 16), else each output of a step takes"
+        " 16 MB; or raise taskmanager.memory.network.max",
+    ),
+    (
+        re.compile(r'Cannot run program "([^"\n]*)"'),
+        "a task manager cannot run {}, which starts workers: it has to be executable on the machine"
+        " or in the image of every task manager; see --environment_type and --environment_config",
+    ),
+    (
+        re.compile(r"Process died with exit code (\d+)"),
+        "the program that starts workers ended with exit status {}: see the task manager's log",
+    ),
+    (
+        re.compile(r"NoResourceAvailableException"),
+        "Flink found no free slots for the job in time (slot.request.timeout, by default 5"
+        " minutes): other jobs use them, or task managers were lost; lower --parallelism, or start"
+        " more task managers",
+    ),
+)
 _UNREACHABLE = re.compile(
     r"(?:Connection refused|No route to host|connection timed out)[^\n]*?: \S+$"
     r"|Unable to resolve host \S+",
@@ -61,16 +84,17 @@ def lost_task_manager(text: str) -> str:
 
 def _known(text: str, pool: str) -> str:
     """Returns the words for a cause that has a remedy."""
-    if missing := _BUFFERS.search(text):
-        return (
-            f"Flink has too few network buffers ({_short(missing[1])}): set"
-            " taskmanager.network.sort-shuffle.min-parallelism: 1000 in the configuration of the"
-            " task managers, else each output of a step takes 16 MB; or raise"
-            " taskmanager.memory.network.max"
-        )
+    for pattern, words in _REMEDIES:
+        if found := pattern.search(text):
+            return words.format(*map(_short, found.groups()))
     if "BeamFnExternalWorkerPool" in text and "UNAVAILABLE" in text:
-        found = _UNREACHABLE.search(text)
-        where = f" ({_short(found[0])})" if found else ""
+        address = _UNREACHABLE.search(text)
+        where = f" ({_short(address[0])})" if address else ""
+        if not pool:
+            return (
+                f"a task manager cannot reach the workers in this process{where}: LOOPBACK is for"
+                " task managers on this machine, use --environment_type=EXTERNAL or PROCESS"
+            )
         return (
             f"a task manager cannot reach the worker pool --environment_config={pool}{where}: start"
             " a pool beside each task manager, or use the address at which task managers reach"
@@ -84,12 +108,6 @@ def _known(text: str, pool: str) -> str:
             "a worker was started and has not connected within 3 minutes: it could not start (see"
             " the log of its pool), was killed, or another task manager that shares the pool"
             f"{f' {pool}' if pool else ''} has stopped it"
-        )
-    if "NoResourceAvailableException" in text:
-        return (
-            "Flink found no free slots for the job in time (slot.request.timeout, by default 5"
-            " minutes): other jobs use them, or task managers were lost; lower --parallelism, or"
-            " start more task managers"
         )
     if name := lost_task_manager(text):
         return (

@@ -36,6 +36,12 @@ NO_WORKER = (
     " java.util.concurrent.TimeoutException: Waited 3 minutes (plus 596903 nanoseconds delay) for"
     f" SettableFuture@36a210aa[status=PENDING]{FRAMES}"
 )
+NO_PROGRAM = (
+    f"java.lang.Exception: The user defined 'open()' method caused an exception{FRAMES}Caused by:"
+    ' java.io.IOException: Cannot run program "/opt/boot": error=2, No such file or'
+    f" directory{FRAMES}Caused by: java.io.IOException: error=2, No such file or directory{FRAMES}"
+)
+DIED = f"java.lang.IllegalStateException: Process died with exit code 7{FRAMES}"
 PYTHON = (
     "java.lang.RuntimeException: Error received from SDK harness for instruction 4: Traceback (most"
     ' recent call last):\n  File "handler.py", line 3, in load_model\ntransforms.model.errors.'
@@ -50,9 +56,11 @@ PYTHON = (
         (UNAVAILABLE, ["--environment_config=workers:5", "Connection refused: workers/127.0.1.1"]),
         (
             BUFFERS,
-            ["required 512, but only 61", "taskmanager.network.sort-shuffle.min-parallelism"],
+            ["required 512, but only 61", "taskmanager.network.sort-shuffle.min-parallelism: 1000"],
         ),
         (NO_WORKER, ["has not connected within 3 minutes", "shares the pool workers:5"]),
+        (NO_PROGRAM, ["cannot run /opt/boot", "--environment_type"]),
+        (DIED, ["exit status 7", "see the task manager's log"]),
         (SLOTS, ["no free slots", "slot.request.timeout", "--parallelism"]),
     ],
 )
@@ -69,6 +77,12 @@ def test_the_short_cause_of_a_job_server_names_the_pool() -> None:
     text = "java.net.ConnectException: finishConnect(..) failed: Connection refused"
     assert explanation(text, "workers:5").endswith("task managers reach the worker pool workers:5")
     assert explanation(text) == text
+
+
+def test_workers_in_the_launcher_have_no_pool() -> None:
+    words = explanation(UNAVAILABLE)
+    assert "cannot reach the workers in this process (Connection refused: workers/" in words
+    assert "--environment_config=" not in words
 
 
 def test_an_error_of_a_worker_is_given_without_java() -> None:
