@@ -17,9 +17,9 @@ from transforms.model import vggish
 from transforms.model.native.folding import Folding, NotVggishError, Sound, Value, Variable
 from transforms.model.untrusted import graphs
 
-# Allowed differences of constants, the last two for float32: TensorFlow 2.21 computes the window with
-# an error of 2.5e-7 and the mel bands with 8.2e-6; bands that begin at 126 Hz instead of 125 Hz
-# differ by 0.05.
+# Allowed differences of constants, the last two in float32: TensorFlow 2.21 computes the window
+# with an error of 2.5e-7 and the mel bands with 8.2e-6. Bands that begin at 126 Hz instead of 125
+# Hz differ by 0.05.
 _TOLERANCE = 1e-9
 _WINDOW_TOLERANCE = 1e-6
 _MEL_TOLERANCE = 5e-5
