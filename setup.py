@@ -74,7 +74,7 @@ class BuildEngine(build_ext):  # type: ignore[misc]
     def finalize_options(self) -> None:
         super().finalize_options()
         self.parallel = None  # `build_extension` is for one at a time
-        chosen = os.environ.get("VGGISH_INSTRUCTIONS")
+        chosen = os.environ.get("VGGISH_INSTRUCTIONS") or None  # empty: as if it were not set
         if chosen not in (None, "all", "native"):
             raise SystemExit(f"VGGISH_INSTRUCTIONS is {chosen!r} (allowed: all, native)")
         # pip sets the other variable, and compiles where it installs.

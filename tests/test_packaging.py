@@ -126,6 +126,7 @@ def test_without_a_compiler_the_installation_goes_on(archive: Path, tmp_path: Pa
     ("environment", "is_best_only"),
     [
         ({}, False),  # `python -m build`
+        ({"PIP_BUILD_TRACKER": "a", "VGGISH_INSTRUCTIONS": ""}, True),
         ({"PIP_BUILD_TRACKER": "a"}, True),
         ({"PIP_BUILD_TRACKER": "a", "VGGISH_INSTRUCTIONS": "all"}, False),
         ({"VGGISH_INSTRUCTIONS": "native"}, True),
