@@ -150,7 +150,7 @@ def _check_settings(precision: str, trust_model: bool) -> None:
     except NativeUnavailableError as error:
         raise _UnfitError(f"the native engine is not available: {error}") from error
     if gpu := find_gpu():
-        raise _UnfitError(f"this machine has a GPU ({gpu})")
+        raise _UnfitError(f"this machine has a GPU ({gpu}; CUDA_VISIBLE_DEVICES=-1 hides it)")
 
 
 def find_gpu(devices: Path = Path("/dev"), environment: Mapping[str, str] = os.environ) -> str:

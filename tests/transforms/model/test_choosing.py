@@ -117,7 +117,11 @@ def test_tensorflow_is_not_asked_why(native: Native) -> None:
         ({"refusal": ProofError("no memory")}, {}, "no memory"),
         ({"refusal": OSError(28, "No space left")}, {}, "No space left"),
         ({"unavailable": "no compiler"}, {}, "the native engine is not available: no compiler"),
-        ({"gpu": "/dev/nvidia0"}, {}, r"this machine has a GPU \(/dev/nvidia0\)"),
+        (
+            {"gpu": "/dev/nvidia0"},
+            {},
+            r"this machine has a GPU \(/dev/nvidia0; CUDA\w+=-1 hides it\)",
+        ),
         ({}, {"precision": "bfloat16"}, "--precision=bfloat16 is TensorFlow's"),
         ({}, {"trust_model": True}, "--trust_model"),
     ],

@@ -217,6 +217,10 @@ def _replaceable(graph: Graph) -> None:
     graph.function.attr["api_implements"].s = b"vggish"
 
 
+def _absent_input(graph: Graph) -> None:
+    graph.nodes("Pack")[0].attr["N"].i += 1
+
+
 def _absent_result(graph: Graph) -> None:
     graph.return_("nothing:output:0")
 
@@ -241,6 +245,7 @@ def _without_magnitude(graph: Graph) -> None:
         (_other_pool, "ksize"),
         (_transposed, "transpose_b"),
         (_no_relu, "contradicts itself"),  # the result of Relu has another name
+        (_absent_input, "contradicts itself"),
         (_absent_result, "contradicts itself"),
         (_other_fft, "another operand"),
         (_other_activation, "Relu6 where VGGish has Relu"),
@@ -261,7 +266,10 @@ def test_another_operation_is_another_model(
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [(125.0, 126.0), (7_500.0, 7_499.0), (0.01, 0.0101), (160, 161), (400, 399)],
+    [
+        *((125.0, 126.0), (7_500.0, 7_499.0), (700.0, 700.001)),
+        *((0.01, 0.0101), (160, 161), (400, 399)),
+    ],
 )
 def test_another_constant_is_another_model(
     graph: Graph, tmp_path: Path, old: float, new: float
