@@ -113,9 +113,10 @@ class FlinkJob:
         except FileNotFoundError as error:
             raise UnknownJobError("does not know the job") from error
         tasks: collections.Counter[str] = collections.Counter()
-        for vertex in job["vertices"]:
+        for vertex in job.get("vertices", ()):
             tasks.update({state.lower(): number for state, number in vertex["tasks"].items()})
-        return job["state"], tasks | {"total": tasks.total()}
+        tasks["total"] = tasks.total()
+        return job["state"], tasks
 
     def _words(self, state: str, tasks: Mapping[str, int]) -> str:
         words = _WORDS.get(state, state.lower())

@@ -117,7 +117,10 @@ def _busy(cluster: Cluster, parallelism: int) -> str:
 
 
 def _configuration(cluster: Cluster) -> dict[str, str]:
-    return {entry["key"]: entry["value"] for entry in cluster.get("jobmanager/config")}
+    """Returns what is configured; nothing where a gateway hides it."""
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        return {entry["key"]: entry["value"] for entry in cluster.get("jobmanager/config")}
+    return {}
 
 
 def _is_elastic(configuration: Mapping[str, str]) -> bool:

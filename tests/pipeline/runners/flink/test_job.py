@@ -170,6 +170,10 @@ def test_a_gateway_may_hide_the_overview_of_jobs(flink: FlinkRest, clock: Clock)
     flink.tasks = {"running": 2, "finished": 6}
     status = running.status()
     assert (status.words, status.tasks_done, status.tasks) == ("running", 6, 8)
+    flink.answer = lambda call: (  # type: ignore[method-assign]
+        (200, {"state": "FINISHED"}) if call.path.endswith(JOB) else (404, {})
+    )
+    assert running.status().state == PipelineState.DONE
     flink.answer = lambda call: (404, {})  # type: ignore[method-assign]
     with pytest.raises(UnknownJobError):
         running.status()

@@ -194,6 +194,17 @@ def test_what_a_gateway_answers_in_place_of_flink_is_not_judged(answer: tuple[in
         slots.await_free(Cluster(gateway.url), -1, True, pytest.fail)
 
 
+@pytest.mark.parametrize("status", [403, 404])
+def test_slots_count_where_the_configuration_is_hidden(flink: FlinkRest, status: int) -> None:
+    given = flink.answer
+    flink.answer = lambda call: (  # type: ignore[method-assign]
+        (status, {}) if call.path.endswith("/config") else given(call)
+    )
+    assert check(flink, 8) == []
+    with pytest.raises(UsageError, match="has 8 slots"):
+        check(flink, 9)
+
+
 @pytest.mark.parametrize(
     "hosts", [("localhost", "127.0.0.1"), ("127.0.0.1", "127.0.1.1"), ("[::1]", "LOCALHOST")]
 )
