@@ -15,14 +15,14 @@ from transforms.model.native import proving
 
 
 def choose(settings: EmbedSettings, options: PipelineOptions) -> EngineChoice:
-    """Returns the engine, and prints why it is TensorFlow unless the user has chosen it.
+    """Returns the engine, and prints why it is TensorFlow unless the user has chosen it or is quiet.
 
     Raises:
       ModelError: A model for workers on this machine cannot be fetched.
       UsageError: `--engine=native` is not possible.
     """
     choice = find(settings, options)
-    if choice.why:
+    if choice.why and not settings.quiet:
         print(f"engine: {description(choice)}", file=sys.stderr)
     return choice
 
