@@ -15,7 +15,7 @@ from transforms.model.native import proving
 
 
 def choose(settings: EmbedSettings, options: PipelineOptions) -> EngineChoice:
-    """Returns the engine, and prints why it is TensorFlow unless the user has chosen it or is quiet.
+    """Returns the engine; prints why it is TensorFlow, unless the user has chosen it or is quiet.
 
     Raises:
       ModelError: A model for workers on this machine cannot be fetched.
