@@ -209,7 +209,7 @@ def test_once_there_is_a_compiler_the_program_is_installed_again(tmp_path: Path)
     programs.mkdir()
     venv_programs.mkdir(parents=True)
     for name in ("bash", "dirname", "cat", "cksum"):
-        (programs / name).symlink_to(str(shutil.which(name)))
+        (programs / name).symlink_to(optional.program(name, "install it"))
     for name, line in (("python", "echo installed"), ("beam-audio-embeddings", "echo run")):
         (venv_programs / name).write_text(f"#!/bin/sh\n{line} >>{tmp_path}/log\n")
         (venv_programs / name).chmod(0o755)
