@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from tests.running import run_program
 from transforms.dataset import provenance
 
 
@@ -55,6 +56,13 @@ def arguments(corpus: Path, model: str, output: str | Path) -> list[str | Path]:
         *("--manifest", corpus / "clips.csv", "--model", model, "--profile", "raw"),
         *("--output", output, "--num_shards", "3"),
     ]
+
+
+def embed_on_threads(corpus: Path, model: str, output: Path) -> Path:
+    """Embeds the corpus with threads of this machine; returns the output."""
+    finished = run_program(*arguments(corpus, model, output))
+    assert finished.returncode == 3, finished.stderr
+    return output
 
 
 def importable() -> dict[str, str]:

@@ -14,7 +14,15 @@ from typing import Any
 import pytest
 
 from tests.conftest import MadeOnce
-from tests.engine_runs import arguments, files_of, importable, make_corpus, start, until
+from tests.engine_runs import (
+    arguments,
+    embed_on_threads,
+    files_of,
+    importable,
+    make_corpus,
+    start,
+    until,
+)
 from tests.running import run_program
 from tests.stand_in import save_model, sleeping
 from tests.stand_ins.java_engines import flink, spark
@@ -43,10 +51,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def expected(corpus: Path, stand_in_model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What threads of this machine make of the corpus."""
-    output = tmp_path_factory.mktemp("expected") / "out"
-    finished = run_program(*arguments(corpus, stand_in_model, output))
-    assert finished.returncode == 3, finished.stderr
-    return output
+    return embed_on_threads(corpus, stand_in_model, tmp_path_factory.mktemp("expected") / "out")
 
 
 @pytest.fixture(scope="module")

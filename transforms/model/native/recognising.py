@@ -23,7 +23,6 @@ from transforms.model.untrusted import graphs
 _TOLERANCE = 1e-9
 _WINDOW_TOLERANCE = 1e-6
 _MEL_TOLERANCE = 5e-5
-_SEED = "untrained_seed"
 _POOLED = {"ksize": [1, 2, 2, 1], "strides": [1, 2, 2, 1], "padding": "SAME"}
 _CONVOLVED = {"strides": [1, 1, 1, 1], "dilations": [1, 1, 1, 1], "padding": "SAME"}
 _NHWC = {"data_format": "NHWC"}
